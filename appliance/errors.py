@@ -1,0 +1,68 @@
+"""The one error type of the house and the closed list of its codes.
+
+A code is what programs rely on, a message is what a person reads, a hint is what that person can do next.
+None of the three ever carries a telephone number, a message body, a key or a PIN.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+CODES: Final[dict[str, str]] = {
+    # what a caller sent
+    "malformed": "the request could not be read at all",
+    "invalid": "a field is missing, unknown, of the wrong type or out of range",
+    "too_large": "the request is larger than its limit",
+    "unsupported_media": "the request's media type is not one this door reads",
+    "number_invalid": "the number is not a valid E.164 number",
+    "sender_invalid": "the sender is neither a number, a short code nor an alphanumeric sender",
+    "text_too_long": "the text is longer than the appliance sends",
+    "text_unmappable": "the text has characters that no encoding of this link can carry",
+    "expired_before_sent": "the validity ends before the message could be sent",
+    "callback_not_allowed": "the callback address is not on the list of allowed hosts",
+    "not_found": "there is no such thing, or it is not the caller's to see",
+    "method_not_allowed": "the address exists, the method does not",
+    "not_cancellable": "the message has already left",
+    "idempotency_conflict": "the idempotency key was used before with another body",
+    "rate_limited": "the caller sends faster than it was allowed to",
+    "unauthorized": "no valid credential was presented",
+    "forbidden": "the credential does not allow this",
+    # what the appliance cannot do now
+    "peer_unavailable": "another process of the appliance does not answer",
+    "hsm_unavailable": "the HSM does not answer, so nothing can be sealed",
+    "engine_unavailable": "the engine does not answer, so nothing can be made durable",
+    "store_full": "the disk is full or not writable",
+    "overloaded": "the queues are full",
+    "no_route": "no link serves this destination",
+    "audit_unavailable": "the audit log does not answer, so no privileged act is possible",
+    "internal": "a mistake of the appliance's own",
+    # what an administrator must mend
+    "settings_invalid": "the settings file has a mistake",
+    "sqlite_too_old": "this SQLite has the WAL-reset bug",
+    "store_damaged": "a store does not open or does not match its schema",
+    "pin_invalid": "the token refused the PIN",
+    "token_missing": "the PKCS#11 module or token is not there",
+    "mechanism_missing": "the token offers no mechanism for what is asked",
+    "key_missing": "a key that should be in the token or the key store is not there",
+    "key_refused": "a key operation failed its check",
+    "address_in_use": "the address to listen on is taken",
+    "unsafe_listen": "clear-text listening is only allowed on loopback",
+    "peer_refused": "the other end of the socket is not who it should be",
+    "file_invalid": "a file could not be read as what it should be",
+    "audit_invalid": "the audit log does not verify",
+}
+
+
+class Error(Exception):
+    """An expected failure: `code` from CODES, `message` for a person, `hint` for what to do, `detail` for programs."""
+
+    def __init__(self, code: str, message: str, hint: str = "", **detail: Any) -> None:
+        assert code in CODES, code
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]" + (f" ({self.hint})" if self.hint else "")

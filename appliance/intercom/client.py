@@ -1,0 +1,157 @@
+"""The calling side, twice: for event loops (many calls under way on one socket) and for threads (one call at a time)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import Error
+from appliance.limits import CALL_S_MAX
+
+from .frame import Frames, error_of, pack
+
+
+def _gone(path: Path) -> Error:
+    return Error(
+        "peer_unavailable",
+        f"{path.stem} does not answer",
+        "see `casemate status`; the supervisor restarts it by itself",
+        process=path.stem,
+    )
+
+
+class Client:
+    """Calls over one Unix socket, connected on the first call and again after a loss. Not for threads.
+
+    A call whose connection is lost fails with `peer_unavailable`: whether it took effect is then unknown.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Lock = asyncio.Lock()
+
+    async def call(self, op: str, payload: Any = None, timeout_s: float = CALL_S_MAX) -> Any:
+        """The reply's payload. Raises the Error the other side raised, or `peer_unavailable`."""
+        if self._transport is None:
+            async with self._connecting:
+                if self._transport is None:
+                    await self._connect()
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            assert self._transport is not None
+            self._transport.write(pack([number, op, payload]))
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            raise _gone(self.path) from None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_unix_connection(lambda: _Wire(self), str(self.path))
+        except OSError:
+            raise _gone(self.path) from None
+
+    def _lost(self) -> None:
+        self._transport = None
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(_gone(self.path))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class _Wire(asyncio.Protocol):
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.frames = Frames()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.client._transport = transport  # type: ignore[assignment]  # uvloop's transports are duck-typed
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = self.frames.hear(data)
+        except Error:
+            self.client.close()
+            return
+        for number, ok, payload in replies:
+            future = self.client._waiting.get(number)
+            if future is not None and not future.done():
+                if ok:
+                    future.set_result(payload)
+                else:
+                    future.set_exception(error_of(payload))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.client._lost()
+
+
+class BlockingClient:
+    """The same for threads and commands: one call at a time, a lock around it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def call(self, op: str, payload: Any = None, timeout_s: float = CALL_S_MAX) -> Any:
+        """The reply's payload. Raises the Error the other side raised, or `peer_unavailable`."""
+        with self._lock:
+            fresh = self._socket is None
+            try:
+                return self._exchange(op, payload, timeout_s)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close()
+                if fresh:
+                    raise _gone(self.path) from None
+            except OSError:
+                self.close()
+                raise _gone(self.path) from None
+            # The peer restarted since the last call: the request never reached it, so asking again is safe.
+            try:
+                return self._exchange(op, payload, timeout_s)
+            except OSError:
+                self.close()
+                raise _gone(self.path) from None
+
+    def _exchange(self, op: str, payload: Any, timeout_s: float) -> Any:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.settimeout(timeout_s)
+            self._socket.connect(str(self.path))
+        self._socket.settimeout(timeout_s)
+        self._number += 1
+        self._socket.sendall(pack([self._number, op, payload]))
+        frames = Frames()
+        while True:
+            data = self._socket.recv(1 << 16)
+            if not data:
+                raise ConnectionAbortedError
+            for number, ok, reply in frames.hear(data):
+                if number == self._number:
+                    if ok:
+                        return reply
+                    raise error_of(reply)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.close()
+        self._socket = None

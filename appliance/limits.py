@@ -1,0 +1,77 @@
+"""Every bound of the appliance with its unit and reason; relations between them are asserted at import."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- text -------------------------------------------------------------------------------------------------
+TEXT_CHARACTERS_MAX: Final = 4_000  # the longest message the appliance sells; whole or refused, never cut
+SEGMENTS_MAX: Final = 255  # 3GPP TS 23.040 9.2.3.24.1: one octet counts the parts
+REFERENCE_CHARACTERS_MAX: Final = 128  # the bank's own reference on a message
+METADATA_ENTRIES_MAX: Final = 16
+METADATA_CHARACTERS_MAX: Final = 256  # one value
+SENDER_ALPHANUMERIC_MAX: Final = 11  # 3GPP TS 23.040 9.1.2.5: 11 septets in an address field
+
+# --- REST -------------------------------------------------------------------------------------------------
+BATCH_MESSAGES_MAX: Final = 1_000  # the contract's batch
+BODY_OCTETS_MAX: Final = 16 * 1024 * 1024  # 1,000 messages of 4,000 four-octet characters
+SINGLE_BODY_OCTETS_MAX: Final = 64 * 1024  # one message with everything on it
+IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+IDEMPOTENCY_DAYS: Final = 2  # today's and yesterday's partition: at least 24 h
+PAGE_ROWS_MAX: Final = 200  # one page of a search
+PAGE_ROWS_DEFAULT: Final = 50
+VALIDITY_S_MIN: Final = 10
+VALIDITY_S_MAX: Final = 7 * 86_400  # the longest that operators keep a message
+VALIDITY_S_DEFAULT: Final = (600, 86_400, 172_800, 172_800)  # by class: a one-time code is useless after ten minutes
+SCHEDULE_AHEAD_S_MAX: Final = 90 * 86_400
+GATEWAY_PENDING_MESSAGES_MAX: Final = 50_000  # validated but not yet durable, per gateway; then 503
+CALLBACK_CHARACTERS_MAX: Final = 2_048
+
+# --- intercom ---------------------------------------------------------------------------------------------
+FRAME_OCTETS_MAX: Final = 64 * 1024 * 1024  # one batch of the largest messages, with room
+CALL_S_MAX: Final = 10.0  # a call between processes that takes longer has failed
+RECONNECT_S_MIN: Final = 0.05
+RECONNECT_S_MAX: Final = 2.0
+
+# --- engine -----------------------------------------------------------------------------------------------
+COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for the next
+QUEUE_MESSAGES_MAX: Final = 100_000  # held in memory per class; the rest stays on disk and is paged in, in order
+QUEUE_PAGE_MESSAGES: Final = 10_000
+PENDING_BATCHES_MAX: Final = 256  # batches waiting for a commit before the engine says `overloaded`
+RECEIPT_DAYS: Final = 4  # receipts are matched against this many partitions: 72 h and a margin
+PARKED_RECEIPTS_MAX: Final = 1_000_000  # receipts kept for a response that has not come; then the oldest go
+PARKED_RECEIPT_S: Final = 259_200  # 72 h
+
+# --- SMPP -------------------------------------------------------------------------------------------------
+PDU_OCTETS_MIN: Final = 16  # SMPP 3.4 section 3.2: the header
+PDU_OCTETS_MAX: Final = 70_000  # a message_payload of 64 KiB and its surroundings
+SEQUENCE_MAX: Final = 0x7FFFFFFF  # SMPP 3.4 section 5.1.4
+WINDOW_MAX: Final = 10_000
+
+# --- processes --------------------------------------------------------------------------------------------
+STOP_S_MAX: Final = 10.0  # SIGTERM to exit 0
+SETTLE_S_MAX: Final = 5.0  # of these, for answers of operators still under way
+RESTART_S_MIN: Final = 0.2
+RESTART_S_MAX: Final = 30.0
+HEALTH_S: Final = 1.0  # between two looks at a process
+START_S_MAX: Final = 60.0
+
+# --- webhooks (Standard Webhooks; retry schedule of 5 s doubling, a day at most) ---------------------------
+WEBHOOK_RETRY_S_MIN: Final = 5
+WEBHOOK_RETRY_S_MAX: Final = 86_400
+WEBHOOK_TIMEOUT_S: Final = 15.0
+WEBHOOK_CONCURRENT_MAX: Final = 64
+
+# --- keys and audit ---------------------------------------------------------------------------------------
+HSM_CALL_S_MAX: Final = 5.0  # a PKCS#11 call that takes longer is killed with its worker
+SEALS_PER_KEY_MAX: Final = 2**32  # NIST SP 800-38D 8.3: random 96-bit nonces
+AUDIT_ENTRY_OCTETS_MAX: Final = 65_535  # C2SP tlog-tiles: uint16 length
+CHECKPOINT_S_MAX: Final = 1.0
+SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
+
+assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX
+assert SETTLE_S_MAX < STOP_S_MAX
+assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
+assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX
+assert HSM_CALL_S_MAX < CALL_S_MAX
+assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

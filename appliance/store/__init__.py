@@ -1,0 +1,30 @@
+"""SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
+
+from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
+from .partition import (
+    SUBMITTED,
+    Partition,
+    Sent,
+    Work,
+    link_numbers,
+    partition_days,
+    partition_path,
+)
+from .reader import Found, Reader
+
+__all__ = [
+    "SUBMITTED",
+    "Connection",
+    "DatabaseError",
+    "Found",
+    "OperationalError",
+    "Partition",
+    "Reader",
+    "Sent",
+    "Work",
+    "link_numbers",
+    "migrate",
+    "open_store",
+    "partition_days",
+    "partition_path",
+]

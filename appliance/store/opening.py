@@ -1,0 +1,80 @@
+"""Opens SQLite files the one way this house does: a build without the WAL-reset bug, WAL, synchronous=FULL, checked by reading back.
+
+The build is the one inside the `sqlcipher3` wheel, used without a file key: it is newer than Debian's, and `sqlite-utils`
+works over it. Debian 12 and 13 ship versions in which two connections can lose committed pages (sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+from sqlcipher3 import dbapi2 as sqlite3
+from sqlite_utils.migrations import Migrations
+
+from appliance.errors import Error
+from appliance.limits import SQLITE_MIN
+
+Connection = Any  # sqlcipher3 ships no types
+DatabaseError = sqlite3.DatabaseError
+OperationalError = sqlite3.OperationalError
+
+BUSY_MS = 5_000
+WAL_PAGES = 4_000  # 16 MiB of log between two checkpoints
+
+
+def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Raises Error `sqlite_too_old` for a build with the WAL-reset bug."""
+    if version < SQLITE_MIN:
+        text = ".".join(map(str, version))
+        raise Error("sqlite_too_old", f"SQLite {text} has the WAL-reset bug", "install the locked requirements again")
+
+
+def open_store(path: Path, read_only: bool = False) -> Connection:
+    """A connection in autocommit mode (transactions are explicit), usable from any one thread at a time.
+
+    Raises Error `store_damaged` when the file is not a database, `store_full` when it cannot be written,
+    `not_found` when `read_only` and it is not there.
+    """
+    check_version()
+    if read_only and not path.exists():
+        raise Error("not_found", f"{path.name} is not there")
+    try:
+        if not read_only:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        conn = sqlite3.connect(
+            f"file:{path}?mode={'ro' if read_only else 'rw'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_MS / 1000,
+        )
+        conn.execute("PRAGMA foreign_keys=ON")
+        conn.execute("PRAGMA mmap_size=0")
+        if read_only:
+            conn.execute("PRAGMA query_only=ON")
+            conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return conn
+        mode = conn.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        conn.execute("PRAGMA synchronous=FULL")
+        conn.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        if mode != "wal" or conn.execute("PRAGMA synchronous").fetchone()[0] != 2:
+            raise Error("store_damaged", f"{path.name} does not take WAL with synchronous=FULL", "put it on a local disk")
+        return conn
+    except sqlite3.OperationalError as e:
+        raise Error("store_full", f"{path.name} cannot be opened for writing: {e}", "check free space and owner") from None
+    except OSError as e:
+        raise Error("store_full", f"{path.name} cannot be created: {e.strerror}", "check free space and owner") from None
+    except sqlite3.DatabaseError as e:
+        raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
+
+
+def migrate(conn: Connection, migrations: Migrations) -> None:
+    """Brings a store to the newest schema; each step is a transaction of its own."""
+    try:
+        migrations.apply(sqlite_utils.Database(conn))
+    except sqlite3.DatabaseError as e:
+        raise Error("store_damaged", f"a store cannot be brought to the newest schema: {e}") from None

@@ -1,0 +1,242 @@
+"""HOT: one day of messages in one file: its schema, and the constant statements of its one writer.
+
+Trust: numbers, bodies, references and callback addresses are sealed with AAD that binds them to their row, so somebody who
+can change this file can delete or reorder rows and change statuses and times, but cannot read, forge or swap a body or a number.
+What was committed is also counted, by digest, in the audit log.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from appliance import clock
+
+from .opening import Connection, migrate, open_store
+from .schema import MIGRATIONS
+
+#: A segment on its way: the intention is on disk, the answer is not. What a crash leaves in it is indeterminate.
+SUBMITTED: Final = 20
+
+INSERT_MESSAGE: Final = (
+    "INSERT INTO message(seq,id,caller,class,encoding,segments,sender,calling_code,number_index,number,content,key_id,"
+    "accepted_ms,send_at_ms,expires_ms,webhook) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+INSERT_PROGRESS: Final = "INSERT INTO progress(seq,status,changed_ms) VALUES(?,?,?)"
+INSERT_SCHEDULE: Final = "INSERT INTO schedule(seq,send_at_ms) VALUES(?,?)"
+INTEND: Final = "INSERT OR REPLACE INTO segment(key,status,link,submitted_ms) VALUES(?,20,?,?)"
+ANSWER: Final = "UPDATE segment SET status=?,answered_ms=?,operator_id=?,error=? WHERE key=?"
+RECEIPT: Final = "UPDATE segment SET status=?,receipted_ms=?,error=? WHERE key=?"
+SEGMENT_STATUS: Final = "UPDATE segment SET status=?,error=? WHERE key=?"
+PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,error=? WHERE seq=?"
+SENT_PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,sent_ms=?,error=? WHERE seq=?"
+EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
+UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
+IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
+WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
+PARK: Final = "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error) VALUES(?,?,?,?,?)"
+UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
+INBOUND: Final = "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
+REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
+
+FIND_OPERATOR_ID: Final = (
+    "SELECT s.key,s.status,m.segments,m.webhook,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
+    " JOIN progress p ON p.seq=m.seq WHERE s.operator_id=? AND s.link=?"
+)
+PARTS: Final = "SELECT key&255,status,error FROM segment WHERE key>=? AND key<?"
+WAITING: Final = (
+    "SELECT m.seq,m.id,m.class,m.encoding,m.segments,m.sender,m.number,m.content,m.key_id,m.expires_ms,m.webhook,p.status"
+    " FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>? AND p.status=2 AND m.class=? ORDER BY p.seq LIMIT ?"
+)
+BY_ID: Final = (
+    "SELECT m.seq,p.status,m.webhook,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
+)
+
+#: Statement by the kind of work; the order is the order of execution inside one transaction.
+STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
+    ("messages", INSERT_MESSAGE),
+    ("progress_new", INSERT_PROGRESS),
+    ("schedule", INSERT_SCHEDULE),
+    ("idempotent", IDEMPOTENT),
+    ("unschedule", UNSCHEDULE),
+    ("intents", INTEND),
+    ("answers", ANSWER),
+    ("receipts", RECEIPT),
+    ("segment_status", SEGMENT_STATUS),
+    ("sent_progress", SENT_PROGRESS),
+    ("progress", PROGRESS),
+    ("events", EVENT),
+    ("webhooks", WEBHOOK),
+    ("parked", PARK),
+    ("unparked", UNPARK),
+    ("inbound", INBOUND),
+    ("redactions", REDACT),
+)
+
+
+class Work:
+    """What one transaction writes into one partition: a list of rows for each statement."""
+
+    __slots__ = ("audit", *(name for name, _ in STATEMENTS))
+
+    def __init__(self) -> None:
+        for name, _ in STATEMENTS:
+            setattr(self, name, [])
+        self.audit: list[dict[str, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.audit) or any(getattr(self, name) for name, _ in STATEMENTS)
+
+
+class Sent(NamedTuple):
+    """Where a receipt belongs: a segment's row and what must be known of its message."""
+
+    day: int
+    key: int  # seq << 8 | part, parts counted from 1... see segment_key
+    status: int
+    segments: int
+    webhook: bool
+    message_status: int
+
+
+class Partition:
+    """The one writer of a day. Not for two threads at once; `commit` may run in another thread while nothing else does."""
+
+    def __init__(self, folder: Path, day: int) -> None:
+        self.day = day
+        self.path = partition_path(folder, day)
+        self.conn: Connection = open_store(self.path)
+        migrate(self.conn, MIGRATIONS)
+        row = self.conn.execute("SELECT coalesce(max(seq),0) FROM message").fetchone()
+        self.last_seq: int = row[0]
+        self._cursor = self.conn.cursor()
+
+    def write(self, work: Work) -> None:
+        """Runs the statements of `work` inside a transaction and leaves it open for `commit`.
+
+        The audit entries in `work` are the caller's to put into the outbox before `commit`.
+        """
+        cursor = self._cursor
+        if not self.conn.in_transaction:
+            cursor.execute("BEGIN IMMEDIATE")
+        for name, sql in STATEMENTS:
+            rows = getattr(work, name)
+            if rows:
+                cursor.executemany(sql, rows)
+
+    def commit(self) -> None:
+        self.conn.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.conn.in_transaction:
+            self.conn.execute("ROLLBACK")
+
+    def find_operator_id(self, link: int, operator_id: str) -> Sent | None:
+        """The newest segment that link `link` gave this id, with an id already in its canonical form."""
+        rows = self.conn.execute(FIND_OPERATOR_ID, (operator_id, link)).fetchall()
+        if not rows:
+            return None
+        key, status, segments, webhook, message_status = max(rows)
+        return Sent(self.day, key, status, segments, bool(webhook), message_status)
+
+    def parts(self, seq: int) -> list[tuple[int, int, str | None]]:
+        """(part, status, error) of each segment of a message that was ever submitted."""
+        return self.conn.execute(PARTS, (seq << 8, (seq + 1) << 8)).fetchall()
+
+    def waiting(self, class_: int, after_seq: int, limit: int) -> list[tuple[Any, ...]]:
+        """Queued messages of a class in order, for paging in."""
+        return self.conn.execute(WAITING, (after_seq, class_, limit)).fetchall()
+
+    def by_id(self, message_id: bytes) -> tuple[int, int, int, int] | None:
+        """(seq, status, webhook, segments) of a message."""
+        return self.conn.execute(BY_ID, (message_id,)).fetchone()
+
+    def due(self, now_ms: int, limit: int) -> list[int]:
+        """Scheduled messages whose time has come."""
+        rows = self.conn.execute(
+            "SELECT seq FROM schedule WHERE send_at_ms<=? ORDER BY send_at_ms LIMIT ?", (now_ms, limit)
+        )
+        return [r[0] for r in rows]
+
+    def has_schedule(self) -> bool:
+        return self.conn.execute("SELECT 1 FROM schedule LIMIT 1").fetchone() is not None
+
+    def rows_of(self, seqs: list[int]) -> list[tuple[Any, ...]]:
+        """The same columns as `waiting` for the messages named."""
+        marks = ",".join("?" * len(seqs))
+        sql = WAITING.split(" WHERE ")[0] + f" WHERE m.seq IN ({marks}) ORDER BY m.seq"
+        return self.conn.execute(sql, seqs).fetchall()
+
+    def idempotent(self, key_macs: list[bytes]) -> dict[bytes, tuple[bytes, int, bytes]]:
+        """key_mac -> (body_mac, key_id, sealed answer) for those seen before on this day."""
+        out = {}
+        for key in key_macs:
+            row = self.conn.execute("SELECT body_mac,key_id,answer FROM idempotency WHERE key_mac=?", (key,)).fetchone()
+            if row is not None:
+                out[key] = row
+        return out
+
+    def mark(self, name: str) -> int:
+        row = self.conn.execute("SELECT value FROM mark WHERE name=?", (name,)).fetchone()
+        return row[0] if row else 0
+
+    def set_mark(self, name: str, value: int) -> None:
+        """Inside the caller's transaction."""
+        self.conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES(?,?)", (name, value))
+
+    def interrupted(self, floor_seq: int) -> list[tuple[int, int, int, int, int]]:
+        """(key, link, class, segments, webhook) of segments a crash left between intention and answer."""
+        return self.conn.execute(
+            "SELECT s.key,s.link,m.class,m.segments,m.webhook FROM segment s JOIN message m ON m.seq=s.key>>8"
+            " WHERE s.key>=? AND s.status=20",
+            (floor_seq << 8,),
+        ).fetchall()
+
+    def webhooks(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
+        """The oldest status events that the courier has not yet taken: (number of the first, rows)."""
+        rows = self.conn.execute(
+            "SELECT w.n,m.id,m.key_id,m.content,w.status,w.at_ms,w.error,m.caller FROM webhook_outbox w"
+            " JOIN message m ON m.seq=w.seq ORDER BY w.n LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return (rows[0][0] if rows else 0), rows
+
+    def settle_webhooks(self, upto: int) -> None:
+        self.conn.execute("DELETE FROM webhook_outbox WHERE n<=?", (upto,))
+
+    def parked(self, limit: int) -> list[tuple[int, str, int, int, str | None]]:
+        return self.conn.execute(
+            "SELECT link,operator_id,status,at_ms,error FROM parked ORDER BY at_ms DESC LIMIT ?", (limit,)
+        ).fetchall()
+
+    def totals(self) -> dict[int, int]:
+        return dict(self.conn.execute("SELECT status,count(*) FROM progress GROUP BY status").fetchall())
+
+    def close(self) -> None:
+        self.rollback()
+        self.conn.close()
+
+
+def link_numbers(partition: Partition, names: list[str]) -> dict[str, int]:
+    """The small number of each link in this partition; a name keeps its number for ever."""
+    conn = partition.conn
+    for name in names:
+        conn.execute("INSERT OR IGNORE INTO link(name) VALUES(?)", (name,))
+    return dict(conn.execute("SELECT name,number FROM link").fetchall())
+
+
+def partition_path(folder: Path, day: int) -> Path:
+    return folder / f"messages-{clock.day_name(day)}.db"
+
+
+def partition_days(folder: Path) -> list[int]:
+    """The days that have a partition, oldest first."""
+    from datetime import date
+
+    days = []
+    for path in folder.glob("messages-*.db"):
+        try:
+            days.append((date.fromisoformat(path.stem.removeprefix("messages-")) - date(1970, 1, 1)).days)
+        except ValueError:
+            continue
+    return sorted(days)

@@ -1,0 +1,232 @@
+"""Read-only search over the partitions, for gateways, the console and commands. Blocking: event loops call it in a thread."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance import clock
+from appliance.errors import Error
+from appliance.message import (
+    ACCEPTED,
+    FINAL,
+    INDETERMINATE,
+    QUEUED,
+    SCHEDULED,
+    SENT,
+    STATUSES,
+    id_ms,
+)
+
+from .opening import Connection, DatabaseError, open_store
+from .partition import SUBMITTED, partition_days, partition_path
+
+COLUMNS = (
+    "m.id,m.seq,m.caller,p.status,m.class,m.encoding,m.segments,m.sender,m.calling_code,l.name,m.accepted_ms,m.send_at_ms,"
+    "m.expires_ms,m.key_id,m.number,m.content,p.error,p.changed_ms,p.sent_ms"
+)
+FROM = " FROM message m JOIN progress p ON p.seq=m.seq LEFT JOIN link l ON l.number=p.link"
+
+
+class Part(msgspec.Struct):
+    """One segment of a message as it went over a link. Times in milliseconds since 1970, None when not yet."""
+
+    part: int
+    status: str
+    link: str | None
+    submitted_ms: int | None
+    answered_ms: int | None
+    receipted_ms: int | None
+    error: str | None
+
+
+class Found(msgspec.Struct):
+    """One stored message. `number` and `content` are sealed; `content` is None after redaction."""
+
+    id: bytes
+    seq: int
+    day: int
+    caller: int
+    status: int
+    class_: int
+    encoding: int
+    segments: int
+    sender: str
+    calling_code: int
+    link: str | None
+    accepted_ms: int
+    send_at_ms: int
+    expires_ms: int
+    key_id: int
+    number: bytes | None
+    content: bytes | None
+    error: str | None
+    changed_ms: int
+    events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
+    parts: list[Part] = []
+
+
+class Reader:
+    """Reads the partitions of one store. Keeps the newest few open; safe for one thread at a time."""
+
+    OPEN_MAX = 8
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._open: dict[int, Connection] = {}
+
+    def message(self, message_id: bytes) -> Found | None:
+        """One message with its events and parts; its day is within its id."""
+        day = clock.day_of(id_ms(message_id))
+        conn = self._partition(day)
+        if conn is None:
+            return None
+        row = conn.execute(f"SELECT {COLUMNS}{FROM} WHERE m.id=?", (message_id,)).fetchone()
+        if row is None:
+            return None
+        found = _found(row, day)
+        found.parts = [
+            Part(k & 255, "submitted" if s == SUBMITTED else STATUSES[s], name, *times, error)
+            for k, s, name, *times, error in conn.execute(
+                "SELECT s.key,s.status,l.name,s.submitted_ms,s.answered_ms,s.receipted_ms,s.error FROM segment s"
+                " LEFT JOIN link l ON l.number=s.link WHERE s.key>=? AND s.key<? ORDER BY s.key",
+                (found.seq << 8, (found.seq + 1) << 8),
+            )
+        ]
+        odd = conn.execute("SELECT at_ms,status,detail FROM event WHERE seq=? ORDER BY n", (found.seq,)).fetchall()
+        found.events = timeline(found, row[-1], odd)
+        return found
+
+    def search(
+        self,
+        status: int | None = None,
+        class_: int | None = None,
+        link: str | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        number_index: bytes | None = None,
+        callers: Iterable[int] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> tuple[list[Found], str | None]:
+        """A page of messages, newest first, and the cursor of the next page (None when this is the last).
+
+        Raises Error `invalid` for a cursor that this method did not give.
+        """
+        before = _cursor_of(cursor)
+        where, values = ["1"], []
+        for column, value in (
+            ("p.status=?", status),
+            ("m.class=?", class_),
+            ("l.name=?", link),
+            ("m.accepted_ms>=?", from_ms),
+            ("m.accepted_ms<?", to_ms),
+            ("m.number_index=?", number_index),
+        ):
+            if value is not None:
+                where.append(column)
+                values.append(value)
+        if callers is not None:
+            numbers = [int(c) for c in callers]
+            where.append(f"m.caller IN ({','.join(map(str, numbers))})")
+        rows: list[Found] = []
+        for day in reversed(partition_days(self.folder)):
+            if before is not None and day > before[0]:
+                continue
+            if from_ms is not None and (day + 1) * clock.DAY_MS <= from_ms - clock.DAY_MS:
+                break
+            if to_ms is not None and day * clock.DAY_MS > to_ms:
+                continue
+            conn = self._partition(day)
+            if conn is None:
+                continue
+            upto = before[1] if before is not None and day == before[0] else 1 << 62
+            sql = f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} AND m.seq<? ORDER BY m.seq DESC LIMIT ?"
+            for row in conn.execute(sql, (*values, upto, limit + 1 - len(rows))):
+                rows.append(_found(row, day))
+            if len(rows) > limit:
+                rows = rows[:limit]
+                return rows, _cursor_text(rows[-1].day, rows[-1].seq)
+        return rows, None
+
+    def totals(self, day: int) -> dict[str, int]:
+        """Messages of a day by the status they are in."""
+        conn = self._partition(day)
+        if conn is None:
+            return {}
+        return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
+
+    def inbound(self, day: int, after: int = 0, limit: int = 100) -> list[tuple[Any, ...]]:
+        """(n, id, at_ms, key_id, sealed number, recipient, sealed content) of messages that customers sent."""
+        conn = self._partition(day)
+        if conn is None:
+            return []
+        return conn.execute(
+            "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?", (after, limit)
+        ).fetchall()
+
+    def close(self) -> None:
+        for conn in self._open.values():
+            conn.close()
+        self._open.clear()
+
+    def _partition(self, day: int) -> Connection | None:
+        conn = self._open.pop(day, None)
+        if conn is None:
+            path = partition_path(self.folder, day)
+            if not path.exists():
+                return None
+            try:
+                conn = open_store(path, read_only=True)
+                conn.execute("SELECT 1 FROM message LIMIT 1")
+            except Error:
+                return None
+            except DatabaseError:
+                return None  # made this instant, its schema is not there yet
+            while len(self._open) >= self.OPEN_MAX:
+                self._open.pop(next(iter(self._open))).close()
+        self._open[day] = conn
+        return conn
+
+
+def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]]) -> list[tuple[int, str, str]]:
+    """The statuses a message went through, oldest first: the usual ones from its columns, the odd ones as recorded."""
+    events = [(found.accepted_ms, STATUSES[ACCEPTED], "")]
+    if found.send_at_ms:
+        events.append((found.accepted_ms, STATUSES[SCHEDULED], clock.rfc3339(found.send_at_ms)))
+    else:
+        events.append((found.accepted_ms, STATUSES[QUEUED], ""))
+    events += [(at, STATUSES[status], detail) for at, status, detail in odd]
+    if sent_ms is not None:
+        events.append((sent_ms, STATUSES[SENT], found.link or ""))
+    if found.status in FINAL or found.status == INDETERMINATE:
+        last = STATUSES[found.status]
+        if not any(status == last for _, status, _ in events):
+            events.append((found.changed_ms, last, found.error or ""))
+    return sorted(events, key=lambda e: e[0])
+
+
+def _found(row: tuple[Any, ...], day: int) -> Found:
+    message_id, seq, *rest = row
+    return Found(message_id, seq, day, *rest[:-1])
+
+
+def _cursor_text(day: int, seq: int) -> str:
+    return base64.urlsafe_b64encode(f"{day}.{seq}".encode()).decode().rstrip("=")
+
+
+def _cursor_of(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        day, seq = base64.urlsafe_b64decode(text.encode() + b"==").decode().split(".")
+        if not (day.isascii() and day.isdigit() and seq.isascii() and seq.isdigit() and len(seq) < 19):
+            raise ValueError
+        return int(day), int(seq)
+    except (ValueError, binascii.Error, UnicodeError):
+        raise Error("invalid", "the cursor is not one that this search gave", "start again without a cursor", field="cursor") from None

@@ -1,0 +1,103 @@
+"""The schema of a day's partition, as migrations. Wide rows never change (but for redaction); what changes is narrow."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS = Migrations("partition")
+
+
+@MIGRATIONS()
+def first(db: Database) -> None:
+    for statement in FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+FIRST = """
+CREATE TABLE message(
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  caller INTEGER NOT NULL,
+  class INTEGER NOT NULL,
+  encoding INTEGER NOT NULL,
+  segments INTEGER NOT NULL,
+  sender TEXT NOT NULL,
+  calling_code INTEGER NOT NULL,
+  number_index BLOB NOT NULL,
+  number BLOB NOT NULL,
+  content BLOB,
+  key_id INTEGER NOT NULL,
+  accepted_ms INTEGER NOT NULL,
+  send_at_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  webhook INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX message_id ON message(id);
+CREATE INDEX message_number ON message(number_index);
+CREATE TABLE progress(
+  seq INTEGER PRIMARY KEY,
+  status INTEGER NOT NULL,
+  link INTEGER,
+  changed_ms INTEGER NOT NULL,
+  sent_ms INTEGER,
+  error TEXT
+) STRICT;
+CREATE TABLE segment(
+  key INTEGER PRIMARY KEY,
+  status INTEGER NOT NULL,
+  link INTEGER NOT NULL,
+  submitted_ms INTEGER NOT NULL,
+  answered_ms INTEGER,
+  operator_id TEXT,
+  receipted_ms INTEGER,
+  error TEXT
+) STRICT;
+CREATE INDEX segment_operator_id ON segment(operator_id, link) WHERE operator_id IS NOT NULL;
+CREATE TABLE event(
+  n INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_seq ON event(seq);
+CREATE TABLE schedule(seq INTEGER PRIMARY KEY, send_at_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX schedule_time ON schedule(send_at_ms);
+CREATE TABLE idempotency(
+  key_mac BLOB PRIMARY KEY,
+  body_mac BLOB NOT NULL,
+  key_id INTEGER NOT NULL,
+  answer BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE webhook_outbox(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  error TEXT
+) STRICT;
+CREATE TABLE audit_outbox(n INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL) STRICT;
+CREATE TABLE parked(
+  link INTEGER NOT NULL,
+  operator_id TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  error TEXT,
+  PRIMARY KEY(link, operator_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE inbound(
+  n INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  link INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  key_id INTEGER NOT NULL,
+  number_index BLOB NOT NULL,
+  number BLOB NOT NULL,
+  recipient TEXT NOT NULL,
+  content BLOB NOT NULL
+) STRICT;
+CREATE TABLE link(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""

@@ -1,0 +1,63 @@
+# Casemate in a checkout: `make run` tries it, `make test` proves it. Everything is installed into .venv/ on the first go.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: run test check bench image install lock clean help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := requirements.lock pyproject.toml .ci/debian .ci/python
+
+run: $(VENV)/.run  ## run the appliance and a simulated operator here, in the foreground (CONFIG=FILE for links and keys of your own)
+	@exec $(BIN)/casemate up --demo $(if $(CONFIG),--config $(CONFIG))
+
+test: check  ## prove everything: `make check`, then the stories with real processes, sockets and keys
+	$(BIN)/python -m pytest tests/stories
+
+check: $(VENV)/.test  ## in under two minutes: is the house in order, unit tests, ruff, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/tidy tests/unit
+
+bench: $(VENV)/.run  ## measure segments a second, end to end, on this machine
+	$(BIN)/casemate bench $(ARGS)
+
+image:  ## build the appliance image (not in this release)
+	@echo "make image: the appliance image has no recipe in this release; see 'Not yet' in README.md" >&2; exit 2
+
+install: $(VENV)/.run  ## install what `make run` needs, and stop
+
+lock:  ## write requirements.lock anew from pyproject.toml
+	@command -v uv >/dev/null || { echo "make lock: needs uv (pipx install uv)" >&2; exit 2; }
+	.ci/lock
+
+clean:  ## remove .venv/ and what tools left behind; var/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find appliance hsm tests .ci -name __pycache__ -prune -exec rm -rf {} +
+
+help:  ## this list
+	@awk -F ':.*##  *' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- how things get here ----------------------------------------------------------------------------------------------
+# A stamp is younger than the lock file: the second run is quick and needs no network.
+
+$(VENV)/.run: $(LOCKED)
+	@.ci/debian softhsm2
+	@echo "==> Python packages for running, from requirements.lock into $(VENV)/"
+	@"$$(.ci/python)" -m venv $(VENV)
+	@sed '/^# --- test/,$$d' requirements.lock > $(VENV)/run.lock
+	@$(PIP) install --require-hashes -r $(VENV)/run.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run $(LOCKED)
+	@.ci/debian chromium golang-go golang-golang-x-mod-dev
+	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
+	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
+	@$(PIP) install --require-hashes -r $(VENV)/test.lock
+	@touch $@

@@ -11,6 +11,9 @@ REFERENCE_CHARACTERS_MAX: Final = 128  # the bank's own reference on a message
 METADATA_ENTRIES_MAX: Final = 16
 METADATA_CHARACTERS_MAX: Final = 256  # one value
 SENDER_ALPHANUMERIC_MAX: Final = 11  # 3GPP TS 23.040 9.1.2.5: 11 septets in an address field
+SHORT_CODE_DIGITS_MIN: Final = 3
+SHORT_CODE_DIGITS_MAX: Final = 8
+NUMBER_CHARACTERS_MAX: Final = 64  # 15 digits with separators as people write them; more is not a number
 
 # --- REST -------------------------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 1_000  # the contract's batch
@@ -61,6 +64,10 @@ WEBHOOK_RETRY_S_MIN: Final = 5
 WEBHOOK_RETRY_S_MAX: Final = 86_400
 WEBHOOK_TIMEOUT_S: Final = 15.0
 WEBHOOK_CONCURRENT_MAX: Final = 64
+WEBHOOK_PER_HOST_MAX: Final = 8  # of these, to one host: a dead one holds no more
+WEBHOOK_JITTER: Final = 0.2  # a pause grows by up to this share of itself
+WEBHOOK_EVENTS_MAX: Final = 10_000  # in one call from an engine
+WEBHOOK_ANSWER_OCTETS_MAX: Final = 65_536  # of the other side's answer are read, then the connection is dropped
 
 # --- keys and audit ---------------------------------------------------------------------------------------
 HSM_CALL_S_MAX: Final = 5.0  # a PKCS#11 call that takes longer is killed with its worker
@@ -74,4 +81,5 @@ assert SETTLE_S_MAX < STOP_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
 assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX
 assert HSM_CALL_S_MAX < CALL_S_MAX
+assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX
 assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

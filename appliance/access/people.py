@@ -1,0 +1,217 @@
+"""People of the console and their sessions. Passwords are argon2id, a session's cookie is kept only as SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.settings import Settings
+
+from . import throttle
+from .passwords import Passwords, check_rules
+from .place import Place
+from .roles import ROLES
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+SEEN_EVERY_MS: Final = 10_000  # how exactly the last request of a session is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person of the console. Times are Unix milliseconds."""
+
+    id: int
+    name: str
+    role: str
+    created_ms: int
+    password_ms: int
+    disabled_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is valid now: who, since when, and when it ends by itself."""
+
+    person: Person
+    started_ms: int
+    seen_ms: int
+    idle_ends_ms: int
+    ends_ms: int
+
+
+class People(Place):
+    """The people's part of `Access`."""
+
+    def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
+        super().__init__(settings)
+        self._passwords = passwords or Passwords()
+        self.idle_ms = int(settings["console.idle_minutes"]) * 60_000
+        self.absolute_ms = int(settings["console.absolute_hours"]) * 3_600_000
+
+    # --- people -------------------------------------------------------------------------------------------
+
+    def create_user(self, name: str, password: str, role: str = "administrator", at_ms: int | None = None) -> Person:
+        """Raises Error `invalid` with the rule that is broken. Slow: hashes a password."""
+        if not NAME.fullmatch(name):
+            raise Error("invalid", "a user name is 1 to 32 letters, digits, dots, dashes or underscores")
+        if role not in ROLES:
+            raise Error("invalid", f"there is no role {role!r}", f"roles: {', '.join(ROLES)}")
+        check_rules(password, name)
+        hashed = self._passwords.hashed(password)
+        created_ms = now_ms() if at_ms is None else at_ms
+        with self.writing() as conn:
+            if conn.execute("SELECT 1 FROM person WHERE name = ?", (name,)).fetchone():
+                raise Error("invalid", "this user name is taken")
+            cursor = conn.execute(
+                "INSERT INTO person (name, role, password, created_ms, password_ms) VALUES (?, ?, ?, ?, ?)",
+                (name, role, hashed, created_ms, created_ms),
+            )
+        return Person(int(cursor.lastrowid), name, role, created_ms, created_ms)
+
+    def users(self) -> list[Person]:
+        return [
+            Person(*row)
+            for row in self.rows(
+                "SELECT id, name, role, created_ms, password_ms, disabled_ms FROM person ORDER BY name"
+            )
+        ]
+
+    def user(self, name: str) -> Person | None:
+        row = self.row("SELECT id, name, role, created_ms, password_ms, disabled_ms FROM person WHERE name = ?", name)
+        return Person(*row) if row else None
+
+    def check_password(self, name: str, password: str) -> Person | None:
+        """The person, or None for a wrong name or password, a disabled person included. Not throttled. Slow."""
+        row = self.row(
+            "SELECT password, id, name, role, created_ms, password_ms FROM person WHERE name = ? AND disabled_ms IS NULL",
+            name,
+        )
+        if not self._passwords.matches(row[0] if row else None, password) or row is None:
+            return None
+        if self._passwords.outdated(row[0]):
+            again = self._passwords.hashed(password)
+            with self.writing() as conn:
+                conn.execute("UPDATE person SET password = ? WHERE id = ? AND password = ?", (again, row[1], row[0]))
+        return Person(*row[1:])
+
+    def set_password(self, name: str, password: str, at_ms: int | None = None) -> Person:
+        """Sets a new password and ends the person's session. Raises Error `invalid` or `not_found`. Slow."""
+        check_rules(password, name)
+        person = self.user(name)
+        if person is None:
+            raise Error("not_found", "there is no such user")
+        hashed = self._passwords.hashed(password)
+        changed_ms = now_ms() if at_ms is None else at_ms
+        with self.writing() as conn:
+            conn.execute(
+                "UPDATE person SET password = ?, password_ms = ? WHERE id = ?", (hashed, changed_ms, person.id)
+            )
+            conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
+        return Person(person.id, person.name, person.role, person.created_ms, changed_ms, person.disabled_ms)
+
+    # --- signing in ---------------------------------------------------------------------------------------
+
+    def sign_in(self, name: str, password: str, remote: str, at_ms: int) -> Person | None:
+        """The person, or None for a wrong name or password.
+
+        Raises Error `rate_limited` with detail `wait_s` when it is too early to try again; the password is then not
+        looked at. The attempt is counted as failed before the slow check, so that many at once gain nothing. Slow.
+        """
+        address = throttle.address_of(remote)
+        keys = throttle.subjects(name, address)
+        with self.writing() as conn:
+            counts = _counts(conn, keys)
+            familiar = conn.execute(
+                "SELECT 1 FROM familiar WHERE pair = ? AND seen_ms > ?", (keys["pair"], at_ms - throttle.FAMILIAR_MS)
+            ).fetchone()
+            wait_ms = throttle.wait_ms(counts, familiar is not None, at_ms)
+            if not wait_ms:
+                _count(conn, keys, {k: throttle.failed(k, counts[k], at_ms) for k in keys})
+                _prune(conn, at_ms)
+        if wait_ms:
+            wait_s = -(-wait_ms // 1000)
+            raise Error("rate_limited", "too many failed attempts", f"try again in {wait_s} s", wait_s=wait_s)
+        person = self.check_password(name, password)
+        if person is not None:
+            with self.writing() as conn:
+                # The address keeps its count, else one's own account would be the way to go on guessing at others'.
+                conn.execute("DELETE FROM attempt WHERE subject IN (?, ?)", (keys["pair"], keys["person"]))
+                _count(conn, {"address": keys["address"]}, {"address": counts["address"]})
+                conn.execute("INSERT OR REPLACE INTO familiar (pair, seen_ms) VALUES (?, ?)", (keys["pair"], at_ms))
+        return person
+
+    # --- sessions -----------------------------------------------------------------------------------------
+
+    def start_session(self, person: Person, at_ms: int) -> str:
+        """The cookie's value: 43 url-safe characters. Ends the person's other session."""
+        token = secrets.token_urlsafe(32)
+        with self.writing() as conn:
+            conn.execute(
+                "INSERT OR REPLACE INTO session (person, hash, started_ms, seen_ms) VALUES (?, ?, ?, ?)",
+                (person.id, _hash(token), at_ms, at_ms),
+            )
+        return token
+
+    def session(self, token: str, at_ms: int, touch: bool = True) -> Session | None:
+        """The session, or None when it is unknown or over. `touch` False (a page that polls) does not keep it alive."""
+        row = self.row(
+            "SELECT s.started_ms, s.seen_ms, id, name, role, created_ms, password_ms FROM session s"
+            " JOIN person ON id = s.person WHERE s.hash = ? AND disabled_ms IS NULL",
+            _hash(token),
+        )
+        if row is None:
+            return None
+        started_ms, seen_ms, *columns = row
+        person = Person(*columns)
+        if not seen_ms - 60_000 <= at_ms < min(seen_ms + self.idle_ms, started_ms + self.absolute_ms):
+            self.end_session(token)
+            return None
+        if touch and at_ms - seen_ms >= SEEN_EVERY_MS:
+            with self.writing() as conn:
+                conn.execute("UPDATE session SET seen_ms = ? WHERE hash = ?", (at_ms, _hash(token)))
+        if touch:
+            seen_ms = max(seen_ms, at_ms)
+        return Session(person, started_ms, seen_ms, seen_ms + self.idle_ms, started_ms + self.absolute_ms)
+
+    def end_session(self, token: str) -> None:
+        with self.writing() as conn:
+            conn.execute("DELETE FROM session WHERE hash = ?", (_hash(token),))
+
+    def end_sessions_of(self, person: Person) -> None:
+        with self.writing() as conn:
+            conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _counts(conn: Any, keys: dict[str, str]) -> dict[str, throttle.Count]:
+    out = {}
+    for kind, key in keys.items():
+        row = conn.execute("SELECT failures, last_ms, until_ms FROM attempt WHERE subject = ?", (key,)).fetchone()
+        out[kind] = throttle.Count(*row) if row else throttle.Count()
+    return out
+
+
+def _count(conn: Any, keys: dict[str, str], counts: dict[str, throttle.Count]) -> None:
+    conn.executemany(
+        "INSERT OR REPLACE INTO attempt (subject, failures, last_ms, until_ms) VALUES (?, ?, ?, ?)",
+        [(keys[kind], c.failures, c.last_ms, c.until_ms) for kind, c in counts.items()],
+    )
+
+
+def _prune(conn: Any, at_ms: int) -> None:
+    conn.execute("DELETE FROM attempt WHERE last_ms < ? AND until_ms < ?", (at_ms - throttle.FORGET_MS, at_ms))
+    conn.execute("DELETE FROM familiar WHERE seen_ms < ?", (at_ms - throttle.FAMILIAR_MS,))
+    over = conn.execute("SELECT count(*) FROM attempt").fetchone()[0] - throttle.SUBJECTS_MAX
+    if over > 0:
+        conn.execute(
+            "DELETE FROM attempt WHERE subject IN (SELECT subject FROM attempt ORDER BY until_ms, last_ms LIMIT ?)",
+            (over,),
+        )

@@ -1,0 +1,71 @@
+"""Where `access.db` is and how it is opened: one connection for each thread, transactions written out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from appliance.settings import Settings
+from appliance.store import Connection, migrate, open_store
+
+from .schema import MIGRATIONS
+
+
+class Place:
+    """The store, opened by each thread on its first use and migrated by the first of the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.path = settings.home / "access.db"
+        self._local = threading.local()
+        self._first = threading.Lock()
+        self._migrated = False
+
+    @property
+    def conn(self) -> Connection:
+        """This thread's connection."""
+        conn = getattr(self._local, "conn", None)
+        if conn is None:
+            with self._first:
+                conn = open_store(self.path)
+                if not self._migrated:
+                    # Processes that start together take turns; the migrations' own transactions nest in this one.
+                    with _transaction(conn):
+                        migrate(conn, MIGRATIONS)
+                    self._migrated = True
+            self._local.conn = conn
+        return conn
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back on any exception."""
+        conn = self.conn
+        with _transaction(conn):
+            yield conn
+
+    def row(self, sql: str, *given: Any) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self.conn.execute(sql, given).fetchone()
+        return found
+
+    def rows(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
+        return list(self.conn.execute(sql, given).fetchall())
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        conn = getattr(self._local, "conn", None)
+        if conn is not None:
+            conn.close()
+            self._local.conn = None
+
+
+@contextmanager
+def _transaction(conn: Connection) -> Iterator[None]:
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        conn.execute("ROLLBACK")
+        raise
+    conn.execute("COMMIT")

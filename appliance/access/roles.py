@@ -1,0 +1,32 @@
+"""Who may do what in the console: one table of permissions and the roles that have them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROLES: Final[dict[str, str]] = {
+    "administrator": "runs the appliance: API keys, people, and all that can be seen",
+    "compliance": "reviews and exports: messages, search by number, the audit log",
+    "viewer": "sees traffic, links and single messages",
+}
+
+PERMISSIONS: Final[dict[str, frozenset[str]]] = {
+    "overview.read": frozenset({"administrator", "compliance", "viewer"}),
+    "messages.read": frozenset({"administrator", "compliance", "viewer"}),
+    "messages.search_by_number": frozenset({"administrator", "compliance"}),
+    "links.read": frozenset({"administrator", "compliance", "viewer"}),
+    "audit.read": frozenset({"administrator", "compliance"}),
+    "audit.verify": frozenset({"administrator", "compliance"}),
+    "audit.export": frozenset({"administrator", "compliance"}),
+    "apikeys.read": frozenset({"administrator"}),
+    "apikeys.write": frozenset({"administrator"}),
+    "account.write": frozenset({"administrator", "compliance", "viewer"}),
+}
+
+assert all(roles <= ROLES.keys() for roles in PERMISSIONS.values())
+
+
+def may(role: str, permission: str) -> bool:
+    """Whether a role has a permission. An unknown role has none; an unknown permission is our own mistake."""
+    assert permission in PERMISSIONS, permission
+    return role in PERMISSIONS[permission]

@@ -1,0 +1,59 @@
+"""The tables of `access.db`.
+
+Trust: this store decides who comes in, so it is trusted, and it is mode 0600 of the appliance's own user. Somebody who can
+read it learns names, roles and hashes: API keys and session tokens are 32 random octets, which no hash search finds;
+passwords are argon2id. Somebody who can write it can give themselves an API key or a role; that leaves no entry in the audit
+log, which is why the file belongs to the appliance's user alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+MIGRATIONS: Final = Migrations("access")
+
+
+@MIGRATIONS(name="0001_keys_people_sessions")
+def _first(db: Database) -> None:
+    for statement in _FIRST:
+        db.execute(statement)
+
+
+_FIRST: Final = (
+    """CREATE TABLE api_key (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: messages name their caller by it
+        name TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32), -- SHA-256 of the whole token
+        rate_per_s INTEGER CHECK (rate_per_s >= 0), -- NULL: the setting limits.requests_per_s; 0: no limit
+        created_ms INTEGER NOT NULL,
+        revoked_ms INTEGER
+    ) STRICT""",
+    "CREATE UNIQUE INDEX api_key_name ON api_key (name COLLATE NOCASE) WHERE revoked_ms IS NULL",
+    """CREATE TABLE person (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL COLLATE NOCASE UNIQUE,
+        role TEXT NOT NULL,
+        password TEXT NOT NULL, -- argon2id in PHC form
+        created_ms INTEGER NOT NULL,
+        password_ms INTEGER NOT NULL, -- when the password was last set
+        disabled_ms INTEGER
+    ) STRICT""",
+    """CREATE TABLE session (
+        person INTEGER PRIMARY KEY REFERENCES person (id) ON DELETE CASCADE, -- one session each
+        hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32), -- SHA-256 of the cookie's 32 octets
+        started_ms INTEGER NOT NULL,
+        seen_ms INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE attempt (
+        subject TEXT PRIMARY KEY, -- pair, person or address, see throttle.py
+        failures INTEGER NOT NULL,
+        last_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL -- nothing is tried before
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE familiar (
+        pair TEXT PRIMARY KEY, -- a person signed in from this address before
+        seen_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)

@@ -1,0 +1,367 @@
+"""HOT: the five PDUs that pass by the million, packed and parsed by hand: submit_sm, deliver_sm and their responses.
+
+Says the same as `codec` (a test compares the two), a few times faster. Texts become `str` as Latin-1, which never fails
+and keeps every octet. Section numbers are those of SMPP 3.4 Issue 1.2.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from .codec import PduError, parse_tlvs
+from .spec import (
+    DELIVER_SM,
+    DELIVER_SM_RESP,
+    ESME_RINVCMDLEN,
+    ESME_RINVDSTADR,
+    ESME_RINVMSGID,
+    ESME_RINVMSGLEN,
+    ESME_RINVSERTYP,
+    ESME_RINVSRCADR,
+    NPI_E164,
+    NPI_UNKNOWN,
+    SUBMIT_SM,
+    SUBMIT_SM_RESP,
+    TLV_MESSAGE_PAYLOAD,
+    TON_ALPHANUMERIC,
+    TON_INTERNATIONAL,
+    TON_NETWORK,
+    TON_UNKNOWN,
+)
+
+HEADER: Final = Struct(">IIII")
+_EMPTY_RESP: Final = Struct(">IIIIx")
+_OCTET: Final = tuple(bytes((n,)) for n in range(256))
+_NO_TLVS: Final[dict[int, bytes]] = {}
+
+ADDRESS_OCTETS_MAX: Final = 20  # section 5.2.8: 21 with its NUL
+SHORT_MESSAGE_OCTETS_MAX: Final = 254  # section 5.2.21
+SHORT_CODE_DIGITS_MAX: Final = 8  # without a plus and no longer than this: a number of the operator's own network
+CACHE_ENTRIES_MAX: Final = 4_096  # senders, and sets of options, remembered by one packer; then it starts afresh
+
+
+class Deliver(msgspec.Struct, gc=False):
+    """A deliver_sm (or data_sm) as heard. `short_message` is the message_payload when the mandatory field is empty. Do not change `tlvs`."""
+
+    sequence: int
+    source: str
+    dest: str
+    esm_class: int
+    data_coding: int
+    short_message: bytes
+    tlvs: dict[int, bytes]
+    source_ton: int
+    dest_ton: int
+
+
+class Submit(msgspec.Struct, gc=False):
+    """A submit_sm as heard, the same way. `validity` and `schedule` are empty or the octets of section 7.1.1."""
+
+    sequence: int
+    source: str
+    dest: str
+    esm_class: int
+    data_coding: int
+    short_message: bytes
+    tlvs: dict[int, bytes]
+    source_ton: int
+    dest_ton: int
+    registered_delivery: int
+    schedule: bytes
+    validity: bytes
+
+
+def source_form(source: str) -> tuple[int, int]:
+    """Type of number and numbering plan of a sender by its form.
+
+    With a plus, or more digits than a short code has: international 1/1. Digits: short code 3/0. Anything else:
+    alphanumeric 5/0. No sender: 0/0, the operator puts its own.
+    """
+    if not source:
+        return TON_UNKNOWN, NPI_UNKNOWN
+    digits = source[1:] if source[0] == "+" else source
+    if digits.isascii() and digits.isdigit():
+        if source[0] == "+" or len(digits) > SHORT_CODE_DIGITS_MAX:
+            return TON_INTERNATIONAL, NPI_E164
+        return TON_NETWORK, NPI_UNKNOWN
+    return TON_ALPHANUMERIC, NPI_UNKNOWN
+
+
+def _address(text: str, status: int) -> bytes:
+    """An address without its plus when it is a number. Raises PduError when it does not fit (section 5.2.8)."""
+    digits = text[1:]
+    if text[:1] == "+" and digits.isascii() and digits.isdigit():
+        text = digits
+    if len(text) > ADDRESS_OCTETS_MAX or not text.isascii() or "\0" in text:
+        raise PduError(status, 0, "an address is longer than 20 characters or not ASCII")
+    return text.encode("ascii")
+
+
+class SubmitPacker:
+    """Packs the submits of one link: what is constant is packed once, senders and sets of options are remembered.
+
+    `source_ton` and `source_npi` of -1 mean "by the form of the sender"; a number there holds for every sender.
+    """
+
+    def __init__(
+        self,
+        service_type: str = "",
+        source_ton: int = -1,
+        source_npi: int = -1,
+        dest_ton: int = TON_INTERNATIONAL,
+        dest_npi: int = NPI_E164,
+        protocol_id: int = 0,
+        priority_flag: int = 0,
+        replace_if_present: int = 0,
+    ) -> None:
+        if len(service_type) > 5 or not service_type.isascii():
+            raise PduError(ESME_RINVSERTYP, 0, "service_type is longer than 5 characters or not ASCII")
+        self._service_type = service_type.encode("ascii") + b"\0"
+        self._source_ton = source_ton
+        self._source_npi = source_npi
+        self._dest = bytes((dest_ton, dest_npi))
+        self._protocol_id = protocol_id
+        self._priority_flag = priority_flag
+        self._replace_if_present = replace_if_present
+        self._heads: dict[str, bytes] = {}
+        self._options: dict[tuple[int, int, int, bytes], bytes] = {}
+
+    def pack(
+        self,
+        sequence: int,
+        source: str,
+        dest: str,
+        esm_class: int,
+        data_coding: int,
+        registered_delivery: int,
+        validity: bytes,
+        short_message: bytes,
+    ) -> bytes:
+        """One submit_sm (section 4.4.1). `dest` is E.164 with or without its plus; `validity` is empty or 16 octets of section 7.1.1.
+
+        Raises PduError when an address or the message does not fit; nothing else is checked here.
+        """
+        head = self._heads.get(source)
+        if head is None:
+            head = self._head(source)
+        options = self._options.get((esm_class, data_coding, registered_delivery, validity))
+        if options is None:
+            options = self._option(esm_class, data_coding, registered_delivery, validity)
+        number = dest[1:].encode() if dest[:1] == "+" else dest.encode()
+        octets = len(short_message)
+        if octets > 254:
+            raise PduError(ESME_RINVMSGLEN, sequence, "short_message is longer than 254 octets")
+        if len(number) > 20 or not number.isalnum():
+            raise PduError(ESME_RINVDSTADR, sequence, "the destination is not 1 to 20 digits")
+        return b"".join(
+            (
+                HEADER.pack(17 + len(head) + len(number) + len(options) + octets, SUBMIT_SM, 0, sequence),
+                head,
+                number,
+                options,
+                _OCTET[octets],
+                short_message,
+            )
+        )
+
+    def _head(self, source: str) -> bytes:
+        ton, npi = source_form(source)
+        ton = self._source_ton if self._source_ton >= 0 else ton
+        npi = self._source_npi if self._source_npi >= 0 else npi
+        head = self._service_type + bytes((ton, npi)) + _address(source, ESME_RINVSRCADR) + b"\0" + self._dest
+        if len(self._heads) >= CACHE_ENTRIES_MAX:
+            self._heads.clear()
+        self._heads[source] = head
+        return head
+
+    def _option(self, esm_class: int, data_coding: int, registered_delivery: int, validity: bytes) -> bytes:
+        assert len(validity) in (0, 16), validity
+        options = b"\0%c%c%c\0%b\0%c%c%c\0" % (
+            esm_class,
+            self._protocol_id,
+            self._priority_flag,
+            validity,
+            registered_delivery,
+            self._replace_if_present,
+            data_coding,
+        )
+        if len(self._options) >= CACHE_ENTRIES_MAX:
+            self._options.clear()
+        self._options[esm_class, data_coding, registered_delivery, validity] = options
+        return options
+
+
+def parse_deliver(frame: bytes) -> Deliver:
+    """A whole deliver_sm (section 4.6.1; the header's command is not looked at). Raises PduError."""
+    find = frame.find
+    size = len(frame)
+    source_at = find(0, 16) + 3
+    dest_at = find(0, source_at) + 3
+    at = find(0, dest_at) + 1
+    # A missing NUL makes `find` -1 and the next start small: the order then breaks.
+    if not 18 < source_at <= dest_at - 3 < dest_at <= at - 1 or at + 10 > size:
+        raise _broken(frame, source_at, dest_at, at)
+    message_at = at + 10
+    if frame[at + 3] or frame[at + 4]:  # times a deliver_sm should not carry
+        message_at = _after_times(frame, at)
+    octets = frame[message_at - 1]
+    end = message_at + octets
+    if end > size:
+        raise PduError(ESME_RINVMSGLEN, _sequence(frame), "short_message ends after the PDU")
+    message = frame[message_at:end]
+    tlvs = _NO_TLVS
+    if end < size:
+        tlvs = parse_tlvs(frame, end, _sequence(frame))
+        if not message:
+            message = tlvs.get(TLV_MESSAGE_PAYLOAD, b"")
+    return Deliver(
+        int.from_bytes(frame[12:16], "big"),
+        str(frame[source_at : dest_at - 3], "latin-1"),
+        str(frame[dest_at : at - 1], "latin-1"),
+        frame[at],
+        frame[message_at - 3],
+        message,
+        tlvs,
+        frame[source_at - 2],
+        frame[dest_at - 2],
+    )
+
+
+def parse_submit(frame: bytes) -> Submit:
+    """A whole submit_sm (section 4.4.1; the header's command is not looked at). Raises PduError."""
+    find = frame.find
+    size = len(frame)
+    source_at = find(0, 16) + 3
+    dest_at = find(0, source_at) + 3
+    at = find(0, dest_at) + 1
+    if not 18 < source_at <= dest_at - 3 < dest_at <= at - 1 or at + 10 > size:
+        raise _broken(frame, source_at, dest_at, at)
+    message_at = at + 10
+    schedule = validity = b""
+    if frame[at + 3] or frame[at + 4]:
+        message_at = _after_times(frame, at)
+        schedule, validity = frame[at + 3 : message_at - 6].split(b"\0")
+    octets = frame[message_at - 1]
+    end = message_at + octets
+    if end > size:
+        raise PduError(ESME_RINVMSGLEN, _sequence(frame), "short_message ends after the PDU")
+    message = frame[message_at:end]
+    tlvs = _NO_TLVS
+    if end < size:
+        tlvs = parse_tlvs(frame, end, _sequence(frame))
+        if not message:
+            message = tlvs.get(TLV_MESSAGE_PAYLOAD, b"")
+    return Submit(
+        int.from_bytes(frame[12:16], "big"),
+        str(frame[source_at : dest_at - 3], "latin-1"),
+        str(frame[dest_at : at - 1], "latin-1"),
+        frame[at],
+        frame[message_at - 3],
+        message,
+        tlvs,
+        frame[source_at - 2],
+        frame[dest_at - 2],
+        frame[message_at - 5],
+        schedule,
+        validity,
+    )
+
+
+def _sequence(frame: bytes) -> int:
+    return int.from_bytes(frame[12:16], "big")
+
+
+def _after_times(frame: bytes, at: int) -> int:
+    """Where short_message begins when schedule_delivery_time or validity_period (16 octets at most) is there; `at` is esm_class."""
+    schedule_end = frame.find(0, at + 3, at + 3 + 17)
+    validity_end = frame.find(0, schedule_end + 1, schedule_end + 1 + 17)
+    if schedule_end < 0 or validity_end < 0 or validity_end + 6 > len(frame):
+        raise PduError(ESME_RINVCMDLEN, _sequence(frame), "a time has no end or is too long")
+    return validity_end + 6
+
+
+def _broken(frame: bytes, source_at: int, dest_at: int, at: int) -> PduError:
+    if len(frame) < 16:
+        return PduError(ESME_RINVCMDLEN, 0, "shorter than a header")
+    status = ESME_RINVCMDLEN
+    if source_at <= 18:
+        status = ESME_RINVSERTYP
+    elif dest_at - 3 < source_at:
+        status = ESME_RINVSRCADR
+    elif at - 1 < dest_at:
+        status = ESME_RINVDSTADR
+    return PduError(status, _sequence(frame), "a text has no end, or the PDU ends before short_message")
+
+
+def parse_submit_resp(frame: bytes) -> tuple[int, int, str]:
+    """(sequence, status, message id) of a submit_sm_resp (section 4.4.2); the id is empty when the body is absent. Raises PduError."""
+    if len(frame) < 16:
+        raise PduError(ESME_RINVCMDLEN, 0, "shorter than a header")
+    length, _, status, sequence = HEADER.unpack_from(frame)
+    if length != len(frame):
+        raise PduError(ESME_RINVCMDLEN, sequence, "command_length is not the length")
+    if length == 16:
+        return sequence, status, ""
+    end = frame.find(0, 16)
+    if end < 0:
+        raise PduError(ESME_RINVMSGID, sequence, "message_id has no end")
+    return sequence, status, str(frame[16:end], "latin-1")
+
+
+def pack_deliver_resp(sequence: int, status: int = 0) -> bytes:
+    """A deliver_sm_resp (section 4.6.2): its message_id is unused and empty."""
+    return _EMPTY_RESP.pack(17, DELIVER_SM_RESP, status, sequence)
+
+
+def pack_deliver_resps(answers: list[tuple[int, int]]) -> bytes:
+    """Many of them in one piece: `answers` are (sequence, status)."""
+    pack = _EMPTY_RESP.pack
+    return b"".join([pack(17, DELIVER_SM_RESP, status, sequence) for sequence, status in answers])
+
+
+def pack_submit_resp(sequence: int, status: int = 0, message_id: str = "") -> bytes:
+    """A submit_sm_resp (section 4.4.2); without a body when the status is not ESME_ROK."""
+    if status:
+        return HEADER.pack(16, SUBMIT_SM_RESP, status, sequence)
+    body = message_id.encode("latin-1")
+    return HEADER.pack(17 + len(body), SUBMIT_SM_RESP, 0, sequence) + body + b"\0"
+
+
+def pack_tlvs(tlvs: dict[int, bytes]) -> bytes:
+    """Optional parameters in the order given (section 3.2.4.1)."""
+    return b"".join(tag.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value for tag, value in tlvs.items())
+
+
+def pack_deliver(
+    sequence: int,
+    source: str,
+    dest: str,
+    esm_class: int,
+    data_coding: int,
+    short_message: bytes,
+    tlvs: bytes = b"",
+    dest_ton: int = -1,
+) -> bytes:
+    """A deliver_sm (section 4.6.1), types of number by the form of the addresses. `tlvs` are packed already, see `pack_tlvs`.
+
+    Raises PduError when an address or the message does not fit.
+    """
+    octets = len(short_message)
+    if octets > SHORT_MESSAGE_OCTETS_MAX:
+        raise PduError(ESME_RINVMSGLEN, sequence, "short_message is longer than 254 octets")
+    ton, npi = source_form(dest)
+    body = b"\0%b%b\0%b%b\0%c\0\0\0\0\0\0%c\0%c%b%b" % (
+        bytes(source_form(source)),
+        _address(source, ESME_RINVSRCADR),
+        bytes((ton if dest_ton < 0 else dest_ton, npi)),
+        _address(dest, ESME_RINVDSTADR),
+        esm_class,
+        data_coding,
+        octets,
+        short_message,
+        tlvs,
+    )
+    return HEADER.pack(16 + len(body), DELIVER_SM, 0, sequence) + body

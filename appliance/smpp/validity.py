@@ -1,0 +1,49 @@
+"""The time formats of SMPP 3.4 section 7.1.1, both ways: `YYMMDDhhmmsstnnp`, 16 characters. The time is always given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+DAY_S: Final = 86_400
+RELATIVE_S_MAX: Final = 31 * DAY_S  # the day field of a relative time; a month has no fixed length
+
+
+@lru_cache(maxsize=64)
+def _day(day: int) -> bytes:
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%y%m%d").encode("ascii")
+
+
+def absolute_validity(at_ms: int) -> bytes:
+    """Section 7.1.1.1 for a wall-clock time in ms since 1970, in UTC (`nn` 00, `p` +), tenths of a second kept."""
+    day, within = divmod(at_ms, DAY_S * 1000)
+    s, ms = divmod(within, 1000)
+    return b"%b%02d%02d%02d%d00+" % (_day(day), s // 3600, s // 60 % 60, s % 60, ms // 100)
+
+
+def relative_validity(seconds: int) -> bytes:
+    """Section 7.1.1.2: so long from when the operator takes it, as days, hours, minutes, seconds; at least 1 s, at most 31 days."""
+    s = min(max(int(seconds), 1), RELATIVE_S_MAX)
+    return b"0000%02d%02d%02d%02d000R" % (s // DAY_S, s // 3600 % 24, s // 60 % 60, s % 60)
+
+
+def validity_ms(octets: bytes, now_ms: int) -> int | None:
+    """The wall-clock time in ms that a heard validity_period or schedule_delivery_time means, None when it is empty or no time.
+
+    Years and months of a relative time count 365 and 30 days.
+    """
+    if len(octets) != 16 or not octets[:15].isdigit() or octets[15:] not in (b"+", b"-", b"R"):
+        return None
+    year, month, day, hour, minute, second = (int(octets[k : k + 2]) for k in range(0, 12, 2))
+    if octets[15:] == b"R":
+        days = 365 * year + 30 * month + day
+        return now_ms + 1000 * (DAY_S * days + 3600 * hour + 60 * minute + second)
+    try:
+        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    offset = timedelta(minutes=15 * int(octets[13:15]))
+    if octets[15:] == b"-":
+        offset = -offset
+    return int((local - offset).timestamp()) * 1000 + 100 * int(octets[12:13])

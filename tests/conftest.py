@@ -1,0 +1,24 @@
+"""What every test shares: stories are marked as such, and no test ever sees the developer's own state folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE / "stories"):
+            item.add_marker(pytest.mark.stories)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that forgets to name its state folder gets an empty one, and no settings file of this machine."""
+    monkeypatch.setenv("CASEMATE_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+    monkeypatch.delenv("CASEMATE_CONFIG", raising=False)
+    monkeypatch.delenv("CASEMATE_API", raising=False)
+    monkeypatch.delenv("CASEMATE_API_KEY", raising=False)

@@ -27,7 +27,12 @@ VALIDITY_S_MIN: Final = 10
 VALIDITY_S_MAX: Final = 7 * 86_400  # the longest that operators keep a message
 VALIDITY_S_DEFAULT: Final = (600, 86_400, 172_800, 172_800)  # by class: a one-time code is useless after ten minutes
 SCHEDULE_AHEAD_S_MAX: Final = 90 * 86_400
+SCHEDULE_BEHIND_S_MAX: Final = 3_600  # a `send_at` so long ago means "now": clocks differ and requests are repeated
 GATEWAY_PENDING_MESSAGES_MAX: Final = 50_000  # validated but not yet durable, per gateway; then 503
+GATEWAY_ROWS_AT_ONCE: Final = 128  # rows made ready before other requests get their turn: some milliseconds
+GATEWAY_FLUSH_ROWS: Final = 1_000  # so many waiting rows leave although a batch is still under way
+GATEWAY_FLIGHTS_MAX: Final = 4  # batches of one gateway under way to the engine
+METADATA_NAME_CHARACTERS_MAX: Final = 64
 CALLBACK_CHARACTERS_MAX: Final = 2_048
 
 # --- intercom ---------------------------------------------------------------------------------------------
@@ -58,6 +63,12 @@ RESTART_S_MIN: Final = 0.2
 RESTART_S_MAX: Final = 30.0
 HEALTH_S: Final = 1.0  # between two looks at a process
 START_S_MAX: Final = 60.0
+PROBE_S_MAX: Final = 2.0  # an answer to "are you well?" that takes longer counts as none
+PROBES_MISSED_MAX: Final = 5  # so many in a row and the process is taken for hung: it is killed and started again
+STARTS_FAILED_MAX: Final = 3  # deaths before the first `ready`: then `casemate up` gives up and shows why
+STEADY_S: Final = 60.0  # ready for so long: earlier deaths no longer lengthen the pause before a restart
+LOG_OCTETS_MAX: Final = 4 * 1024 * 1024  # one log file of one process; LOG_FILES of them are kept
+LOG_FILES: Final = 3
 
 # --- webhooks (Standard Webhooks; retry schedule of 5 s doubling, a day at most) ---------------------------
 WEBHOOK_RETRY_S_MIN: Final = 5
@@ -74,12 +85,22 @@ HSM_CALL_S_MAX: Final = 5.0  # a PKCS#11 call that takes longer is killed with i
 SEALS_PER_KEY_MAX: Final = 2**32  # NIST SP 800-38D 8.3: random 96-bit nonces
 AUDIT_ENTRY_OCTETS_MAX: Final = 65_535  # C2SP tlog-tiles: uint16 length
 CHECKPOINT_S_MAX: Final = 1.0
+AUDIT_NAME_CHARACTERS_MAX: Final = 256  # who, what, on
+AUDIT_DETAIL_KEYS_MAX: Final = 32
+AUDIT_FORWARD_ENTRIES: Final = 500  # sent to the auditor in one call
+AUDIT_FORWARD_OCTETS_MAX: Final = 8 * 1024 * 1024
+AUDIT_CALL_ENTRIES_MAX: Final = 4_000  # in one call, and about so many in one transaction
+AUDIT_PENDING_ENTRIES_MAX: Final = 40_000  # taken but not yet durable; then `overloaded`
+AUDIT_PAGE_ENTRIES_MAX: Final = 500
 SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
 
 assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX
+assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
 assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX
 assert HSM_CALL_S_MAX < CALL_S_MAX
+assert AUDIT_FORWARD_ENTRIES <= AUDIT_CALL_ENTRIES_MAX < AUDIT_PENDING_ENTRIES_MAX
+assert AUDIT_FORWARD_OCTETS_MAX + AUDIT_ENTRY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX
 assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

@@ -1,0 +1,250 @@
+"""What is still to be told to the bank: the courier's own store and every statement on it.
+
+Trusted for what was said to whom, not for what is said: who can change this file can drop, repeat or alter a status on its
+way to the bank's callback, and learns message ids, statuses, times and the bank's host names. It cannot read or write a callback
+address, a reference or metadata: those stay sealed, bound to the message's id. Numbers are never here. The text of a message is
+here, sealed, only between the call that brings it and the sorting that follows; what is kept then is the Label, sealed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from sqlite_utils import Database, Migrations
+
+from appliance.store import migrate, open_store
+
+MIGRATIONS: Final = Migrations("casemate.courier")
+
+_SCHEMA: Final = """
+CREATE TABLE source (
+    name TEXT PRIMARY KEY,
+    upto INTEGER NOT NULL              -- number of the last event taken from it
+) STRICT;
+CREATE TABLE parcel (                  -- one message that something is still to be told about
+    id BLOB PRIMARY KEY,               -- the message's
+    caller INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    sealed BLOB NOT NULL,              -- Content (AAD "c" + id) until sorted, then Label (AAD "w" + id)
+    host TEXT                          -- host:port; NULL until sorted
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL REFERENCES parcel(id),
+    status INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_ms INTEGER NOT NULL,
+    host TEXT                          -- the parcel's, while this is its message's first open event; else NULL
+) STRICT;
+CREATE INDEX event_of_parcel ON event(id, n);
+CREATE INDEX event_due ON event(host, next_ms) WHERE host IS NOT NULL;
+CREATE INDEX parcel_unsorted ON parcel(id) WHERE host IS NULL;
+CREATE TABLE tally (
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT;
+"""
+
+
+@MIGRATIONS(name="0001 parcels and events")
+def _first(db: Database) -> None:
+    for statement in _SCHEMA.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+class Parcel(NamedTuple):
+    """A message's sealed attachment as it came, not yet sorted."""
+
+    id: bytes
+    key_id: int
+    sealed: bytes
+
+
+class Due(NamedTuple):
+    """One status whose turn it is."""
+
+    n: int
+    id: bytes
+    status: int
+    at_ms: int
+    error: str
+    received_ms: int
+    attempts: int
+    host: str
+    caller: int
+    key_id: int
+    sealed: bytes
+
+
+class Sorted(NamedTuple):
+    """What sorting found: the host to call and the label sealed anew, or `host` None when it can never be told."""
+
+    id: bytes
+    host: str | None
+    sealed: bytes
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended: `next_ms` None when the event is over, else when it is tried again; `tally` is what it counts as."""
+
+    n: int
+    id: bytes
+    next_ms: int | None
+    tally: str
+
+
+class Book:
+    """The store, used by one process and one thread. Every method that writes returns after the commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._conn = open_store(path)
+        migrate(self._conn, MIGRATIONS)
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def take(self, source: str, first: int, events: Sequence[Sequence[Any]], now_ms: int) -> int:
+        """Writes down `events` numbered from `first` within `source`, skipping what was taken before; the last number taken.
+
+        An event is [message_id, key_id, sealed_content, status, at_ms, error, caller].
+        """
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            row = conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
+            upto: int = row[0] if row else 0
+            fresh = events[max(upto + 1 - first, 0) :]
+            conn.executemany(
+                "INSERT INTO parcel(id, caller, key_id, sealed) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(e[0], e[6], e[1], e[2]) for e in fresh],
+            )
+            conn.executemany(
+                "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms, host) VALUES (?1, ?2, ?3, ?4, ?5, ?5, "
+                "(SELECT host FROM parcel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM event WHERE id = ?1)))",
+                [(e[0], e[3], e[4], e[5], now_ms) for e in fresh],
+            )
+            upto = max(upto, first + len(events) - 1)
+            conn.execute(
+                "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto",
+                (source, upto),
+            )
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        return upto
+
+    def unsorted(self, limit: int) -> list[Parcel]:
+        rows = self._conn.execute("SELECT id, key_id, sealed FROM parcel WHERE host IS NULL LIMIT ?", (limit,))
+        return [Parcel(*row) for row in rows]
+
+    def sort(self, found: Iterable[Sorted]) -> None:
+        """Records where parcels go, and forgets those that can go nowhere, with their events."""
+        conn = self._conn
+        found = list(found)
+        kept = [(s.host, s.sealed, s.id) for s in found if s.host is not None]
+        lost = [(s.id,) for s in found if s.host is None]
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            conn.executemany("UPDATE parcel SET host = ?, sealed = ? WHERE id = ?", kept)
+            conn.executemany(
+                "UPDATE event SET host = ?1 WHERE n = (SELECT min(n) FROM event WHERE id = ?2)",
+                [(host, id_) for host, _, id_ in kept],
+            )
+            gone = conn.executemany("DELETE FROM event WHERE id = ?", lost).rowcount if lost else 0
+            conn.executemany("DELETE FROM parcel WHERE id = ?", lost)
+            self._count({"refused": max(gone, 0)})
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
+    def hosts(self) -> list[str]:
+        """Every host that something waits for, by skipping through the index: its cost is the number of hosts."""
+        rows = self._conn.execute(
+            "WITH RECURSIVE h(host) AS (SELECT min(host) FROM event WHERE host IS NOT NULL UNION ALL "
+            "SELECT (SELECT min(host) FROM event WHERE host > h.host) FROM h WHERE h.host IS NOT NULL) "
+            "SELECT host FROM h WHERE host IS NOT NULL"
+        )
+        return [row[0] for row in rows]
+
+    def due(self, host: str, now_ms: int, limit: int) -> list[Due]:
+        """What may be told to `host` now, longest due first; of each message at most its first open event."""
+        rows = self._conn.execute(
+            "SELECT n, event.id, status, at_ms, error, received_ms, attempts, event.host, caller, key_id, sealed "
+            "FROM event JOIN parcel ON parcel.id = event.id WHERE event.host = ? AND next_ms <= ? ORDER BY next_ms LIMIT ?",
+            (host, now_ms, limit),
+        )
+        return [Due(*row) for row in rows]
+
+    def next_ms(self, host: str, now_ms: int) -> int | None:
+        """When the next event for `host` that is not due yet will be, None when there is none."""
+        row = self._conn.execute(
+            "SELECT min(next_ms) FROM event WHERE host = ? AND next_ms > ?", (host, now_ms)
+        ).fetchone()
+        return row[0] if row else None
+
+    def settle(self, outcomes: Iterable[Outcome], now_ms: int) -> None:
+        """Records how attempts ended. After an event that is over, the message's next one is due at once."""
+        conn = self._conn
+        outcomes = list(outcomes)
+        over = [(o.n,) for o in outcomes if o.next_ms is None]
+        after = [(o.id,) for o in outcomes if o.next_ms is None]
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            conn.executemany(
+                "UPDATE event SET attempts = attempts + 1, next_ms = ? WHERE n = ?",
+                [(o.next_ms, o.n) for o in outcomes if o.next_ms is not None],
+            )
+            conn.executemany("DELETE FROM event WHERE n = ?", over)
+            conn.executemany(
+                "UPDATE event SET host = (SELECT host FROM parcel WHERE id = ?1), next_ms = min(next_ms, ?2) "
+                "WHERE n = (SELECT min(n) FROM event WHERE id = ?1)",
+                [(id_, now_ms) for (id_,) in after],
+            )
+            conn.executemany(
+                "DELETE FROM parcel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM event WHERE id = ?1)", after
+            )
+            counts: dict[str, int] = {}
+            for o in outcomes:
+                counts[o.tally] = counts.get(o.tally, 0) + 1
+            self._count(counts)
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
+    def forget(self, id_: bytes) -> int:
+        """Drops everything still to be told about a message; how many events that were."""
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            gone: int = conn.execute("DELETE FROM event WHERE id = ?", (id_,)).rowcount
+            conn.execute("DELETE FROM parcel WHERE id = ?", (id_,))
+            self._count({"forgotten": gone})
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        return gone
+
+    def tallies(self) -> dict[str, int]:
+        """How many events ended which way since this store was made."""
+        return dict(self._conn.execute("SELECT name, count FROM tally ORDER BY name").fetchall())
+
+    def pending(self) -> tuple[int, int | None]:
+        """How many events are still to be told, and when the oldest of them was received."""
+        count, oldest = self._conn.execute("SELECT count(*), min(received_ms) FROM event").fetchone()
+        return count, oldest
+
+    def _count(self, counts: dict[str, int]) -> None:
+        self._conn.executemany(
+            "INSERT INTO tally(name, count) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET count = count + ?2",
+            [(name, n) for name, n in counts.items() if n],
+        )

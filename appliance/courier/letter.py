@@ -1,0 +1,59 @@
+"""The webhook itself: its body, its name and its signature, as Standard Webhooks 1.0 wants them. Pure.
+
+The body has no telephone number and no text: a callback host learns the status, nothing that was said.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any, Final
+
+from appliance.clock import rfc3339
+from appliance.message import STATUSES, id_text
+
+SECRET_PREFIX: Final = "whsec_"
+EVENT_TYPE: Final = "message.status"
+
+
+def secret_text(key: bytes) -> str:
+    """The form in which a secret is handed to the bank: `whsec_` and base64."""
+    return SECRET_PREFIX + base64.b64encode(key).decode("ascii")
+
+
+def body(
+    message_id: bytes, status: int, at_ms: int, error: str, reference: str | None, metadata: dict[str, str] | None
+) -> bytes:
+    """The JSON of one status, the same octets at every attempt."""
+    told: dict[str, Any] = {
+        "id": id_text(message_id),
+        "status": STATUSES[status],
+        "reference": reference,
+        "error": error or None,
+        "at": rfc3339(at_ms),
+    }
+    if metadata:
+        told["metadata"] = metadata
+    whole = {"type": EVENT_TYPE, "timestamp": rfc3339(at_ms), "data": told}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def webhook_id(message_id: bytes, status: int) -> str:
+    """One name per message and status, so that the bank can tell a repetition. Has no dot: the signature counts on that."""
+    return f"{id_text(message_id)}-{STATUSES[status]}"
+
+
+def headers(key: bytes, name: str, now_ms: int, octets: bytes) -> dict[str, str]:
+    """The headers of one attempt. `webhook-timestamp` is the time of the attempt, as the specification says."""
+    seconds = str(now_ms // 1000)
+    signed = f"{name}.{seconds}.".encode("ascii") + octets
+    mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode("ascii")
+    return {
+        "content-type": "application/json",
+        "user-agent": "casemate",
+        "webhook-id": name,
+        "webhook-timestamp": seconds,
+        "webhook-signature": f"v1,{mac}",
+    }

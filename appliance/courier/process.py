@@ -1,0 +1,143 @@
+"""The `courier` process: takes status events from engines, durable before it answers, and makes its rounds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import ssl
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.intercom import Peer, Server
+from appliance.keys import BlockingKeyring, Keyring
+from appliance.limits import WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
+from appliance.message import STATUSES
+from appliance.settings import Settings
+from appliance.store import OperationalError
+
+from .book import Book
+from .letter import secret_text
+from .rounds import Rounds
+
+log = logging.getLogger(__name__)
+
+CONNECT_S_MAX: Final = 5.0
+STOP_WAIT_S: Final = 3.0
+
+
+class StatusEvents(msgspec.Struct, forbid_unknown_fields=True):
+    """What an engine hands over: `events` numbered from `first` within `source`."""
+
+    source: str
+    first: int
+    events: list[tuple[bytes, int, bytes, int, int, str, int]]  # id, key, sealed Content, status, at_ms, error, caller
+
+
+def web_client() -> httpx.AsyncClient:
+    """The HTTP client of the rounds: no redirects, no cookies, no proxies; the system's certificate authorities.
+
+    A bank puts its own authority where the system keeps them, not into a Python package's bundle.
+    """
+    client = httpx.AsyncClient(
+        verify=ssl.create_default_context(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(WEBHOOK_TIMEOUT_S, connect=CONNECT_S_MAX),
+        limits=httpx.Limits(max_connections=WEBHOOK_CONCURRENT_MAX, max_keepalive_connections=WEBHOOK_CONCURRENT_MAX),
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+def webhook_secret(settings: Settings, caller: int) -> str:
+    """The secret that signs an API key's webhooks (`whsec_...`), derived in the HSM. Raises Error when `keys` does not answer."""
+    return secret_text(BlockingKeyring(settings).derive("webhook secret", str(caller)))
+
+
+class Desk:
+    """The operations other processes may ask for."""
+
+    def __init__(self, book: Book, rounds: Rounds) -> None:
+        self.book = book
+        self.rounds = rounds
+        self.started_ms = now_ms()
+
+    async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        return {"process": "courier", "pid": os.getpid(), "ready": True, "why": ""}
+
+    async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        return {"started_ms": self.started_ms, **self.rounds.state()}
+
+    async def status_events(self, payload: Any, peer: Peer) -> dict[str, int]:
+        try:
+            given = msgspec.convert(payload, StatusEvents)
+        except msgspec.ValidationError as e:
+            raise Error("malformed", f"status_events: {e}") from None
+        if given.first < 1 or len(given.events) > WEBHOOK_EVENTS_MAX:
+            raise Error("invalid", "status_events: numbers start at 1, at most 10,000 events a call")
+        if any(len(e[0]) != 16 or not 0 <= e[3] < len(STATUSES) for e in given.events):
+            raise Error("invalid", "status_events: an event has no such id or status")
+        try:
+            upto = self.book.take(given.source, given.first, given.events, now_ms())
+        except OperationalError as e:
+            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+        self.rounds.brought()
+        return {"settled": upto}
+
+    async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """A redacted message: nothing of it stays here."""
+        id_ = payload.get("id") if isinstance(payload, dict) else None
+        if not isinstance(id_, bytes):
+            raise Error("malformed", "forget: {id} is missing")
+        return {"forgotten": self.book.forget(id_)}
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT; what was not told by then is told after the next start."""
+    # httpx would log every address it calls, and an address may carry a token.
+    for noisy in ("httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    book = Book(settings.home / "courier" / "courier.db")
+    client = web_client()
+    rounds = Rounds(
+        book,
+        Keyring(settings),
+        client,
+        settings["webhook.hosts"],
+        settings["webhook.allow_loopback"],
+        now_ms,
+        random.random,
+    )
+    desk = Desk(book, rounds)
+    server = Server(
+        {"ping": desk.ping, "state": desk.state, "status_events": desk.status_events, "forget": desk.forget}
+    )
+    await server.start(settings.socket("courier"))
+    loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await server.stop()
+        failed = [t.exception() for t in loops if t.done() and not t.cancelled()]
+        for task in (*loops, stopped):
+            task.cancel()
+        await asyncio.gather(*loops, stopped, return_exceptions=True)
+        await rounds.stop(STOP_WAIT_S)
+        await client.aclose()
+        book.close()
+    for error in failed:
+        if error is not None:
+            raise error

@@ -1,0 +1,49 @@
+"""Remembers which PIN file the token refused, so that nothing ever tries the same PIN twice and locks the token.
+
+What is remembered is the file's identity and time of change, never anything made from the PIN.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from .errors import HsmError
+from .softhsm import write_private
+
+
+class Refused:
+    """The mark in the HSM's folder; it outlives the process, because a supervisor that restarts it must not spend the tries either."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mark = folder / "pin-refused"
+
+    def remember(self, tried: str) -> None:
+        """`tried` is the file's `identity` from before the try: a PIN written meanwhile must not count as refused."""
+        self.mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self.mark, tried.encode())
+
+    def check(self, pin_file: Path) -> HsmError | None:
+        """Why the PIN in `pin_file` may not be tried; None when it may. A changed file clears the mark."""
+        try:
+            refused = self.mark.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        if refused == identity(pin_file):
+            return HsmError(
+                "pin_invalid",
+                "the token refused this PIN before; it is not tried again",
+                f"write the right PIN to {pin_file}; it is then tried by itself",
+            )
+        with contextlib.suppress(FileNotFoundError):
+            self.mark.unlink()
+        return None
+
+
+def identity(path: Path) -> str:
+    """Changes when the file is written or replaced; `absent` when it is not there."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return "absent"
+    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"

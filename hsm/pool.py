@@ -1,0 +1,350 @@
+"""The parent's side of the HSM: workers, deadlines, keep-alive, breaker, and the rule that a PIN is never tried twice.
+
+Every call ends within its deadline: with a result, with a refusal, or with `hsm_unavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from . import breaker, life
+from .bounds import CALL_S_MAX, KEEPALIVE_S, OPEN_S_MAX, RESTART_S_MIN, TRIAL_S, WAITING_MAX, WORKERS
+from .errors import HsmError
+from .pin import Refused, identity
+from .seat import COMMAND, Lost, Seat
+from .softhsm import SoftHsm, find_module, pin_path
+
+#: Told what happened: `token.initialised`, `keys.made`, `hsm.lost`, `hsm.back`, with flat details.
+Told = Callable[[str, dict[str, Any]], None]
+_HINT: Final = "it is tried again by itself; see `casemate status`"
+
+
+class Place(NamedTuple):
+    """Where the token is: folder of our own files, module (empty: the embedded SoftHSM), label, PIN file (empty: see softhsm.pin_path)."""
+
+    folder: Path
+    module: str = ""
+    label: str = "casemate"
+    pin_file: str = ""
+    call_s_max: float = CALL_S_MAX
+
+
+class Pool:
+    """Calls to the HSM. `keys_exist` says whether data keys are already wrapped, so that no new key-encryption key may be made."""
+
+    def __init__(
+        self,
+        place: Place,
+        keys_exist: Callable[[], bool],
+        told: Told,
+        workers: int = WORKERS,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:
+        self.place = place
+        self.breaker = breaker.Breaker()
+        self.seats = [Seat(n, command) for n in range(workers)]
+        self.opened: dict[str, Any] = {}  # what the last worker said when it opened
+        self.calls = 0
+        self.errors = 0
+        self._keys_exist = keys_exist
+        self._told = told
+        self._embedded = None if place.module else SoftHsm(place.folder)
+        self._refused = Refused(place.folder)
+        self._why = HsmError("hsm_unavailable", "the HSM is being opened", _HINT)
+        self._was_ready = False
+        self._opening = asyncio.Lock()  # one log-in at a time: a wrong PIN is seen before the next is tried
+        self._free: list[Seat] = []
+        self._waiting: deque[asyncio.Future[Seat]] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- what callers use ---------------------------------------------------------------------------------
+
+    @property
+    def why(self) -> HsmError | None:
+        """None when calls are let through, else why not."""
+        return None if self.breaker.state == breaker.CLOSED else self._why
+
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        name, wrapped = await self.call("wrap", key=key, context=context)
+        return name, wrapped
+
+    async def unwrap(self, mechanism: str, wrapped: bytes, context: bytes) -> bytes:
+        """Raises HsmError `key_refused` when key or context were changed."""
+        return bytes(await self.call("unwrap", mechanism=mechanism, wrapped=wrapped, context=context))
+
+    async def mac(self, body: bytes) -> bytes:
+        return bytes(await self.call("mac", body=body))
+
+    async def sign(self, body: bytes) -> bytes:
+        return bytes(await self.call("sign", body=body))
+
+    async def random(self, octets: int) -> bytes:
+        return bytes(await self.call("random", octets=octets))
+
+    async def call(self, op: str, **given: Any) -> Any:
+        """One operation; asked of a second worker when the first dies under it (all operations may be done twice)."""
+        if self.why is not None:
+            raise self.why
+        self.calls += 1
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        try:
+            try:
+                return await self._ask(await self._take(), op, given)
+            except Lost as e:
+                if e.late or loop.time() - begun_s > self.place.call_s_max / 2:
+                    raise
+            return await self._ask(await self._take(), op, given)
+        except Lost as e:
+            self.errors += 1
+            raise HsmError("hsm_unavailable", f"the HSM did not do what was asked: {e}", _HINT) from None
+        except HsmError:
+            self.errors += 1
+            raise
+
+    def state(self) -> dict[str, Any]:
+        """For `casemate status` and the console."""
+        why = self.why
+        return {
+            "ready": why is None,
+            "why": "" if why is None else f"{why.code}: {why.message}",
+            "module": self.place.module or "softhsm",
+            "token": self.place.label,
+            "serial": self.opened.get("serial", ""),
+            "model": self.opened.get("model", ""),
+            "wrapping": self.opened.get("wrapping", ""),
+            "mechanisms": self.opened.get("capabilities", {}),
+            "workers": [
+                {"state": s.life.state, "pid": s.pid, "calls": s.calls, "losses": s.losses} for s in self.seats
+            ],
+            "calls": self.calls,
+            "errors": self.errors,
+            "breaker": self.breaker.state,
+        }
+
+    # --- start and stop -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the workers in the background; `why` tells when they are ready."""
+        self._tasks = [asyncio.create_task(self._tend(seat)) for seat in self.seats]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._why = HsmError("hsm_unavailable", "the HSM is closed", "")
+        self.breaker.state = breaker.OPEN
+        self._fail_waiting()
+        for seat in self.seats:
+            seat.life.hear(life.STOP, self._now())
+        await asyncio.gather(*(seat.end(politely=True) for seat in self.seats))
+
+    # --- seats --------------------------------------------------------------------------------------------
+
+    async def _take(self) -> Seat:
+        if self._free:
+            seat = self._free.pop()
+            seat.life.hear(life.TAKEN, self._now())
+            return seat
+        if len(self._waiting) >= WAITING_MAX:
+            raise HsmError("hsm_unavailable", "too many calls wait for the HSM", _HINT)
+        future: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            async with asyncio.timeout(self.place.call_s_max / 2):
+                return await future
+        except BaseException as e:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._give(future.result())
+            if isinstance(e, TimeoutError):
+                raise HsmError("hsm_unavailable", "no worker of the HSM became free in time", _HINT) from None
+            raise
+
+    def _give(self, seat: Seat) -> None:
+        """The seat has answered: to the next who waits, else to the free ones."""
+        seat.life.hear(life.ANSWERED, self._now())
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                seat.life.hear(life.TAKEN, self._now())
+                future.set_result(seat)
+                return
+        self._free.append(seat)
+
+    def _fail_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(HsmError(self._why.code, self._why.message, self._why.hint))
+
+    async def _ask(self, seat: Seat, op: str, given: dict[str, Any]) -> Any:
+        """Asks a taken seat and gives it back, or loses it."""
+        try:
+            result = await seat.ask(op, given, self.place.call_s_max)
+        except HsmError as e:
+            if e.code == "hsm_unavailable":
+                await self._lose(seat, e)
+            else:
+                self._give(seat)
+                self._hear(breaker.ANSWERED)
+            raise
+        except Lost as e:
+            await self._lose(seat, HsmError("hsm_unavailable", f"the HSM does not answer: {e}", _HINT))
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._lose(seat, HsmError("hsm_unavailable", "a call was given up", _HINT)))
+            raise
+        self._give(seat)
+        self._hear(breaker.ANSWERED)
+        return result
+
+    async def _lose(self, seat: Seat, why: HsmError) -> None:
+        if not seat.life.usable:
+            return  # somebody else saw it first
+        self._note_loss(seat, why)
+        await seat.end()
+
+    def _note_loss(self, seat: Seat, why: HsmError) -> None:
+        seat.losses += 1
+        seat.life.hear(life.LOST, self._now())
+        if seat in self._free:
+            self._free.remove(seat)
+        self._why = why
+        self._hear(breaker.FAILED if any(s.life.usable for s in self.seats) else breaker.NO_WORKER)
+
+    def _hear(self, heard: str) -> None:
+        before = self.breaker.state
+        after = self.breaker.hear(heard, self._now())
+        if after == before:
+            return
+        if after == breaker.CLOSED:
+            if self._was_ready:
+                self._told("hsm.back", {})
+            self._was_ready = True
+        elif before == breaker.CLOSED:
+            self._told("hsm.lost", {"code": self._why.code})
+            self._fail_waiting()
+
+    # --- tending ------------------------------------------------------------------------------------------
+
+    async def _tend(self, seat: Seat) -> None:
+        """Keeps one seat alive for ever."""
+        seat.life.hear(life.START, self._now())
+        while True:
+            state = seat.life.state
+            if state == life.OPENING:
+                async with self._opening:
+                    await self._open(seat)
+            elif state == life.PAUSED:
+                await asyncio.sleep(max(0.0, seat.life.until_s - self._now()))
+                seat.life.hear(life.PAUSE_OVER, self._now())
+            elif state == life.BARRED:
+                await asyncio.sleep(KEEPALIVE_S / 2)
+                if self._pin_refused() is None:
+                    seat.life.hear(life.PIN_CHANGED, self._now())
+            else:
+                await self._watch(seat)
+
+    async def _watch(self, seat: Seat) -> None:
+        """One round with a living worker: waits until it is due for its keep-alive, or dead."""
+        closed = self.breaker.state == breaker.CLOSED
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEEPALIVE_S if closed else TRIAL_S / 2):
+                await seat.died()
+                await self._lose(seat, HsmError("hsm_unavailable", "the HSM worker died", _HINT))
+                return
+        if seat not in self._free:
+            return  # busy: its own deadline looks after it
+        if self.breaker.state != breaker.CLOSED and not self.breaker.trial_due(self._now()):
+            return
+        self._free.remove(seat)
+        seat.life.hear(life.TAKEN, self._now())
+        with contextlib.suppress(HsmError, Lost):
+            await self._ask(seat, "alive", {})
+
+    async def _open(self, seat: Seat) -> None:
+        """Starts a worker and has it log in. Called under the lock."""
+        tried = ""
+        try:
+            refused = self._pin_refused()
+            if refused is not None:
+                raise refused
+            given, environment = self._terms()
+            tried = identity(self._pin_file())
+            await seat.start(environment)
+            opened = await seat.ask("open", given, OPEN_S_MAX)
+        except (HsmError, Lost, OSError) as e:
+            await seat.end()
+            if tried and isinstance(e, HsmError) and e.code == "pin_invalid":
+                self._refused.remember(tried)
+            self._not_opened(
+                seat,
+                e if isinstance(e, HsmError) else HsmError("hsm_unavailable", f"the HSM cannot be opened: {e}", _HINT),
+            )
+            return
+        except asyncio.CancelledError:
+            await asyncio.shield(seat.end())
+            raise
+        if self._embedded is not None and not self._embedded.initialised.exists():
+            self._embedded.remember(opened["serial"])
+        self.opened = opened
+        if opened["initialised"]:
+            self._told("token.initialised", {"serial": opened["serial"], "model": opened["model"]})
+        if opened["made"]:
+            self._told("keys.made", {"made": ", ".join(opened["made"])})
+        seat.life.hear(life.OPENED, self._now())
+        self._free.append(seat)
+        if self.breaker.trial_due(self._now()):  # opening was a trial already: the keys were found and one was used
+            self._hear(breaker.ANSWERED)
+
+    def _not_opened(self, seat: Seat, error: HsmError) -> None:
+        if not any(s.life.usable for s in self.seats):
+            self._why = error
+        if error.code == "pin_invalid":
+            seat.life.hear(life.PIN_REFUSED, self._now())
+        else:
+            seat.losses += 1
+            seat.life.hear(life.LOST, self._now())
+            if error.code in (
+                "token_missing",
+                "key_missing",
+                "mechanism_missing",
+            ):  # cheap to look again, and a person may be waiting
+                seat.life.until_s = min(seat.life.until_s, self._now() + max(RESTART_S_MIN, KEEPALIVE_S))
+
+    def _terms(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Arguments of `open` and the worker's environment. Raises HsmError."""
+        module, environment, so_pin = self.place.module, {}, ""
+        if self._embedded is not None:
+            module = str(find_module())
+            self._embedded.prepare()
+            environment = self._embedded.environment
+            if not self._embedded.initialised.exists():
+                so_pin = str(self._embedded.so_pin)
+        given = {
+            "module": module,
+            "label": self.place.label,
+            "pin_file": str(self._pin_file()),
+            "so_pin_file": so_pin,
+            "keys_exist": self._keys_exist() or bool(self.opened),
+            "make": True,
+        }
+        return given, environment
+
+    def _pin_file(self) -> Path:
+        return pin_path(self.place.pin_file, self._embedded)
+
+    def _pin_refused(self) -> HsmError | None:
+        try:
+            return self._refused.check(self._pin_file())
+        except HsmError as e:
+            return e
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

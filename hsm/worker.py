@@ -1,0 +1,134 @@
+"""The child process that holds the PKCS#11 library and the log-in: one request at a time from its standard input, which is a socket.
+
+Started by exec with nothing secret on its command line or in its environment; it dies with its parent and leaves no core dump.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from .bounds import RANDOM_OCTETS_MAX
+from .errors import HsmError
+from .initialise import initialise_token
+from .shutters import close_shutters, die_with_parent
+from .token import Token
+from .wire import HEAD_OCTETS, length, pack, unpack
+
+
+class Worker:
+    """Operations by name. The first must be `open`."""
+
+    def __init__(self) -> None:
+        self.token: Token | None = None
+
+    def perform(self, op: str, given: dict[str, Any]) -> Any:
+        """The result of one request. Raises HsmError."""
+        if op == "open":
+            return self._open(**given)
+        token = self.token
+        if token is None:
+            raise HsmError("invalid", "the worker is not open yet")
+        match op:
+            case "wrap":
+                return list(token.wrap(given["key"], given["context"]))
+            case "unwrap":
+                return token.unwrap(given["mechanism"], given["wrapped"], given["context"])
+            case "mac":
+                return token.mac(given["body"])
+            case "sign":
+                return token.sign(given["body"])
+            case "random" if 0 < given["octets"] <= RANDOM_OCTETS_MAX:
+                return token.random(given["octets"])
+            case "probe":
+                return token.capabilities()
+            case "alive":
+                return token.alive()
+        raise HsmError("invalid", f"the worker has no operation {op!r}")
+
+    def _open(
+        self, module: str, label: str, pin_file: str, so_pin_file: str, keys_exist: bool, make: bool
+    ) -> dict[str, Any]:
+        """Loads, logs in, probes, finds or makes the keys. `so_pin_file` is given on the embedded token's first run only."""
+        pin = _read_pin(pin_file)
+        initialised = bool(so_pin_file) and initialise_token(
+            Path(module), label, _read_pin(so_pin_file).encode(), pin.encode()
+        )
+        self.token = Token(module, label, pin)
+        capabilities = self.token.capabilities()
+        made = self.token.find_or_make(capabilities, keys_exist or not make)
+        assert self.token.wrapping is not None
+        return {
+            "serial": self.token.serial,
+            "model": self.token.model,
+            "capabilities": capabilities,
+            "wrapping": self.token.wrapping.name,
+            "public_key": self.token.public,
+            "initialised": initialised,
+            "made": made,
+        }
+
+
+def _read_pin(path: str) -> str:
+    try:
+        pin = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise HsmError("pin_invalid", "the PIN file cannot be read", "check hsm.pin_file and who may read it") from None
+    if not pin:
+        raise HsmError("pin_invalid", "the PIN file is empty", "write the user PIN to it")
+    return pin
+
+
+def serve(channel: socket.socket) -> None:
+    """Answers until the other side closes."""
+    worker = Worker()
+    while True:
+        head = _receive(channel, HEAD_OCTETS)
+        if head is None:
+            break
+        body = _receive(channel, length(head))
+        if body is None:
+            break
+        try:
+            op, given = unpack(body)
+            reply = [True, worker.perform(op, given)]
+        except HsmError as e:
+            reply = [False, [e.code, e.message, e.hint]]
+        except (KeyError, TypeError, ValueError) as e:
+            reply = [False, ["invalid", f"the request could not be used ({type(e).__name__})", ""]]
+        channel.sendall(pack(reply))
+    if worker.token is not None:
+        worker.token.close()
+
+
+def _receive(channel: socket.socket, octets: int) -> bytes | None:
+    got = bytearray()
+    while len(got) < octets:
+        data = channel.recv(octets - len(got))
+        if not data:
+            return None
+        got += data
+    return bytes(got)
+
+
+def main() -> None:
+    close_shutters()
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # the parent ends it by closing the socket, so that no call is cut in half
+    channel = socket.socket(fileno=0)
+    with contextlib.suppress(OSError):
+        serve(channel)
+    sys.stderr.flush()
+    os._exit(0)  # vendors' libraries crash in their exit handlers (SoftHSMv2#548, #729): nothing is left to tidy up
+
+
+if __name__ == "__main__":
+    main()

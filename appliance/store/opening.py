@@ -62,12 +62,18 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         conn.execute("PRAGMA synchronous=FULL")
         conn.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         if mode != "wal" or conn.execute("PRAGMA synchronous").fetchone()[0] != 2:
-            raise Error("store_damaged", f"{path.name} does not take WAL with synchronous=FULL", "put it on a local disk")
+            raise Error(
+                "store_damaged", f"{path.name} does not take WAL with synchronous=FULL", "put it on a local disk"
+            )
         return conn
     except sqlite3.OperationalError as e:
-        raise Error("store_full", f"{path.name} cannot be opened for writing: {e}", "check free space and owner") from None
+        raise Error(
+            "store_full", f"{path.name} cannot be opened for writing: {e}", "check free space and owner"
+        ) from None
     except OSError as e:
-        raise Error("store_full", f"{path.name} cannot be created: {e.strerror}", "check free space and owner") from None
+        raise Error(
+            "store_full", f"{path.name} cannot be created: {e.strerror}", "check free space and owner"
+        ) from None
     except sqlite3.DatabaseError as e:
         raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
 

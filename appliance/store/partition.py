@@ -36,21 +36,24 @@ IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VAL
 WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
 PARK: Final = "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error) VALUES(?,?,?,?,?)"
 UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
-INBOUND: Final = "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
+INBOUND: Final = (
+    "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
+)
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
 
 FIND_OPERATOR_ID: Final = (
     "SELECT s.key,s.status,m.segments,m.webhook,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
     " JOIN progress p ON p.seq=m.seq WHERE s.operator_id=? AND s.link=?"
 )
-PARTS: Final = "SELECT key&255,status,error FROM segment WHERE key>=? AND key<?"
+PARTS: Final = "SELECT key&255,status,error,link FROM segment WHERE key>=? AND key<?"
+STATE: Final = (
+    "SELECT p.status,m.segments,m.webhook,p.sent_ms FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq=?"
+)
 WAITING: Final = (
     "SELECT m.seq,m.id,m.class,m.encoding,m.segments,m.sender,m.number,m.content,m.key_id,m.expires_ms,m.webhook,p.status"
     " FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>? AND p.status=2 AND m.class=? ORDER BY p.seq LIMIT ?"
 )
-BY_ID: Final = (
-    "SELECT m.seq,p.status,m.webhook,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
-)
+BY_ID: Final = "SELECT m.seq,p.status,m.webhook,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
 
 #: Statement by the kind of work; the order is the order of execution inside one transaction.
 STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
@@ -117,12 +120,16 @@ class Partition:
         The audit entries in `work` are the caller's to put into the outbox before `commit`.
         """
         cursor = self._cursor
-        if not self.conn.in_transaction:
-            cursor.execute("BEGIN IMMEDIATE")
+        self.begin()
         for name, sql in STATEMENTS:
             rows = getattr(work, name)
             if rows:
                 cursor.executemany(sql, rows)
+
+    def begin(self) -> None:
+        """Opens a transaction unless one is open."""
+        if not self.conn.in_transaction:
+            self.conn.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         self.conn.execute("COMMIT")
@@ -139,9 +146,13 @@ class Partition:
         key, status, segments, webhook, message_status = max(rows)
         return Sent(self.day, key, status, segments, bool(webhook), message_status)
 
-    def parts(self, seq: int) -> list[tuple[int, int, str | None]]:
-        """(part, status, error) of each segment of a message that was ever submitted."""
+    def parts(self, seq: int) -> list[tuple[int, int, str | None, int]]:
+        """(part, status, error, link) of each segment of a message that was ever submitted."""
         return self.conn.execute(PARTS, (seq << 8, (seq + 1) << 8)).fetchall()
+
+    def state(self, seq: int) -> tuple[int, int, int, int | None]:
+        """(status, segments, webhook, sent_ms) of a message."""
+        return self.conn.execute(STATE, (seq,)).fetchone()
 
     def waiting(self, class_: int, after_seq: int, limit: int) -> list[tuple[Any, ...]]:
         """Queued messages of a class in order, for paging in."""

@@ -167,7 +167,8 @@ class Reader:
         if conn is None:
             return []
         return conn.execute(
-            "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?", (after, limit)
+            "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?",
+            (after, limit),
         ).fetchall()
 
     def close(self) -> None:
@@ -224,9 +225,11 @@ def _cursor_of(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     try:
-        day, seq = base64.urlsafe_b64decode(text.encode() + b"==").decode().split(".")
+        day, seq = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode().split(".")
         if not (day.isascii() and day.isdigit() and seq.isascii() and seq.isdigit() and len(seq) < 19):
             raise ValueError
         return int(day), int(seq)
     except (ValueError, binascii.Error, UnicodeError):
-        raise Error("invalid", "the cursor is not one that this search gave", "start again without a cursor", field="cursor") from None
+        raise Error(
+            "invalid", "the cursor is not one that this search gave", "start again without a cursor", field="cursor"
+        ) from None

@@ -78,7 +78,6 @@ CREATE TABLE webhook_outbox(
   at_ms INTEGER NOT NULL,
   error TEXT
 ) STRICT;
-CREATE TABLE audit_outbox(n INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL) STRICT;
 CREATE TABLE parked(
   link INTEGER NOT NULL,
   operator_id TEXT NOT NULL,

@@ -1,0 +1,426 @@
+"""HOT: the heart of the engine: hear, decide, commit, tell. One beat is one transaction a day touched.
+
+While a commit waits for the disk (in a thread) the event loop hears what the next beat will decide; nothing else
+writes. What a beat could not make durable is told to nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from appliance import clock
+from appliance.audit import entry
+from appliance.errors import Error
+from appliance.message import OTP, Batch
+from appliance.smpp import ClientSession, PduError, relative_validity, status_name, verdict
+from appliance.store import DatabaseError
+from appliance.text import parts_with_udh
+
+from .inbound import Inbound
+from .ledger import Ledger
+from .link import Link
+from .waiting import Waiting
+
+ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'
+RETRY_S = (1, 2, 4, 8, 16)
+DATA_CODING = (0, 8)  # by encoding: SMSC default alphabet, UCS-2 (SMPP 3.4 section 5.2.19)
+UDHI = 0x40
+RECEIPT_WANTED = 1
+
+Act = Callable[[], Any]
+
+
+class Staged(NamedTuple):
+    """What a beat submits on one link once its intentions are durable; only on the very session that gave the sequences."""
+
+    session: ClientSession
+    frames: list[bytes]
+    sequences: list[int]
+    parts: list[tuple[Waiting, int]]
+
+
+class Beat:
+    """Owns the ledger and the links; everything that changes either is done inside `once`."""
+
+    def __init__(self, ledger: Ledger, links: dict[str, Link], inbound: Inbound) -> None:
+        self.ledger = ledger
+        self.links = links
+        self.inbound = inbound
+        self.batches: list[tuple[Batch, asyncio.Future[Any]]] = []
+        self.acts: list[tuple[Act, asyncio.Future[Any]]] = []
+        self.notes: list[dict[str, Any]] = []  # audit entries of the engine itself
+        self.before_commit: list[Callable[[], None]] = []
+        self.delayed: list[tuple[float, Waiting]] = []
+        self.wake = asyncio.Event()
+        self.draining = False
+        self.broken = ""
+        self.beats = 0
+        self.rows = 0
+        self.write_s = self.commit_s = 0.0
+        self.changed_days: set[int] = set()
+        self._pool = ThreadPoolExecutor(1, "commit")
+        self._frames: dict[str, Staged] = {}
+        self._counts: list[int] = []
+        self._sweep_s = 0.0
+
+    async def once(self) -> None:
+        """One beat. Never raises for what operators or callers did."""
+        ledger = self.ledger
+        now_ms, now_s = clock.now_ms(), clock.monotonic_s()
+        batches, self.batches = self.batches, []
+        acts, self.acts = self.acts, []
+        self._lost(now_ms)
+        self._answers(now_ms, now_s)
+        acknowledge = self._delivers(now_ms)
+        replies = self._accept(batches, now_ms)
+        results = [(future, _tried(act)) for act, future in acts]
+        self._timed(now_ms, now_s)
+        if not self.draining:
+            self._dispatch(now_ms, now_s)
+        if self.notes:
+            ledger.partition(clock.day_of(now_ms))
+            ledger.work[clock.day_of(now_ms)].audit += self.notes
+            self.notes = []
+        await self._make_durable(now_ms, replies)
+        for future, reply in replies:
+            if not future.done():
+                future.set_result(reply)
+                ledger.statuses[0] += reply["accepted"]
+                ledger.statuses[2] += reply["accepted"]
+        for future, result in results:
+            _settle(future, result)
+        self._tell(now_s, acknowledge)
+        self.beats += 1
+
+    def _accept(
+        self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int
+    ) -> list[tuple[asyncio.Future[Any], Any]]:
+        replies = []
+        for batch, future in batches:
+            try:
+                replies.append((future, self.ledger.accept(batch, now_ms)))
+            except Error as e:
+                _settle(future, e)
+            except DatabaseError:
+                _settle(future, Error("store_damaged", "the message store cannot be read", "see the engine's log"))
+        return replies
+
+    # --- hearing ----------------------------------------------------------------------------------------
+
+    def _lost(self, now_ms: int) -> None:
+        for link in self.links.values():
+            lost, link.lost = link.lost, []
+            for _, unanswered in lost:
+                again = [(w, part) for w, part in unanswered if self.ledger.undecided(link.name, w, part, now_ms)]
+                self._requeue(again)
+                self.notes.append(
+                    entry(
+                        now_ms,
+                        f"process:{self.ledger.name}",
+                        "messages.indeterminate",
+                        f"link:{link.name}",
+                        segments=len(unanswered),
+                        sent_again=len(again),
+                    )
+                )
+
+    def _answers(self, now_ms: int, now_s: float) -> None:
+        ledger = self.ledger
+        answered = ledger.answered
+        for link in self.links.values():
+            if not link.answers:
+                continue
+            answers, link.answers = link.answers, []
+            link.answered += len(answers)
+            back: list[tuple[Waiting, int]] = []
+            canonical = self.inbound.canonical(link)
+            for _, waiting, part, status, operator_id in answers:
+                if status == 0:
+                    answered(link.name, waiting, part, canonical(operator_id), now_ms)
+                    continue
+                link.errors += 1
+                self._not_taken(link, waiting, part, status, back, now_ms, now_s)
+            self._requeue(back)
+
+    def _not_taken(
+        self,
+        link: Link,
+        waiting: Waiting,
+        part: int,
+        status: int,
+        back: list[tuple[Waiting, int]],
+        now_ms: int,
+        now_s: float,
+    ) -> None:
+        word = verdict(status)
+        if word == "permanent":
+            self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
+            return
+        self.ledger.work[waiting.day].segment_status.append((2, status_name(status), waiting.seq << 8 | part))
+        if word == "throttled":
+            link.pause(now_s)
+            back.append((waiting, part))
+            return
+        waiting.attempts += 1
+        if waiting.attempts > ATTEMPTS_MAX:
+            self.ledger.gave_up(link.name, waiting, part, status_name(status), now_ms)
+        elif waiting.give_back(part):
+            self.delayed.append((now_s + RETRY_S[waiting.attempts - 1], waiting))
+
+    def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
+        """Puts segments back at the head of their queues, in their order."""
+        for waiting, part in reversed(back):
+            if waiting.give_back(part):
+                self.ledger.queues.push_front(self.ledger.routes.links(waiting.to), waiting)
+
+    def _delivers(self, now_ms: int) -> list[tuple[Any, list[tuple[int, int]]]]:
+        out = []
+        for link in self.links.values():
+            if link.delivers:
+                delivers, link.delivers = link.delivers, []
+                out += self.inbound.heard(self.ledger, link, delivers, now_ms)
+        return out
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    def _timed(self, now_ms: int, now_s: float) -> None:
+        if self.delayed:
+            due = [w for at, w in self.delayed if at <= now_s]
+            if due:
+                self.delayed = [(at, w) for at, w in self.delayed if at > now_s]
+                for waiting in due:
+                    self.ledger.queues.push_front(self.ledger.routes.links(waiting.to), waiting)
+        if now_s - self._sweep_s >= 1.0:
+            self._sweep_s = now_s
+            for waiting in self.ledger.queues.sweep(now_ms):
+                self.ledger.expired(waiting, now_ms)
+
+    def _dispatch(self, now_ms: int, now_s: float) -> None:
+        """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
+        ledger = self.ledger
+        rooms = {name: link.room(now_s) for name, link in self.links.items()}
+        routes = ledger.queues.by_route
+        for class_ in range(4):
+            if not ledger.queues.lengths[class_]:
+                continue
+            for route, queues in routes.items():
+                queue = queues[class_]
+                if not queue:
+                    continue
+                if not route:
+                    while queue:
+                        ledger.unroutable(queue.popleft(), now_ms)
+                        ledger.queues.popped(class_)
+                    continue
+                link = next((self.links[n] for n in route if self.links[n].up), None)
+                if link is None or rooms[link.name] <= 0:
+                    continue
+                rooms[link.name] -= self._fill(link, queue, class_, rooms[link.name], now_ms)
+        for link in self.links.values():
+            if link.staged:
+                self._pack(link, now_ms)
+
+    def _fill(self, link: Link, queue: Any, class_: int, room: int, now_ms: int) -> int:
+        ledger = self.ledger
+        staged = link.staged
+        before = len(staged)
+        while queue and room > 0:
+            waiting = queue[0]
+            if waiting.expires_ms <= now_ms:
+                queue.popleft()
+                ledger.queues.popped(class_)
+                ledger.expired(waiting, now_ms)
+                continue
+            if waiting.segments == 1:
+                waiting.todo = []
+                staged.append((waiting, 1))
+                room -= 1
+                queue.popleft()
+                ledger.queues.popped(class_)
+                continue
+            parts = waiting.take(room)
+            room -= len(parts)
+            staged += [(waiting, part) for part in parts]
+            if not waiting.todo:
+                queue.popleft()
+                ledger.queues.popped(class_)
+        return len(staged) - before
+
+    def _pack(self, link: Link, now_ms: int) -> None:
+        """Reserves sequences, packs the submits and notes the intentions."""
+        staged, link.staged = link.staged, []
+        session = link.submitter.session
+        sequences = session.reserve(len(staged))
+        pack = link.packer.pack
+        frames: list[bytes] = []
+        kept: list[tuple[Waiting, int]] = []
+        used: list[int] = []
+        ledger = self.ledger
+        sender_default = link.settings.default_sender
+        for sequence, (waiting, part) in zip(sequences, staged, strict=True):
+            if waiting.parts is None:
+                waiting.parts = _parts(waiting, link.settings.reference_bits)
+            left_s = (waiting.expires_ms - now_ms) // 1000
+            try:
+                frames.append(
+                    pack(
+                        sequence,
+                        waiting.sender or sender_default,
+                        waiting.to,
+                        UDHI if waiting.segments > 1 else 0,
+                        DATA_CODING[waiting.encoding],
+                        RECEIPT_WANTED,
+                        relative_validity(left_s if waiting.class_ == OTP else left_s - left_s % 60 + 60),
+                        waiting.parts[part - 1],
+                    )
+                )
+            except PduError as e:
+                ledger.work[waiting.day].intents.append(
+                    (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
+                )
+                ledger.refused(link.name, waiting, part, status_name(e.status), now_ms)
+                continue
+            used.append(sequence)
+            kept.append((waiting, part))
+            ledger.work[waiting.day].intents.append(
+                (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
+            )
+        link.pace.spent(len(kept))
+        self._frames[link.name] = Staged(session, frames, used, kept)
+
+    # --- committing and telling --------------------------------------------------------------------------
+
+    async def _make_durable(self, now_ms: int, replies: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        """Writes and commits every day's work; on failure refuses what is new and tries the rest until it holds."""
+        ledger = self.ledger
+        loop = asyncio.get_running_loop()
+        done: set[int] = set()
+        while True:
+            try:
+                t0 = clock.monotonic_s()
+                self._write(done, now_ms)
+                t1 = clock.monotonic_s()
+                pending = [
+                    ledger.partitions[day]
+                    for day in ledger.partitions
+                    if day not in done and ledger.partitions[day].conn.in_transaction
+                ]
+                if pending:
+                    for partition in pending:
+                        await loop.run_in_executor(self._pool, partition.commit)
+                        done.add(partition.day)
+                self.write_s += t1 - t0
+                self.commit_s += clock.monotonic_s() - t1
+                break
+            except DatabaseError as e:
+                await self._refuse_new(replies, done, str(e))
+        self.broken = ""
+        self.changed_days |= set(ledger.work)
+        for status in self._counts:
+            ledger.statuses[status] += 1
+        ledger.touched.clear()
+        ledger.work.clear()
+        ledger.just_ended.clear()
+        ledger.new_from = {}
+
+    def _write(self, done: set[int], now_ms: int) -> None:
+        ledger = self.ledger
+        for day, work in list(ledger.work.items()):
+            if day not in done and work:
+                partition = ledger.partition(day)
+                partition.write(work)
+                self.rows += len(work.messages) + len(work.intents) + len(work.answers) + len(work.receipts)
+        self._counts = []
+        if ledger.touched:
+            long, self._counts = ledger.settle_long(now_ms)
+            for day, work in long.items():
+                if day not in done:
+                    ledger.partition(day).write(work)
+        for day, work in ledger.work.items():
+            if day not in done and work.audit:
+                ledger.outboxes[day].put(work.audit)
+        for step in self.before_commit:
+            step()
+
+    async def _refuse_new(self, replies: list[tuple[asyncio.Future[Any], Any]], done: set[int], why: str) -> None:
+        ledger = self.ledger
+        for day, partition in ledger.partitions.items():
+            if day not in done:
+                partition.rollback()
+        error = Error("store_full", "the message store cannot be written", f"free space on the disk ({why})")
+        for future, _ in replies:
+            _settle(future, error)
+        replies.clear()
+        ledger.forget_new()
+        for name, staged in list(self._frames.items()):
+            still = {(day, row[0]) for day, work in ledger.work.items() for row in work.intents}
+            keep = [k for k, (w, part) in enumerate(staged.parts) if (w.day, w.seq << 8 | part) in still]
+            self._frames[name] = Staged(
+                staged.session,
+                [staged.frames[k] for k in keep],
+                [staged.sequences[k] for k in keep],
+                [staged.parts[k] for k in keep],
+            )
+        self.refuse(error)
+        await asyncio.sleep(1.0)
+
+    def _tell(self, now_s: float, acknowledge: list[tuple[Any, list[tuple[int, int]]]]) -> None:
+        staged, self._frames = self._frames, {}
+        for name, what in staged.items():
+            kept = what.parts
+            if not kept:
+                continue
+            if self.links[name].submit(what.session, what.frames, what.sequences, kept, now_s):
+                self.ledger.segments["submitted"] += len(kept)
+            else:
+                # The bind went while the intention was being written: nothing left, so nothing is indeterminate.
+                for waiting, part in kept:
+                    self.ledger.work[waiting.day].segment_status.append((2, None, waiting.seq << 8 | part))
+                self._requeue(kept)
+        for bind, answers in acknowledge:
+            if bind.transport is not None:
+                bind.session.acknowledge(answers)
+                bind.flush()
+
+    def refuse(self, error: Error) -> None:
+        """Nothing can be written: every batch that waits is refused, and new ones are until a beat succeeds."""
+        self.broken = error.code
+        for _, future in self.batches:
+            _settle(future, error)
+        self.batches = []
+
+    def staged(self) -> list[Waiting]:
+        """The messages this beat is about to submit."""
+        return [w for staged in self._frames.values() for w, _ in staged.parts]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+        for partition in self.ledger.partitions.values():
+            partition.close()
+
+
+def _parts(waiting: Waiting, reference_bits: int) -> list[bytes]:
+    if waiting.segments == 1:
+        return [waiting.payload]
+    # Random, so that two long messages to one telephone hardly ever share a reference.
+    return parts_with_udh(waiting.encoding, waiting.payload, int.from_bytes(os.urandom(2), "big"), reference_bits)
+
+
+def _tried(act: Act) -> Any:
+    try:
+        return act()
+    except Error as e:
+        return e
+
+
+def _settle(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,472 @@
+"""HOT: what the engine knows and decides between two commits. No sockets, no clock: inputs and times come in, rows go out.
+
+Each input appends rows to the Work of its day; the beat writes them in one transaction a day and only then lets anything
+be told: to gateways, to operators (submits and receipts' answers), to the courier and the auditor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from appliance import clock, limits
+from appliance.audit import Outbox, entry
+from appliance.message import (
+    ACCEPTED,
+    CANCELLED,
+    EXPIRED,
+    FAILED,
+    INDETERMINATE,
+    QUEUED,
+    REJECTED,
+    SCHEDULED,
+    SENT,
+    STATUSES,
+    Batch,
+    id_text,
+)
+from appliance.router import RouteTable
+from appliance.store import Partition, Work, link_numbers, partition_path
+
+from .outcome import may_change, message_status
+from .waiting import Queues, Waiting
+
+
+class Outstanding(dict[tuple[str, str], tuple[int, int, int, bool]]):
+    """(link, operator id) -> (day, segment key, segments, webhook) of segments whose receipt is awaited.
+
+    Bounded: the oldest are forgotten here and found on disk instead.
+    """
+
+    MOST = 200_000
+
+    def remember(self, key: tuple[str, str], value: tuple[int, int, int, bool]) -> None:
+        self[key] = value
+        if len(self) > self.MOST:
+            del self[next(iter(self))]
+
+
+class Ledger:
+    """The state of one engine between commits."""
+
+    def __init__(self, folder: Path, routes: RouteTable, links: list[str], resend: dict[int, bool], name: str) -> None:
+        self.folder = folder
+        self.routes = routes
+        self.links = links
+        self.resend = resend  # by class: an indeterminate message is sent again
+        self.name = name
+        self.partitions: dict[int, Partition] = {}
+        self.link_numbers: dict[int, dict[str, int]] = {}
+        self.outboxes: dict[int, Outbox] = {}
+        self.queues = Queues()
+        self.outstanding = Outstanding()
+        self.parked: dict[tuple[str, str], tuple[int, int, str | None]] = {}  # (status, day, error)
+        self.work: defaultdict[int, Work] = defaultdict(Work)
+        self.touched: set[tuple[int, int]] = set()  # long messages whose status must be worked out again
+        self.just_ended: set[tuple[str, str]] = set()
+        self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
+        self.spilled = [False] * 4
+        self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
+        self.statuses = [0] * len(STATUSES)
+        self.segments = {"submitted": 0, "answered": 0, "receipted": 0}
+        self.scheduled_days: set[int] = set()
+
+    # --- partitions -------------------------------------------------------------------------------------
+
+    def partition(self, day: int) -> Partition:
+        """The partition of a day, made when it is not there."""
+        partition = self.partitions.get(day)
+        if partition is None:
+            partition = self.partitions[day] = Partition(self.folder, day)
+            self.link_numbers[day] = link_numbers(partition, self.links)
+            Outbox.create(partition.conn)
+            self.outboxes[day] = Outbox(partition.conn, f"{self.name}/{clock.day_name(day)}")
+        return partition
+
+    def existing(self, day: int) -> Partition | None:
+        if day not in self.partitions and not partition_path(self.folder, day).exists():
+            return None
+        return self.partition(day)
+
+    # --- accepting --------------------------------------------------------------------------------------
+
+    def accept(self, batch: Batch, now_ms: int) -> dict[str, Any]:
+        """Rows of a batch; the answer to give its gateway once they are durable."""
+        partition = self.partition(batch.day)
+        replays, conflicts = self._seen_before(batch)
+        drop = {i for k in (*replays, *conflicts) for i in self._rows_of(batch, k)}
+        if drop:
+            _without(batch, drop)
+        n = len(batch.ids)
+        answer = {
+            "accepted": n,
+            "replays": [[k, key_id, sealed] for k, (key_id, sealed) in replays.items()],
+            "conflicts": list(conflicts),
+        }
+        if not n:
+            return answer
+        work = self.work[batch.day]
+        first = partition.last_seq + 1
+        partition.last_seq += n
+        self.new_from.setdefault(batch.day, first)
+        seqs = range(first, first + n)
+        work.messages.extend(
+            zip(
+                seqs,
+                batch.ids,
+                batch.callers,
+                batch.classes,
+                batch.encodings,
+                batch.segments,
+                batch.senders,
+                batch.calling_codes,
+                batch.number_indexes,
+                batch.numbers,
+                batch.contents,
+                repeat(batch.key_id),
+                repeat(batch.accepted_ms),
+                batch.send_at_ms,
+                batch.expires_ms,
+                batch.webhooks,
+                strict=False,
+            )
+        )
+        if any(batch.send_at_ms):
+            later = [seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms]
+            held = frozenset(later)
+            work.schedule.extend((s, a) for s, a in zip(seqs, batch.send_at_ms, strict=True) if s in held)
+            work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
+            if held:
+                self.scheduled_days.add(batch.day)
+        else:
+            held = frozenset()
+            work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
+        self._queue_new(batch, seqs, held)
+        digest = hashlib.sha256(b"".join(batch.ids) + b"".join(batch.number_indexes)).hexdigest()
+        work.audit.append(
+            entry(
+                batch.accepted_ms,
+                f"process:{self.name}",
+                "batch.committed",
+                f"message:{id_text(batch.ids[0])}",
+                messages=n,
+                digest=digest,
+            )
+        )
+        return answer
+
+    def _queue_new(self, batch: Batch, seqs: range, held: frozenset[int]) -> None:
+        day = batch.day
+        queues = self.queues
+        lengths = queues.lengths
+        route_of = self.routes.links
+        spilled = self.spilled
+        most = limits.QUEUE_MESSAGES_MAX
+        for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
+            seqs,
+            batch.ids,
+            batch.classes,
+            batch.encodings,
+            batch.segments,
+            batch.senders,
+            batch.to,
+            batch.payloads,
+            batch.expires_ms,
+            batch.webhooks,
+            strict=True,
+        ):
+            if seq in held:
+                continue
+            if (spilled[class_] or lengths[class_] >= most) and (day, seq) > self.paged_upto[class_]:
+                spilled[class_] = True
+                continue
+            queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
+            if not spilled[class_]:
+                self.paged_upto[class_] = (day, seq)
+
+    def start_scheduled(self, waiting: Waiting, now_ms: int) -> None:
+        """A scheduled message's time has come: it is queued like a new one."""
+        where = (waiting.day, waiting.seq)
+        self.work[waiting.day].progress.append((QUEUED, None, now_ms, None, waiting.seq))
+        self.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
+        self.statuses[QUEUED] += 1
+        if self.spilled[waiting.class_] and where > self.paged_upto[waiting.class_]:
+            return  # it will be paged in, in its place
+        self.queues.push(self.routes.links(waiting.to), waiting)
+        if not self.spilled[waiting.class_]:
+            self.paged_upto[waiting.class_] = max(self.paged_upto[waiting.class_], where)
+
+    def _rows_of(self, batch: Batch, request: int) -> range:
+        r = batch.requests[request]
+        return range(r.first, r.first + r.count)
+
+    def _seen_before(self, batch: Batch) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
+        """Which requests of a batch were made before (their answers), and which used another's key."""
+        replays: dict[int, tuple[int, bytes]] = {}
+        conflicts: list[int] = []
+        if not batch.requests:
+            return replays, conflicts
+        macs = [r.key_mac for r in batch.requests]
+        seen: dict[bytes, tuple[bytes, int, bytes]] = {}
+        for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 1):
+            partition = self.existing(day)
+            if partition is not None:
+                seen.update(partition.idempotent(macs))
+            if day in self.work:
+                seen.update({row[0]: row[1:] for row in self.work[day].idempotent})
+        for k, r in enumerate(batch.requests):
+            before = seen.get(r.key_mac)
+            if before is None:
+                seen[r.key_mac] = (r.body_mac, batch.key_id, r.answer)
+                self.work[batch.day].idempotent.append((r.key_mac, r.body_mac, batch.key_id, r.answer))
+            elif before[0] == r.body_mac:
+                replays[k] = (before[1], before[2])
+            else:
+                conflicts.append(k)
+        return replays, conflicts
+
+    def forget_new(self) -> None:
+        """Undoes what this beat accepted: it could not be made durable and its callers are told so."""
+        for day, first in self.new_from.items():
+            work = self.work[day]
+            self.queues.remove(day, frozenset(row[0] for row in work.messages))
+            for name in ("messages", "progress_new", "schedule", "idempotent"):
+                setattr(work, name, [])
+            new = first << 8
+            work.intents = [row for row in work.intents if row[0] < new]
+            work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
+        self.new_from = {}
+
+    # --- what operators say -----------------------------------------------------------------------------
+
+    def answered(self, link: str, waiting: Waiting, part: int, operator_id: str, now_ms: int) -> None:
+        """An operator took a segment and gave it an id (in its canonical form)."""
+        day, seq = waiting.day, waiting.seq
+        work = self.work[day]
+        key = seq << 8 | part
+        self.segments["answered"] += 1
+        work.answers.append((SENT, now_ms, operator_id, None, key))
+        if waiting.segments == 1:
+            work.sent_progress.append((SENT, self.link_numbers[day][link], now_ms, now_ms, None, seq))
+            self.statuses[SENT] += 1
+            if waiting.webhook:
+                work.webhooks.append((seq, SENT, now_ms, None))
+        else:
+            self.touched.add((day, seq))
+        where = (link, operator_id)
+        self.outstanding.remember(where, (day, key, waiting.segments, waiting.webhook))
+        if where in self.parked:
+            status, parked_day, error = self.parked.pop(where)
+            self.work[parked_day].unparked.append((self.link_numbers[parked_day][link], operator_id))
+            self.receipted(link, operator_id, status, error, now_ms)
+
+    def refused(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
+        """An operator refused a segment for good."""
+        self._ended(
+            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, REJECTED, error, now_ms, link
+        )
+
+    def receipted(self, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
+        """A final receipt. False when it matches nothing yet: it is then parked."""
+        where = (link, operator_id)
+        if where in self.just_ended:
+            return True  # a duplicate within one beat
+        known = self.outstanding.pop(where, None)
+        if known is None:
+            known = self._find(link, operator_id)
+            if known is None:
+                today = clock.day_of(now_ms)
+                self.partition(today)
+                self.work[today].parked.append((self.link_numbers[today][link], operator_id, status, now_ms, error))
+                self.parked[where] = (status, today, error)
+                if len(self.parked) > limits.PARKED_RECEIPTS_MAX:
+                    del self.parked[next(iter(self.parked))]
+                return False
+        day, key, segments, webhook = known
+        if key < 0:  # already final: a duplicate
+            return True
+        self.just_ended.add(where)
+        self.segments["receipted"] += 1
+        work = self.work[day]
+        work.receipts.append((status, now_ms, error, key))
+        if segments == 1:
+            work.progress.append((status, self.link_numbers[day][link], now_ms, error, key >> 8))
+            self.statuses[status] += 1
+            if webhook:
+                work.webhooks.append((key >> 8, status, now_ms, error))
+        else:
+            self.touched.add((day, key >> 8))
+        return True
+
+    def _find(self, link: str, operator_id: str) -> tuple[int, int, int, bool] | None:
+        """A segment by its operator's id in the partitions of the last days; key -1 when it has already ended."""
+        for day in sorted(self.partitions, reverse=True):
+            number = self.link_numbers[day].get(link)
+            found = self.partitions[day].find_operator_id(number, operator_id) if number is not None else None
+            if found is not None:
+                open_ = found.status in (SENT, INDETERMINATE)
+                return day, (found.key if open_ else -1), found.segments, found.webhook
+        return None
+
+    def undecided(self, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
+        """A bind was lost between submit and answer. True when policy sends the segment again."""
+        again = self.resend[waiting.class_]
+        self.interrupted(waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, link, again, now_ms)
+        return again
+
+    def interrupted(
+        self, day: int, key: int, segments: int, webhook: bool, link: str, again: bool, now_ms: int
+    ) -> None:
+        """A segment that may or may not have left: recorded as such, and queued again or held."""
+        work = self.work[day]
+        seq = key >> 8
+        part = "" if segments == 1 else f", segment {key & 255} of {segments}"
+        work.events.append((seq, now_ms, INDETERMINATE, f"no answer from link {link}{part}"))
+        self.statuses[INDETERMINATE] += 1
+        if webhook:
+            work.webhooks.append((seq, INDETERMINATE, now_ms, None))
+        if again:
+            work.segment_status.append((QUEUED, None, key))
+            work.events.append((seq, now_ms, QUEUED, "sent again as the class's policy says"))
+        else:
+            work.segment_status.append((INDETERMINATE, "no answer", key))
+            if segments == 1:
+                work.progress.append((INDETERMINATE, self.link_numbers[day].get(link), now_ms, "no answer", seq))
+            else:
+                self.touched.add((day, seq))
+
+    def expired(self, waiting: Waiting, now_ms: int) -> None:
+        """The validity ended before the message (or the rest of it) left."""
+        if waiting.todo is None:
+            self._message_ended(
+                waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.webhook, now_ms
+            )
+            return
+        for part in waiting.todo:
+            key = waiting.seq << 8 | part
+            self.work[waiting.day].intents.append((key, 0, now_ms))
+            self.work[waiting.day].segment_status.append((EXPIRED, "validity ended", key))
+        self.touched.add((waiting.day, waiting.seq))
+
+    def unroutable(self, waiting: Waiting, now_ms: int) -> None:
+        self._message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.webhook, now_ms)
+
+    def gave_up(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
+        """A segment was refused too often with 'try later'."""
+        self._ended(
+            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, FAILED, error, now_ms, link
+        )
+
+    def _ended(
+        self, day: int, key: int, segments: int, webhook: bool, status: int, error: str, now_ms: int, link: str
+    ) -> None:
+        self.work[day].answers.append((status, now_ms, None, error, key))
+        if segments == 1:
+            self._message_ended(day, key >> 8, status, error, webhook, now_ms, link)
+        else:
+            self.touched.add((day, key >> 8))
+
+    def _message_ended(
+        self, day: int, seq: int, status: int, error: str | None, webhook: bool, now_ms: int, link: str = ""
+    ) -> None:
+        work = self.work[day]
+        work.progress.append((status, self.link_numbers[day].get(link), now_ms, error, seq))
+        self.statuses[status] += 1
+        if webhook:
+            work.webhooks.append((seq, status, now_ms, error))
+
+    # --- acts -------------------------------------------------------------------------------------------
+
+    def cancel(self, day: int, message_id: bytes, who: str, now_ms: int) -> str:
+        """`cancelled`, or the code why not."""
+        partition = self.existing(day)
+        row = partition.by_id(message_id) if partition is not None else None
+        if row is None:
+            return "not_found"
+        seq, status, webhook, _ = row
+        if status == CANCELLED:
+            return "cancelled"
+        assert partition is not None
+        if status not in (QUEUED, SCHEDULED, ACCEPTED) or partition.parts(seq) or self._leaving(day, seq):
+            return "not_cancellable"
+        self.queues.remove(day, frozenset({seq}))
+        work = self.work[day]
+        if status == SCHEDULED:
+            work.unschedule.append((seq,))
+        self._message_ended(day, seq, CANCELLED, None, bool(webhook), now_ms)
+        work.audit.append(entry(now_ms, who, "message.cancelled", f"message:{id_text(message_id)}"))
+        return "cancelled"
+
+    def _leaving(self, day: int, seq: int) -> bool:
+        return any(row[0] >> 8 == seq for row in self.work[day].intents)
+
+    def redact(self, day: int, message_id: bytes, who: str, now_ms: int) -> str:
+        """`redacted`, or the code why not. A message that has not left is not redacted: cancel it first."""
+        partition = self.existing(day)
+        row = partition.by_id(message_id) if partition is not None else None
+        if row is None:
+            return "not_found"
+        if row[1] in (QUEUED, SCHEDULED, ACCEPTED):
+            return "not_redactable"
+        self.work[day].redactions.append((row[0],))
+        self.work[day].audit.append(entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}"))
+        return "redacted"
+
+    # --- long messages ----------------------------------------------------------------------------------
+
+    def settle_long(self, now_ms: int) -> tuple[dict[int, Work], list[int]]:
+        """After the segments' rows are written, still inside the transaction: rows and status counts for long messages."""
+        out: defaultdict[int, Work] = defaultdict(Work)
+        counts: list[int] = []
+        for day, seq in self.touched:
+            partition = self.partitions[day]
+            before, segments, webhook, sent_ms = partition.state(seq)
+            parts = partition.parts(seq)
+            after = message_status([p[1] for p in parts], segments)
+            if not may_change(before, after):
+                continue
+            work = out[day]
+            link = parts[-1][3]
+            error = next((p[2] for p in parts if p[1] == after and p[2]), None)
+            if sent_ms is None and all(p[1] not in (INDETERMINATE, EXPIRED, REJECTED) for p in parts):
+                work.sent_progress.append((after, link, now_ms, now_ms, error, seq))
+                counts.append(SENT)
+                if after != SENT:
+                    counts.append(after)
+            else:
+                work.progress.append((after, link, now_ms, error, seq))
+                if after != INDETERMINATE:  # counted when its segment became so
+                    counts.append(after)
+            if webhook:
+                work.webhooks.append((seq, after, now_ms, error))
+        return out, counts
+
+
+def _without(batch: Batch, drop: set[int]) -> None:
+    """Takes rows out of every column of a batch."""
+    keep = [i for i in range(len(batch.ids)) if i not in drop]
+    for name in COLUMNS:
+        column = getattr(batch, name)
+        setattr(batch, name, [column[i] for i in keep])
+
+
+COLUMNS = (
+    "ids",
+    "callers",
+    "classes",
+    "encodings",
+    "segments",
+    "senders",
+    "calling_codes",
+    "number_indexes",
+    "numbers",
+    "contents",
+    "send_at_ms",
+    "expires_ms",
+    "webhooks",
+    "to",
+    "payloads",
+)

@@ -1,0 +1,138 @@
+"""From disk into the queues: what was spilled, what a restart finds, what was scheduled and is now due. In order, a page at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from appliance import clock, limits
+from appliance.errors import Error
+from appliance.keys import Keyring
+from appliance.message import QUEUED, Content
+from appliance.store import partition_days
+
+from .ledger import Ledger
+from .waiting import Waiting
+
+KEY_S_MAX: Final = 1.0  # the beat does not wait longer for a data key; it tries again later
+RETRY_S: Final = 1.0
+LOOK_BACK_DAYS: Final = limits.VALIDITY_S_MAX // 86_400 + 1  # nothing older can still be valid
+DUE_EACH_S: Final = 0.25
+
+_decode = msgspec.msgpack.Decoder(Content).decode
+
+
+class Pager:
+    """Loads waiting messages for the ledger; the only place of the engine that opens what is sealed."""
+
+    def __init__(self, ledger: Ledger, keyring: Keyring) -> None:
+        self.ledger = ledger
+        self.keyring = keyring
+        self._again_s = 0.0
+        self._due_s = 0.0
+        self.why = ""
+
+    def recover(self, now_ms: int) -> int:
+        """At start: opens the partitions that may hold work, settles what a crash left undecided. Segments found so."""
+        ledger = self.ledger
+        today = clock.day_of(now_ms)
+        undecided = 0
+        for day in partition_days(ledger.folder):
+            if day < today - LOOK_BACK_DAYS:
+                partition = ledger.partition(day)
+                if not partition.has_schedule():
+                    partition.close()
+                    del ledger.partitions[day]
+                continue
+            partition = ledger.partition(day)
+            names = {number: name for name, number in ledger.link_numbers[day].items()}
+            for key, link, class_, segments, webhook in partition.interrupted(partition.mark("floor")):
+                ledger.interrupted(
+                    day, key, segments, bool(webhook), names.get(link, ""), ledger.resend[class_], now_ms
+                )
+                undecided += 1
+            for link, operator_id, status, _, error in partition.parked(limits.PARKED_RECEIPTS_MAX):
+                ledger.parked[names.get(link, ""), operator_id] = (status, day, error)
+        for day, partition in ledger.partitions.items():
+            if partition.has_schedule():
+                ledger.scheduled_days.add(day)
+        ledger.spilled = [True] * 4
+        ledger.paged_upto = [(0, 0)] * 4
+        return undecided
+
+    async def fill(self, now_s: float, now_ms: int) -> None:
+        """Before a beat: pages in what there is room for, and queues what is due."""
+        if now_s < self._again_s:
+            return
+        ledger = self.ledger
+        try:
+            for class_ in range(4):
+                if ledger.spilled[class_] and ledger.queues.lengths[class_] < limits.QUEUE_PAGE_MESSAGES:
+                    await self._page(class_)
+            if ledger.scheduled_days and now_s - self._due_s >= DUE_EACH_S:
+                self._due_s = now_s
+                await self._due(now_ms)
+            self.why = ""
+        except (Error, TimeoutError) as e:
+            self.why = e.code if isinstance(e, Error) else "peer_unavailable"
+            self._again_s = now_s + RETRY_S
+
+    async def _page(self, class_: int) -> None:
+        ledger = self.ledger
+        left = limits.QUEUE_PAGE_MESSAGES
+        day, after = ledger.paged_upto[class_]
+        for each in sorted(d for d in ledger.partitions if d >= day):
+            rows = ledger.partitions[each].waiting(class_, after if each == day else 0, left)
+            for waiting in await self._open(each, rows):
+                ledger.queues.push(ledger.routes.links(waiting.to), waiting)
+            if rows:
+                ledger.paged_upto[class_] = (each, rows[-1][0])
+            left -= len(rows)
+            if left <= 0:
+                return
+        ledger.spilled[class_] = False
+
+    async def _due(self, now_ms: int) -> None:
+        ledger = self.ledger
+        for day in list(ledger.scheduled_days):
+            partition = ledger.partition(day)
+            seqs = partition.due(now_ms, 1_000)
+            if not seqs:
+                if not partition.has_schedule():
+                    ledger.scheduled_days.discard(day)
+                continue
+            work = ledger.work[day]
+            for waiting in await self._open(day, partition.rows_of(seqs)):
+                ledger.start_scheduled(waiting, now_ms)
+            work.unschedule += [(seq,) for seq in seqs]
+
+    async def _open(self, day: int, rows: list[tuple[Any, ...]]) -> list[Waiting]:
+        """The messages of rows of Partition.waiting, opened. Raises Error or TimeoutError before any of them is taken."""
+        keys = {}
+        for key_id in {row[8] for row in rows}:
+            async with asyncio.timeout(KEY_S_MAX):
+                keys[key_id] = await self.keyring.by_id(key_id)
+        out = []
+        for seq, mid, class_, encoding, segments, sender, number, content, key_id, expires, webhook, _ in rows:
+            key = keys[key_id]
+            waiting = Waiting(
+                day,
+                seq,
+                mid,
+                class_,
+                encoding,
+                segments,
+                sender,
+                key.open(number, b"n" + mid).decode(),
+                _decode(key.open(content, b"c" + mid)).payload,
+                expires,
+                bool(webhook),
+            )
+            if segments > 1:
+                begun = {part: status for part, status, _, _ in self.ledger.partitions[day].parts(seq)}
+                if begun:
+                    waiting.todo = [p for p in range(1, segments + 1) if begun.get(p, QUEUED) == QUEUED]
+            out.append(waiting)
+        return out

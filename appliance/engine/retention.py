@@ -1,0 +1,37 @@
+"""What happens to a day when it is over: its partition is closed when nothing can still move in it, and erased at its retention's end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from appliance import clock
+from appliance.audit import entry
+from appliance.store import partition_days, partition_path
+
+from .ledger import Ledger
+from .paging import LOOK_BACK_DAYS
+
+log = logging.getLogger(__name__)
+
+
+def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int) -> list[dict[str, Any]]:
+    """Closes and erases old partitions; the audit entries to record. A day with messages scheduled for later stays."""
+    notes = []
+    for day in partition_days(ledger.folder):
+        if day >= today - LOOK_BACK_DAYS or day in ledger.scheduled_days or day in ledger.work:
+            continue
+        partition = ledger.partitions.pop(day, None)
+        if partition is not None:
+            ledger.outboxes.pop(day, None)
+            ledger.link_numbers.pop(day, None)
+            partition.close()
+        if day < today - retention_days:
+            path = partition_path(ledger.folder, day)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            log.info("partition %s erased", clock.day_name(day))
+            notes.append(
+                entry(now_ms, f"process:{ledger.name}", "partition.erased", f"partition:{clock.day_name(day)}")
+            )
+    return notes

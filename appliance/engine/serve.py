@@ -1,0 +1,310 @@
+"""The engine as a process: its operations on the Unix socket, its loop of beats, its orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import Any, Final
+
+import msgspec
+
+from appliance import clock, limits
+from appliance.audit import entry
+from appliance.errors import Error
+from appliance.intercom import Client, Peer, Server
+from appliance.keys import Keyring
+from appliance.message import CLASSES, STATUSES, Batch, id_ms
+from appliance.router import RouteTable
+from appliance.settings import Settings
+
+from .beat import Act, Beat
+from .inbound import Inbound
+from .ledger import Ledger
+from .link import Link
+from .outward import Outward
+from .paging import Pager
+from .retention import retire
+
+log = logging.getLogger(__name__)
+
+IDLE_S: Final = 0.1  # between two beats when nothing happens
+WAITING_S: Final = 0.005  # while pace or a pause holds something back
+FLOOR_EACH_S: Final = 10.0
+KEYS_EACH_S: Final = 1.0
+
+REASONS: Final = {
+    "not_found": Error("not_found", "there is no such message"),
+    "not_cancellable": Error("not_cancellable", "the message has already left", "its status tells what became of it"),
+    "not_redactable": Error("not_redactable", "the message has not left yet", "cancel it first, or wait"),
+}
+
+
+class Engine:
+    """One shard."""
+
+    def __init__(self, settings: Settings, index: int = 0) -> None:
+        self.settings = settings
+        self.name = f"engine-{index}"
+        s = settings
+        routes = RouteTable((r.prefix, r.links) for r in s.routes)
+        again = {
+            c: s["engine.indeterminate_otp" if not c else "engine.indeterminate_other"] == "resend"
+            for c in range(len(CLASSES))
+        }
+        self.ledger = Ledger(s.store, routes, [link.name for link in s.links], again, self.name)
+        self.keyring = Keyring(s)
+        self.pager = Pager(self.ledger, self.keyring)
+        self.inbound = Inbound()
+        self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
+        self.beat = Beat(self.ledger, self.links, self.inbound)
+        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")))
+        self.beat.before_commit.append(self.outward.settle)
+        self.beat.before_commit.append(self._set_floor)
+        self.started_ms = 0
+        self.ready = False
+        self.stopping = asyncio.Event()
+        self.indeterminate = 0
+        self._floor_s = self._keys_s = 0.0
+        self._keys_day = 0
+
+    # --- operations -------------------------------------------------------------------------------------
+
+    async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        why = self.beat.broken or self.pager.why or ("" if self.ready else "starting")
+        return {"process": self.name, "pid": os.getpid(), "ready": self.ready and not self.beat.broken, "why": why}
+
+    async def accept(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        if not self.ready or self.stopping.is_set():
+            raise Error("engine_unavailable", "the engine is starting or stopping", "try again in a second")
+        if self.beat.broken:
+            raise Error("store_full", "the message store cannot be written", "free space on the disk")
+        if len(self.beat.batches) >= limits.PENDING_BATCHES_MAX:
+            raise Error("overloaded", "the engine has more to write than it may hold", "send slower")
+        try:
+            batch = msgspec.convert(payload, Batch)
+        except msgspec.ValidationError:
+            raise Error("malformed", "the batch does not have the shape of a batch") from None
+        return await self._in_beat(self.beat.batches, batch)
+
+    async def cancel(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        return {"status": await self._act("cancel", payload)}
+
+    async def redact(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        await self._act("redact", payload)
+        return {"redacted": True}
+
+    async def _act(self, word: str, payload: Any) -> str:
+        if not self.ready:
+            raise Error("engine_unavailable", "the engine is starting", "try again in a second")
+        message_id, who = payload["id"], payload["who"]
+        act = self.ledger.cancel if word == "cancel" else self.ledger.redact
+        day = clock.day_of(id_ms(message_id))
+
+        def decide() -> str:
+            result = act(day, message_id, who, clock.now_ms())
+            if result in REASONS:
+                raise REASONS[result]
+            return result
+
+        done: str = await self._in_beat(self.beat.acts, decide)
+        return done
+
+    async def _in_beat(self, queue: list[tuple[Any, asyncio.Future[Any]]], item: Batch | Act) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        queue.append((item, future))
+        self._wake()
+        return await future
+
+    async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        ledger, beat = self.ledger, self.beat
+        links = []
+        for link in self.links.values():
+            queued = sum(
+                len(q) for route, qs in ledger.queues.by_route.items() if route[:1] == (link.name,) for q in qs
+            )
+            links.append({**link.state(), "queued": queued})
+        return {
+            "process": self.name,
+            "ready": self.ready,
+            "started_ms": self.started_ms,
+            "links": links,
+            "queues": dict(zip(CLASSES, ledger.queues.lengths, strict=True)),
+            "spilled": dict(zip(CLASSES, ledger.spilled, strict=True)),
+            "statuses": dict(zip(STATUSES, ledger.statuses, strict=True)),
+            "segments": dict(ledger.segments),
+            "awaiting_receipt": len(ledger.outstanding),
+            "parked": len(ledger.parked),
+            "stages": {"beats": beat.beats, "rows": beat.rows, "write_s": beat.write_s, "commit_s": beat.commit_s},
+            "broken": beat.broken,
+        }
+
+    # --- the loop ---------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self.beat.wake.set()
+
+    def _link_changed(self, link: Link, up: bool, why: str) -> None:
+        log.info("link %s %s%s", link.name, "up" if up else "down", f": {why}" if why else "")
+        what = "link.up" if up else "link.down"
+        detail = {"why": why[:64]} if why else {}
+        self.beat.notes.append(entry(clock.now_ms(), f"process:{self.name}", what, f"link:{link.name}", **detail))
+        self._wake()
+
+    def _set_floor(self) -> None:
+        """Now and then, inside the transaction: below this seq nothing waits and nothing is under way."""
+        now_s = clock.monotonic_s()
+        if now_s - self._floor_s < FLOOR_EACH_S:
+            return
+        self._floor_s = now_s
+        if any(self.ledger.spilled) or self.beat.delayed:
+            return
+        lowest: dict[int, int] = {}
+        waiting = [w for qs in self.ledger.queues.by_route.values() for q in qs for w in q]
+        waiting += [w for link in self.links.values() for w, _ in link.in_flight.values()]
+        waiting += self.beat.staged()
+        for w in waiting:
+            lowest[w.day] = min(lowest.get(w.day, w.seq), w.seq)
+        for day, partition in self.ledger.partitions.items():
+            if day in self.ledger.work:
+                partition.begin()
+                new = self.ledger.new_from.get(day, partition.last_seq)
+                partition.set_mark("floor", min(lowest.get(day, new), new))
+
+    async def _fetch_keys(self, now_s: float, now_ms: int) -> None:
+        """Keeps today's data key at hand for customers' messages; quietly tries again while the HSM is away."""
+        day = clock.day_of(now_ms)
+        if self._keys_day == day or now_s - self._keys_s < KEYS_EACH_S:
+            return
+        self._keys_s = now_s
+        try:
+            async with asyncio.timeout(1.0):
+                self.inbound.keys = (await self.keyring.for_day(day), await self.keyring.index_key())
+            self._keys_day = day
+        except (Error, TimeoutError):
+            if self.inbound.keys is not None and self._keys_day != day:
+                self.inbound.keys = None
+
+    def _pause_s(self) -> float:
+        if (
+            self.beat.batches
+            or self.beat.acts
+            or any(link.answers or link.delivers or link.lost for link in self.links.values())
+        ):
+            return 0.0
+        if len(self.ledger.queues) and any(link.up for link in self.links.values()):
+            return WAITING_S
+        return IDLE_S
+
+    async def _beats(self) -> None:
+        while not (self.stopping.is_set() and self._settled()):
+            pause = self._pause_s()
+            if pause:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self.beat.wake.wait()
+                except TimeoutError:
+                    pass
+            else:
+                await asyncio.sleep(0)
+            self.beat.wake.clear()
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
+        now_s, now_ms = clock.monotonic_s(), clock.now_ms()
+        if not await self._open_days(now_ms):
+            return
+        await self._fetch_keys(now_s, now_ms)
+        await self.pager.fill(now_s, now_ms)
+        await self.beat.once()
+        changed, self.beat.changed_days = self.beat.changed_days, set()
+        self.outward.committed(changed)
+        self.outward.send(now_s)
+
+    async def _open_days(self, now_ms: int) -> bool:
+        """Opens today's partition, and a minute before midnight tomorrow's; retires old ones. False: nothing can be written."""
+        day = clock.day_of(now_ms + 60_000)
+        if day in self.ledger.partitions and clock.day_of(now_ms) in self.ledger.partitions:
+            return True
+        try:
+            self.ledger.partition(clock.day_of(now_ms))
+            self.ledger.partition(day)
+            self.beat.notes += retire(self.ledger, day, self.settings["store.retention_days"], now_ms)
+            return True
+        except Error as e:
+            self.beat.refuse(e)
+            await asyncio.sleep(1.0)
+            return False
+
+    def _settled(self) -> bool:
+        in_flight = any(link.in_flight and link.submitter.bound for link in self.links.values())
+        return (not in_flight and not self.beat.batches) or clock.monotonic_s() > self._settle_by
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            now_s = clock.monotonic_s()
+            for link in self.links.values():
+                link.tick(now_s)
+
+    async def run(self) -> None:
+        """Until SIGTERM; then in-flight segments are settled as far as their operators answer in time."""
+        loop = asyncio.get_running_loop()
+        server = Server(
+            {
+                "ping": self.ping,
+                "state": self.state,
+                "accept": self.accept,
+                "cancel": self.cancel,
+                "redact": self.redact,
+            }
+        )
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, self._stop)
+        self.started_ms = clock.now_ms()
+        undecided = self.pager.recover(self.started_ms)
+        while not await self._open_days(self.started_ms) and not self.stopping.is_set():
+            pass
+        await self.beat.once()  # what a crash left undecided is on disk before anything is paged in
+        self._note("process.start")
+        if undecided:
+            self.beat.notes.append(
+                entry(
+                    self.started_ms,
+                    f"process:{self.name}",
+                    "messages.indeterminate",
+                    f"process:{self.name}",
+                    segments=undecided,
+                )
+            )
+        await server.start(self.settings.socket(self.name))
+        for link in self.links.values():
+            link.start()
+        self.ready = True
+        ticks = loop.create_task(self._ticks())
+        try:
+            await self._beats()
+        finally:
+            ticks.cancel()
+        await asyncio.gather(*(link.stop() for link in self.links.values()))
+        self._note("process.stop")
+        await self._beat_once()
+        await self.outward.drain(1.0)
+        await self._beat_once()
+        await server.stop()
+        self.beat.close()
+
+    def _note(self, what: str) -> None:
+        self.beat.notes.append(entry(clock.now_ms(), f"process:{self.name}", what, f"process:{self.name}"))
+
+    def _stop(self) -> None:
+        self._settle_by = clock.monotonic_s() + limits.SETTLE_S_MAX
+        self.beat.draining = True
+        self.stopping.set()
+        self._wake()
+
+
+async def serve(settings: Settings, index: int = 0) -> None:
+    """Runs one engine shard until it is told to stop. Raises Error when it cannot start."""
+    await Engine(settings, index).run()

@@ -1,0 +1,57 @@
+"""Queues keep order within a class, give way between segments, and lose nothing when segments come back."""
+
+from appliance.engine.waiting import Queues, Waiting
+
+
+def waiting(seq: int, class_: int = 2, segments: int = 1, expires_ms: int = 10**15) -> Waiting:
+    return Waiting(1, seq, b"i" * 16, class_, 0, segments, "BANK", "+393471234567", b"x", expires_ms, False)
+
+
+def test_a_long_message_gives_way_between_its_segments() -> None:
+    long = waiting(1, segments=5)
+    assert long.take(2) == [1, 2]
+    assert long.left() == 3
+    assert long.take(9) == [3, 4, 5]
+    assert long.left() == 0
+
+
+def test_a_segment_given_back_goes_first_again() -> None:
+    long = waiting(1, segments=4)
+    long.take(3)
+    assert not long.give_back(2)  # part 4 is still to do: the entry is queued already
+    assert not long.give_back(3)
+    assert long.take(9) == [2, 3, 4]
+
+
+def test_a_message_that_had_left_must_be_queued_again() -> None:
+    single = waiting(1)
+    assert single.take(1) == [1]
+    assert single.give_back(1)
+    assert single.take(1) == [1]
+
+
+def test_given_back_twice_is_sent_once() -> None:
+    single = waiting(1)
+    single.take(1)
+    single.give_back(1)
+    assert not single.give_back(1)
+    assert single.take(5) == [1]
+
+
+def test_sweep_takes_only_what_is_late_and_keeps_order() -> None:
+    queues = Queues()
+    for seq in range(10):
+        queues.push(("a",), waiting(seq, expires_ms=5 if seq % 2 else 100))
+    gone = queues.sweep(50)
+    assert [w.seq for w in gone] == [1, 3, 5, 7, 9]
+    assert [w.seq for w in queues.of(("a",))[2]] == [0, 2, 4, 6, 8]
+    assert len(queues) == 5
+
+
+def test_remove_names_day_and_seq() -> None:
+    queues = Queues()
+    for seq in range(4):
+        queues.push(("a",), waiting(seq))
+    assert [w.seq for w in queues.remove(1, frozenset({2}))] == [2]
+    assert queues.remove(2, frozenset({1})) == []
+    assert len(queues) == 3

@@ -1,0 +1,85 @@
+"""Every address of the REST API in one list, and the ones that tell how the gateway is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from appliance.access import ApiKey
+from appliance.errors import CODES, Error
+
+from . import problems
+from .asgi import TEXT, Answer, Application, Request, Route
+from .gateway import Gateway
+from .openapi import document
+from .reading import Reading
+from .sending import Sending
+from .views import Alive, Ready
+
+_encode: Final = msgspec.json.Encoder().encode
+
+#: The order in which readyz names what is wrong, and the code it names it by.
+CHECKS: Final = {"keys": "hsm_unavailable", "engine": "engine_unavailable", "auditor": "audit_unavailable"}
+
+
+def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Application:
+    """The ASGI application; `check` turns a token into its API key, or None."""
+    sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
+    routes = [
+        Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
+        Route("/v1/messages/batch", {"POST": sending.many}),
+        Route("/v1/messages/{id}", {"GET": reading.message}),
+        Route("/v1/messages/{id}/cancel", {"POST": reading.cancel}),
+        Route("/v1/messages/{id}/redact", {"POST": reading.redact}),
+        Route("/v1/preview", {"POST": sending.preview}),
+        Route("/v1/links", {"GET": reading.links}),
+        Route("/v1/openapi.json", {"GET": standing.openapi}, open_to_all=True),
+        Route("/healthz", {"GET": standing.healthz}, open_to_all=True),
+        Route("/readyz", {"GET": standing.readyz}, open_to_all=True),
+        Route("/metrics", {"GET": standing.metrics}, open_to_all=True, media=TEXT),
+        Route("/errors/{id}", {"GET": standing.error}, open_to_all=True),
+    ]
+    return Application(routes, check, gateway.numbers)
+
+
+class Standing:
+    """How the gateway is, what it counts, and what its words mean. Needs no credential and holds nothing personal."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._document = _encode(document())
+
+    async def openapi(self, request: Request) -> Answer:
+        """GET /v1/openapi.json"""
+        return Answer(200, self._document)
+
+    async def healthz(self, request: Request) -> Answer:
+        """GET /healthz: alive, whatever the others are."""
+        return Answer(200, _encode(Alive(True)))
+
+    async def readyz(self, request: Request) -> Answer:
+        """GET /readyz: from the last look at the other processes, not from a new one."""
+        checks = self.gateway.checks
+        said = {name: "ok" if ok else why or "not ready" for name, (ok, why) in checks.items()}
+        for name, code in CHECKS.items():
+            if not checks[name][0]:
+                raise Error(code, CODES[code], "wait for it; see `casemate status`", checks=said)
+        return Answer(200, _encode(Ready(True, said)))
+
+    async def metrics(self, request: Request) -> Answer:
+        """GET /metrics: without the engine's part when it does not answer."""
+        try:
+            await self.gateway.engine_state()
+        except Error:
+            pass
+        self.gateway.numbers.pending.set(self.gateway.funnel.pending)
+        return Answer(200, self.gateway.numbers.text(), TEXT)
+
+    async def error(self, request: Request) -> Answer:
+        """GET /errors/{code}: what a problem's `type` points to."""
+        code = request.param
+        if code not in problems.STATUS:
+            raise Error("not_found", "there is no such code", "see /v1/openapi.json")
+        return Answer(200, _encode({"code": code, "status": problems.STATUS[code], "meaning": CODES[code]}))

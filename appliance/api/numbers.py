@@ -1,0 +1,112 @@
+"""What the gateway counts, and the engine's counts beside it, as Prometheus text. No label ever holds anything of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from appliance.message import CLASSES, STATUSES
+
+METHODS: Final = frozenset({"GET", "POST", "HEAD", "OPTIONS"})
+LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Numbers:
+    """Counters of one gateway. `engine` is the engine's last known `state`, None when it does not answer."""
+
+    def __init__(self, index: int = 0) -> None:
+        self.engine: dict[str, Any] | None = None
+        self.ready: Callable[[], dict[str, bool]] = dict
+        self.registry = CollectorRegistry(auto_describe=False)
+        names = {"registry": self.registry}
+        self._requests = Counter(
+            "casemate_gateway_requests", "requests answered", ["gateway", "method", "route", "status"], **names
+        )
+        self._seconds = Histogram(
+            "casemate_gateway_request_seconds",
+            "from the request's head to its answer",
+            ["gateway", "route"],
+            buckets=LATENCY_S,
+            **names,
+        )
+        rejected = Counter(
+            "casemate_gateway_rejected_messages", "messages refused, by code", ["gateway", "code"], **names
+        )
+        accepted = Counter("casemate_gateway_accepted_messages", "messages accepted and durable", ["gateway"], **names)
+        pending = Gauge(
+            "casemate_gateway_pending_messages",
+            "messages validated and not yet known to be durable",
+            ["gateway"],
+            **names,
+        )
+        self.index = str(index)
+        self.accepted = accepted.labels(self.index)
+        self.pending = pending.labels(self.index)
+        self._rejected = rejected
+        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self.registry.register(self)  # type: ignore[arg-type]  # duck-typed: it has collect()
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one request; `route` is the address pattern, never the address."""
+        found = self._children.get((method, route, status))
+        if found is None:
+            word = method if method in METHODS else "other"
+            found = (
+                self._requests.labels(self.index, word, route or "none", str(status)),
+                self._seconds.labels(self.index, route or "none"),
+            )
+            if word == method:
+                self._children[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def refused(self, code: str, count: int = 1) -> None:
+        self._rejected.labels(self.index, code).inc(count)
+
+    def text(self) -> bytes:
+        """Prometheus text format 0.0.4."""
+        return generate_latest(self.registry)
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The engine's side, and whether the other processes answer."""
+        up = GaugeMetricFamily(
+            "casemate_ready", "whether a process that the gateway needs is ready", labels=["process"]
+        )
+        for process, ready in self.ready().items():
+            up.add_metric([process], float(ready))
+        yield up
+        state = self.engine
+        if state is None:
+            return
+        messages = CounterMetricFamily(
+            "casemate_messages", "messages by status, each once per status it reaches", labels=["status"]
+        )
+        for status in STATUSES:
+            messages.add_metric([status], float(state.get("statuses", {}).get(status, 0)))
+        yield messages
+        segments = CounterMetricFamily("casemate_segments", "segments by what happened to them", labels=["event"])
+        for event in ("submitted", "answered", "receipted"):
+            segments.add_metric([event], float(state.get("segments", {}).get(event, 0)))
+        yield segments
+        queues = GaugeMetricFamily("casemate_queue_messages", "messages waiting for a link, by class", labels=["class"])
+        for name in CLASSES:
+            queues.add_metric([name], float(state.get("queues", {}).get(name, 0)))
+        yield queues
+        yield from _links(state.get("links", []))
+
+
+def _links(links: list[dict[str, Any]]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("casemate_link_up", "1 when the link is bound", labels=["link"])
+    flight = GaugeMetricFamily("casemate_link_in_flight", "submits without an answer yet", labels=["link"])
+    errors = CounterMetricFamily("casemate_link_errors", "refusals of the operator", labels=["link"])
+    for link in links:
+        up.add_metric([link["name"]], 1.0 if link.get("state") == "up" else 0.0)
+        flight.add_metric([link["name"]], float(link.get("in_flight", 0)))
+        errors.add_metric([link["name"]], float(link.get("errors", 0)))
+    yield from (up, flight, errors)

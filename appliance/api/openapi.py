@@ -1,0 +1,233 @@
+"""The OpenAPI 3.1 document, made from the same types that read requests and write answers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+import appliance
+from appliance.errors import CODES
+from appliance.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
+from appliance.message import CLASSES, STATUSES
+
+from .intake import Accepted
+from .problems import STATUS
+from .requests import Message, MessageBatch, Preview
+from .sending import BatchAnswer, Previewed
+from .views import Alive, Cancelled, Links, MessageView, Page, Problem, Ready, Redacted
+
+REF: Final = "#/components/schemas/{name}"
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Alive, Ready, Problem)  # fmt: skip
+
+#: Problems that any call with a credential may have, besides its own.
+ALWAYS: Final = ("unauthorized", "not_acceptable", "internal")
+WITH_BODY: Final = ("malformed", "too_large", "unsupported_media", "invalid")
+SENDS: Final = ("hsm_unavailable", "rate_limited", "idempotency_conflict", "number_invalid", "callback_not_allowed")
+
+EXAMPLE: Final = {"to": "+393331234567", "text": "Your code is 123456", "class": "otp", "reference": "A-1"}
+MESSAGE_ID: Final = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "what POST /v1/messages gave",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"},
+    "example": "019ab1c2-7b1e-7000-8a3f-5f0c2d9e4b6a",
+}
+IDEMPOTENCY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "makes a request safe to repeat: same key and body, same answer; kept for a day at least",
+    "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARACTERS_MAX, "pattern": "^[!-~]+$"},
+}
+REPLAYED: Final = {
+    "Idempotency-Replayed": {
+        "description": "`true` when this is the answer of an earlier request",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+LOCATION: Final = {"Location": {"description": "where the message's status is", "schema": {"type": "string"}}}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, ready to be encoded."""
+    _, schemas = msgspec.json.schema_components(BODIES, ref_template=REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Casemate",
+            "version": str(getattr(appliance, "__version__", "0")),
+            "description": "Send messages to customers, follow them, and find them again. Errors are RFC 9457 problem documents; "
+            "go by `code`. A 202 means that the message is on disk.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "an API key: Authorization: Bearer KEY"}
+            },
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/v1/messages": {
+            "post": _call(
+                "sendMessage",
+                "Send one message",
+                202,
+                "Accepted",
+                ALWAYS + WITH_BODY + SENDS,
+                Message,
+                parameters=[IDEMPOTENCY],
+                headers=LOCATION | REPLAYED,
+                example=EXAMPLE,
+            ),
+            "get": _call(
+                "searchMessages",
+                "Search your messages, newest first",
+                200,
+                "Page",
+                (*ALWAYS, "invalid", "number_invalid", "hsm_unavailable"),
+                parameters=_search(),
+            ),
+        },
+        "/v1/messages/batch": {
+            "post": _call(
+                "sendBatch",
+                "Send up to 1,000 messages; each is accepted or refused on its own",
+                202,
+                "BatchAnswer",
+                ALWAYS + WITH_BODY + SENDS,
+                MessageBatch,
+                parameters=[IDEMPOTENCY],
+                headers=REPLAYED,
+                example={"messages": [EXAMPLE]},
+            ),
+        },
+        "/v1/messages/{id}": {
+            "get": _call(
+                "getMessage",
+                "One message with its history",
+                200,
+                "MessageView",
+                (*ALWAYS, "not_found", "hsm_unavailable"),
+                parameters=[MESSAGE_ID],
+            ),
+        },
+        "/v1/messages/{id}/cancel": {
+            "post": _call(
+                "cancelMessage",
+                "Cancel what has not left",
+                200,
+                "Cancelled",
+                (*ALWAYS, "not_found", "not_cancellable", "engine_unavailable"),
+                parameters=[MESSAGE_ID],
+            ),
+        },
+        "/v1/messages/{id}/redact": {
+            "post": _call(
+                "redactMessage",
+                "Erase the content of a message",
+                200,
+                "Redacted",
+                (*ALWAYS, "not_found", "not_redactable", "engine_unavailable"),
+                parameters=[MESSAGE_ID],
+            ),
+        },
+        "/v1/preview": {
+            "post": _call(
+                "preview",
+                "Encoding, segments and route of a text, without sending it",
+                200,
+                "Previewed",
+                (*ALWAYS, *WITH_BODY, "number_invalid"),
+                Preview,
+                example={"text": "Ciao"},
+            ),
+        },
+        "/v1/links": {"get": _call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
+        "/v1/openapi.json": {
+            "get": _open("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})
+        },
+        "/healthz": {"get": _open("healthz", "The process is alive", _json("Alive"))},
+        "/readyz": {"get": _open("readyz", "New messages are accepted", _json("Ready"), "hsm_unavailable")},
+        "/metrics": {"get": _open("metrics", "Prometheus text", {"text/plain": {"schema": {"type": "string"}}})},
+    }
+
+
+def _call(
+    name: str,
+    summary: str,
+    status: int,
+    answer: str,
+    codes: tuple[str, ...],
+    body: type | None = None,
+    parameters: list[dict[str, Any]] | None = None,
+    headers: dict[str, Any] | None = None,
+    example: Any = None,
+) -> dict[str, Any]:
+    call: dict[str, Any] = {"operationId": name, "summary": summary}
+    if parameters:
+        call["parameters"] = parameters
+    if body is not None:
+        media: dict[str, Any] = {"schema": {"$ref": REF.format(name=body.__name__)}}
+        if example is not None:
+            media["example"] = example
+        call["requestBody"] = {"required": True, "content": {"application/json": media}}
+    done: dict[str, Any] = {"description": summary, "content": _json(answer)}
+    if headers:
+        done["headers"] = headers
+    call["responses"] = {str(status): done, **_problems(codes)}
+    return call
+
+
+def _open(name: str, summary: str, content: dict[str, Any], *codes: str) -> dict[str, Any]:
+    done = {"200": {"description": summary, "content": content}, **_problems((*codes, "not_acceptable", "internal"))}
+    return {"operationId": name, "summary": summary, "security": [], "responses": done}
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": REF.format(name=name)}}}
+
+
+def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
+    """One response a status; all codes that share the status of one of `codes` are named in its description."""
+    out: dict[str, Any] = {}
+    for status in sorted({STATUS[c] for c in codes} | {405}):
+        words = [f"`{c}`: {CODES[c]}" for c, s in STATUS.items() if s == status]
+        response: dict[str, Any] = {
+            "description": "; ".join(words),
+            "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}},
+        }
+        header = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}.get(status)
+        if header:
+            response["headers"] = {header: {"schema": {"type": "integer" if header == "Retry-After" else "string"}}}
+        out[str(status)] = response
+    return out
+
+
+def _search() -> list[dict[str, Any]]:
+    rows: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("status", {"type": "string", "enum": list(STATUSES)}, "the status it is in now"),
+        ("class", {"type": "string", "enum": list(CLASSES)}, "its class"),
+        ("link", {"type": "string", "pattern": "^[A-Za-z0-9-]{1,32}$"}, "the link it went over"),
+        ("from_time", {"type": "string", "format": "date-time"}, "accepted at this time or later"),
+        ("to_time", {"type": "string", "format": "date-time"}, "accepted before this time"),
+        (
+            "number",
+            {"type": "string", "maxLength": 32},
+            "the customer's number, E.164; such a search is on the audit log",
+        ),
+        (
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS_DEFAULT},
+            "rows in a page",
+        ),
+        ("cursor", {"type": "string"}, "`next` of the page before"),
+    )
+    return [{"name": n, "in": "query", "required": False, "description": d, "schema": s} for n, s, d in rows]

@@ -1,0 +1,187 @@
+"""The gateway process: binds its port, starts the server in its own event loop, watches the others, and stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import uvicorn
+
+from appliance.access import Access, ApiKey, Verifier
+from appliance.errors import Error
+from appliance.intercom import Client, Server
+from appliance.limits import SETTLE_S_MAX
+from appliance.settings import Settings, check_listen
+
+from .application import application
+from .gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+ACCESS_S: Final = 0.25  # between two looks for new and revoked API keys; a look is microseconds
+KEEP_ALIVE_S: Final = 75  # longer than the pools of usual HTTP clients keep an idle connection
+BACKLOG: Final = 2048
+
+
+async def serve(settings: Settings, index: int = 0) -> None:
+    """Runs gateway `index` until SIGTERM or SIGINT. Raises Error `unsafe_listen`, `address_in_use` or `settings_invalid`."""
+    from appliance.audit import Recorder
+    from appliance.keys import Keyring, blind_index
+
+    listening = bound(settings)
+    engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
+    ring, recorder = Keyring(settings), Recorder(settings)
+    gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_index)
+    try:
+        await run(gateway, ApiKeyWatch(settings), listening, index)
+    finally:
+        gateway.close()
+        for client in (engine, auditor, recorder, ring):
+            with contextlib.suppress(AttributeError):
+                client.close()
+
+
+async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, index: int) -> None:
+    """The same with its parts given: serves on `listening` until SIGTERM or SIGINT, then closes what it was given."""
+    settings = gateway.settings
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    intercom = Server({"ping": _ping(gateway, index)})
+    try:
+        await keys.look()
+        await gateway.look()
+        server = uvicorn.Server(configuration(settings, gateway, keys))
+        await intercom.start(settings.socket(f"gateway-{index}"))
+        await _until(stop, server, listening, gateway, keys)
+    finally:
+        await intercom.stop()
+        keys.close()
+        listening.close()
+
+
+async def _until(
+    stop: asyncio.Event, server: uvicorn.Server, listening: socket.socket, gateway: Gateway, keys: ApiKeyWatch
+) -> None:
+    watching = [asyncio.create_task(gateway.keep_looking()), asyncio.create_task(keys.keep_looking())]
+    # `_serve` is `serve` without its own signal handlers: the process has its own.
+    serving = asyncio.create_task(server._serve([listening]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([serving, stopping, *watching], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        # Takes no more connections, closes idle ones, and lets answers under way leave.
+        await serving
+        await gateway.funnel.settle()
+        for task in watching:
+            if task.done():
+                task.result()
+    finally:
+        for task in (*watching, stopping):
+            task.cancel()
+        await asyncio.gather(*watching, stopping, return_exceptions=True)
+
+
+def configuration(settings: Settings, gateway: Gateway, keys: ApiKeyWatch) -> uvicorn.Config:
+    certificate, key = settings["api.tls_certificate"], settings["api.tls_key"]
+    config = uvicorn.Config(
+        application(gateway, keys.check),
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # addresses of requests hold numbers that were searched for
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(SETTLE_S_MAX),
+        ssl_certfile=certificate or None,
+        ssl_keyfile=key or None,
+    )
+    if certificate:
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as e:
+            raise Error(
+                "settings_invalid",
+                f"the API's TLS files cannot be used: {type(e).__name__}",
+                "check api.tls_certificate and api.tls_key",
+            ) from None
+        assert config.ssl is not None
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The listening socket; with several gateways each has its own on the same port and the kernel deals connections out."""
+    host, port = check_listen(settings["api.listen"], settings["api.tls_certificate"])
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as e:
+        raise Error("settings_invalid", f"api.listen: {e}", "an address of this machine and a port") from None
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings["api.gateways"] > 1:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind(where)
+    except OSError as e:
+        listening.close()
+        raise Error(
+            "address_in_use", f"api.listen {settings['api.listen']}: {e.strerror}", "set api.listen to a free port"
+        ) from None
+    listening.listen(BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+class ApiKeyWatch:
+    """The valid API keys, a quarter of a second old at most. Keeps the last good snapshot when the store cannot be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._access = Access(settings)
+        self._verifier: Verifier | None = None
+        self._thread = ThreadPoolExecutor(1, "access")  # a snapshot says whether it is fresh on its own thread only
+
+    def check(self, token: str) -> ApiKey | None:
+        return None if self._verifier is None else self._verifier.check(token)
+
+    async def look(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+        except Error as e:
+            log.warning("the API keys cannot be read: %s", e.code)
+
+    def _look(self) -> None:
+        if self._verifier is None or not self._verifier.fresh():
+            self._verifier = self._access.verifier()
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(ACCESS_S)
+            await self.look()
+
+    def close(self) -> None:
+        self._thread.submit(self._access.close)
+        self._thread.shutdown(wait=True)
+
+
+def _ping(gateway: Gateway, index: int) -> Callable[[Any, Any], Awaitable[dict[str, Any]]]:
+    import os
+
+    async def ping(_: Any, __: Any) -> dict[str, Any]:
+        bad = [f"{name}: {why}" for name, (ok, why) in gateway.checks.items() if not ok]
+        return {"process": f"gateway-{index}", "pid": os.getpid(), "ready": not bad, "why": "; ".join(bad)}
+
+    return ping

@@ -1,0 +1,240 @@
+"""What callers may write: the shape of every request body, strict decoding, and errors that name the field but never its value."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from appliance.errors import Error
+from appliance.limits import (
+    BATCH_MESSAGES_MAX,
+    CALLBACK_CHARACTERS_MAX,
+    METADATA_CHARACTERS_MAX,
+    METADATA_ENTRIES_MAX,
+    METADATA_NAME_CHARACTERS_MAX,
+    REFERENCE_CHARACTERS_MAX,
+    TEXT_CHARACTERS_MAX,
+    VALIDITY_S_MAX,
+    VALIDITY_S_MIN,
+)
+
+Class = Annotated[Literal["otp", "alert", "transaction", "bulk"], Meta(extra_json_schema={"default": "transaction"})]
+Channel = Annotated[Literal["sms"], Meta(extra_json_schema={"default": "sms"})]
+
+#: Lengths of `to`, `from` and `text` have codes of their own, so they are in the schema and checked in intake.
+To = Annotated[
+    str,
+    Meta(
+        description="E.164: a plus and up to 15 digits", examples=["+393331234567"], extra_json_schema={"maxLength": 32}
+    ),
+]
+Sender = Annotated[
+    str,
+    Meta(
+        description="a number, a short code, or up to 11 letters and digits; without it the link's own sender is used",
+        examples=["MYBANK"],
+        extra_json_schema={"maxLength": 16, "minLength": 1},
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(
+        description="the text as the customer reads it; sent whole or refused, never cut",
+        examples=["Your code is 123456"],
+        extra_json_schema={"minLength": 1, "maxLength": TEXT_CHARACTERS_MAX},
+    ),
+]
+MetadataKey = Annotated[str, Meta(min_length=1, max_length=METADATA_NAME_CHARACTERS_MAX)]
+MetadataValue = Annotated[str, Meta(max_length=METADATA_CHARACTERS_MAX)]
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """One message to send."""
+
+    to: To
+    text: Text
+    from_: Sender | UnsetType = msgspec.field(default=UNSET, name="from")
+    class_: Class | UnsetType = msgspec.field(default=UNSET, name="class")
+    channel: Channel | UnsetType = UNSET
+    reference: (
+        Annotated[str, Meta(max_length=REFERENCE_CHARACTERS_MAX, description="yours; given back, never sent")]
+        | UnsetType
+    ) = UNSET
+    validity_s: (
+        Annotated[
+            int, Meta(ge=VALIDITY_S_MIN, le=VALIDITY_S_MAX, description="seconds after which it is no longer sent")
+        ]
+        | UnsetType
+    ) = UNSET
+    send_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; up to 90 days ahead")] | UnsetType = UNSET
+    callback_url: (
+        Annotated[str, Meta(max_length=CALLBACK_CHARACTERS_MAX, description="https, on a host that the settings allow")]
+        | UnsetType
+    ) = UNSET
+    metadata: (
+        Annotated[
+            dict[MetadataKey, MetadataValue],
+            Meta(max_length=METADATA_ENTRIES_MAX, description="yours; given back in callbacks"),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class MessageBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """Many messages to send; each is accepted or refused on its own."""
+
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=BATCH_MESSAGES_MAX)]
+
+
+class RawBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """The same with its rows unread, for when one of them is wrong."""
+
+    messages: list[msgspec.Raw]
+
+
+class Preview(msgspec.Struct, forbid_unknown_fields=True):
+    """A message to look at without sending it."""
+
+    text: Text
+    to: To | UnsetType = UNSET
+    from_: Sender | UnsetType = msgspec.field(default=UNSET, name="from")
+    class_: Class | UnsetType = msgspec.field(default=UNSET, name="class")
+
+
+_message: Final = msgspec.json.Decoder(Message)
+_batch: Final = msgspec.json.Decoder(MessageBatch)
+_raw_batch: Final = msgspec.json.Decoder(RawBatch)
+_preview: Final = msgspec.json.Decoder(Preview)
+
+#: Members of the contract that this release does not read yet.
+LATER: Final = frozenset({"template", "params", "locale"})
+
+
+def message_of(body: bytes) -> Message:
+    """Raises Error `malformed` or `invalid`."""
+    row: Message = _decoded(_message, body)
+    _once(body, _members(row))
+    return row
+
+
+def preview_of(body: bytes) -> Preview:
+    """Raises Error `malformed` or `invalid`."""
+    asked: Preview = _decoded(_preview, body)
+    _once(body, -1)
+    return asked
+
+
+def batch_of(body: bytes) -> list[Message | Error]:
+    """One entry a row: the message, or what is wrong with it. Raises Error when the batch as a whole cannot be read."""
+    try:
+        rows = _batch.decode(body).messages
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _row_by_row(body)
+    _once(body, 1 + sum(map(_members, rows)))
+    return rows  # type: ignore[return-value]  # a list of the narrower kind, read only
+
+
+def _row_by_row(body: bytes) -> list[Message | Error]:
+    raw: list[msgspec.Raw] = _decoded(_raw_batch, body).messages
+    if not raw:
+        raise Error("invalid", "the batch has no messages", "give 1 to 1,000 messages", field="messages")
+    if len(raw) > BATCH_MESSAGES_MAX:
+        raise Error(
+            "too_large",
+            "the batch has too many messages",
+            f"give at most {BATCH_MESSAGES_MAX:,} in one call",
+            field="messages",
+        )
+    _once(body, -1)
+    out: list[Message | Error] = []
+    for row in raw:
+        try:
+            out.append(_message.decode(row))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            out.append(_named(e))
+    return out
+
+
+def _decoded(decoder: Any, body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise _named(e) from None
+
+
+# A member written twice is two meanings in one document: refused. msgspec takes the last without a word, so the members
+# that the bytes hold are counted: every name ends in `":`. A text with `\":` in it or a space before a colon makes the
+# count doubtful; then, and when it differs, a slower reader has the last word.
+_DOUBTFUL: Final = re.compile(rb'\\":|"[ \t\r\n]+:')
+
+
+def _members(row: Message) -> int:
+    """How many members the object of `row` and the one in it have when none was written twice."""
+    many = 2 + (row.from_ is not UNSET) + (row.class_ is not UNSET) + (row.reference is not UNSET)
+    many += (row.validity_s is not UNSET) + (row.send_at is not UNSET) + (row.callback_url is not UNSET)
+    many += row.channel is not UNSET
+    return many + (1 + len(row.metadata) if row.metadata is not UNSET else 0)
+
+
+def _once(body: bytes, members: int) -> None:
+    if body.count(b'":') == members and _DOUBTFUL.search(body) is None:
+        return
+    try:
+        json.loads(body, object_pairs_hook=_pairs)
+    except RecursionError:
+        raise Error("malformed", "the body is nested too deeply") from None
+    except ValueError:
+        raise Error("malformed", "the body is not JSON") from None
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Error("malformed", "an object of the body has the same member twice", "write each member once")
+
+
+_PATH: Final = re.compile(r" - at `(?:key in )?`?\$?([^`]*)`$")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_QUOTED: Final = re.compile(r"`([^`]*)`")
+
+
+def _named(e: Exception) -> Error:
+    """Our sentence for a decoder's: the field by name, the reason, never what was written."""
+    if isinstance(e, RecursionError):
+        return Error("malformed", "the body is nested too deeply", "see /v1/openapi.json")
+    if not isinstance(e, msgspec.ValidationError):
+        return Error("malformed", "the body is not JSON in UTF-8", "see RFC 8259; surrogates must come in pairs")
+    said = str(e)
+    path = _PATH.search(said)
+    reason = said[: path.start()] if path else said
+    field = path[1].lstrip(".") if path else ""
+    field = field if re.fullmatch(r"[A-Za-z_.\[\]0-9]{0,80}", field.replace("...", "")) else ""
+    hint = "see /v1/openapi.json for the fields of this call"
+    if reason.startswith("Object contains unknown field"):
+        named = _QUOTED.search(reason)
+        name = named[1] if named else ""
+        if name in LATER:
+            return Error("invalid", f"`{name}` comes with a later release", "send `text` instead", field=name)
+        if not _NAME.fullmatch(name):
+            return Error("invalid", "there is an unknown field", hint)
+        return Error("invalid", f"`{name}` is not a field of this call", hint, field=name)
+    if reason.startswith("Object missing required field"):
+        named = _QUOTED.search(reason)
+        name = named[1] if named else ""
+        return Error("invalid", f"`{name}` is missing", hint, field=name)
+    where = {"field": field} if field else {}
+    what = f"`{field}`" if field else "the body"
+    if reason.startswith("Invalid enum value"):
+        allowed = {"class": "otp, alert, transaction or bulk", "channel": "sms"}.get(
+            field.rpartition(".")[2], "one of its values"
+        )
+        return Error("invalid", f"{what} must be {allowed}", hint, **where)
+    if reason.startswith("Expected "):
+        return Error("invalid", f"{what}: {reason[0].lower()}{reason[1:].replace('`', '')}", hint, **where)
+    return Error(
+        "invalid", f"{what} is not valid", "a time is RFC 3339 with an offset, as 2026-11-22T18:30:00Z", **where
+    )

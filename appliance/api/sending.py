@@ -1,0 +1,174 @@
+"""The endpoints that take messages: one, a batch, and a preview that sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from typing import Any, Final
+
+import msgspec
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.limits import (
+    BODY_OCTETS_MAX,
+    GATEWAY_ROWS_AT_ONCE,
+    IDEMPOTENCY_KEY_CHARACTERS_MAX,
+    SINGLE_BODY_OCTETS_MAX,
+)
+from appliance.message import ENCODINGS, IdempotentRequest
+from appliance.numbering import normalise, sender_kind
+from appliance.text import decode, encode, reference_bits_for, split
+
+from .asgi import Answer, Request
+from .funnel import CONFLICT
+from .gateway import Gateway
+from .intake import Accepted, Intake, Rejected, Sealing
+from .requests import Message, batch_of, message_of, preview_of
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class BatchAnswer(msgspec.Struct):
+    """What became of each row of a batch."""
+
+    accepted: list[Accepted]
+    rejected: list[Rejected]
+
+
+class Previewed(msgspec.Struct):
+    """What a text would cost: `parts` as the handset would put them together again, `route` the links in order of preference."""
+
+    encoding: str
+    segments: int
+    characters: int
+    parts: list[str]
+    route: list[str] | None
+    price: None = None
+
+
+class Sending:
+    """Endpoints as bound methods; everything they share is the gateway's."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    async def one(self, request: Request) -> Answer:
+        """POST /v1/messages"""
+        key = idempotency_key(request)
+        body = await request.body(SINGLE_BODY_OCTETS_MAX)
+        gateway = self.gateway
+        gateway.check_open()
+        gateway.charge(request.caller, 1)
+        gateway.funnel.check_room(1)
+        try:
+            intake = await self._taken(request, [message_of(body)], indexed=False)
+            if intake.errors:
+                raise intake.errors[0][1]
+        except Error as e:
+            gateway.numbers.refused(e.code)
+            raise
+        said = intake.accepted[0]
+        answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(said))
+        if answer.headers:
+            return answer
+        return answer._replace(headers=((b"location", f"/v1/messages/{said.id}".encode()),))
+
+    async def many(self, request: Request) -> Answer:
+        """POST /v1/messages/batch"""
+        key = idempotency_key(request)
+        body = await request.body(BODY_OCTETS_MAX)
+        gateway = self.gateway
+        gateway.check_open()
+        gateway.charge(request.caller, 0)
+        rows = batch_of(body)
+        gateway.funnel.check_room(len(rows))
+        gateway.charge(request.caller, len(rows))
+        intake = await self._taken(request, rows, indexed=True)
+        for _, error in intake.errors:
+            gateway.numbers.refused(error.code)
+        said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
+        return await self._committed(request, key, b"/v1/messages/batch", body, intake, said)
+
+    async def preview(self, request: Request) -> Answer:
+        """POST /v1/preview"""
+        asked = preview_of(await request.body(SINGLE_BODY_OCTETS_MAX))
+        field = "text"
+        try:
+            encoding, payload, segments = encode(asked.text)
+            route = None
+            field = "to"
+            if isinstance(asked.to, str):
+                route = list(self.gateway.routes.links(normalise(asked.to)[0]))
+            field = "from"
+            if isinstance(asked.from_, str):
+                sender_kind(asked.from_)
+        except Error as e:
+            e.detail.setdefault("field", field)
+            raise
+        parts = [decode(encoding, p) for p in split(encoding, payload, reference_bits_for(encoding, payload))]
+        return Answer(200, _encode(Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, route)))
+
+    async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
+        gateway = self.gateway
+        at_ms = now_ms()
+        sealing = await gateway.sealing(at_ms)
+        intake = Intake(len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, indexed)
+        typed: list[Message | Error] = rows
+        for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
+            if first:
+                await asyncio.sleep(0)  # a one-time code is not to wait for a thousand statements
+            intake.take(typed[first : first + GATEWAY_ROWS_AT_ONCE], first)
+        return intake
+
+    async def _committed(
+        self, request: Request, key: bytes, address: bytes, body: bytes, intake: Intake, said: bytes
+    ) -> Answer:
+        """The answer, once the engine has made the messages durable or has found that it gave one before."""
+        gateway, batch = self.gateway, intake.batch
+        count = len(batch.ids)
+        if not count:
+            return Answer(202, said)
+        if not key:
+            await gateway.funnel.commit(batch)
+            gateway.numbers.accepted.inc(count)
+            return Answer(202, said)
+        key_mac, body_mac = macs(intake.sealing, request.caller.id, key, address, body)
+        sealed = intake.sealing.key.seal(said, b"a" + key_mac)
+        batch.requests.append(IdempotentRequest(0, count, key_mac, body_mac, sealed))
+        outcome = await gateway.funnel.commit(batch)
+        if outcome is None:
+            gateway.numbers.accepted.inc(count)
+            return Answer(202, said)
+        if outcome == CONFLICT:
+            raise Error(
+                "idempotency_conflict",
+                "this Idempotency-Key was used before with another body",
+                "use a new key for a new request",
+            )
+        key_id, sealed = outcome
+        before = (await gateway.ring.by_id(key_id)).open(sealed, b"a" + key_mac)
+        return Answer(202, before, headers=((b"idempotency-replayed", b"true"),))
+
+
+def idempotency_key(request: Request) -> bytes:
+    """The header's value, empty without one. Raises Error `invalid`."""
+    key = request.headers.get(b"idempotency-key")
+    if key is None:
+        return b""
+    if not 0 < len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or any(not 33 <= c <= 126 for c in key):
+        raise Error(
+            "invalid",
+            "the Idempotency-Key is not 1 to 255 visible ASCII characters",
+            "a random UUID is a good one",
+            field="Idempotency-Key",
+        )
+    return key
+
+
+def macs(sealing: Sealing, caller: int, key: bytes, address: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """MACs of the idempotency key, which belongs to its caller, and of the request, which is its address and body."""
+    secret = sealing.requests_key
+    key_mac = hmac.digest(secret, b"k" + caller.to_bytes(8, "big") + key, "sha256")[:16]
+    body_mac = hmac.digest(secret, b"b" + address + b"\0" + body, "sha256")[:16]
+    return key_mac, body_mac

@@ -1,0 +1,195 @@
+"""What callers read: the shape of every answer about messages and links, made from what the store holds. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from appliance.clock import rfc3339
+from appliance.message import CLASSES, ENCODINGS, STATUSES, Content, id_text
+from appliance.store import Found
+from appliance.text import decode
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Event(Struct):
+    """A status that a message reached, and when."""
+
+    at: Time
+    status: str
+    detail: str | None = None
+
+
+class PartView(Struct):
+    """One segment on its way."""
+
+    part: int
+    status: str
+    submitted_at: Time | None
+    answered_at: Time | None
+    receipted_at: Time | None
+    error: str | None
+
+
+class Brief(Struct):
+    """A message in a list."""
+
+    id: str
+    status: str
+    class_: str = field(name="class")
+    from_: str | None = field(name="from")
+    to: str | None
+    segments: int
+    encoding: str
+    link: str | None
+    reference: str | None
+    accepted_at: Time
+    send_at: Time | None
+    expires_at: Time
+    error: str | None
+
+
+class MessageView(Struct):
+    """A message with its text and its history; `text`, `reference` and `metadata` are null after redaction."""
+
+    id: str
+    status: str
+    class_: str = field(name="class")
+    from_: str | None = field(name="from")
+    to: str | None
+    text: str | None
+    segments: int
+    encoding: str
+    link: str | None
+    reference: str | None
+    metadata: dict[str, str] | None
+    accepted_at: Time
+    send_at: Time | None
+    expires_at: Time
+    error: str | None
+    events: list[Event]
+    parts: list[PartView]
+
+
+class Page(Struct):
+    """A page of a search, newest first; `next` is the `cursor` of the page after it, null on the last."""
+
+    messages: list[Brief]
+    next: str | None
+
+
+class Cancelled(Struct):
+    """A message that will not be sent."""
+
+    id: str
+    status: str
+
+
+class Redacted(Struct):
+    """A message whose content is gone."""
+
+    id: str
+    redacted: bool
+
+
+class LinkView(Struct):
+    """An operator link: its state and its counts since the engine started. `pace` 0: no limit, segments a second."""
+
+    name: str
+    state: str
+    window: int
+    in_flight: int
+    pace: float
+    queued: int
+    submitted: int
+    answered: int
+    receipted: int
+    errors: int
+    throttled: int
+    up_since: Time | None
+    last_error: str | None
+
+
+class Links(Struct):
+    """All operator links."""
+
+    links: list[LinkView]
+
+
+class Alive(Struct):
+    """The process answers."""
+
+    alive: bool
+
+
+class Ready(Struct):
+    """New messages are accepted."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class Problem(Struct):
+    """RFC 9457. `code` is stable and what a program goes by; `type` is the address of its explanation."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    field: str | None = None
+    checks: dict[str, str] | None = None
+
+
+StatusWord = Literal[STATUSES]  # type: ignore[valid-type]  # the table is the one place that lists them
+ClassWord = Literal[CLASSES]  # type: ignore[valid-type]
+
+
+def _time(at_ms: int | None) -> str | None:
+    return rfc3339(at_ms) if at_ms else None
+
+
+def brief(found: Found, to: str | None, content: Content | None) -> Brief:
+    return Brief(
+        id_text(found.id),
+        STATUSES[found.status],
+        CLASSES[found.class_],
+        found.sender or None,
+        to,
+        found.segments,
+        ENCODINGS[found.encoding],
+        found.link,
+        content.reference if content else None,
+        rfc3339(found.accepted_ms),
+        _time(found.send_at_ms),
+        rfc3339(found.expires_ms),
+        found.error,
+    )
+
+
+def whole(found: Found, to: str | None, content: Content | None) -> MessageView:
+    return MessageView(
+        id_text(found.id),
+        STATUSES[found.status],
+        CLASSES[found.class_],
+        found.sender or None,
+        to,
+        decode(content.encoding, content.payload) if content else None,
+        found.segments,
+        ENCODINGS[found.encoding],
+        found.link,
+        content.reference if content else None,
+        content.metadata if content else None,
+        rfc3339(found.accepted_ms),
+        _time(found.send_at_ms),
+        rfc3339(found.expires_ms),
+        found.error,
+        [Event(rfc3339(at_ms), status, detail or None) for at_ms, status, detail in found.events],
+        [
+            PartView(p.part, p.status, _time(p.submitted_ms), _time(p.answered_ms), _time(p.receipted_ms), p.error)
+            for p in found.parts
+        ],
+    )

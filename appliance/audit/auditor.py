@@ -1,0 +1,392 @@
+"""The auditor process: the one writer of the audit log. Appends are durable before they are answered; checkpoints follow.
+
+Three threads, each with its own connection: one commits, one publishes tiles and checkpoints, one reads for people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.intercom import Client, Peer, Server
+from appliance.limits import (
+    AUDIT_CALL_ENTRIES_MAX,
+    AUDIT_NAME_CHARACTERS_MAX,
+    AUDIT_PAGE_ENTRIES_MAX,
+    AUDIT_PENDING_ENTRIES_MAX,
+    CHECKPOINT_S_MAX,
+    HSM_CALL_S_MAX,
+)
+from appliance.settings import Settings
+
+from .entry import canonical, entry, impersonal
+from .journal import Call, Journal, Outcome
+from .note import Checkpoint, Verifier, check_name, genuine
+from .publish import Publisher, log_folder
+from .reading import Reading, cli_name
+from .shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+PURPOSE: Final = "audit checkpoint"
+WHO: Final = "process:auditor"
+PAUSE_S: Final = CHECKPOINT_S_MAX / 2  # from the first unsigned entry to the next checkpoint, with room to write it
+RETRY_S_MAX: Final = 2.0
+STOP_S_MAX: Final = 4.0  # for the last checkpoint
+
+T = TypeVar("T")
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the auditor until SIGTERM or SIGINT; returns after the last checkpoint."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    auditor = Auditor(settings)
+    await auditor.start()
+    try:
+        await stop.wait()
+    finally:
+        await auditor.stop()
+
+
+class Auditor:
+    """The log of one box, served on the socket `auditor`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.origin = check_name(settings["audit.origin"])
+        self._on = f"log:{impersonal(self.origin)}"
+        self.size = 0
+        self.refused: Error | None = None  # why nothing is taken: the log on disk does not agree with itself
+        self.unsigned_since_ms: int | None = None  # since when a checkpoint has been due and could not be made
+        self.unsigned_why = ""
+        self.checkpoint_ms = 0
+        self._waiting: list[tuple[Call, asyncio.Future[Outcome]]] = []
+        self._waiting_entries = 0
+        self._work = asyncio.Event()
+        self._fresh = asyncio.Event()
+        self._publishing = asyncio.Lock()
+        self._threads = {name: ThreadPoolExecutor(1, f"audit-{name}") for name in ("commit", "publish", "read")}
+        self._verifier: Verifier | None = None
+        self._keys = Client(settings.socket("keys"))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server = Server(
+            {
+                "append": self._append,
+                "checkpoint": self._checkpoint,
+                "entries": self._entries,
+                "proof": self._proof,
+                "verify": self._verify,
+                "export": self._export,
+                "state": self._state,
+                "ping": self._ping,
+            }
+        )
+
+    async def start(self) -> None:
+        """Opens the store, checks the log against its last checkpoint, listens.
+
+        A log that does not agree with its checkpoint is not added to: every `append` is refused with `audit_invalid`
+        until a person has looked, while reading, verifying and exporting the evidence go on.
+        """
+        path = self.settings.home / "audit" / "audit.db"
+        shelf = Shelf(log_folder(self.settings.home))
+        self._journal = await self._run("commit", Journal, path)
+        self._publisher = Publisher(await self._run("publish", Journal, path, True), shelf, self.origin)
+        self._reading = Reading(await self._run("read", Journal, path, True), shelf)
+        try:
+            self.size = await self._run("commit", self._journal.size)
+            said = {n: await self._run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms")}
+            await self._run("publish", self._publisher.restore, self.size, said)
+            self.checkpoint_ms = int(said["at_ms"] or 0)
+        except Error as e:
+            if e.code != "audit_invalid":
+                raise
+            self.refused = e
+            log.critical("audit: nothing is recorded any more: %s", e)
+        self._tasks = [asyncio.create_task(self._committing()), asyncio.create_task(self._checkpointing())]
+        if self.refused is None:
+            await self._record("process.start", "process:auditor", pid=os.getpid())
+        await self._server.start(self.settings.socket("auditor"))
+
+    async def stop(self) -> None:
+        """Answers what was taken, records the stop, signs a last checkpoint if the keys process still answers."""
+        await self._server.stop()
+        with contextlib.suppress(Error):
+            if self.refused is None:
+                await self._record("process.stop", "process:auditor", pid=os.getpid())
+        try:
+            async with asyncio.timeout(STOP_S_MAX):
+                await self._publish()
+        except (Error, TimeoutError) as e:
+            log.warning("audit: stopped without a last checkpoint: %s; it is made at the next start", e)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._keys.close()
+        for name, journal in (
+            ("read", self._reading.journal),
+            ("publish", self._publisher.journal),
+            ("commit", self._journal),
+        ):
+            await self._run(name, journal.close)
+            self._threads[name].shutdown()
+
+    async def _run(self, thread: str, what: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads[thread], what, *args)
+
+    # --- taking entries ------------------------------------------------------------------------------------
+
+    async def _append(self, payload: Any, peer: Peer) -> dict[str, int]:
+        call = _call(payload)
+        outcome = await self._take(call)
+        return {"index": outcome.size - 1, "size": outcome.size}
+
+    async def _take(self, call: Call) -> Outcome:
+        """Durable when it returns. Raises Error `overloaded`, `store_full`, `audit_invalid`."""
+        if self.refused is not None:
+            raise self.refused
+        if self._waiting_entries + len(call.entries) > AUDIT_PENDING_ENTRIES_MAX:
+            raise Error("overloaded", "the audit log takes entries faster than its disk writes them", "try again")
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        self._waiting_entries += len(call.entries)
+        self._work.set()
+        outcome = await future
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.gap is not None:
+            expected, got = outcome.gap
+            log.error("audit: %s skipped from %d to %d", call.source, expected, got)
+            on = f"source:{impersonal(call.source)}"
+            await self._record("audit.gap", on, "failed", expected_index=expected, got_index=got)
+        return outcome
+
+    async def _record(
+        self, what: str, on: str, outcome: str = "ok", who: str = WHO, **detail: str | int | bool
+    ) -> None:
+        await self._take(Call("", 0, [canonical(entry(now_ms(), who, what, on, outcome, **detail))]))
+
+    async def _committing(self) -> None:
+        """Whatever waits goes into one transaction: the disk decides how large a group is."""
+        while True:
+            await self._work.wait()
+            group, entries = [], 0
+            while self._waiting and entries < AUDIT_CALL_ENTRIES_MAX:
+                group.append(self._waiting.pop(0))
+                entries += len(group[-1][0].entries)
+            if not self._waiting:
+                self._work.clear()
+            self._waiting_entries -= entries
+            try:
+                outcomes = await self._run("commit", self._journal.commit, self.size, [call for call, _ in group])
+            except Exception as e:
+                if not isinstance(e, Error):
+                    log.exception("audit: a commit failed")
+                refusal = e if isinstance(e, Error) else Error("internal", "the audit log could not be written")
+                outcomes = [Outcome(self.size, refusal)] * len(group)
+            if outcomes[-1].size > self.size:
+                self.size = outcomes[-1].size
+                self._fresh.set()
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                if not future.done():
+                    future.set_result(outcome)
+
+    # --- checkpoints ---------------------------------------------------------------------------------------
+
+    async def _checkpointing(self) -> None:
+        retry_s = 0.0
+        if self._unsigned():
+            self._fresh.set()
+        while True:
+            await self._fresh.wait()
+            await asyncio.sleep(max(PAUSE_S, retry_s))
+            self._fresh.clear()
+            try:
+                await self._publish()
+                retry_s = 0.0
+            except Exception as e:
+                if not isinstance(e, Error):
+                    log.exception("audit: a checkpoint failed")
+                retry_s = min(RETRY_S_MAX, 2 * retry_s + 0.1)
+                self._fresh.set()
+
+    def _unsigned(self) -> int:
+        """Entries that no checkpoint covers yet."""
+        checkpoint = self._publisher.checkpoint
+        return self.size - (checkpoint.size if checkpoint else 0)
+
+    async def _publish(self) -> None:
+        """A checkpoint over everything durable now, unless there is one. Raises Error when it cannot be made."""
+        if self.refused is not None:
+            raise self.refused
+        async with self._publishing:
+            if not self._unsigned():
+                return
+            try:
+                checkpoint = await self._run("publish", self._publisher.advance, self.size)
+                verifier, signature = await self._sign(checkpoint)
+                at_ms = now_ms()
+                publisher = self._publisher
+                note = publisher.note_of(checkpoint, verifier, signature)
+                remember = {"vkey": verifier.vkey(), "checkpoint": note, "at_ms": str(at_ms)}
+                await self._run("commit", lambda: self._journal.say(**remember))
+                await self._run("publish", publisher.accept, checkpoint, verifier, note)
+            except Error as e:
+                if self.unsigned_since_ms is None:
+                    self.unsigned_since_ms = now_ms()
+                    log.error("audit: entries are durable but not signed: %s", e)
+                self.unsigned_why = e.code
+                raise
+            if self.unsigned_since_ms is not None:
+                log.warning("audit: entries are signed again")
+            self.unsigned_since_ms, self.unsigned_why, self.checkpoint_ms = None, "", at_ms
+
+    async def _sign(self, checkpoint: Checkpoint) -> tuple[Verifier, bytes]:
+        if self._verifier is None:  # once a run: is the token's key still the one of this log?
+            key = (await self._keys.call("public_key", {"purpose": PURPOSE}, HSM_CALL_S_MAX))["key"]
+            verifier = Verifier(self.origin, key)
+            if self._publisher.verifier not in (None, verifier):
+                raise Error(
+                    "audit_invalid", "the HSM's audit key is not the one this log began with", "see the keys page"
+                )
+            self._verifier = verifier
+        payload = {"purpose": PURPOSE, "body": checkpoint.body()}
+        signature = (await self._keys.call("sign", payload, HSM_CALL_S_MAX))["signature"]
+        verifier = self._verifier
+        if not genuine(verifier.key, checkpoint.body(), signature):
+            self._verifier = None
+            raise Error("key_refused", "the signature that the HSM made does not verify")
+        return verifier, signature
+
+    async def _checkpoint(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        await self._publish()
+        checkpoint = self._publisher.checkpoint
+        if checkpoint is None:
+            raise Error("not_found", "the audit log has no entries yet")
+        return {
+            "checkpoint": self._publisher.note,
+            "size": checkpoint.size,
+            "root": checkpoint.root,
+            "at_ms": self.checkpoint_ms,
+        }
+
+    # --- for people ----------------------------------------------------------------------------------------
+
+    async def _entries(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        given = _table(payload, {"before": int, "limit": int, "what": str, "who": str})
+        limit = max(1, min(given["limit"] or 50, AUDIT_PAGE_ENTRIES_MAX))
+        found = await self._run("read", self._reading.page, given["before"], limit, given["what"], given["who"])
+        return {"entries": found}
+
+    async def _proof(self, payload: Any, peer: Peer) -> dict[str, str]:
+        index = _table(payload, {"index": int})["index"]
+        if index is None or not 0 <= index < self.size:
+            raise Error("not_found", "the audit log has no entry of that number")
+        checkpoint = self._publisher.checkpoint
+        if checkpoint is None or index >= checkpoint.size:
+            await self._publish()
+        return {"tlog_proof": await self._run("read", self._reading.proof, index, *self._signed())}
+
+    async def _verify(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        who = _table(payload, {"who": str})["who"] or cli_name(peer.uid)
+        unsigned = await self._try_publish()
+        _, note = self._signed()
+        result = await self._run("read", self._reading.verify, note)
+        if self.refused is not None:
+            result["problems"].insert(0, {"code": "refused", "place": "audit.db", "text": self.refused.message})
+            result["ok"] = False
+        else:
+            outcome = "ok" if result["ok"] else "failed"
+            found = len(result["problems"])
+            await self._record("audit.verified", self._on, outcome, who, size_count=result["size"], problem_count=found)
+        result["unsigned"] = unsigned
+        return result
+
+    async def _export(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        given = _table(payload, {"path": str, "who": str})
+        who = given["who"] or cli_name(peer.uid)
+        if not given["path"] or not given["path"].startswith("/"):
+            raise Error("invalid", "`path` is not the full path of a folder")
+        self._reading.check_target(given["path"])
+        if self.refused is None:  # first the record of it, so that the export holds its own
+            await self._record("audit.exported", self._on, "ok", who)
+        unsigned = await self._try_publish()
+        checkpoint, note = self._signed()
+        try:
+            files = await self._run("read", self._reading.export, given["path"], checkpoint, note)
+        except Error:
+            if self.refused is None:
+                await self._record("audit.exported", self._on, "failed", who)
+            raise
+        return {"size": checkpoint.size, "files": files, "unsigned": unsigned}
+
+    async def _try_publish(self) -> int:
+        """A fresh checkpoint if one can be had; otherwise the last one serves. Returns how many entries it leaves out."""
+        with contextlib.suppress(Error):
+            await self._publish()
+        return self._unsigned()
+
+    def _signed(self) -> tuple[Checkpoint, str]:
+        checkpoint = self._publisher.checkpoint
+        if checkpoint is None:
+            raise Error(
+                "audit_unavailable", "the audit log has no signed checkpoint yet", "the keys process must answer first"
+            )
+        return checkpoint, self._publisher.note
+
+    async def _state(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        checkpoint = self._publisher.checkpoint
+        return {
+            "ready": self.refused is None,
+            "why": self._why(),
+            "origin": self.origin,
+            "size": self.size,
+            "checkpoint_size": checkpoint.size if checkpoint else 0,
+            "checkpoint_ms": self.checkpoint_ms,
+            "checkpoint": self._publisher.note,
+            "vkey": self._publisher.verifier.vkey() if self._publisher.verifier else "",
+            "unsigned": self._unsigned(),
+            "unsigned_since_ms": self.unsigned_since_ms,
+            "unsigned_why": self.unsigned_why,
+            "waiting": self._waiting_entries,
+        }
+
+    async def _ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        return {"process": "auditor", "pid": os.getpid(), "ready": self.refused is None, "why": self._why()}
+
+    def _why(self) -> str:
+        return "" if self.refused is None else f"{self.refused.code}: {self.refused.message}"
+
+
+def _call(payload: Any) -> Call:
+    """The Call of an `append`. Raises Error `invalid` or `too_large`."""
+    given = _table(payload, {"source": str, "first": int, "entries": list})
+    source, number, entries = given["source"] or "", given["first"] or 0, given["entries"]
+    if not entries or len(entries) > AUDIT_CALL_ENTRIES_MAX:
+        raise Error("invalid", f"`entries` is not a list of 1 to {AUDIT_CALL_ENTRIES_MAX}")
+    if not 0 <= number < 2**53 or (number and not 0 < len(source) <= AUDIT_NAME_CHARACTERS_MAX - 8):
+        raise Error("invalid", "`first` is not a number with a `source`")
+    return Call(source, number, [canonical(e) for e in entries])
+
+
+def _table(payload: Any, fields: dict[str, type]) -> dict[str, Any]:
+    """The known fields of a payload, None where missing. Raises Error `invalid` for another type or an unknown field."""
+    payload = {} if payload is None else payload
+    if not isinstance(payload, dict) or not payload.keys() <= fields.keys():
+        raise Error("invalid", f"the payload is not a table of {', '.join(fields)}")
+    for name, kind in fields.items():
+        value = payload.get(name)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise Error("invalid", f"`{name}` is not of type {kind.__name__}")
+    return {name: payload.get(name) for name in fields}

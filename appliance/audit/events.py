@@ -1,0 +1,54 @@
+"""The closed table of what can stand in the audit log: name of the event -> what it means. Nothing else is ever recorded.
+
+A new privileged act gets its row here first; `appliance/audit/README.md` repeats the table and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVENTS: Final[dict[str, str]] = {
+    # processes and settings
+    "process.start": "a process of the appliance started",
+    "process.stop": "a process of the appliance stopped on request",
+    "process.died": "a process ended without being asked to and is started again",
+    "settings.loaded": "a process read the settings; detail holds the digest of the file",
+    "settings.changed": "the settings file differs from the one read before",
+    # people and programs
+    "console.login": "somebody signed in to the console, or tried to (outcome refused)",
+    "console.logout": "somebody signed out, or the session ended by its limits",
+    "console.user_created": "a console user was created",
+    "console.user_changed": "a console user's role or password was changed",
+    "console.user_removed": "a console user was removed",
+    "apikey.created": "an API key was created",
+    "apikey.revoked": "an API key was revoked",
+    "apikey.refused": "a credential presented to the API was refused; recorded at most once a minute per address",
+    # keys and HSM
+    "token.initialised": "a token was initialised and its keys generated",
+    "hsm.login": "the keys process logged in to the token",
+    "hsm.lost": "the HSM stopped answering",
+    "hsm.back": "the HSM answers again",
+    "key.created": "a data key was made and wrapped",
+    "key.unwrapped": "a data key was unwrapped for a process",
+    "key.index_derived": "the blind index key was derived for a process",
+    "key.derived": "another key was derived for a process; detail holds the purpose",
+    "key.destroyed": "a data key was destroyed: what it sealed can no longer be read",
+    # messages
+    "batch.committed": "a batch of messages became durable; detail holds its count and digest",
+    "messages.indeterminate": "segments were left without an answer when a link or the engine went; detail holds how many",
+    "message.viewed": "the clear content of a message was shown to a person",
+    "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
+    "message.cancelled": "a message was cancelled before it left",
+    "message.redacted": "the content of a message was erased",
+    "partition.erased": "a day of messages reached the end of its retention and was erased",
+    # operator links
+    "link.up": "an operator link was bound",
+    "link.down": "an operator link was lost or unbound",
+    "link.changed": "an operator link was paused, resumed or given other settings by a person",
+    # the log itself
+    "audit.verified": "somebody had the running log verified",
+    "audit.exported": "somebody exported the log",
+    "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
+    # tools
+    "bench.run": "a load test was run against the appliance",
+}

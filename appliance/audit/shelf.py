@@ -1,0 +1,122 @@
+"""The published log on disk: tiles, checkpoint and verifier key as files, each written whole or not at all.
+
+Trust: none. Everything here can be made again from the audit store, and everything but the checkpoint's signature is
+checked against that signature. Who can change these files can make the log unreadable, never make it say something else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from appliance.errors import Error
+
+from .tree import ENTRIES, HASH, WIDTH, Tile, bundle
+
+CHECKPOINT: Final = "checkpoint"
+VERIFIER: Final = "verifier.vkey"
+
+
+class Shelf:
+    """The files under `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._unsynced: set[Path] = set()
+
+    def read(self, tile: Tile) -> bytes:
+        """The hashes of a tile; when its partial file is gone, the beginning of the full one (tlog-tiles, partial tiles).
+
+        Raises Error `audit_invalid` when it is not there or has another length.
+        """
+        for path in (tile.path(), tile._replace(width=WIDTH).path()):
+            with contextlib.suppress(FileNotFoundError):
+                data = (self.folder / path).read_bytes()[: tile.width * HASH]
+                if len(data) == tile.width * HASH:
+                    return data
+                break
+        raise Error("audit_invalid", f"{tile.path()} is missing or too short")
+
+    def holds(self, tile: Tile, data: bytes) -> bool:
+        """Whether exactly `data` is there already."""
+        try:
+            return (self.folder / tile.path()).read_bytes() == data
+        except FileNotFoundError:
+            return False
+
+    def put(self, tile: Tile, data: bytes) -> None:
+        """Writes a tile; a full one takes the place of its partial ones."""
+        path = self.folder / tile.path()
+        self.write(path, data)
+        if tile.width == WIDTH:
+            shutil.rmtree(path.with_name(path.name + ".p"), ignore_errors=True)
+
+    def text(self, name: str) -> str | None:
+        """Content of `checkpoint` or `verifier.vkey`; None when it is not there or not text."""
+        try:
+            return (self.folder / name).read_bytes().decode()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Temporary file, fsync, rename. The folder is synced by `sync`. Raises Error `store_full`."""
+        draft = path.with_name(f".{path.name}.new")
+        try:
+            self._folder(path.parent)
+            with open(draft, "wb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
+            draft.rename(path)
+        except OSError as e:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise Error(
+                "store_full", f"the audit log cannot be written: {e.strerror}", "free space on its disk"
+            ) from None
+        self._unsynced.add(path.parent)
+
+    def sync(self) -> None:
+        """Makes every rename since the last call durable."""
+        try:
+            for folder in sorted(self._unsynced):
+                with contextlib.suppress(FileNotFoundError):  # partial tiles that a full one replaced meanwhile
+                    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
+        except OSError as e:
+            raise Error("store_full", f"the audit log cannot be written: {e.strerror}", "look at its disk") from None
+        self._unsynced.clear()
+
+    def _folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._folder(folder.parent)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._unsynced.add(folder.parent)
+
+
+class Bundles:
+    """Gathers entries into the bundle that is being filled; at most 256 are held."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def add(self, entry: bytes, place: int) -> tuple[Tile, bytes] | None:
+        """Takes the entry at `place`; returns the bundle when that filled it."""
+        assert place % WIDTH == len(self._held), "entries come in order, from the beginning of a bundle"
+        self._held.append(entry)
+        if len(self._held) < WIDTH:
+            return None
+        full = bundle(self._held)
+        self._held.clear()
+        return Tile(ENTRIES, place // WIDTH, WIDTH), full
+
+    def partial(self, size: int) -> tuple[Tile, bytes] | None:
+        if not self._held:
+            return None
+        return Tile(ENTRIES, size // WIDTH, len(self._held)), bundle(self._held)

@@ -1,0 +1,493 @@
+"""Checks an exported Casemate audit log, alone: python verify.py PATH [--key VKEY|FILE] [--old CHECKPOINT] [--proof FILE]...
+
+Written to be read by an auditor in one sitting. It imports nothing of the appliance: only Python's own library and the
+`cryptography` package for Ed25519. It opens no network connection and writes no file.
+
+PATH is a folder with `checkpoint`, `tile/...` and `verifier.vkey`, or one `.tlog-proof` file. What is checked:
+
+ 1. `checkpoint` is a signed note (C2SP signed-note, tlog-checkpoint) and its Ed25519 signature is the key's.
+ 2. Every entry of every bundle (C2SP tlog-tiles, `tile/entries/...`) is hashed as RFC 6962 says, up to the root that was signed.
+ 3. Every stored hash tile (`tile/0/...`, `tile/1/...`) holds exactly those hashes.
+ 4. Every entry is canonical JSON (RFC 8785) with the fields at, who, what, on, outcome, detail.
+ 5. With --old: a checkpoint kept from earlier is signed by the same key and is a beginning of this log.
+ 6. With --proof: each `.tlog-proof` file proves an entry that stands at its place in this log.
+
+Exit code: 0 the log verifies, 1 it does not, 2 it could not be read as a log at all or the command was wrong.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+WIDTH = 256  # entries or hashes in a full tile
+HASH = 32  # octets of SHA-256
+FIELDS = {"at", "who", "what", "on", "outcome", "detail"}
+PROBLEMS_MAX = 1_000  # a log with more is not worth listing further
+
+
+class Broken(Exception):
+    """Something that cannot be read as what it should be."""
+
+
+@dataclass
+class Problem:
+    """One thing that is wrong: a word for programs, where, and a sentence."""
+
+    code: str
+    place: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What was found. `ok` is the verdict; remarks never change it."""
+
+    origin: str = ""
+    size: int = 0
+    root: str = ""
+    key: str = ""
+    first_at: str = ""
+    last_at: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def add(self, code: str, place: str, text: str) -> None:
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(Problem(code, place, text))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+# --- signed notes ---------------------------------------------------------------------------------------------
+
+
+def unbase64(text: str) -> bytes:
+    """Standard base64, and only the one spelling of it."""
+    try:
+        octets = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        raise Broken("not base64") from None
+    if base64.b64encode(octets).decode() != text:
+        raise Broken("not the usual spelling of base64")
+    return octets
+
+
+def read_key(vkey: str) -> tuple[str, bytes, bytes]:
+    """Name, key id and Ed25519 key of a line `name+keyid+base64(01 key)`."""
+    parts = vkey.split("+", 2)
+    if len(parts) != 3 or not re.fullmatch(r"\S+", parts[0]):
+        raise Broken("the verifier key is not NAME+ID+KEY")
+    name, number, coded = parts
+    try:
+        raw = unbase64(coded)
+    except Broken as e:
+        raise Broken(f"the verifier key is {e}") from None
+    if len(raw) != 33 or raw[0] != 1:
+        raise Broken("the verifier key is not of type Ed25519")
+    key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
+    if key_id.hex() != number:
+        raise Broken("the verifier key does not match the key id written in it")
+    return name, key_id, raw[1:]
+
+
+def read_checkpoint(note: str, vkey: str) -> tuple[str, int, bytes]:
+    """Origin, size and root of a checkpoint whose signature by `vkey` was checked."""
+    name, key_id, key = read_key(vkey)
+    body, blank, lines = note.rpartition("\n\n")
+    body += "\n"
+    fields = body.split("\n")
+    if not blank or not lines.endswith("\n") or len(fields) < 4:
+        raise Broken("it is not a signed note of origin, size and root")
+    genuine = False
+    for line in lines[:-1].split("\n"):
+        match = re.fullmatch("\u2014 ([^ +]+) ([^ ]+)", line)
+        if not match:
+            raise Broken("a signature line is malformed")
+        raw = unbase64(match[2])
+        if match[1] == name and raw[:4] == key_id:
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], body.encode())
+            except (InvalidSignature, ValueError):
+                raise Broken(f"its text is not what the key {name} signed") from None
+            genuine = True
+    if not genuine:
+        raise Broken(f"it carries no signature of the key {name}+{key_id.hex()}")
+    root = unbase64(fields[2])
+    if not re.fullmatch("0|[1-9][0-9]{0,17}", fields[1]) or len(root) != HASH or not fields[0]:
+        raise Broken("it does not say origin, size and root")
+    return fields[0], int(fields[1]), root
+
+
+# --- the tree (RFC 6962 section 2.1) ------------------------------------------------------------------------------
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """Grows by leaf hashes; keeps per level the hashes of the tile that is being filled, and says when one is full."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.rows: list[list[bytes]] = [[]]
+
+    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Adds a leaf; returns (level, number, content) of the tiles that are now full."""
+        self.size += 1
+        full, level = [], 0
+        while True:
+            self.rows[level].append(leaf)
+            if len(self.rows[level]) < WIDTH:
+                return full
+            row, self.rows[level] = self.rows[level], []
+            full.append((level, (self.size >> 8 * (level + 1)) - 1, b"".join(row)))
+            while len(row) > 1:
+                row = [node(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+            leaf, level = row[0], level + 1
+            if level == len(self.rows):
+                self.rows.append([])
+
+    def partial(self) -> list[tuple[int, int, bytes]]:
+        """The tiles begun and not full."""
+        return [(level, self.size >> 8 * (level + 1), b"".join(row)) for level, row in enumerate(self.rows) if row]
+
+    def root(self) -> bytes:
+        """The Merkle Tree Hash: complete subtrees joined from the right."""
+        root = None
+        for row in self.rows:
+            row = list(row)
+            while row:
+                span = len(row) & -len(row)  # the rightmost complete subtree
+                part = row[-span:]
+                del row[-span:]
+                while len(part) > 1:
+                    part = [node(part[i], part[i + 1]) for i in range(0, len(part), 2)]
+                root = part[0] if root is None else node(part[0], root)
+        return hashlib.sha256(b"").digest() if root is None else root
+
+
+def root_from_proof(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes | None:
+    """The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2), or None when it is too long or too short."""
+    at, last = index, size - 1
+    for p in proof:
+        if last == 0:
+            return None
+        if at & 1 or at == last:
+            leaf = node(p, leaf)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            leaf = node(leaf, p)
+        at, last = at >> 1, last >> 1
+    return leaf if last == 0 else None
+
+
+# --- tiles --------------------------------------------------------------------------------------------------------
+
+
+def tile_name(level: str, number: int, width: int) -> str:
+    """`tile/0/x001/x234/067.p/8`."""
+    text = f"{number % 1000:03d}"
+    while number := number // 1000:
+        text = f"x{number % 1000:03d}/{text}"
+    return f"tile/{level}/{text}" + (f".p/{width}" if width < WIDTH else "")
+
+
+def read_tile(folder: Path, level: str, number: int, width: int) -> tuple[str, bytes]:
+    """Name and content of a tile. A partial one may have been replaced by the full one, which begins the same."""
+    for name in (tile_name(level, number, width), tile_name(level, number, WIDTH)):
+        try:
+            return name, (folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    raise Broken(f"{tile_name(level, number, width)} is missing")
+
+
+def entries_of(folder: Path, number: int, width: int) -> list[bytes]:
+    """The `width` entries of a bundle, each preceded by its length in two octets. Raises Broken naming the first bad one."""
+    name, data = read_tile(folder, "entries", number, width)
+    exact = name == tile_name("entries", number, width)
+    entries, at = [], 0
+    while at < len(data) and (exact or len(entries) < width):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if end > len(data) or at + 2 > len(data):
+            raise Broken(
+                f"{name}: the length of entry {number * WIDTH + len(entries)} points beyond the end of the file"
+            )
+        entries.append(data[at + 2 : end])
+        at = end
+    if len(entries) != width:
+        raise Broken(f"{name}: holds {len(entries)} entries instead of {width}")
+    return entries
+
+
+# --- the check ----------------------------------------------------------------------------------------------------
+
+
+def verify(
+    folder: Path,
+    key: str | None = None,
+    old: str | None = None,
+    proofs: tuple[Path, ...] = (),
+    checkpoint: str | None = None,
+) -> Report:
+    """Checks the log in `folder`. `key`: a vkey, else that of the folder; `old`, `checkpoint`: texts of checkpoints."""
+    report = Report()
+    try:
+        own = read_text(folder / "verifier.vkey")
+        if not own.endswith("\n") or "\n" in own[:-1]:
+            raise Broken("it is not one line")
+        read_key(own[:-1])
+        if key is not None and key != own[:-1]:
+            report.add("key", "verifier.vkey", "is not the key you gave: this log was signed by somebody else")
+    except Broken as e:
+        report.add("key", "verifier.vkey", str(e))
+        own = ""
+    report.key = key or own[:-1]
+    if key is None:
+        report.remarks.append("the key was taken from the export itself; compare it with the one you were given")
+    if not report.key:
+        return report
+    try:
+        note = checkpoint if checkpoint is not None else read_text(folder / "checkpoint")
+        report.origin, report.size, root = read_checkpoint(note, report.key)
+    except Broken as e:
+        report.add("checkpoint", "checkpoint", str(e))
+        return report
+    report.root = base64.b64encode(root).decode()
+    # Older states of the log that must be beginnings of it: {size: [(root, where it was said, index, leaf of a proof)]}
+    earlier: dict[int, list[tuple[bytes, str]]] = {}
+    leaves: dict[int, list[tuple[bytes, str]]] = {}
+    if old is not None:
+        _earlier(report, earlier, "older checkpoint", old)
+    for path in proofs:
+        _proof(report, earlier, leaves, path)
+    _walk(report, folder, root, earlier, leaves)
+    return report
+
+
+def _earlier(report: Report, earlier: dict[int, list[tuple[bytes, str]]], place: str, note: str) -> None:
+    try:
+        origin, size, root = read_checkpoint(note, report.key)
+    except Broken as e:
+        report.add("old", place, str(e))
+        return
+    if origin != report.origin:
+        report.add("old", place, f"is of another log, {origin}")
+    elif size > report.size:
+        report.add("old", place, f"says {size} entries; this log has only {report.size}: its end was cut off")
+    else:
+        earlier.setdefault(size, []).append((root, place))
+
+
+def _proof(
+    report: Report, earlier: dict[int, list[tuple[bytes, str]]], leaves: dict[int, list[tuple[bytes, str]]], path: Path
+) -> None:
+    try:
+        index, leaf, note, _ = read_proof(read_text(path), report.key)
+    except Broken as e:
+        report.add("proof", path.name, str(e))
+        return
+    leaves.setdefault(index, []).append((leaf, path.name))
+    _earlier(report, earlier, path.name, note)
+
+
+def _walk(
+    report: Report,
+    folder: Path,
+    root: bytes,
+    earlier: dict[int, list[tuple[bytes, str]]],
+    leaves: dict[int, list[tuple[bytes, str]]],
+) -> None:
+    """Hashes all entries to the root, and beside it the stored leaf hashes, so that a difference can be laid at one door."""
+    tree, stored = Tree(), Tree()  # from the entries; from the hashes in tile/0
+    suspects: list[Problem] = []  # entries that do not match their stored hash
+    differing: list[Problem] = []  # hash tiles that do not match what the entries hash to
+    _earlier_roots(report, earlier, tree)
+    at_before = ""
+    for number in range(-(-report.size // WIDTH)):
+        first, width = number * WIDTH, min(WIDTH, report.size - number * WIDTH)
+        try:
+            hashes = read_hashes(folder, 0, number, width)
+        except Broken as e:
+            report.add("tile", str(e).split(":")[0].removesuffix(" is missing"), str(e))
+            hashes = []
+        try:
+            entries = entries_of(folder, number, width)
+        except Broken as e:
+            report.add("tile", f"entries {first} to {first + width - 1}", str(e))
+            return  # nothing after this can be hashed to the root
+        name = tile_name("entries", number, width)
+        for offset, entry in enumerate(entries):
+            index = first + offset
+            leaf = hashlib.sha256(b"\x00" + entry).digest()
+            if hashes and hashes[offset] != leaf:
+                elsewhere = (
+                    f"; it is the entry that was signed at {first + hashes.index(leaf)}" if leaf in hashes else ""
+                )
+                suspects.append(
+                    Problem("entry", f"entry {index}", f"{name}, number {offset}: not what was signed here{elsewhere}")
+                )
+            at_before = _look(report, index, entry, at_before)
+            for wanted, place in leaves.get(index, ()):
+                if wanted != leaf:
+                    report.add("proof", place, f"proves another entry {index} than this log holds")
+            for tile in tree.append(leaf):
+                differing += _differs(folder, *tile)
+            if hashes:
+                stored.append(hashes[offset])
+            _earlier_roots(report, earlier, tree)
+    for tile in tree.partial():
+        differing += _differs(folder, *tile)
+    if tree.root() == root:
+        for problem in differing:
+            report.add(problem.code, problem.place, problem.text)
+        return
+    if suspects:
+        if stored.size != tree.size or stored.root() != root:
+            report.add(
+                "root", "checkpoint", "neither the entries nor the stored hashes lead to the root that was signed"
+            )
+        for problem in suspects:
+            report.add(problem.code, problem.place, problem.text)
+    else:
+        report.add(
+            "root", "checkpoint", "the entries, and the hashes stored with them, lead to another root than was signed"
+        )
+
+
+def _earlier_roots(report: Report, earlier: dict[int, list[tuple[bytes, str]]], tree: Tree) -> None:
+    for wanted, place in earlier.get(tree.size, ()):
+        if tree.root() != wanted:
+            report.add(
+                "old", place, f"the first {tree.size} entries of this log are not the ones that were signed then"
+            )
+
+
+def read_hashes(folder: Path, level: int, number: int, width: int) -> list[bytes]:
+    name, data = read_tile(folder, str(level), number, width)
+    exact = name == tile_name(str(level), number, width)
+    if len(data) != width * HASH if exact else len(data) < width * HASH:
+        raise Broken(f"{name}: is {len(data)} octets long instead of {width * HASH}")
+    return [data[i : i + HASH] for i in range(0, width * HASH, HASH)]
+
+
+def _differs(folder: Path, level: int, number: int, wanted: bytes) -> list[Problem]:
+    name = tile_name(str(level), number, len(wanted) // HASH)
+    try:
+        found = read_hashes(folder, level, number, len(wanted) // HASH)
+    except Broken as e:
+        return [Problem("tile", name, str(e))] if level else []  # level 0 was reported while walking
+    wrong = [i for i, h in enumerate(found) if h != wanted[i * HASH : (i + 1) * HASH]]
+    return [Problem("tile", name, f"hash {i} is not that of the entries below it") for i in wrong]
+
+
+def _look(report: Report, index: int, entry: bytes, at_before: str) -> str:
+    """Form of one entry; returns its time."""
+    try:
+        read = json.loads(entry)
+        again = json.dumps(read, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        if again != entry or not isinstance(read, dict) or read.keys() != FIELDS:
+            raise ValueError
+        at = str(read["at"])
+    except (ValueError, RecursionError):
+        report.add("form", f"entry {index}", "is not canonical JSON of at, who, what, on, outcome, detail")
+        return at_before
+    if at < at_before and len(report.remarks) < PROBLEMS_MAX:
+        report.remarks.append(
+            f"entry {index} is of {at}, before the entry ahead of it: the clock was set, or it waited to be sent"
+        )
+    report.first_at = report.first_at or at
+    report.last_at = at
+    return at
+
+
+def read_proof(text: str, key: str) -> tuple[int, bytes, str, bytes]:
+    """Index, leaf hash, checkpoint and entry of a `.tlog-proof` whose checkpoint, and way up to its root, were checked."""
+    head, blank, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not blank or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra "):
+        raise Broken("it is not a tlog-proof with its entry")
+    if not re.fullmatch("index (0|[1-9][0-9]{0,17})", lines[2]):
+        raise Broken("it names no index")
+    index, entry = int(lines[2].split(" ")[1]), unbase64(lines[1].removeprefix("extra "))
+    _, size, root = read_checkpoint(note, key)
+    leaf = hashlib.sha256(b"\x00" + entry).digest()
+    if index >= size or root_from_proof(leaf, index, size, [unbase64(line) for line in lines[3:]]) != root:
+        raise Broken(f"its entry does not stand at {index} under the root that was signed")
+    return index, leaf, note, entry
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise Broken("is missing" if isinstance(e, FileNotFoundError) else "cannot be read as text") from None
+
+
+# --- command ------------------------------------------------------------------------------------------------------
+
+
+def lines_of(report: Report) -> Iterator[str]:
+    """The report for a person."""
+    yield f"log      {report.origin or 'unknown'}"
+    yield f"entries  {report.size}" + (f", from {report.first_at} to {report.last_at}" if report.first_at else "")
+    yield f"root     {report.root or 'unknown'}"
+    yield f"key      {report.key or 'none'}"
+    for remark in report.remarks:
+        yield f"remark   {remark}"
+    for problem in report.problems:
+        yield f"PROBLEM  [{problem.code}] {problem.place}: {problem.text}"
+    yield "VERIFIES" if report.ok else f"DOES NOT VERIFY: {len(report.problems)} problem(s)"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Checks an exported Casemate audit log, offline.")
+    parser.add_argument("path", type=Path, help="exported folder, or one .tlog-proof file (then --key is needed)")
+    parser.add_argument("--key", help="the verifier key you were given, or a file that holds it")
+    parser.add_argument("--old", type=Path, help="a checkpoint kept from earlier, which this log must continue")
+    parser.add_argument(
+        "--proof", type=Path, action="append", default=[], help="a .tlog-proof file to hold against the log"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    given = parser.parse_args(arguments)
+    try:
+        key = given.key
+        if key and Path(key).is_file():
+            key = read_text(Path(key)).strip()
+        if key:
+            read_key(key)
+        if given.path.is_file():
+            if not key:
+                raise Broken("a proof alone is worth nothing without --key")
+            index, _, _, entry = read_proof(read_text(given.path), key)
+            print(f"entry {index}  {entry.decode()}\nVERIFIES")
+            return 0
+        if not given.path.is_dir():
+            raise Broken(f"{given.path} is not a folder")
+        report = verify(given.path, key, read_text(given.old) if given.old else None, tuple(given.proof))
+    except Broken as e:
+        print(f"cannot check: {e}", file=sys.stderr)
+        return 2 if not given.path.is_file() else 1
+    print(json.dumps(report.as_dict(), indent=2) if given.json else "\n".join(lines_of(report)))
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""HOT: one connection to the simulated operator: octets in, PDUs out, one write for each chunk heard."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from typing import Final, cast
+
+from appliance.smpp import (
+    Framer,
+    FramingError,
+    Pdu,
+    PduError,
+    decode,
+    encode,
+    pack_deliver,
+    pack_submit_resp,
+    parse_submit,
+    spec,
+)
+
+from .operator import CONNECTIONS_MAX, Account, Deliver, Operator
+
+SUBMIT: Final = spec.SUBMIT_SM.to_bytes(4, "big")
+DELIVER_RESP: Final = spec.DELIVER_SM_RESP.to_bytes(4, "big")
+BIND_S_MAX: Final = 30.0  # a connection that does not bind is closed
+ANSWER_S_MAX: Final = 30.0  # a deliver_sm without an answer is given to somebody else
+ENQUIRE_ANSWER_S_MAX: Final = 10.0
+_BINDS: Final = (spec.BIND_RECEIVER, spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER)
+_NOBODY: Final = Account("")
+_REFUSED_FOR_NOW: Final = frozenset({spec.ESME_RX_T_APPN, spec.ESME_RMSGQFUL, spec.ESME_RTHROTTLED, spec.ESME_RSYSERR})
+
+
+class Session(asyncio.Protocol):
+    """A connection, and once it is bound a bind."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self._framer = Framer()
+        self._transport: asyncio.Transport | None = None
+        self._bind = 0
+        self.account = _NOBODY
+        self._under_way: dict[int, Deliver] = {}
+        self._sequence = 0
+        self._submits = 0
+        self._paused = False
+        self._since_s = self._heard_s = operator.now()
+        self._enquired_s = 0.0
+        self._answers: dict[int, Callable[[Pdu], Pdu | None]] = {
+            spec.BIND_RECEIVER: self._on_bind,
+            spec.BIND_TRANSMITTER: self._on_bind,
+            spec.BIND_TRANSCEIVER: self._on_bind,
+            spec.ENQUIRE_LINK: lambda pdu: Pdu(spec.ENQUIRE_LINK_RESP, 0, pdu.sequence),
+            spec.ENQUIRE_LINK_RESP: lambda pdu: None,
+            spec.UNBIND_RESP: lambda pdu: None,
+            spec.GENERIC_NACK: self._on_nack,
+            spec.UNBIND: self._on_unbind,
+            spec.QUERY_SM: self._on_query,
+            spec.CANCEL_SM: lambda pdu: Pdu(spec.CANCEL_SM_RESP, 0x11, pdu.sequence),  # ESME_RCANCELFAIL
+            spec.REPLACE_SM: lambda pdu: Pdu(spec.REPLACE_SM_RESP, 0x13, pdu.sequence),  # ESME_RREPLACEFAIL
+        }
+
+    # --- the connection -------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._operator.sessions) >= CONNECTIONS_MAX:
+            self.drop()
+            return
+        self._operator.sessions.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        unanswered, self._under_way = list(self._under_way.values()), {}
+        self._operator.gone(self, unanswered)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()  # who does not read answers is not listened to
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self.account.pump(self._operator.now())
+
+    def drop(self) -> None:
+        """Ends the connection at once, whatever is still to be written."""
+        if self._transport is not None:
+            self._operator.counters["dropped"] += 1
+            self._transport.abort()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def answer(self, octets: bytes) -> None:
+        """An answer that took its time."""
+        if self._transport is not None:
+            self._operator.counters["answered"] += 1
+            self._transport.write(octets)
+
+    # --- hearing --------------------------------------------------------------------------------------
+    def data_received(self, data: bytes) -> None:
+        operator = self._operator
+        self._heard_s = operator.now()
+        self._enquired_s = 0.0
+        out: list[bytes] = []
+        broken = dropped = False
+        try:
+            frames = self._framer.hear(data)
+        except FramingError:
+            frames, broken = [], True
+        acknowledged = False
+        for frame in frames:
+            command = frame[4:8]
+            if command == SUBMIT:
+                octets, dropped = self._on_submit(frame)
+                if dropped:
+                    break
+                if octets:
+                    out.append(octets)
+            elif command == DELIVER_RESP:
+                acknowledged = True
+                self._on_deliver_resp(frame)
+            else:
+                out.append(self._on_other(frame))
+        if broken:
+            operator.counters["bad_pdus"] += 1
+            out.append(encode(Pdu(spec.GENERIC_NACK, spec.ESME_RINVCMDLEN, 0)))
+        operator.flush()
+        if self._transport is None:
+            return
+        if dropped:
+            self.drop()
+            return
+        if out:
+            self._transport.write(b"".join(out))
+        if broken:
+            self._transport.close()
+        elif acknowledged:
+            self.account.pump(self._heard_s)
+
+    def _on_submit(self, frame: bytes) -> tuple[bytes, bool]:
+        try:
+            if self._bind not in (spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER):
+                raise PduError(spec.ESME_RINVBNDSTS, int.from_bytes(frame[12:16], "big"), "not bound to send")
+            submit = parse_submit(frame)
+        except PduError as e:
+            self._operator.counters["bad_pdus"] += 1
+            return pack_submit_resp(e.sequence, e.status), False
+        octets, dropped = self._operator.submit(self, submit)
+        self._submits += 1
+        after = self._operator.options.drop_after
+        return octets, dropped or 0 < after <= self._submits
+
+    def _on_deliver_resp(self, frame: bytes) -> None:
+        """Only the header is looked at: its message_id is unused."""
+        deliver = self._under_way.pop(int.from_bytes(frame[12:16], "big"), None)
+        status = int.from_bytes(frame[8:12], "big")
+        if deliver is None:
+            return
+        if status in _REFUSED_FOR_NOW:
+            self._operator.counters["delivered_again"] += 1
+            self._operator.again(self.account, deliver)
+        elif deliver.esm_class & spec.ESM_RECEIPT:
+            self._operator.counters["receipts"] += 1
+
+    def _on_other(self, frame: bytes) -> bytes:
+        command = int.from_bytes(frame[4:8], "big")
+        try:
+            pdu = decode(frame)
+            act = self._answers.get(command)
+            if act is None:
+                raise PduError(spec.ESME_RINVCMDID, pdu.sequence, "not for an operator")
+            if not self._bind and command in (spec.QUERY_SM, spec.CANCEL_SM, spec.REPLACE_SM, spec.UNBIND):
+                raise PduError(spec.ESME_RINVBNDSTS, pdu.sequence, "not bound")
+            answer = act(pdu)
+            return encode(answer) if answer is not None else b""
+        except PduError as e:
+            self._operator.counters["bad_pdus"] += 1
+            if command & spec.RESPONSE:
+                return b""  # an answer to an answer would go back and forth for ever
+            response = command | spec.RESPONSE
+            if command not in self._answers or response not in spec.BODIES:
+                response = spec.GENERIC_NACK
+            return encode(Pdu(response, e.status, e.sequence & 0x7FFFFFFF))
+
+    # --- binding --------------------------------------------------------------------------------------
+    def _on_bind(self, pdu: Pdu) -> Pdu:
+        response = pdu.command_id | spec.RESPONSE
+        system_id, password = cast(bytes, pdu.fields["system_id"]), cast(bytes, pdu.fields["password"])
+        options = self._operator.options
+        if self._bind:
+            return Pdu(response, spec.ESME_RALYBND, pdu.sequence)
+        if options.system_id and system_id != options.system_id.encode():
+            return Pdu(response, spec.ESME_RINVSYSID, pdu.sequence)
+        if self._operator.password and not hmac.compare_digest(password, self._operator.password.encode()):
+            return Pdu(response, spec.ESME_RINVPASWD, pdu.sequence)
+        self._operator.counters["binds"] += 1
+        self._bind = pdu.command_id
+        self.account = self._operator.account(system_id.decode("latin-1"))
+        if self._bind != spec.BIND_TRANSMITTER:
+            self._operator.bound(self)
+        version = {spec.TLV_SC_INTERFACE_VERSION: bytes((spec.INTERFACE_VERSION,))}
+        return Pdu(response, 0, pdu.sequence, {"system_id": b"operator"}, version)
+
+    def _on_unbind(self, pdu: Pdu) -> Pdu:
+        if self in self.account.receivers:
+            self.account.receivers.remove(self)
+        self._bind = 0
+        self._operator.later(self._operator.now(), self.close)  # after the answer
+        return Pdu(spec.UNBIND_RESP, 0, pdu.sequence)
+
+    def _on_nack(self, pdu: Pdu) -> None:
+        self._under_way.pop(pdu.sequence, None)
+
+    def _on_query(self, pdu: Pdu) -> Pdu:
+        message_id = cast(bytes, pdu.fields["message_id"])
+        state = self._operator.state(message_id.decode("latin-1"))
+        if state is None:
+            return Pdu(spec.QUERY_SM_RESP, spec.ESME_RINVMSGID, pdu.sequence)
+        return Pdu(spec.QUERY_SM_RESP, 0, pdu.sequence, {"message_id": message_id, "message_state": state})
+
+    # --- delivering -----------------------------------------------------------------------------------
+    def room(self) -> int:
+        """How many more deliver_sm may be under way."""
+        if self._transport is None or self._paused or self._transport.is_closing():
+            return 0
+        return self._operator.options.receipt_window - len(self._under_way)
+
+    def deliver(self, items: list[Deliver], now_s: float) -> None:
+        """Writes them; they are under way until they are answered."""
+        assert self._transport is not None
+        out = []
+        for item in items:
+            self._sequence = self._sequence % 0x7FFFFFFF + 1
+            try:
+                octets = pack_deliver(
+                    self._sequence,
+                    item.source,
+                    item.dest,
+                    item.esm_class,
+                    item.data_coding,
+                    item.short_message,
+                    item.tlvs,
+                )
+            except PduError:  # an address that came in by HTTP or by a submit and does not fit a deliver_sm
+                self._operator.counters["bad_pdus"] += 1
+                continue
+            item.sent_s = now_s
+            self._under_way[self._sequence] = item
+            out.append(octets)
+        self._transport.write(b"".join(out))
+
+    def look(self, now_s: float) -> None:
+        """Once a second: closes what is dead, asks the silent, gives away what is not answered."""
+        if self._transport is None:
+            return
+        if not self._bind:
+            if now_s - self._since_s > BIND_S_MAX:
+                self.close()
+            return
+        late = []
+        for sequence, item in self._under_way.items():
+            if now_s - item.sent_s < ANSWER_S_MAX:
+                break
+            late.append(sequence)
+        for sequence in late:
+            self._operator.counters["delivered_again"] += 1
+            self._operator.again(self.account, self._under_way.pop(sequence))
+        if self._enquired_s:
+            if now_s - self._enquired_s > ENQUIRE_ANSWER_S_MAX:
+                self.drop()
+        elif now_s - self._heard_s > self._operator.options.enquire_s:
+            self._sequence = self._sequence % 0x7FFFFFFF + 1
+            self._enquired_s = now_s
+            self._transport.write(encode(Pdu(spec.ENQUIRE_LINK, 0, self._sequence)))

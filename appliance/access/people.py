@@ -99,6 +99,10 @@ class People(Place):
                 conn.execute("UPDATE person SET password = ? WHERE id = ? AND password = ?", (again, row[1], row[0]))
         return Person(*row[1:])
 
+    def check_new_password(self, name: str, password: str) -> None:
+        """Raises Error `invalid` with the rule that is broken."""
+        check_rules(password, name)
+
     def set_password(self, name: str, password: str, at_ms: int | None = None) -> Person:
         """Sets a new password and ends the person's session. Raises Error `invalid` or `not_found`. Slow."""
         check_rules(password, name)

@@ -1,0 +1,128 @@
+"""Puts the Flask application together: views, guard, words, and one way for anything to go wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from flask import Flask, render_template
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.access import Access
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.settings import Settings
+
+from . import guard, page_account, page_api_keys, page_audit, page_links, page_messages, page_overview, page_sign, words
+from .desk import Desk
+from .health import health
+from .peers import Peers
+from .pulse import Pulse
+
+log = logging.getLogger(__name__)
+
+FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form is a password change
+
+#: Error code -> HTTP status; what is not here is our own mistake.
+HTTP_STATUS: Final = {
+    "invalid": 422,
+    "number_invalid": 422,
+    "not_found": 404,
+    "forbidden": 403,
+    "rate_limited": 429,
+    "peer_unavailable": 503,
+    "hsm_unavailable": 503,
+    "engine_unavailable": 503,
+    "audit_unavailable": 503,
+    "store_full": 503,
+    "overloaded": 503,
+    "audit_invalid": 503,
+}
+#: HTTP status -> (heading, sentence) when there is no Error that says it better.
+SENTENCES: Final = {
+    400: (
+        "That form can no longer be sent",
+        "It was opened too long ago or in another session. Go back, reload the page and try again.",
+    ),
+    403: ("Not allowed", "Your role does not include this. An administrator can change that."),
+    404: ("Nothing here", "There is no such page, or it is not yours to see."),
+    405: ("Not possible", "This page cannot be used that way."),
+    413: ("Too large", "What was sent is larger than any form of this console."),
+    429: ("Too many attempts", "Wait a little and try again."),
+    500: ("Something went wrong", "The mistake is the appliance's own and is in its journal. Nothing was half done."),
+    503: ("Not available right now", "A part of the appliance does not answer. It is restarted by itself."),
+}
+HEADINGS: Final = {
+    "audit_unavailable": "Refused: it could not be recorded",
+    "peer_unavailable": "A part of the appliance does not answer",
+    "invalid": "That cannot be done as asked",
+    "number_invalid": "That is not a telephone number",
+}
+
+
+def create_app(
+    settings: Settings,
+    access: Access | None = None,
+    peers: Peers | None = None,
+    clock: Callable[[], int] = now_ms,
+    watch: bool = False,
+) -> Flask:
+    """The WSGI application. `watch` starts the thread that follows the engine's throughput."""
+    app = Flask(__name__)
+    app.config.update(
+        MAX_CONTENT_LENGTH=FORM_OCTETS_MAX,
+        MAX_FORM_MEMORY_SIZE=FORM_OCTETS_MAX,
+        MAX_FORM_PARTS=50,
+        TRAP_HTTP_EXCEPTIONS=False,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    desk = Desk(settings, access or Access(settings), peers or Peers(settings), Pulse(), clock)
+    app.extensions["casemate"] = desk
+    pages = (page_sign, page_overview, page_messages, page_links, page_audit, page_api_keys, page_account)
+    for page in pages:
+        app.register_blueprint(page.views)
+    app.register_blueprint(health)
+    guard.install(app)
+    words.install(app)
+    app.register_error_handler(Error, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _mistake)
+    if watch:
+        desk.pulse.watch(desk.peers.engine_state, clock)
+    return app
+
+
+def _page(status: int, heading: str, sentence: str, hint: str = "") -> tuple[str, int]:
+    template = "_refusal.html" if guard.is_htmx() else "refusal.html"
+    return render_template(template, status=status, heading=heading, sentence=sentence, hint=hint), status
+
+
+def _refused(error: Error) -> tuple[str, int]:
+    status = HTTP_STATUS.get(error.code, 500)
+    if status == 500:
+        log.error("console: %s", error)
+        return _page(500, *SENTENCES[500])
+    heading = HEADINGS.get(error.code) or SENTENCES.get(status, SENTENCES[500])[0]
+    sentence = error.message[:1].upper() + error.message[1:] + "."
+    return _page(status, heading, sentence, error.hint)
+
+
+def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    heading, sentence = SENTENCES.get(status, SENTENCES[400 if status < 500 else 500])
+    return _page(status, heading, sentence)
+
+
+def _mistake(error: Exception) -> tuple[str, int]:
+    # The type and place only: the text of an exception may hold what a person typed.
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "nowhere"
+    log.error("console: %s at %s", type(error).__name__, place)
+    return _page(500, *SENTENCES[500])

@@ -1,0 +1,39 @@
+"""What every view needs at hand: settings, access, peers, pulse and the clock of this application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g
+
+from appliance.access import Access
+from appliance.settings import Settings
+
+from .peers import Peers
+from .pulse import Pulse
+
+
+@dataclass
+class Desk:
+    """One per application."""
+
+    settings: Settings
+    access: Access
+    peers: Peers
+    pulse: Pulse
+    clock: Callable[[], int]  # wall clock, milliseconds
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.settings["console.tls_certificate"])
+
+
+def desk() -> Desk:
+    return cast(Desk, current_app.extensions["casemate"])
+
+
+def who() -> str:
+    """The signed-in person as the audit log names them."""
+    return f"console:{g.person.name}"

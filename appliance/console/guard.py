@@ -1,0 +1,181 @@
+"""Who may see what: default deny, sessions, CSRF, and the headers every answer carries.
+
+A view is open only if its endpoint is in PUBLIC or it carries a permission of `appliance.access`; what carries none is shut.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from flask import Flask, Response, abort, current_app, g, make_response, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.access import may
+
+from .desk import desk
+
+PUBLIC: Final = frozenset({"static", "sign.form", "sign.enter", "health.healthz", "health.readyz"})
+#: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
+POLLED: Final = frozenset({"overview.live", "overview.now", "links.now"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",  # with no-referrer browsers would send `Origin: null` with our own forms
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def needs(permission: str) -> Callable[[View], View]:
+    """Marks a view with the permission that opens it."""
+
+    def mark(view: View) -> View:
+        view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+# --- cookies ----------------------------------------------------------------------------------------------
+
+
+def _cookie_name(which: str) -> str:
+    # The prefix makes browsers refuse the cookie from another host or over clear text (RFC 6265bis section 4.1.3.2).
+    return f"__Host-casemate-{which}" if desk().tls else f"casemate-{which}"
+
+
+def cookie(which: str) -> str:
+    """`session` or `door` (what a sign-in form is bound to before there is a session)."""
+    return request.cookies.get(_cookie_name(which), "")[:64]
+
+
+def set_cookie(response: AnyResponse, which: str, value: str) -> None:
+    response.set_cookie(_cookie_name(which), value, path="/", httponly=True, samesite="Strict", secure=desk().tls)
+
+
+def drop_cookie(response: AnyResponse, which: str) -> None:
+    response.delete_cookie(_cookie_name(which), path="/", httponly=True, samesite="Strict", secure=desk().tls)
+
+
+def new_door() -> str:
+    return secrets.token_urlsafe(32)
+
+
+# --- CSRF -------------------------------------------------------------------------------------------------
+
+
+def csrf_of(secret: str) -> str:
+    """The token that belongs to a session's (or door's) cookie and can only be made by who knows it."""
+    mac = hmac.new(secret.encode(), b"casemate console form", hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+def csrf_token() -> str:
+    """For templates: the token of this request's form."""
+    secret = g.get("csrf_secret", "")
+    return csrf_of(secret) if secret else ""
+
+
+def from_elsewhere() -> bool:
+    """Whether the browser itself says that this request was started by another site (Fetch Metadata, RFC 6454)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin != request.host_url.rstrip("/")
+
+
+def csrf_right(secret: str) -> bool:
+    given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
+    return bool(secret) and not from_elsewhere() and hmac.compare_digest(csrf_of(secret).encode(), given.encode())
+
+
+# --- every request ----------------------------------------------------------------------------------------
+
+
+def is_htmx() -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def safe_next(target: str | None) -> str:
+    """A path of this console that exists and is a page, else the overview: never another site."""
+    home = url_for("overview.page")
+    if not target or not target.startswith("/") or target.startswith("//") or len(target) > 1_000:
+        return home
+    if any(c in target for c in "\\\r\n\t") or not target.isprintable():
+        return home
+    try:
+        endpoint, _ = current_app.url_map.bind("").match(target.partition("?")[0], method="GET")
+    except HTTPException:
+        return home
+    return home if endpoint in PUBLIC | POLLED else target
+
+
+def _to_sign_in() -> AnyResponse:
+    ended = bool(cookie("session"))
+    wanted = request.full_path.rstrip("?") if request.method == "GET" and not is_htmx() else "/"
+    if request.endpoint in POLLED:
+        wanted = "/"
+    where = url_for("sign.form", next=wanted if wanted != "/" else None, ended=1 if ended else None)
+    if is_htmx() or request.endpoint in POLLED:
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = where
+    else:
+        response = redirect(where, 303)  # type: ignore[assignment]
+    if ended:
+        drop_cookie(response, "session")
+    return response
+
+
+def _before() -> AnyResponse | None:
+    endpoint = request.endpoint
+    if endpoint in PUBLIC:
+        return None
+    token = cookie("session")
+    at_ms = desk().clock()
+    session = desk().access.session(token, at_ms, touch=endpoint not in POLLED) if token else None
+    if session is None:
+        return _to_sign_in()
+    g.session = session
+    g.person = session.person
+    g.csrf_secret = token
+    if endpoint is None:
+        return None  # 404 or 405, now that it is one of us who asks
+    view = current_app.view_functions[endpoint]
+    permission = getattr(view, "permission", None)
+    if permission is None or not may(session.person.role, permission):
+        abort(403)
+    if request.method not in SAFE and not csrf_right(token):
+        abort(400, "csrf")
+    return None
+
+
+def _after(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
+    if desk().tls:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
+
+
+def install(app: Flask) -> None:
+    app.before_request(_before)
+    app.after_request(_after)
+    app.jinja_env.globals["csrf_token"] = csrf_token

@@ -1,0 +1,90 @@
+"""The audit log: entries, checkpoint, verification, export. Reading is for roles that have it; exporting is itself recorded."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, Final, cast
+
+from flask import Blueprint, render_template, request, send_file, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.audit import EVENTS
+from appliance.clock import rfc3339
+from appliance.errors import Error
+
+from . import guard
+from .desk import desk, who
+from .guard import needs
+
+views = Blueprint("audit", __name__)
+
+ROWS: Final = 50
+
+
+def _before() -> int | None:
+    text = request.args.get("before", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _checkpoint() -> dict[str, Any] | None:
+    try:
+        return desk().peers.checkpoint()
+    except Error:
+        return None
+
+
+@views.get("/audit")
+@needs("audit.read")
+def page() -> str:
+    what = request.args.get("what", "")
+    actor = request.args.get("who", "").strip()[:128]
+    given = {k: v for k, v in (("what", what if what in EVENTS else ""), ("who", actor)) if v}
+    entries: list[dict[str, Any]] = []
+    well = True
+    try:
+        entries = desk().peers.audit_entries(_before(), ROWS, given.get("what"), given.get("who"))
+    except Error as error:
+        if error.code != "peer_unavailable":
+            raise
+        well = False
+    older = url_for("audit.page", **given, before=entries[-1]["index"]) if len(entries) == ROWS else None
+    filled: dict[str, Any] = {"entries": entries, "older": older, "given": given, "well": well}
+    if guard.is_htmx():
+        return render_template("_audit_rows.html", **filled)
+    return render_template("audit.html", checkpoint=_checkpoint() if well else None, events=EVENTS, **filled)
+
+
+@views.post("/audit/verify")
+@needs("audit.verify")
+def verify() -> str:
+    verdict = desk().peers.verify(who())
+    template = "_verdict.html" if guard.is_htmx() else "verdict.html"
+    return render_template(template, verdict=verdict, at_ms=desk().clock())
+
+
+@views.post("/audit/export")
+@needs("audit.export")
+def export() -> AnyResponse:
+    """The log as `.tar.gz`. The auditor records the export before it makes it: what is exported holds its own entry."""
+    scratch = desk().settings.home / "export"
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
+    try:
+        desk().peers.export(str(folder / "audit"), who())
+        packed = cast(Any, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115  # closed with the answer
+        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
+            tar.add(folder / "audit", arcname="casemate-audit", filter=_anonymous)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    packed.seek(0)
+    name = f"casemate-audit-{rfc3339(desk().clock())[:19].replace(':', '')}Z.tar.gz"
+    return send_file(packed, mimetype="application/gzip", as_attachment=True, download_name=name)
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member

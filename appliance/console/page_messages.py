@@ -1,0 +1,121 @@
+"""Messages: search, and one message with its timeline. Numbers and bodies stay sealed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.errors import Error
+from appliance.message import CLASSES, STATUSES, id_octets
+from appliance.numbering import normalise
+
+from . import guard
+from .desk import desk, who
+from .guard import needs
+
+views = Blueprint("messages", __name__)
+
+ROWS: Final = 50
+
+
+def _chosen(name: str, table: tuple[str, ...]) -> int | None:
+    word = request.args.get(name, "")
+    return table.index(word) if word in table else None
+
+
+def _time_ms(name: str) -> int | None:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Error("invalid", "a time is written like 2026-11-22T18:30") from None
+
+
+def _links() -> list[str]:
+    return [link.name for link in desk().settings.links]
+
+
+def _callers() -> dict[int, str]:
+    return {key.id: key.name for key in desk().access.api_keys()}
+
+
+@views.get("/messages")
+@needs("messages.read")
+def page() -> AnyResponse | str:
+    wanted = request.args.get("id", "").strip().lower()
+    problem = ""
+    if wanted:
+        if id_octets(wanted) is not None:
+            return redirect(url_for("messages.one", message_id=wanted), 303)
+        problem = "That is not a message id: it looks like 01939f6a-7c1e-7b2a-9d54-3f1c2b4a5d6e."
+    rows: list[Any] = []
+    cursor = None
+    try:
+        if not problem:
+            rows, cursor = desk().peers.search(
+                status=_chosen("status", STATUSES),
+                class_=_chosen("class", CLASSES),
+                link=request.args.get("link") or None,
+                from_ms=_time_ms("from"),
+                to_ms=_time_ms("to"),
+                limit=ROWS,
+                cursor=request.args.get("cursor") or None,
+            )
+    except Error as error:
+        if error.code != "invalid":
+            raise
+        problem = error.message[:1].upper() + error.message[1:] + "."
+    given = {k: v for k, v in request.args.items() if k in ("status", "class", "link", "from", "to") and v}
+    older = url_for("messages.page", **given, cursor=cursor) if cursor else None
+    template = "_message_rows.html" if guard.is_htmx() else "messages.html"
+    filled = {"rows": rows, "older": older, "given": given, "callers": _callers()}
+    return render_template(template, links=_links(), problem=problem, wanted=wanted, by_number=False, **filled)
+
+
+@views.post("/messages/by-number")
+@needs("messages.search_by_number")
+def by_number() -> str:
+    """The number comes in the body, never in an address; the act is recorded before anything is looked up.
+
+    Later pages carry the blind index, so that no page ever holds the number.
+    """
+    index_text = request.form.get("index", "")
+    cursor = request.form.get("cursor") or None
+    problem, rows, index = "", [], b""
+    try:
+        if index_text:
+            index = bytes.fromhex(index_text) if len(index_text) == 32 else abort(400)
+        else:
+            number, _ = normalise(request.form.get("number", "").strip())
+        desk().peers.record(who(), "message.searched_by_number", "message:any", page=2 if cursor else 1)
+        if not index:
+            index = desk().peers.blind_index(number)
+        rows, cursor = desk().peers.search(number_index=index, limit=ROWS, cursor=cursor)
+    except ValueError:
+        abort(400)
+    except Error as error:
+        if error.code != "number_invalid":
+            raise
+        problem = (
+            f"{error.message[:1].upper()}{error.message[1:]}; {error.hint}." if error.hint else f"{error.message}."
+        )
+        cursor = None
+    more = {"index": index.hex(), "cursor": cursor} if cursor else None
+    filled = {"rows": rows, "older": None, "more": more, "given": {}, "callers": _callers()}
+    return render_template("messages.html", links=_links(), problem=problem, wanted="", by_number=True, **filled)
+
+
+@views.get("/messages/<message_id>")
+@needs("messages.read")
+def one(message_id: str) -> str | tuple[str, int]:
+    octets = id_octets(message_id)
+    found = desk().peers.message(octets) if octets else None
+    if found is None:
+        sentence = "No message has this id, or its day is past its retention and was erased."
+        return render_template("refusal.html", status=404, heading="No such message", sentence=sentence, hint=""), 404
+    return render_template("message.html", m=found, status=STATUSES[found.status], callers=_callers())

@@ -1,0 +1,74 @@
+"""The overview: throughput as it happens, links, counters, health, processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.clock import day_of
+from appliance.errors import Error
+from appliance.message import CLASSES, STATUSES
+
+from .desk import desk
+from .guard import needs
+from .peers import health_rows
+from .pulse import SERIES
+
+views = Blueprint("overview", __name__)
+
+
+def engine_state() -> dict[str, Any] | None:
+    try:
+        return desk().peers.engine_state()
+    except Error:
+        return None
+
+
+def _today() -> dict[str, int]:
+    """Messages accepted today by the status they are in, every status named."""
+    try:
+        totals = desk().peers.totals(day_of(desk().clock()))
+    except Error:
+        totals = {}
+    return {status: int(totals.get(status, 0)) for status in STATUSES}
+
+
+def _picture() -> dict[str, Any]:
+    engine = engine_state()
+    today = _today()
+    queues = {name: int((engine or {}).get("queues", {}).get(name, 0)) for name in CLASSES}
+    points = desk().pulse.points()
+    return {
+        "engine": engine,
+        "links": (engine or {}).get("links", []),
+        "today": today,
+        "queues": queues,
+        "latest": dict(zip(("at_ms", *SERIES), points[-1], strict=True)) if points else {},
+        "health": health_rows(desk().peers, engine),
+        "processes": desk().peers.processes(),
+        "now_ms": desk().clock(),
+    }
+
+
+@views.get("/")
+@needs("overview.read")
+def page() -> str:
+    return render_template("overview.html", **_picture())
+
+
+@views.get("/overview/now")
+@needs("overview.read")
+def now() -> str:
+    """The cards below the chart, swapped in place every two seconds."""
+    return render_template("_overview.html", **_picture())
+
+
+@views.get("/overview/live")
+@needs("overview.read")
+def live() -> AnyResponse | dict[str, Any]:
+    """The chart's points newer than `after` (Unix milliseconds)."""
+    after = request.args.get("after", "0")
+    after_ms = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
+    return {"series": SERIES, "points": desk().pulse.points(after_ms)}

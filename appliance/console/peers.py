@@ -1,0 +1,144 @@
+"""What the console asks of the rest of the box: engine, keys, auditor, store, supervisor. It holds no key and writes no store.
+
+Each thread has its own connections, so that one slow answer holds up one page.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any, Final
+
+from appliance.audit import BlockingRecorder
+from appliance.errors import Error
+from appliance.intercom import BlockingClient
+from appliance.settings import Settings
+from appliance.store import Found, Reader
+
+LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
+VERIFY_S_MAX: Final = 55.0  # a long log is read from end to end
+
+
+class Peers:
+    """Questions to the other processes. Every one may raise Error `peer_unavailable`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._local = threading.local()
+
+    def _client(self, name: str) -> BlockingClient:
+        client: BlockingClient | None = getattr(self._local, name, None)
+        if client is None:
+            client = BlockingClient(self.settings.socket(name))
+            setattr(self._local, name, client)
+        return client
+
+    # --- engine -------------------------------------------------------------------------------------------
+
+    def engine_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._client("engine-0").call("state", {}, LOOK_S_MAX)
+        return state
+
+    # --- store --------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Reader:
+        reader: Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = Reader(self.settings.store)
+        return reader
+
+    def search(self, **criteria: Any) -> tuple[list[Found], str | None]:
+        return self._reader().search(**criteria)
+
+    def message(self, message_id: bytes) -> Found | None:
+        return self._reader().message(message_id)
+
+    def totals(self, day: int) -> dict[str, int]:
+        return self._reader().totals(day)
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    def keys_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._client("keys").call("state", {}, LOOK_S_MAX)
+        return state
+
+    def blind_index(self, number: str) -> bytes:
+        """The 16 octets by which messages to an E.164 number are found. The key stays with the keys process."""
+        index: bytes = self._client("keys").call("blind_index", {"number": number})["index"]
+        return index
+
+    # --- audit --------------------------------------------------------------------------------------------
+
+    def auditor_ping(self) -> dict[str, Any]:
+        pong: dict[str, Any] = self._client("auditor").call("ping", {}, LOOK_S_MAX)
+        return pong
+
+    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
+        """Returns when the entry is durable. Raises Error `audit_unavailable`: then the act must not happen."""
+        recorder: BlockingRecorder | None = getattr(self._local, "recorder", None)
+        if recorder is None:
+            recorder = self._local.recorder = BlockingRecorder(self.settings)
+        recorder.record(who, what, on, outcome, **detail)
+
+    def audit_entries(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
+        asked = {"before": before, "limit": limit, "what": what, "who": who}
+        entries: list[dict[str, Any]] = self._client("auditor").call("entries", asked)["entries"]
+        return entries
+
+    def checkpoint(self) -> dict[str, Any]:
+        reply: dict[str, Any] = self._client("auditor").call("checkpoint", {})
+        return reply
+
+    def verify(self, who: str) -> dict[str, Any]:
+        """The auditor reads the whole log, and records that `who` had it verified."""
+        reply: dict[str, Any] = self._client("auditor").call("verify", {"who": who}, VERIFY_S_MAX)
+        return reply
+
+    def export(self, path: str, who: str) -> dict[str, Any]:
+        """The auditor records that `who` exports, then writes the log into a folder `path` that is not there yet."""
+        reply: dict[str, Any] = self._client("auditor").call("export", {"path": path, "who": who}, VERIFY_S_MAX)
+        return reply
+
+    # --- supervisor ---------------------------------------------------------------------------------------
+
+    def processes(self) -> list[dict[str, Any]]:
+        """What the supervisor last wrote about its processes; empty when there is no supervisor (systemd)."""
+        try:
+            state = json.loads((self.settings.home / "run" / "state.json").read_bytes())
+        except (OSError, ValueError):
+            return []
+        found = state.get("processes", []) if isinstance(state, dict) else []
+        if isinstance(found, dict):
+            found = [{"name": name, **row} for name, row in found.items() if isinstance(row, dict)]
+        return [row for row in found if isinstance(row, dict) and "name" in row]
+
+
+def health_rows(peers: Peers, engine: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Rows of the overview's health card: name, whether well, a short state, the reason when not."""
+    rows = [
+        {
+            "name": "Engine",
+            "well": engine is not None,
+            "state": "running" if engine is not None else "not answering",
+            "why": "" if engine is not None else "nothing is sent; the supervisor restarts it by itself",
+        }
+    ]
+    try:
+        keys = peers.keys_state()
+        well = bool(keys.get("ready"))
+        state = "ready" if well else "not ready"
+        rows.append({"name": "HSM", "well": well, "state": state, "why": "" if well else str(keys.get("why", ""))})
+    except Error:
+        why = "the keys process is down: new messages are refused, accepted ones are kept"
+        rows.append({"name": "HSM", "well": False, "state": "not answering", "why": why})
+    try:
+        auditor = peers.auditor_ping()
+        well = bool(auditor.get("ready"))
+        state = "recording" if well else "not ready"
+        rows.append(
+            {"name": "Audit log", "well": well, "state": state, "why": "" if well else str(auditor.get("why", ""))}
+        )
+    except Error:
+        why = "privileged acts are refused until it is back"
+        rows.append({"name": "Audit log", "well": False, "state": "not answering", "why": why})
+    return rows

@@ -58,6 +58,7 @@ class Beat:
         self.wake = asyncio.Event()
         self.draining = False
         self.broken = ""
+        self.pause_s = 1.0  # between two tries to write on a disk that fails
         self.beats = 0
         self.rows = 0
         self.write_s = self.commit_s = 0.0
@@ -366,7 +367,7 @@ class Beat:
                 [staged.parts[k] for k in keep],
             )
         self.refuse(error)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(self.pause_s)
 
     def _tell(self, now_s: float, acknowledge: list[tuple[Any, list[tuple[int, int]]]]) -> None:
         staged, self._frames = self._frames, {}

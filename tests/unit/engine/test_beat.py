@@ -1,0 +1,413 @@
+"""The engine without sockets: an operator made of octets, a real partition on disk, beats by hand.
+
+Each dialogue says what the operator hears and says, and what is then on disk. Nothing here sleeps or opens a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import clock
+from appliance.engine.beat import Beat
+from appliance.engine.inbound import Inbound
+from appliance.engine.ledger import Ledger
+from appliance.engine.link import Link
+from appliance.errors import Error
+from appliance.message import ALERT, BULK, OTP, TRANSACTION, Batch, IdempotentRequest, new_ids
+from appliance.router import RouteTable
+from appliance.settings import Settings, parse
+from appliance.smpp import Framer, decode, encode, pack_deliver, pack_submit_resp, parse_submit
+from appliance.store import Found, Reader
+from appliance.text import encode as encode_text
+
+BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM_RESP = 0x09, 0x04, 0x80000005
+
+
+class Wire:
+    """Stands where a transport would: keeps what was written."""
+
+    def __init__(self) -> None:
+        self.octets = b""
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.octets += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+class World:
+    """One engine, one link `op`, one operator that says only what the test makes it say."""
+
+    def __init__(self, folder: Path, **link: Any) -> None:
+        raw = {"link": [{"name": "op", "host": "h", "window": 10, **link}]}
+        settings: Settings = parse(raw, folder, "test")
+        routes = RouteTable((r.prefix, r.links) for r in settings.routes)
+        self.folder = settings.store
+        self.ledger = Ledger(self.folder, routes, ["op"], {0: True, 1: False, 2: False, 3: False}, "engine-0")
+        self.link = Link(settings.links[0], lambda: None, lambda *_: None)
+        self.beat = Beat(self.ledger, {"op": self.link}, Inbound())
+        self.framer = Framer()
+        self.wire = Wire()
+        self.ledger.partition(clock.day_of(clock.now_ms()))
+
+    def bind(self) -> None:
+        self.wire, self.framer = Wire(), Framer()
+        bind = self.link.submitter
+        bind.session = bind._session()
+        bind.connection_made(self.wire)  # type: ignore[arg-type]
+        (request,) = self.heard()
+        assert request.command_id == BIND_TRANSCEIVER
+        self.say(encode(decode(bytes.fromhex("00000015800000090000000000000001") + b"SMSC\0")))
+        assert self.link.up
+
+    def say(self, octets: bytes) -> None:
+        self.link.submitter.data_received(octets)
+
+    def heard(self) -> list[Any]:
+        octets, self.wire.octets = self.wire.octets, b""
+        return [decode(frame) for frame in self.framer.hear(octets)]
+
+    def submits(self) -> list[Any]:
+        octets, self.wire.octets = self.wire.octets, b""
+        frames = self.framer.hear(octets)
+        return [parse_submit(f) for f in frames if int.from_bytes(f[4:8], "big") == SUBMIT_SM]
+
+    def answer(self, sequence: int, operator_id: str, status: int = 0) -> None:
+        self.say(pack_submit_resp(sequence, status, operator_id))
+
+    def receipt(self, operator_id: str, stat: str = "DELIVRD", sequence: int = 77) -> None:
+        text = f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:000 text:"
+        self.say(pack_deliver(sequence, "+393471234567", "BANK", 0x04, 0, text.encode()))
+
+    def run(self) -> None:
+        asyncio.run(self.beat.once())
+
+    def accept(self, batch: Batch) -> Any:
+        async def both() -> Any:
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            self.beat.batches.append((batch, future))
+            await self.beat.once()
+            return await future
+
+        return asyncio.run(both())
+
+    def drop(self) -> None:
+        self.link.submitter.connection_lost(None)
+
+    def found(self, message_id: bytes) -> Found:
+        reader = Reader(self.folder)
+        found = reader.message(message_id)
+        reader.close()
+        assert found is not None
+        return found
+
+    def status(self, message_id: bytes) -> str:
+        return self.found(message_id).events[-1][1]
+
+
+def batch(*texts: str, class_: int = TRANSACTION, life_ms: int = 3_600_000, at: int = 0, key: bytes = b"", body: bytes = b"b") -> Batch:
+    now = clock.now_ms()
+    n = len(texts)
+    ids = new_ids(n, now)
+    encoded = [encode_text(t) for t in texts]
+    requests = [IdempotentRequest(0, n, key, body, b"sealed answer")] if key else []
+    return Batch(
+        clock.day_of(now), now, 1, ids, [1] * n, [class_] * n, [e[0] for e in encoded], [e[2] for e in encoded],
+        ["BANK"] * n, [39] * n, [b"i" * 16] * n, [b"n" * 40] * n, [b"c" * 60] * n, [at] * n, [(at or now) + life_ms] * n,
+        [False] * n, ["+393471234567"] * n, [e[1] for e in encoded], requests,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_whole_life(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    assert world.accept(b)["accepted"] == 1
+    (submit,) = world.submits()
+    assert submit.dest == "393471234567" and submit.short_message == b"hello"
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert world.status(b.ids[0]) == "sent"
+    world.receipt("A1")
+    world.run()
+    assert [e[1] for e in world.found(b.ids[0]).events] == ["accepted", "queued", "sent", "delivered"]
+    assert [p.command_id for p in world.heard()] == [DELIVER_SM_RESP]
+    assert world.ledger.statuses[0] == world.ledger.statuses[4] == 1
+
+
+def test_nothing_is_submitted_before_its_intention_is_on_disk(world: World) -> None:
+    world.bind()
+    seen: list[bytes] = []
+    world.beat.before_commit.append(lambda: seen.append(world.wire.octets))
+    world.accept(batch("hello"))
+    assert seen == [b""]
+    assert len(world.submits()) == 1
+
+
+def test_a_receipt_is_acknowledged_only_after_the_commit(world: World) -> None:
+    world.bind()
+    world.accept(batch("hello"))
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.receipt("A1")
+    seen: list[bytes] = []
+    world.beat.before_commit.append(lambda: seen.append(world.wire.octets))
+    world.run()
+    assert seen == [b""]
+    assert len(world.heard()) == 1
+
+
+def test_a_receipt_before_the_response_is_matched(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.receipt("A1")
+    world.run()
+    assert len(world.heard()) == 1  # parked durably, so acknowledged
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert world.status(b.ids[0]) == "delivered"
+    assert world.ledger.parked == {}
+
+
+def test_a_receipt_after_a_restart_is_matched_on_disk(world: World, tmp_path: Path) -> None:
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.run()
+    world.beat.close()
+    again = World(tmp_path)
+    again.bind()
+    again.receipt("A1", "UNDELIV")
+    again.run()
+    assert again.status(b.ids[0]) == "undelivered"
+
+
+def test_duplicate_receipts_and_one_after_the_final_change_nothing(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.receipt("A1", "DELIVRD", 1)
+    world.receipt("A1", "UNDELIV", 2)
+    world.run()
+    world.receipt("A1", "EXPIRED", 3)
+    world.run()
+    assert world.status(b.ids[0]) == "delivered"
+    assert len(world.heard()) == 3
+    assert world.ledger.statuses[4] == 1 and world.ledger.statuses[5] == 0
+
+
+def test_an_id_of_another_link_is_never_matched(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert not world.ledger.receipted("other", "A1", 4, None, clock.now_ms()) if "other" in world.ledger.link_numbers else True
+    assert world.status(b.ids[0]) == "sent"
+
+
+def test_bind_lost_before_the_answer_is_indeterminate_and_held(world: World) -> None:
+    world.bind()
+    b = batch("pay", class_=TRANSACTION)
+    world.accept(b)
+    assert len(world.submits()) == 1
+    world.drop()
+    world.run()
+    assert world.status(b.ids[0]) == "indeterminate"
+    world.bind()
+    world.run()
+    assert world.submits() == []
+
+
+def test_bind_lost_resends_an_otp_and_says_so(world: World) -> None:
+    world.bind()
+    b = batch("123456", class_=OTP)
+    world.accept(b)
+    world.submits()
+    world.drop()
+    world.run()
+    world.bind()
+    world.run()
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A2")
+    world.run()
+    events = [e[1] for e in world.found(b.ids[0]).events]
+    assert events == ["accepted", "queued", "indeterminate", "queued", "sent"]
+
+
+def test_bind_lost_while_the_intention_is_written_is_not_indeterminate(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    world.beat.before_commit.append(lambda: world.drop() if world.link.submitter.transport else None)
+    world.accept(b)
+    world.beat.before_commit.pop()
+    world.run()
+    assert world.status(b.ids[0]) == "queued"
+    world.bind()
+    world.run()
+    assert len(world.submits()) == 1
+
+
+def test_otp_overtakes_bulk_even_within_a_long_message(tmp_path: Path) -> None:
+    world = World(tmp_path, window=2)
+    world.bind()
+    world.accept(batch("x" * 1000, class_=BULK))
+    first = world.submits()
+    assert len(first) == 2
+    world.accept(batch("123456", class_=OTP))
+    for n, submit in enumerate(first):
+        world.answer(submit.sequence, f"L{n}")
+    world.run()
+    assert world.submits()[0].short_message == b"123456"
+
+
+def test_strict_priority(tmp_path: Path) -> None:
+    world = World(tmp_path, window=1)
+    for class_ in (BULK, TRANSACTION, ALERT, OTP):
+        world.accept(batch(f"class {class_}", class_=class_))
+    world.bind()
+    order = []
+    for n in range(4):
+        world.run()
+        (submit,) = world.submits()
+        order.append(submit.short_message)
+        world.answer(submit.sequence, f"P{n}")
+    assert order == [b"class 0", b"class 1", b"class 2", b"class 3"]
+
+
+def test_throttled_pauses_and_keeps_order(tmp_path: Path) -> None:
+    world = World(tmp_path, window=3, throttle_pause_s=0.05)
+    world.bind()
+    world.accept(batch("1", "2", "3", "4"))
+    submits = world.submits()
+    world.answer(submits[0].sequence, "", 0x58)
+    world.answer(submits[1].sequence, "", 0x14)
+    world.answer(submits[2].sequence, "T3")
+    world.run()
+    assert world.submits() == []  # paused
+    world.link.paused_until_s = 0.0
+    world.run()
+    assert [s.short_message for s in world.submits()] == [b"1", b"2", b"4"]
+    assert world.link.throttled == 2
+
+
+def test_refused_for_good(world: World) -> None:
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "", 0x0B)
+    world.run()
+    found = world.found(b.ids[0])
+    assert (found.events[-1][1], found.error) == ("rejected", "ESME_RINVDSTADR")
+
+
+def test_expired_messages_are_never_submitted(world: World) -> None:
+    b = batch("late", life_ms=-1)
+    world.accept(b)
+    world.bind()
+    world.run()
+    assert world.submits() == []
+    assert world.status(b.ids[0]) == "expired"
+
+
+def test_a_long_message_ends_when_its_last_receipt_comes(world: World) -> None:
+    world.bind()
+    b = batch("x" * 400)
+    world.accept(b)
+    submits = world.submits()
+    assert len(submits) == 3 and all(s.esm_class == 0x40 for s in submits)
+    for n, submit in enumerate(submits):
+        world.answer(submit.sequence, f"L{n}")
+    world.run()
+    assert world.status(b.ids[0]) == "sent"
+    world.receipt("L2")
+    world.receipt("L0")
+    world.run()
+    assert world.status(b.ids[0]) == "sent"
+    world.receipt("L1", "UNDELIV")
+    world.run()
+    assert world.status(b.ids[0]) == "undelivered"
+
+
+def test_idempotent_requests(world: World) -> None:
+    first = batch("hello", key=b"k" * 16)
+    assert world.accept(first)["accepted"] == 1
+    again = world.accept(batch("hello", key=b"k" * 16))
+    assert again == {"accepted": 0, "replays": [[0, 1, b"sealed answer"]], "conflicts": []}
+    other = world.accept(batch("other", key=b"k" * 16, body=b"c"))
+    assert other["conflicts"] == [0] and other["accepted"] == 0
+    assert world.ledger.queues.lengths[TRANSACTION] == 1
+
+
+def test_cancel_before_and_after_it_left(world: World) -> None:
+    b = batch("stay", "go")
+    world.accept(b)
+    day, now = b.day, clock.now_ms()
+    assert world.ledger.cancel(day, b.ids[0], "api:test", now) == "cancelled"
+    world.run()
+    world.bind()
+    world.run()
+    assert [s.short_message for s in world.submits()] == [b"go"]
+    assert world.ledger.cancel(day, b.ids[1], "api:test", now) == "not_cancellable"
+    assert world.ledger.cancel(day, b.ids[0], "api:test", now) == "cancelled"
+    assert world.ledger.cancel(day, new_ids(1, now)[0], "api:test", now) == "not_found"
+
+
+def test_a_disk_that_fails_refuses_what_is_new_and_keeps_what_was_heard(world: World) -> None:
+    world.bind()
+    first = batch("first")
+    world.accept(first)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    failures = iter([True])
+
+    def fail() -> None:
+        if next(failures, False):
+            from appliance.store import OperationalError
+
+            raise OperationalError("database or disk is full")
+
+    world.beat.before_commit.append(fail)
+    second = batch("second")
+
+    async def both() -> None:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        world.beat.batches.append((second, future))
+        world.beat.pause_s = 0.0
+        await world.beat.once()
+        with pytest.raises(Error) as caught:
+            await future
+        assert caught.value.code == "store_full"
+
+    asyncio.run(both())
+    assert world.status(first.ids[0]) == "sent"
+    assert Reader(world.folder).message(second.ids[0]) is None
+    assert world.submits() == []
+    assert world.beat.broken == ""
+
+
+def test_throttling_a_paced_link_never_passes_its_pace(tmp_path: Path) -> None:
+    world = World(tmp_path, pace=10.0, window=100)
+    world.bind()
+    world.accept(batch(*("m" for _ in range(50))))
+    assert len(world.submits()) == 1  # a tenth of a second's worth

@@ -83,6 +83,12 @@ WEBHOOK_ANSWER_OCTETS_MAX: Final = 65_536  # of the other side's answer are read
 # --- keys and audit ---------------------------------------------------------------------------------------
 HSM_CALL_S_MAX: Final = 5.0  # a PKCS#11 call that takes longer is killed with its worker
 SEALS_PER_KEY_MAX: Final = 2**32  # NIST SP 800-38D 8.3: random 96-bit nonces
+KEY_AHEAD_MS: Final = 600_000  # before midnight UTC, tomorrow's key is made
+KEY_AHEAD_LOOK_S: Final = 10.0
+KEY_DAYS_SKEW_MAX: Final = 2  # keys are made for days so near today; a wrong clock must not fill the key store
+KEY_SUBJECT_CHARACTERS_MAX: Final = 256
+KEY_ASKERS_MAX: Final = 10_000  # pairs of process and key that the keys process remembers having put on the record
+SIGNED_OCTETS_MAX: Final = 4_096  # a C2SP checkpoint is some 150 octets
 AUDIT_ENTRY_OCTETS_MAX: Final = 65_535  # C2SP tlog-tiles: uint16 length
 CHECKPOINT_S_MAX: Final = 1.0
 AUDIT_NAME_CHARACTERS_MAX: Final = 256  # who, what, on
@@ -100,6 +106,7 @@ assert SETTLE_S_MAX < STOP_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
 assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX
 assert HSM_CALL_S_MAX < CALL_S_MAX
+assert KEY_AHEAD_LOOK_S * 1_000 * 10 < KEY_AHEAD_MS
 assert AUDIT_FORWARD_ENTRIES <= AUDIT_CALL_ENTRIES_MAX < AUDIT_PENDING_ENTRIES_MAX
 assert AUDIT_FORWARD_OCTETS_MAX + AUDIT_ENTRY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX

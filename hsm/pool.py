@@ -19,8 +19,10 @@ from .pin import Refused, identity
 from .seat import COMMAND, Lost, Seat
 from .softhsm import SoftHsm, find_module, pin_path
 
-#: Told what happened: `token.initialised`, `keys.made`, `hsm.lost`, `hsm.back`, with flat details.
+#: Told what happened: `token.initialised`, `hsm.login`, `hsm.lost`, `hsm.back`, with flat details.
 Told = Callable[[str, dict[str, Any]], None]
+#: Asked about each token that was opened; raises HsmError `key_missing` when it is not the one the keys were made in.
+Admit = Callable[[dict[str, Any]], None]
 _HINT: Final = "it is tried again by itself; see `casemate status`"
 
 
@@ -41,6 +43,7 @@ class Pool:
         self,
         place: Place,
         keys_exist: Callable[[], bool],
+        admit: Admit,
         told: Told,
         workers: int = WORKERS,
         command: tuple[str, ...] = COMMAND,
@@ -52,6 +55,7 @@ class Pool:
         self.calls = 0
         self.errors = 0
         self._keys_exist = keys_exist
+        self._admit = admit
         self._told = told
         self._embedded = None if place.module else SoftHsm(place.folder)
         self._refused = Refused(place.folder)
@@ -278,6 +282,7 @@ class Pool:
             tried = identity(self._pin_file())
             await seat.start(environment)
             opened = await seat.ask("open", given, OPEN_S_MAX)
+            self._admit(opened)
         except (HsmError, Lost, OSError) as e:
             await seat.end()
             if tried and isinstance(e, HsmError) and e.code == "pin_invalid":
@@ -293,10 +298,10 @@ class Pool:
         if self._embedded is not None and not self._embedded.initialised.exists():
             self._embedded.remember(opened["serial"])
         self.opened = opened
-        if opened["initialised"]:
-            self._told("token.initialised", {"serial": opened["serial"], "model": opened["model"]})
-        if opened["made"]:
-            self._told("keys.made", {"made": ", ".join(opened["made"])})
+        if opened["initialised"] or opened["made"]:
+            made = {"model": opened["model"], "keys_made": len(opened["made"])}
+            self._told("token.initialised", {"token_made": opened["initialised"], **made})
+        self._told("hsm.login", {"worker": seat.number})
         seat.life.hear(life.OPENED, self._now())
         self._free.append(seat)
         if self.breaker.trial_due(self._now()):  # opening was a trial already: the keys were found and one was used

@@ -53,7 +53,7 @@ class Seat:
             # The child's standard output joins its errors: vendors' libraries print, and nothing reads it.
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=sys.__stderr__,
                 env={**os.environ, "PYTHONPATH": _ROOT, **environment},
             )

@@ -51,7 +51,7 @@ class SoftHsm:
         """Makes folder, configuration and PINs where they are missing. Once the token was initialised nothing is made again:
         a token that is gone then is `token_missing`, never silently replaced by an empty one."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(self.folder, 0o700)
+        self.folder.chmod(0o700)
         write_private(
             self.config,
             f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n".encode(),
@@ -96,7 +96,7 @@ def write_private(path: Path, content: bytes) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    os.rename(beside, path)
+    beside.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

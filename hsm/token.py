@@ -329,4 +329,4 @@ def _try_ed25519(session: Any) -> bool:
 
 
 def _try_random(session: Any) -> bool:
-    return session.generate_random(256) != session.generate_random(256)
+    return bool(session.generate_random(256) != session.generate_random(256))

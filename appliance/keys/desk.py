@@ -1,0 +1,245 @@
+"""The operations of the `keys` process: data keys made and unwrapped, keys derived, checkpoints signed, each use on the record.
+
+Thin: what may be asked stands in permits.py, what is bound in record.py, what is stored in register.py; the HSM does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from appliance.audit import entry
+from appliance.clock import day_name, now_ms
+from appliance.errors import Error
+from appliance.intercom import Peer
+from appliance.limits import KEY_ASKERS_MAX, KEY_DAYS_SKEW_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
+from hsm import HsmError, Pool
+
+from .permits import PURPOSES, SIGNATURES, permit
+from .record import INDEX, INDEX_VERSION, context, derivation, may_make, sealed_text
+from .register import ACTIVE, SEALING, Register, Row
+
+log = logging.getLogger(__name__)
+
+WHO: Final = "process:keys"
+KEY_OCTETS: Final = 32
+
+
+class Desk:
+    """`handlers` for the intercom. Unwrapped keys live in this object's memory, each unwrapped by the HSM once."""
+
+    def __init__(self, register: Register, pool: Pool, clock: Callable[[], int] = now_ms) -> None:
+        self.register = register
+        self.pool = pool
+        self.clock = clock
+        self.recorded = asyncio.Event()  # set when the outbox has something new
+        self._keys: dict[int, bytes] = {}
+        self._derived: dict[bytes, bytes] = {}
+        self._making = asyncio.Lock()
+        self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
+        doors = {
+            "ping": self.ping,
+            "state": self.state,
+            "data_key": self.data_key,
+            "index_key": self.index_key,
+            "derive": self.derive,
+            "sign": self.sign,
+            "public_key": self.public_key,
+        }
+        return {op: self._guarded(op, act) for op, act in doors.items()}
+
+    def _guarded(self, op: str, act: Callable[[Any, Peer], Awaitable[Any]]) -> Callable[[Any, Peer], Awaitable[Any]]:
+        async def guarded(payload: Any, peer: Peer) -> Any:
+            permit(op, peer.uid)
+            try:
+                return await act(payload, peer)
+            except HsmError as e:
+                raise Error(e.code, e.message, e.hint) from None
+
+        return guarded
+
+    # --- operations ---------------------------------------------------------------------------------------
+
+    async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        why = self.pool.why
+        told = "" if why is None else f"{why.code}: {why.message}"
+        return {"process": "keys", "pid": os.getpid(), "ready": why is None, "why": told}
+
+    async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        shown = ("key_id", "day", "state", "mechanism", "created_ms")
+        keys = [{name: getattr(row, name) for name in shown} for row in self.register.rows()]
+        return {**self.pool.state(), "keys": keys}
+
+    async def data_key(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        self._need_hsm()
+        if _whole(payload, "day"):
+            row = await self.for_day(payload["day"])
+        elif _whole(payload, "key_id"):
+            found = self.register.by_id(payload["key_id"])
+            if found is None:
+                raise Error(
+                    "key_missing",
+                    f"there is no key {payload['key_id']}",
+                    "was the key store restored from an old backup?",
+                )
+            row = found
+        else:
+            raise Error("invalid", "name a `day` or a `key_id`")
+        key = await self._unwrapped(row)
+        self._note(peer, "key.unwrapped", f"key:{row.key_id}", day=day_name(row.day))
+        return {"key_id": row.key_id, "key": key}
+
+    async def index_key(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        self._need_hsm()
+        key = await self._mac_once(INDEX)
+        self._note(peer, "key.index_derived", f"index:v{INDEX_VERSION}")
+        return {"version": INDEX_VERSION, "key": key}
+
+    async def derive(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        self._need_hsm()
+        purpose, subject = _text(payload, "purpose"), _text(payload, "subject")
+        if purpose not in PURPOSES:
+            raise Error("invalid", "no keys are derived for this purpose", f"one of {', '.join(PURPOSES)}")
+        key = await self._mac_once(derivation(purpose, subject))
+        self._note(peer, "key.derived", f"purpose:{purpose}")
+        return {"key": key}
+
+    async def sign(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        self._need_hsm()
+        self._need_signature(payload)
+        body = payload.get("body")
+        if not isinstance(body, bytes) or len(body) > SIGNED_OCTETS_MAX:
+            raise Error("invalid", "what is to be signed is not octets, or too many", octets_max=SIGNED_OCTETS_MAX)
+        return {"signature": await self.pool.sign(body)}
+
+    async def public_key(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        self._need_hsm()
+        self._need_signature(payload)
+        return {"key": self.pool.opened["public_key"]}
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    async def for_day(self, day: int) -> Row:
+        """The record of the day's key, made when there is none. Two who ask at once get the same."""
+        row = self.register.by_day(day)
+        if row is None:
+            async with self._making:
+                row = self.register.by_day(day) or await self._make(day)
+        return row
+
+    async def _make(self, day: int) -> Row:
+        now = self.clock()
+        if not may_make(day, now, KEY_DAYS_SKEW_MAX):
+            raise Error(
+                "key_missing",
+                f"there is no key for {_named(day)}, and none is made so far from today",
+                "check the clocks",
+            )
+        key_id = self.register.next_id()
+        bound = context(key_id, day, SEALING)
+        key = await self.pool.random(KEY_OCTETS)
+        mechanism, wrapped = await self.pool.wrap(key, bound)
+        if not hmac.compare_digest(await self.pool.unwrap(mechanism, wrapped, bound), key):
+            raise Error("key_refused", "the HSM unwrapped another key than it wrapped", "have the HSM looked at")
+        row = Row(key_id, day, SEALING, mechanism, wrapped, b"", ACTIVE, now)
+        row = row._replace(record_mac=await self.pool.mac(sealed_text(row)))
+        made = entry(now, WHO, "key.created", f"key:{key_id}", day=day_name(day), mechanism=mechanism)
+        self.register.add(row, [made])
+        self.recorded.set()
+        self._keys[key_id] = key
+        return row
+
+    async def _unwrapped(self, row: Row) -> bytes:
+        if row.state != ACTIVE:
+            raise Error("key_missing", f"key {row.key_id} was destroyed", "what it sealed cannot be read any more")
+        key = self._keys.get(row.key_id)
+        if key is None:
+            if not hmac.compare_digest(await self.pool.mac(sealed_text(row)), row.record_mac):
+                raise Error(
+                    "key_refused", f"the record of key {row.key_id} was changed", "restore the key store from a backup"
+                )
+            key = await self.pool.unwrap(row.mechanism, row.wrapped, context(row.key_id, row.day, row.purpose))
+            self._keys[row.key_id] = key
+        return key
+
+    async def _mac_once(self, body: bytes) -> bytes:
+        key = self._derived.get(body)
+        if key is None:
+            key = await self.pool.mac(body)
+            if len(self._derived) < KEY_ASKERS_MAX:
+                self._derived[body] = key
+        return key
+
+    # --- the record ---------------------------------------------------------------------------------------
+
+    def record(self, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
+        """An audit entry of this process's own, durable on return. Raises Error `store_full`."""
+        self.register.record([entry(self.clock(), WHO, what, on, outcome, **detail)])
+        self.recorded.set()
+
+    def hear(self, what: str, detail: dict[str, Any]) -> None:
+        """What the pool tells. A full disk must not stop the HSM's tending: then it is only logged."""
+        log.info("keys: %s", what)
+        try:
+            self.record(what, "token:hsm", "failed" if what == "hsm.lost" else "ok", **detail)
+        except Error as e:
+            log.error("keys: %s is not on the record: %s", what, e)
+
+    def admit(self, opened: dict[str, Any]) -> None:
+        """Lets in only the token that the stored keys were wrapped by."""
+        known = self.register.token()
+        if known is None:
+            self.register.remember_token(opened["public_key"], opened["serial"])
+        elif known != opened["public_key"]:
+            raise HsmError(
+                "key_missing",
+                "this is another token than the one the stored keys belong to",
+                "insert the right one, or restore it",
+            )
+
+    def _note(self, peer: Peer, what: str, on: str, **detail: str | int | bool) -> None:
+        """Once for each process that asked, before it gets the answer: never once per message."""
+        asked = (peer.pid, on)
+        if asked in self._told:
+            return
+        self.record(what, on, "ok", pid=peer.pid, uid=str(peer.uid) if peer.uid < 1_000_000 else "other", **detail)
+        self._told[asked] = None
+        if len(self._told) > KEY_ASKERS_MAX:
+            self._told.popitem(last=False)
+
+    def _need_hsm(self) -> None:
+        why = self.pool.why
+        if why is not None:
+            raise Error("hsm_unavailable", f"the HSM is not ready: {why.message}", why.hint, cause=why.code)
+
+    @staticmethod
+    def _need_signature(payload: Any) -> None:
+        if _text(payload, "purpose") not in SIGNATURES:
+            raise Error("invalid", "nothing is signed for this purpose", f"one of {', '.join(SIGNATURES)}")
+
+
+def _whole(payload: Any, name: str) -> bool:
+    value = payload.get(name) if isinstance(payload, dict) else None
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
+
+
+def _text(payload: Any, name: str) -> str:
+    value = payload.get(name) if isinstance(payload, dict) else None
+    if not isinstance(value, str) or len(value) > KEY_SUBJECT_CHARACTERS_MAX:
+        raise Error("invalid", f"`{name}` is not text of at most {KEY_SUBJECT_CHARACTERS_MAX} characters")
+    return value
+
+
+def _named(day: int) -> str:
+    try:
+        return day_name(day)
+    except (ValueError, OverflowError, OSError):
+        return f"day {day}"

@@ -1,0 +1,137 @@
+"""What other processes hold of the `keys` process: its answers, kept in memory. Nothing is tried again here: callers decide.
+
+A key once fetched works on while the HSM is away; whether new work may be taken is what `healthy` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from appliance.errors import Error
+from appliance.intercom import BlockingClient, Client
+from appliance.limits import PROBE_S_MAX
+from appliance.settings import Settings
+
+from .datakey import DataKey
+
+
+class _Cache:
+    """Answers by what was asked."""
+
+    def __init__(self) -> None:
+        self.days: dict[int, DataKey] = {}
+        self.ids: dict[int, DataKey] = {}
+        self.derived: dict[tuple[str, str], bytes] = {}
+        self.index: bytes | None = None
+
+    def keep(self, reply: Any) -> DataKey:
+        key = DataKey(reply["key_id"], reply["key"])
+        return self.ids.setdefault(key.key_id, key)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.ids)} keys>"
+
+
+class Keyring:
+    """For event loops: `await ring.for_day(day)`. Every method raises what the `keys` process raises, or `peer_unavailable`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = Client(settings.socket("keys"))
+        self._kept = _Cache()
+        self._lock = asyncio.Lock()
+
+    async def for_day(self, day: int) -> DataKey:
+        """The key that seals on `day`; made when it is missing."""
+        return self._kept.days.get(day) or await self._once(self._kept.days, day, lambda: self._fetch({"day": day}))
+
+    async def by_id(self, key_id: int) -> DataKey:
+        """The key that something was sealed under. Raises Error `key_missing` for one that was destroyed or never was."""
+        return self._kept.ids.get(key_id) or await self._once(
+            self._kept.ids, key_id, lambda: self._fetch({"key_id": key_id})
+        )
+
+    async def index_key(self) -> bytes:
+        """Key of the blind index."""
+        if self._kept.index is None:
+            self._kept.index = (await self._client.call("index_key", {}))["key"]
+        assert self._kept.index is not None
+        return self._kept.index
+
+    async def derive(self, purpose: str, subject: str) -> bytes:
+        """A 32-octet key for one of the purposes of `appliance.keys.PURPOSES`; always the same for the same subject."""
+        key: bytes = await self._once(self._kept.derived, (purpose, subject), lambda: self._derive(purpose, subject))
+        return key
+
+    async def healthy(self) -> tuple[bool, str]:
+        """Whether keys can be made and unwrapped now, and why not."""
+        try:
+            reply = await self._client.call("ping", {}, timeout_s=PROBE_S_MAX)
+        except Error as e:
+            return False, str(e)
+        return reply["ready"], reply["why"]
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def _fetch(self, payload: dict[str, int]) -> DataKey:
+        return self._kept.keep(await self._client.call("data_key", payload))
+
+    async def _derive(self, purpose: str, subject: str) -> bytes:
+        key: bytes = (await self._client.call("derive", {"purpose": purpose, "subject": subject}))["key"]
+        return key
+
+    async def _once(self, kept: dict[Any, Any], name: Any, fetch: Callable[[], Awaitable[Any]]) -> Any:
+        """Asks for what is not kept yet; many who want the same at the same time make one call."""
+        async with self._lock:
+            found = kept.get(name)
+            if found is None:
+                found = kept[name] = await fetch()
+            return found
+
+    def __repr__(self) -> str:
+        return f"<Keyring {self._kept!r}>"
+
+
+class BlockingKeyring:
+    """The same for threads and commands."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = BlockingClient(settings.socket("keys"))
+        self._kept = _Cache()
+
+    def for_day(self, day: int) -> DataKey:
+        found = self._kept.days.get(day)
+        if found is None:
+            found = self._kept.days[day] = self._kept.keep(self._client.call("data_key", {"day": day}))
+        return found
+
+    def by_id(self, key_id: int) -> DataKey:
+        return self._kept.ids.get(key_id) or self._kept.keep(self._client.call("data_key", {"key_id": key_id}))
+
+    def index_key(self) -> bytes:
+        if self._kept.index is None:
+            self._kept.index = self._client.call("index_key", {})["key"]
+        assert self._kept.index is not None
+        return self._kept.index
+
+    def derive(self, purpose: str, subject: str) -> bytes:
+        found = self._kept.derived.get((purpose, subject))
+        if found is None:
+            reply = self._client.call("derive", {"purpose": purpose, "subject": subject})
+            found = self._kept.derived[purpose, subject] = reply["key"]
+        return found
+
+    def healthy(self) -> tuple[bool, str]:
+        try:
+            reply = self._client.call("ping", {}, timeout_s=PROBE_S_MAX)
+        except Error as e:
+            return False, str(e)
+        return reply["ready"], reply["why"]
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __repr__(self) -> str:
+        return f"<BlockingKeyring {self._kept!r}>"

@@ -1,0 +1,108 @@
+"""The `keys` process: serves the desk on its socket, tends the HSM, makes tomorrow's key before midnight, sends what is on the record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from appliance.audit import forward
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.intercom import Client, Server
+from appliance.limits import KEY_AHEAD_LOOK_S, KEY_AHEAD_MS, RECONNECT_S_MAX
+from appliance.settings import Settings
+from hsm import HsmError, Place, Pool, close_shutters
+
+from .desk import Desk
+from .record import days_wanted
+from .register import Register
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. The socket answers `ping` at once; `ready` is true when the token is open."""
+    close_shutters()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    keys = Keys(settings)
+    await keys.start()
+    try:
+        await stop.wait()
+    finally:
+        await keys.stop()
+
+
+class Keys:
+    """One box's keys: register, pool and desk put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.register = Register(settings.home / "keys" / "keys.db")
+        place = Place(
+            settings.home / "hsm",
+            settings["hsm.module"],
+            settings["hsm.token_label"],
+            settings["hsm.pin_file"],
+            settings["hsm.call_s_max"],
+        )
+        self.pool = Pool(place, lambda: self.register.token() is not None, self._admit, self._hear)
+        self.desk = Desk(self.register, self.pool)
+        self.server = Server(self.desk.handlers)
+        self._auditor = Client(settings.socket("auditor"))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self.server.start(self.settings.socket("keys"))
+        self.desk.record("process.start", "process:keys")
+        self.pool.start()
+        self._tasks = [asyncio.create_task(self._forward()), asyncio.create_task(self._make_ahead())]
+
+    async def stop(self) -> None:
+        await self.server.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pool.stop()
+        with contextlib.suppress(Error):
+            self.desk.record("process.stop", "process:keys")
+            await forward(
+                self.register.outbox, self._auditor
+            )  # usually the auditor is gone already: it gets them at the next start
+        self._auditor.close()
+        self.register.close()
+
+    def _admit(self, opened: dict[str, object]) -> None:
+        self.desk.admit(opened)
+
+    def _hear(self, what: str, detail: dict[str, object]) -> None:
+        self.desk.hear(what, detail)
+
+    async def _forward(self) -> None:
+        """Sends the outbox to the auditor, at the next record or again after a pause."""
+        while True:
+            try:
+                while await forward(self.register.outbox, self._auditor):
+                    pass
+                await self.desk.recorded.wait()
+                self.desk.recorded.clear()
+            except Error as e:
+                log.debug("keys: the auditor does not take entries: %s", e)
+                await asyncio.sleep(RECONNECT_S_MAX / 2)
+
+    async def _make_ahead(self) -> None:
+        """Keeps today's key, and shortly before midnight UTC tomorrow's, in the store: nobody waits for the HSM at midnight."""
+        while True:
+            pause_s = 0.5
+            if self.pool.why is None:
+                try:
+                    for day in days_wanted(now_ms(), KEY_AHEAD_MS):
+                        await self.desk.for_day(day)
+                    pause_s = KEY_AHEAD_LOOK_S
+                except (Error, HsmError) as e:
+                    log.warning("keys: a day's key could not be made ahead: %s", e)
+            await asyncio.sleep(pause_s)

@@ -48,6 +48,7 @@ CODES: Final[dict[str, str]] = {
     "key_missing": "a key that should be in the token or the key store is not there",
     "key_refused": "a key operation failed its check",
     "address_in_use": "the address to listen on is taken",
+    "already_running": "another supervisor holds this state folder",
     "unsafe_listen": "clear-text listening is only allowed on loopback",
     "peer_refused": "the other end of the socket is not who it should be",
     "file_invalid": "a file could not be read as what it should be",

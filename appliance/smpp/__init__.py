@@ -1,4 +1,4 @@
-"""SMPP 3.4 without sockets and without a clock: octets in, events out, the time passed in. See README.md of this room."""
+"""SMPP 3.4 without sockets and without a clock: octets in, events out, time passed in. See README.md."""
 
 from . import spec
 from .codec import (
@@ -27,15 +27,33 @@ from .fast import (
     parse_submit_resp,
     source_form,
 )
+from .receipt import (
+    STATES,
+    Receipt,
+    format_id,
+    format_receipt,
+    parse_receipt,
+    receipt_id,
+    receipt_tlvs,
+    response_id,
+)
+from .session import ClientSession
 from .spec import status_name, verdict
+from .states import CLOSES, Alert, Heard
 from .validity import absolute_validity, relative_validity, validity_ms
 
 __all__ = [
+    "CLOSES",
+    "STATES",
+    "Alert",
+    "ClientSession",
     "Deliver",
     "Framer",
     "FramingError",
+    "Heard",
     "Pdu",
     "PduError",
+    "Receipt",
     "Submit",
     "SubmitPacker",
     "absolute_validity",
@@ -43,6 +61,8 @@ __all__ = [
     "destinations",
     "encode",
     "failures",
+    "format_id",
+    "format_receipt",
     "pack_deliver",
     "pack_deliver_resp",
     "pack_deliver_resps",
@@ -51,9 +71,13 @@ __all__ = [
     "pack_submit_resp",
     "pack_tlvs",
     "parse_deliver",
+    "parse_receipt",
     "parse_submit",
     "parse_submit_resp",
+    "receipt_id",
+    "receipt_tlvs",
     "relative_validity",
+    "response_id",
     "source_form",
     "spec",
     "status_name",

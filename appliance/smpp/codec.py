@@ -1,4 +1,4 @@
-"""Any PDU to octets and back, driven by the tables of `spec`; and octets to frames. For the few PDUs a second see here, for the many see `fast`."""
+"""Any PDU to octets and back, driven by the tables of `spec`; and octets to frames. `fast` is for the many a second."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ADDRESS_OCTETS_MAX: Final = 65
 
 
 class PduError(Exception):
-    """A PDU that cannot be taken: `status` is the command_status to answer with, `sequence` the PDU's own (0: unreadable)."""
+    """A PDU that cannot be taken: `status` is what to answer with, `sequence` its own (0: unreadable)."""
 
     def __init__(self, status: int, sequence: int, message: str) -> None:
         super().__init__(message)
@@ -182,7 +182,7 @@ def _failure(raw: bytes, at: int, sequence: int) -> tuple[tuple[int, int, bytes,
 
 
 def destinations(raw: bytes, sequence: int = 0) -> list[tuple[int, int, bytes]]:
-    """The destinations within submit_multi's `dest_addresses`: (ton, npi, address), or (-1, -1, list name). Raises PduError."""
+    """What submit_multi's `dest_addresses` holds: (ton, npi, address), or (-1, -1, list name). Raises PduError."""
     out, at = [], 0
     while at < len(raw):
         one, at = _destination(raw, at, sequence)
@@ -191,7 +191,7 @@ def destinations(raw: bytes, sequence: int = 0) -> list[tuple[int, int, bytes]]:
 
 
 def failures(raw: bytes, sequence: int = 0) -> list[tuple[int, int, bytes, int]]:
-    """The refused destinations within submit_multi_resp's `unsuccess_smes`: (ton, npi, address, status). Raises PduError."""
+    """What submit_multi_resp's `unsuccess_smes` holds: (ton, npi, address, status). Raises PduError."""
     out, at = [], 0
     while at < len(raw):
         one, at = _failure(raw, at, sequence)
@@ -210,7 +210,7 @@ def pack_failures(items: list[tuple[int, int, bytes, int]]) -> bytes:
 
 
 def parse_tlvs(frame: bytes, at: int, sequence: int) -> dict[int, bytes]:
-    """The optional parameters from `at` to the end of `frame` (section 3.2.4). Raises PduError ESME_RINVOPTPARSTREAM."""
+    """The optional parameters from `at` to the end of `frame` (section 3.2.4). Raises PduError."""
     out: dict[int, bytes] = {}
     length = len(frame)
     while at < length:

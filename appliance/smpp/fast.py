@@ -11,7 +11,9 @@ from typing import Final
 
 import msgspec
 
-from .codec import PduError, parse_tlvs
+from appliance.limits import SHORT_CODE_DIGITS_MAX
+
+from .codec import Pdu, PduError, parse_tlvs
 from .spec import (
     DELIVER_SM,
     DELIVER_SM_RESP,
@@ -39,12 +41,14 @@ _NO_TLVS: Final[dict[int, bytes]] = {}
 
 ADDRESS_OCTETS_MAX: Final = 20  # section 5.2.8: 21 with its NUL
 SHORT_MESSAGE_OCTETS_MAX: Final = 254  # section 5.2.21
-SHORT_CODE_DIGITS_MAX: Final = 8  # without a plus and no longer than this: a number of the operator's own network
 CACHE_ENTRIES_MAX: Final = 4_096  # senders, and sets of options, remembered by one packer; then it starts afresh
 
 
 class Deliver(msgspec.Struct, gc=False):
-    """A deliver_sm (or data_sm) as heard. `short_message` is the message_payload when the mandatory field is empty. Do not change `tlvs`."""
+    """A deliver_sm (or data_sm) as heard; `short_message` is the message_payload when the mandatory field is empty.
+
+    `tlvs` is not to be changed: without optional parameters all share one empty table.
+    """
 
     sequence: int
     source: str
@@ -140,7 +144,7 @@ class SubmitPacker:
         validity: bytes,
         short_message: bytes,
     ) -> bytes:
-        """One submit_sm (section 4.4.1). `dest` is E.164 with or without its plus; `validity` is empty or 16 octets of section 7.1.1.
+        """One submit_sm (section 4.4.1). `dest` with or without its plus; `validity` empty or 16 octets (7.1.1).
 
         Raises PduError when an address or the message does not fit; nothing else is checked here.
         """
@@ -275,7 +279,7 @@ def _sequence(frame: bytes) -> int:
 
 
 def _after_times(frame: bytes, at: int) -> int:
-    """Where short_message begins when schedule_delivery_time or validity_period (16 octets at most) is there; `at` is esm_class."""
+    """Where short_message begins when a time before it is there (16 octets at most); `at` is esm_class."""
     schedule_end = frame.find(0, at + 3, at + 3 + 17)
     validity_end = frame.find(0, schedule_end + 1, schedule_end + 1 + 17)
     if schedule_end < 0 or validity_end < 0 or validity_end + 6 > len(frame):
@@ -297,7 +301,7 @@ def _broken(frame: bytes, source_at: int, dest_at: int, at: int) -> PduError:
 
 
 def parse_submit_resp(frame: bytes) -> tuple[int, int, str]:
-    """(sequence, status, message id) of a submit_sm_resp (section 4.4.2); the id is empty when the body is absent. Raises PduError."""
+    """(sequence, status, message id) of a submit_sm_resp (section 4.4.2); no body: an empty id. Raises PduError."""
     if len(frame) < 16:
         raise PduError(ESME_RINVCMDLEN, 0, "shorter than a header")
     length, _, status, sequence = HEADER.unpack_from(frame)
@@ -345,7 +349,7 @@ def pack_deliver(
     tlvs: bytes = b"",
     dest_ton: int = -1,
 ) -> bytes:
-    """A deliver_sm (section 4.6.1), types of number by the form of the addresses. `tlvs` are packed already, see `pack_tlvs`.
+    """A deliver_sm (section 4.6.1), types of number by the form of the addresses; `tlvs` come from `pack_tlvs`.
 
     Raises PduError when an address or the message does not fit.
     """
@@ -365,3 +369,30 @@ def pack_deliver(
         tlvs,
     )
     return HEADER.pack(16 + len(body), DELIVER_SM, 0, sequence) + body
+
+
+def text_of(pdu: Pdu, name: str) -> str:
+    value = pdu.fields[name]
+    assert isinstance(value, bytes)
+    return str(value, "latin-1")
+
+
+def _int(pdu: Pdu, name: str) -> int:
+    value = pdu.fields[name]
+    assert isinstance(value, int)
+    return value
+
+
+def deliver_of(pdu: Pdu) -> Deliver:
+    """A data_sm in the other direction (section 4.7) is a deliver_sm whose text is in message_payload."""
+    return Deliver(
+        pdu.sequence,
+        text_of(pdu, "source_addr"),
+        text_of(pdu, "destination_addr"),
+        _int(pdu, "esm_class"),
+        _int(pdu, "data_coding"),
+        pdu.tlvs.get(TLV_MESSAGE_PAYLOAD, b""),
+        pdu.tlvs,
+        _int(pdu, "source_addr_ton"),
+        _int(pdu, "dest_addr_ton"),
+    )

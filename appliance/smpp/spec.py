@@ -1,4 +1,4 @@
-"""The tables of SMPP 3.4 Issue 1.2: commands, statuses, optional parameters and body layouts. Facts only, no code that decides."""
+"""The tables of SMPP 3.4 Issue 1.2: commands, statuses, optional parameters and body layouts. Facts only."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ FAILURES: Final = "failures"  # no_unsuccess, then so many unsuccess_sme, kept a
 
 
 class Field(NamedTuple):
-    """One mandatory parameter. `octets` is the specification's bound; `heard` is what is accepted from others; `status` answers a breach."""
+    """One mandatory parameter: `octets` may be sent, `heard` is taken from others, `status` answers a breach."""
 
     name: str
     kind: str = NUMBER

@@ -1,4 +1,4 @@
-"""The time formats of SMPP 3.4 section 7.1.1, both ways: `YYMMDDhhmmsstnnp`, 16 characters. The time is always given."""
+"""The time formats of SMPP 3.4 section 7.1.1, both ways: `YYMMDDhhmmsstnnp`. The time is always given."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def absolute_validity(at_ms: int) -> bytes:
 
 
 def relative_validity(seconds: int) -> bytes:
-    """Section 7.1.1.2: so long from when the operator takes it, as days, hours, minutes, seconds; at least 1 s, at most 31 days."""
+    """Section 7.1.1.2: so long after the operator takes it, in days and smaller; at least 1 s, at most 31 days."""
     s = min(max(int(seconds), 1), RELATIVE_S_MAX)
     return b"0000%02d%02d%02d%02d000R" % (s // DAY_S, s // 3600 % 24, s // 60 % 60, s % 60)
 
 
 def validity_ms(octets: bytes, now_ms: int) -> int | None:
-    """The wall-clock time in ms that a heard validity_period or schedule_delivery_time means, None when it is empty or no time.
+    """The wall-clock time in ms that a heard time means, None when it is empty or no time.
 
     Years and months of a relative time count 365 and 30 days.
     """

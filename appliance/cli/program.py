@@ -1,0 +1,83 @@
+"""`casemate`: the table of its commands, where each lives, and what every command has in common."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from appliance import __version__
+from appliance.errors import Error
+
+from .exits import FAULT, tell
+
+#: Name of the command -> (module of this room or another room's front door, name in it, one line of help).
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "up": ("appliance.cli.running", "up", "run the appliance here, in the foreground"),
+    "run": ("appliance.cli.running", "run", "run one process of the appliance"),
+    "simulate": ("appliance.cli.running", "simulate", "run a simulated operator"),
+    "status": ("appliance.cli.status", "status", "show processes, links, queues, HSM and audit log"),
+    "send": ("appliance.cli.send", "send", "send a file of messages; refusals are summed up by line"),
+    "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
+    "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
+    "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
+    "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
+    "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
+    "bench": ("appliance.cli.bench", "bench", "measure segments a second, end to end"),
+}
+
+
+class _Commands(click.Group):
+    """Loads a command only when it is called: `casemate run engine` must not pay for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="casemate", message="%(prog)s %(version)s")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="state folder [CASEMATE_HOME]")
+def program(home: Path | None) -> None:
+    """Casemate, a bank's own messaging appliance.
+
+    CASEMATE_HOME names the state folder, CASEMATE_CONFIG the settings file; `casemate COMMAND --help` says more.
+    """
+    if home is not None:
+        import os
+
+        os.environ["CASEMATE_HOME"] = str(home.absolute())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. No traceback reaches a person: an Error is told in two lines, anything else by where it is logged."""
+    try:
+        result: Any = program.main(arguments, prog_name="casemate", standalone_mode=False)
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except Error as e:
+        return tell(e)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAULT
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,154 @@
+"""`casemate up`, `run` and `simulate`: the commands that stay in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.errors import Error
+from appliance.settings import Settings, home_of, load
+
+from .exits import tell
+
+PROCESSES = ("keys", "auditor", "courier", "engine", "gateway", "console")
+_config = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="settings file [CASEMATE_CONFIG, else /etc/casemate/casemate.toml]",
+)
+
+
+@click.command()
+@_config
+@click.option("--demo", is_flag=True, help="with a simulated operator, an API key and a console user of its own")
+def up(config: Path | None, demo: bool) -> int:
+    """Run the appliance here, in the foreground, until Ctrl-C or SIGTERM.
+
+    Starts keys, auditor, courier, engine, gateways and console in this order, starts again what dies, and stops them in reverse.
+    Exits with 0 after a clean stop, 1 when a process had to be killed or never started, 2 when it cannot start at all.
+    """
+    from appliance.supervisor import up as run_appliance
+
+    try:
+        return run_appliance(config or _environ_config(), home_of(), demo)
+    except Error as e:
+        tell(e)
+        return 1 if e.code == "peer_unavailable" else 2
+
+
+def _environ_config() -> Path | None:
+    named = os.environ.get("CASEMATE_CONFIG")
+    standard = Path("/etc/casemate/casemate.toml")
+    return Path(named) if named else standard if standard.exists() else None
+
+
+def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, None]]:
+    """The `serve` of a process that has an event loop; only its own room is loaded."""
+    if name == "keys":
+        from appliance.keys import serve as keys
+
+        return keys
+    if name == "auditor":
+        from appliance.audit import serve as auditor
+
+        return auditor
+    if name == "courier":
+        from appliance.courier import serve as courier
+
+        return courier
+    if name == "engine":
+        from appliance.engine import serve as engine
+
+        return lambda settings: engine(settings, index)
+    from appliance.api import serve as gateway
+
+    return lambda settings: gateway(settings, index)
+
+
+@click.command()
+@_config
+@click.option("--index", default=0, show_default=True, help="number of the gateway or engine")
+@click.argument("name", type=click.Choice(PROCESSES))
+def run(name: str, config: Path | None, index: int) -> None:
+    """Run one process of the appliance: what the supervisor and systemd do."""
+    os.umask(0o077)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and texts
+    _log_plainly()
+    settings = load(config, home_of())
+    if name == "console":
+        from appliance.console import main as console
+
+        console(settings)
+        return
+    with _runner() as runner:
+        runner.run(_entry(name, index)(settings))
+
+
+def _runner() -> asyncio.Runner:
+    import uvloop
+
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def _log_plainly() -> None:
+    logging.basicConfig(
+        level=os.environ.get("CASEMATE_LOG", "INFO").upper(),
+        format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every call with its address
+
+
+@click.group()
+def simulate() -> None:
+    """Run something that the appliance would otherwise meet outside."""
+
+
+def _flags() -> list[click.Parameter]:
+    """One flag per row of the simulated operator's table."""
+    from appliance.simulator import Options
+
+    return [
+        click.Option(
+            ["--" + f.name.replace("_", "-")],
+            type=click.Choice(f.metadata["words"]) if "words" in f.metadata else type(f.default),
+            default=f.default,
+            show_default=f.default != "",
+            help=f.metadata["help"],
+        )
+        for f in fields(Options)
+    ]
+
+
+class _Operator(click.Command):
+    """Reads its flags from the simulator's table when it is called, not before."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        if not self.params:
+            self.params = _flags()
+        return super().get_params(ctx)
+
+
+@simulate.command(cls=_Operator)
+def operator(**options: Any) -> None:
+    """Run a simulated operator: an SMPP 3.4 SMSC with an HTTP control, until Ctrl-C or SIGTERM.
+
+    The control answers GET /received?to=NUMBER, POST /inbound {from, to, text}, GET /counters, GET and POST /behaviour.
+    """
+    from appliance.simulator import Options, serve
+
+    _log_plainly()
+    with _runner() as runner:
+        runner.run(serve(Options(**options)))

@@ -1,0 +1,179 @@
+"""The demo: embedded defaults together with a simulated operator, and a file that tells others how to reach it.
+
+Not for production: it makes an API key without a rate limit and writes it down in clear, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shlex
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.access import Access
+from appliance.audit import BlockingRecorder
+from appliance.errors import Error
+from appliance.settings import SETTINGS, TABLES, Settings, address, parse
+
+DEMO: Final = "demo"
+LINK: Final = "simulated"
+SUPERVISOR: Final = "process:supervisor"
+LISTENS: Final = ("api.listen", "console.listen", "simulator.listen", "simulator.control")
+
+
+def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
+    """The settings of the demo and the file they were written to, for its processes to read.
+
+    What `config` says stays; a free port is taken where a default one is not free, and a link to the simulated operator
+    is added when the file names no link. Raises Error `settings_invalid` or `address_in_use`.
+    """
+    raw = _absolute(_read(config), config.parent.absolute()) if config is not None else {}
+    parse(raw, home, str(config or "defaults"))  # mistakes are told with the name of the file that has them
+    taken: set[int] = set()
+    for name in LISTENS:
+        section, _, key = name.partition(".")
+        chosen = raw.setdefault(section, {}).get(key)
+        if chosen is None:
+            raw[section][key] = _free(next(s.default for s in SETTINGS if s.name == name), taken)
+        taken.add(address(raw[section][key])[1])
+    raw.setdefault("webhook", {}).setdefault("allow_loopback", True)
+    if not raw.get("link"):
+        host, port = address(raw["simulator"]["listen"])
+        raw["link"] = [{"name": LINK, "host": host, "port": port, "system_id": "casemate", "reconnect_s_max": 2.0}]
+        raw.setdefault("route", [{"prefix": "", "links": [LINK]}])
+    path = home / "run" / "demo.toml"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path.write_text("# Written by `casemate up --demo` at each start.\n" + toml(raw), encoding="utf-8")
+    path.chmod(0o600)
+    return parse(raw, home, str(config or "defaults")), path
+
+
+def simulates(settings: Settings) -> bool:
+    """Whether a link of these settings goes to the simulated operator of the demo: else it is not started."""
+    listen = address(settings["simulator.listen"])
+    return any((link.host, link.port) == listen for link in settings.links)
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Error("settings_invalid", f"settings file {config} is not there", "name another with --config") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise Error("settings_invalid", f"settings file {config} cannot be read: {e}") from None
+
+
+def _absolute(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths in it are taken from the folder of the file they stand in, as everywhere."""
+    paths = {s.name for s in SETTINGS if s.kind == "path"}
+    for section, inner in raw.items():
+        rows = [(inner, f"{section}.")] if isinstance(inner, dict) else []
+        if section in TABLES and isinstance(inner, list):
+            inner_paths = {s.name for s in TABLES[section] if s.kind == "path"}
+            rows = [(row, "") for row in inner if isinstance(row, dict)]
+        else:
+            inner_paths = paths
+        for row, prefix in rows:
+            for name, value in row.items():
+                if prefix + name in inner_paths and isinstance(value, str) and value:
+                    row[name] = str(folder / value)
+    return raw
+
+
+def _free(listen: str, taken: set[int]) -> str:
+    """`listen`, or the same address with a free port when its own is not."""
+    host, port = address(listen)
+    for candidate in (port, 0, 0, 0):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((host, candidate))
+                found = probe.getsockname()[1]
+                if found not in taken:
+                    return f"{host}:{found}"
+    raise Error("address_in_use", f"no free port on {host}")
+
+
+def toml(document: dict[str, Any]) -> str:
+    """A settings document as TOML: sections of plain values and lists of tables, nothing deeper (a settings file has no more)."""
+    out = []
+    for name, inner in document.items():
+        for heading, row in [(f"[[{name}]]", r) for r in inner] if isinstance(inner, list) else [(f"[{name}]", inner)]:
+            out.append(heading)
+            out += [f"{key} = {_value(value)}" for key, value in row.items()]
+            out.append("")
+    return "\n".join(out)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+# --- who may use it ------------------------------------------------------------------------------------------------
+
+
+class DemoFile:
+    """home/demo.env: there while the demo is ready, and only then."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "demo.env"
+
+    def remove(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+
+    def write(self, settings: Settings) -> dict[str, str]:
+        """Makes a new API key and console password, both on the audit log, and writes everything down."""
+        variables = {
+            "CASEMATE_API": _url(settings, "api"),
+            "CASEMATE_API_KEY": "",
+            "CASEMATE_CONSOLE": _url(settings, "console"),
+            "CASEMATE_CONSOLE_USER": DEMO,
+            "CASEMATE_CONSOLE_PASSWORD": secrets.token_urlsafe(12),
+        }
+        if simulates(settings):
+            variables["CASEMATE_OPERATOR"] = f"http://{settings['simulator.control']}"
+        recorder = BlockingRecorder(settings)
+        try:
+            variables["CASEMATE_API_KEY"] = _new_key(Access(settings), recorder)
+            _new_password(Access(settings), recorder, variables["CASEMATE_CONSOLE_PASSWORD"])
+        finally:
+            recorder.close()
+        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+        fresh = self.path.with_suffix(".new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        fresh.replace(self.path)
+        return variables
+
+
+def _url(settings: Settings, section: str) -> str:
+    return f"http{'s' if settings[f'{section}.tls_certificate'] else ''}://{settings[f'{section}.listen']}"
+
+
+def _new_key(access: Access, recorder: BlockingRecorder) -> str:
+    for key in access.api_keys():
+        if key.name == DEMO and key.revoked_ms is None:
+            recorder.record(SUPERVISOR, "apikey.revoked", f"apikey:{key.id}", name=DEMO)
+            access.revoke_api_key(key.id)
+    recorder.record(SUPERVISOR, "apikey.created", "apikey:demo", name=DEMO)
+    return access.create_api_key(DEMO, rate_per_s=0)[1]
+
+
+def _new_password(access: Access, recorder: BlockingRecorder, password: str) -> None:
+    if access.user(DEMO) is None:
+        recorder.record(SUPERVISOR, "console.user_created", f"user:{DEMO}", role="administrator")
+        access.create_user(DEMO, password, "administrator")
+    else:
+        recorder.record(SUPERVISOR, "console.user_changed", f"user:{DEMO}", changed="password")
+        access.set_password(DEMO, password)

@@ -1,0 +1,176 @@
+"""`casemate up`: looks whether the appliance can start here, starts it, and keeps it running until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import resource
+import shutil
+import socket
+import sys
+from collections import deque
+from pathlib import Path
+from typing import IO, Any
+
+from appliance.audit import Recorder
+from appliance.errors import Error
+from appliance.settings import Settings, check_listen, load
+
+from .demo import DemoFile, demo_settings, simulates
+from .plan import Child, listens, plan, simulator
+from .watchman import Watchman
+
+UNTOLD_MAX = 1_000  # events kept while the auditor is away; then the oldest go
+LINE_CHARACTERS = 240
+SOFTHSM = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+)
+
+
+def up(config: Path | None, home: Path, demo: bool) -> int:
+    """Runs the appliance in the foreground; the exit code. Raises Error when it cannot be started at all."""
+    os.umask(0o077)  # nothing that the appliance writes is for others
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and texts
+    with _alone(home):
+        notice = DemoFile(home)
+        notice.remove()
+        if demo:
+            settings, config = demo_settings(config, home)
+        else:
+            settings = load(config, home)
+        children = plan(settings, config)
+        simulated = demo and simulates(settings)
+        if simulated:
+            children.insert(0, simulator(settings))
+        _look_before(settings, simulated)
+        try:
+            return asyncio.run(_run(settings, children, notice if demo else None))
+        finally:
+            notice.remove()
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Any:
+    """Holds the lock of the state folder. Raises Error `already_running` or `store_full`."""
+    try:
+        (home / "run").mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock: IO[str] = open(home / "run" / "lock", "a+", encoding="utf-8")  # noqa: SIM115  # held for as long as we run
+    except OSError as e:
+        hint = "name another with CASEMATE_HOME, or make it yours"
+        raise Error("store_full", f"the state folder {home} cannot be written: {e.strerror}", hint) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            hint = "stop it first, or name another folder with CASEMATE_HOME"
+            raise Error("already_running", f"the appliance is already running on {home}", hint) from None
+        yield
+
+
+def _look_before(settings: Settings, simulated: bool) -> None:
+    """Raises Error for what a person should hear in one line before anything is started."""
+    if not settings["hsm.module"] and not (any(map(os.path.exists, SOFTHSM)) and shutil.which("softhsm2-util")):
+        hint = "apt install softhsm2, or name your HSM's library in hsm.module"
+        raise Error("token_missing", "the embedded SoftHSM is not installed", hint)
+    for name, host, port in listens(settings, simulated):
+        section = name.partition(".")[0]
+        check_listen(f"{host}:{port}", settings[f"{section}.tls_certificate"] if section != "simulator" else "")
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as e:
+                why = "is taken" if e.errno == errno.EADDRINUSE else f"cannot be used: {e.strerror}"
+                raise Error("address_in_use", f"{name} = {host}:{port} {why}", f"set {name} to another") from None
+
+
+def _say(name: str, line: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that went away is no reason to stop
+        print(f"{name:>9} | {line[:LINE_CHARACTERS]}", file=sys.stderr, flush=True)
+
+
+class _Told:
+    """What happened to processes, on its way to the audit log; kept while the auditor is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._recorder = Recorder(settings)
+        self._waiting: deque[tuple[str, str, dict[str, Any]]] = deque(maxlen=UNTOLD_MAX)
+        self._more = asyncio.Event()
+
+    def tell(self, what: str, name: str, **detail: Any) -> None:
+        self._waiting.append((what, name, detail))
+        self._more.set()
+
+    async def forward(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            await self._settle()
+            if self._waiting:
+                await asyncio.sleep(0.5)
+                self._more.set()
+
+    async def _settle(self) -> None:
+        while self._waiting:
+            what, name, detail = self._waiting[0]
+            outcome = "failed" if what == "process.died" else "ok"
+            try:
+                await self._recorder.record("process:supervisor", what, f"process:{name}", outcome, **detail)
+            except Error as e:
+                if e.code == "audit_unavailable":
+                    return
+            with contextlib.suppress(IndexError):
+                self._waiting.popleft()
+
+
+async def _run(settings: Settings, children: list[Child], notice: DemoFile | None) -> int:
+    told = _Told(settings)
+    watchman = Watchman(settings.home, children, _say, told.tell)
+    forwarding = asyncio.ensure_future(told.forward())
+    welcome: list[asyncio.Task[None]] = []
+
+    def ready() -> None:
+        if notice is not None:
+            welcome.append(asyncio.ensure_future(_welcome(watchman, settings, notice)))
+        else:
+            _say("casemate", "the appliance is ready")
+
+    code = await watchman.run(ready)
+    forwarding.cancel()
+    if watchman.failed is not None:
+        raise watchman.failed
+    return code
+
+
+async def _welcome(watchman: Watchman, settings: Settings, notice: DemoFile) -> None:
+    """Writes demo.env and tells a person what to do next."""
+    try:
+        variables = await asyncio.to_thread(notice.write, settings)
+    except Error as e:
+        watchman.failed = e
+        watchman.stop.set()
+        return
+    lines = [
+        "",
+        "Casemate is ready.",
+        "",
+        f"  Console   {variables['CASEMATE_CONSOLE']}",
+        f"            user {variables['CASEMATE_CONSOLE_USER']}, password {variables['CASEMATE_CONSOLE_PASSWORD']}",
+        f"  API       {variables['CASEMATE_API']}/v1",
+        "",
+        "The first message, from another terminal:",
+        "",
+        f"  . {notice.path}",
+        '  curl -H "Authorization: Bearer $CASEMATE_API_KEY" -H "Content-Type: application/json" \\',
+        '       -d \'{"to": "+393331234567", "text": "Buongiorno", "class": "alert"}\' $CASEMATE_API/v1/messages',
+        "",
+        "Ctrl-C stops it.",
+        "",
+    ]
+    print("\n".join(lines), flush=True)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata, parse
 
+E164_DIGITS_MAX: Final = 15  # ITU-T E.164 section 6.2.1; some plans in the metadata would allow more
 NOT_A_COUNTRY: Final = "001"  # how phonenumbers names the region of satellite and freephone codes
 
 
@@ -67,7 +68,8 @@ def _plan(code: int) -> Plan:
     body = f"(?:{'|'.join(regions)})"
     # The look-behind asks for at least one digit of prefix: Argentina's pattern is content with none.
     no_prefix = rf"(?!(?:{prefix})(?<!\+{code}))" if prefix else ""
-    return Plan(code, re.compile(rf"\+{code}{body}", re.ASCII), re.compile(rf"\+{code}{no_prefix}{body}", re.ASCII))
+    start = rf"(?!\+\d{{{E164_DIGITS_MAX + 1}}})\+{code}"
+    return Plan(code, re.compile(f"{start}{body}", re.ASCII), re.compile(f"{start}{no_prefix}{body}", re.ASCII))
 
 
 def without_national_prefix(number: str) -> str:

@@ -31,6 +31,7 @@ class Key(Protocol):
     @property
     def key_id(self) -> int: ...
     def seal(self, plaintext: bytes, aad: bytes) -> bytes: ...
+    def seal_many(self, plaintexts: list[bytes], aads: list[bytes]) -> list[bytes]: ...
     def open(self, blob: bytes, aad: bytes) -> bytes: ...
 
 
@@ -90,7 +91,10 @@ class Intake:
     def take(self, rows: list[Message | Error], first: int) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
         batch, at_ms, caller, indexed = self.batch, self.at_ms, self.caller, self.indexed
-        seal, blind = self.sealing.key.seal, self.sealing.index
+        blind = self.sealing.index
+        numbers: list[bytes] = []
+        contents: list[bytes] = []
+        before = len(batch.ids)
         accepted, ids = self.accepted, self.ids
         index = first - 1
         for row in rows:
@@ -138,9 +142,8 @@ class Intake:
             batch.senders.append(sender)
             batch.calling_codes.append(calling_code)
             batch.number_indexes.append(blind(to))
-            batch.numbers.append(seal(to.encode(), b"n" + message_id))
-            content = _content(Content(encoding, payload, reference, callback, metadata))
-            batch.contents.append(seal(content, b"c" + message_id))
+            numbers.append(to.encode())
+            contents.append(_content(Content(encoding, payload, reference, callback, metadata)))
             batch.send_at_ms.append(send_at_ms)
             batch.expires_ms.append((send_at_ms or at_ms) + validity_s * 1000)
             batch.webhooks.append(callback is not None)
@@ -157,6 +160,10 @@ class Intake:
                     row.reference,
                 )
             )
+
+        fresh, seal_many = batch.ids[before:], self.sealing.key.seal_many
+        batch.numbers += seal_many(numbers, [b"n" + i for i in fresh])
+        batch.contents += seal_many(contents, [b"c" + i for i in fresh])
 
     def rejected(self) -> list[Rejected]:
         return [Rejected(n, e.code, e.message, e.hint, e.detail.get("field", UNSET)) for n, e in self.errors]

@@ -21,33 +21,38 @@ class Numbers:
         self.engine: dict[str, Any] | None = None
         self.ready: Callable[[], dict[str, bool]] = dict
         self.registry = CollectorRegistry(auto_describe=False)
-        names = {"registry": self.registry}
+        registry = self.registry
         self._requests = Counter(
-            "casemate_gateway_requests", "requests answered", ["gateway", "method", "route", "status"], **names
+            "casemate_gateway_requests",
+            "requests answered",
+            ["gateway", "method", "route", "status"],
+            registry=registry,
         )
         self._seconds = Histogram(
             "casemate_gateway_request_seconds",
             "from the request's head to its answer",
             ["gateway", "route"],
             buckets=LATENCY_S,
-            **names,
+            registry=registry,
         )
         rejected = Counter(
-            "casemate_gateway_rejected_messages", "messages refused, by code", ["gateway", "code"], **names
+            "casemate_gateway_rejected_messages", "messages refused, by code", ["gateway", "code"], registry=registry
         )
-        accepted = Counter("casemate_gateway_accepted_messages", "messages accepted and durable", ["gateway"], **names)
+        accepted = Counter(
+            "casemate_gateway_accepted_messages", "messages accepted and durable", ["gateway"], registry=registry
+        )
         pending = Gauge(
             "casemate_gateway_pending_messages",
             "messages validated and not yet known to be durable",
             ["gateway"],
-            **names,
+            registry=registry,
         )
         self.index = str(index)
         self.accepted = accepted.labels(self.index)
         self.pending = pending.labels(self.index)
         self._rejected = rejected
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
-        self.registry.register(self)  # type: ignore[arg-type]  # duck-typed: it has collect()
+        self.registry.register(self)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one request; `route` is the address pattern, never the address."""

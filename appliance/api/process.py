@@ -71,10 +71,13 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
 async def _until(
     stop: asyncio.Event, server: uvicorn.Server, listening: socket.socket, gateway: Gateway, keys: ApiKeyWatch
 ) -> None:
-    watching = [asyncio.create_task(gateway.keep_looking()), asyncio.create_task(keys.keep_looking())]
+    watching: list[asyncio.Task[Any]] = [
+        asyncio.create_task(gateway.keep_looking()),
+        asyncio.create_task(keys.keep_looking()),
+    ]
     # `_serve` is `serve` without its own signal handlers: the process has its own.
     serving = asyncio.create_task(server._serve([listening]))
-    stopping = asyncio.create_task(stop.wait())
+    stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([serving, stopping, *watching], return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True

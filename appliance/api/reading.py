@@ -53,7 +53,7 @@ class Reading:
         )
         if number_index is not None:
             await self.gateway.recorder.record(
-                f"api:{caller.name}", "message.searched_by_number", "messages", "ok", found=len(rows)
+                f"api:{caller.name}", "message.searched_by_number", "store:messages", "ok", found=len(rows)
             )
         views = [brief(found, *(await self._opened(found))) for found in rows]
         return Answer(200, _encode(Page(views, cursor)))

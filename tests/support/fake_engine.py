@@ -27,6 +27,9 @@ class FakeKey:
         nonce = os.urandom(12)
         return nonce + self._gcm.encrypt(nonce, plaintext, aad)
 
+    def seal_many(self, plaintexts: list[bytes], aads: list[bytes]) -> list[bytes]:
+        return [self.seal(p, a) for p, a in zip(plaintexts, aads, strict=True)]
+
     def open(self, blob: bytes, aad: bytes) -> bytes:
         try:
             return self._gcm.decrypt(blob[:12], blob[12:], aad)

@@ -17,27 +17,34 @@ class Refused:
 
     def __init__(self, folder: Path) -> None:
         self.mark = folder / "pin-refused"
+        self._tried = ""  # the same in memory, for a disk that cannot be written
 
     def remember(self, tried: str) -> None:
         """`tried` is the file's `identity` from before the try: a PIN written meanwhile must not count as refused."""
-        self.mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(self.mark, tried.encode())
+        self._tried = tried
+        with contextlib.suppress(OSError):
+            self.mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(self.mark, tried.encode())
 
     def check(self, pin_file: Path) -> HsmError | None:
         """Why the PIN in `pin_file` may not be tried; None when it may. A changed file clears the mark."""
-        try:
-            refused = self.mark.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return None
-        if refused == identity(pin_file):
+        now = identity(pin_file)
+        if now in (self._tried, self._marked()):
             return HsmError(
                 "pin_invalid",
                 "the token refused this PIN before; it is not tried again",
                 f"write the right PIN to {pin_file}; it is then tried by itself",
             )
+        self._tried = ""
         with contextlib.suppress(FileNotFoundError):
             self.mark.unlink()
         return None
+
+    def _marked(self) -> str:
+        try:
+            return self.mark.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
 
 
 def identity(path: Path) -> str:

@@ -170,8 +170,12 @@ class Pool:
             raise
 
     def _give(self, seat: Seat) -> None:
-        """The seat has answered: to the next who waits, else to the free ones."""
+        """The seat has answered."""
         seat.life.hear(life.ANSWERED, self._now())
+        self._offer(seat)
+
+    def _offer(self, seat: Seat) -> None:
+        """An idle seat goes to the next who waits, else to the free ones."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -283,6 +287,8 @@ class Pool:
             await seat.start(environment)
             opened = await seat.ask("open", given, OPEN_S_MAX)
             self._admit(opened)
+            if self._embedded is not None and not self._embedded.initialised.exists():
+                self._embedded.remember(opened["serial"])
         except (HsmError, Lost, OSError) as e:
             await seat.end()
             if tried and isinstance(e, HsmError) and e.code == "pin_invalid":
@@ -295,15 +301,13 @@ class Pool:
         except asyncio.CancelledError:
             await asyncio.shield(seat.end())
             raise
-        if self._embedded is not None and not self._embedded.initialised.exists():
-            self._embedded.remember(opened["serial"])
         self.opened = opened
         if opened["initialised"] or opened["made"]:
             made = {"model": opened["model"], "keys_made": len(opened["made"])}
             self._told("token.initialised", {"token_made": opened["initialised"], **made})
         self._told("hsm.login", {"worker": seat.number})
         seat.life.hear(life.OPENED, self._now())
-        self._free.append(seat)
+        self._offer(seat)
         if self.breaker.trial_due(self._now()):  # opening was a trial already: the keys were found and one was used
             self._hear(breaker.ANSWERED)
 

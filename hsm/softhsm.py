@@ -36,6 +36,14 @@ def find_module(candidates: tuple[str, ...] = MODULES) -> Path:
     )
 
 
+CONFIG: Final = """\
+directories.tokendir = {tokens}
+objectstore.backend = file
+log.level = ERROR
+slots.removable = false
+"""
+
+
 class SoftHsm:
     """The files of the embedded token in one folder (`home/hsm`)."""
 
@@ -52,10 +60,9 @@ class SoftHsm:
         a token that is gone then is `token_missing`, never silently replaced by an empty one."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
-        write_private(
-            self.config,
-            f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n".encode(),
-        )
+        config = CONFIG.format(tokens=self.tokens).encode()
+        if not self.config.exists() or self.config.read_bytes() != config:
+            write_private(self.config, config)
         if self.initialised.exists():
             return
         self.tokens.mkdir(exist_ok=True, mode=0o700)

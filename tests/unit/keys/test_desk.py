@@ -1,0 +1,252 @@
+"""The desk over a made-up HSM: one key a day, each record checked, each use on the record once, nothing without the HSM."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.clock import DAY_MS
+from appliance.errors import Error
+from appliance.intercom import Peer
+from appliance.keys import DataKey
+from appliance.keys.desk import Desk
+from appliance.keys.register import Register
+from hsm import HsmError
+
+TODAY = 20_779
+PEER = Peer(4711, os.getuid(), 0)
+
+
+class Soft:
+    """An HSM of Python: wraps by XOR, which is enough to see who checks what."""
+
+    def __init__(self) -> None:
+        self.why: HsmError | None = None
+        self.opened = {"public_key": b"p" * 32, "serial": "s"}
+        self.done: list[str] = []
+
+    def _do(self, op: str) -> None:
+        if self.why is not None:
+            raise self.why
+        self.done.append(op)
+
+    async def random(self, octets: int) -> bytes:
+        self._do("random")
+        await asyncio.sleep(0)
+        return os.urandom(octets)
+
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        self._do("wrap")
+        return "aes-gcm", bytes(a ^ 0x55 for a in key) + hashlib.sha256(context).digest()
+
+    async def unwrap(self, mechanism: str, wrapped: bytes, context: bytes) -> bytes:
+        self._do("unwrap")
+        if wrapped[32:] != hashlib.sha256(context).digest():
+            raise HsmError("key_refused", "no")
+        return bytes(a ^ 0x55 for a in wrapped[:32])
+
+    async def mac(self, body: bytes) -> bytes:
+        self._do("mac")
+        return hmac.digest(b"k", body, "sha256")
+
+    async def sign(self, body: bytes) -> bytes:
+        self._do("sign")
+        return bytes(64)
+
+    def state(self) -> dict[str, Any]:
+        return {"ready": self.why is None}
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    made = Register(tmp_path / "keys.db")
+    yield made
+    made.close()
+
+
+def desk_of(register: Register, soft: Soft | None = None) -> Desk:
+    return Desk(register, soft or Soft(), clock=lambda: TODAY * DAY_MS + 1)  # type: ignore[arg-type]
+
+
+def call(desk: Desk, op: str, payload: Any, peer: Peer = PEER) -> Any:
+    return asyncio.run(desk.handlers[op](payload, peer))
+
+
+def refused(desk: Desk, op: str, payload: Any, peer: Peer = PEER) -> Error:
+    with pytest.raises(Error) as caught:
+        call(desk, op, payload, peer)
+    return caught.value
+
+
+def recorded(register: Register) -> list[tuple[str, str]]:
+    return [(e["what"], e["on"]) for e in register.outbox.pending(1000)[1]]
+
+
+def test_a_day_has_one_key_whoever_asks_and_however_often(register: Register) -> None:
+    desk = desk_of(register)
+
+    async def many() -> list[Any]:
+        return await asyncio.gather(*(desk.handlers["data_key"]({"day": TODAY}, PEER) for _ in range(20)))
+
+    replies = asyncio.run(many())
+    assert all(r == replies[0] for r in replies)
+    assert len(register.rows()) == 1
+    assert call(desk, "data_key", {"key_id": replies[0]["key_id"]}) == replies[0]
+    assert call(desk, "data_key", {"day": TODAY + 1}) != replies[0]
+
+
+def test_a_new_process_unwraps_the_same_key(register: Register) -> None:
+    first = call(desk_of(register), "data_key", {"day": TODAY})
+    soft = Soft()
+    assert call(desk_of(register, soft), "data_key", {"day": TODAY}) == first
+    assert soft.done == ["mac", "unwrap"]
+
+
+def test_no_key_is_stored_in_clear(register: Register, tmp_path: Path) -> None:
+    key = call(desk_of(register), "data_key", {"day": TODAY})["key"]
+    assert all(key not in f.read_bytes() for f in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "wrapped = randomblob(64)",
+        "day = day + 1",
+        "created_ms = created_ms + 1",
+        "purpose = 'x'",
+        "mechanism = 'aes-kw'",
+        "key_id = 2",
+        "record_mac = randomblob(32)",
+    ],
+)
+def test_a_changed_record_is_refused(register: Register, change: str) -> None:
+    call(desk_of(register), "data_key", {"day": TODAY})
+    register._conn.execute(f"UPDATE wrapped_key SET {change}")
+    key_id = register.rows()[0].key_id
+    assert refused(desk_of(register), "data_key", {"key_id": key_id}).code == "key_refused"
+
+
+def test_a_destroyed_or_unknown_key_is_missing(register: Register) -> None:
+    call(desk_of(register), "data_key", {"day": TODAY})
+    assert refused(desk_of(register), "data_key", {"key_id": 2}).code == "key_missing"
+    register._conn.execute("UPDATE wrapped_key SET state = 'destroyed'")
+    assert refused(desk_of(register), "data_key", {"key_id": 1}).code == "key_missing"
+
+
+def test_a_number_is_never_used_twice(register: Register) -> None:
+    call(desk_of(register), "data_key", {"day": TODAY})
+    register._conn.execute("DELETE FROM wrapped_key")
+    assert call(desk_of(register), "data_key", {"day": TODAY})["key_id"] == 2
+
+
+def test_no_key_is_made_far_from_today(register: Register) -> None:
+    for day in (0, TODAY - 3, TODAY + 3, 2**61):
+        assert refused(desk_of(register), "data_key", {"day": day}).code == "key_missing"
+    assert register.rows() == []
+
+
+def test_without_the_hsm_nothing_is_given_not_even_what_is_in_memory(register: Register) -> None:
+    soft = Soft()
+    desk = desk_of(register, soft)
+    call(desk, "data_key", {"day": TODAY})
+    soft.why = HsmError("token_missing", "gone", "insert it")
+    for op, payload in (
+        ("data_key", {"day": TODAY}),
+        ("data_key", {"key_id": 1}),
+        ("index_key", {}),
+        ("derive", {"purpose": "idempotency", "subject": ""}),
+        ("sign", {"purpose": "audit checkpoint", "body": b"x"}),
+        ("public_key", {"purpose": "audit checkpoint"}),
+    ):
+        error = refused(desk, op, payload)
+        assert (error.code, error.hint, error.detail["cause"]) == ("hsm_unavailable", "insert it", "token_missing")
+    assert call(desk, "ping", {})["why"] == "token_missing: gone"
+    assert call(desk, "state", {})["ready"] is False
+
+
+@pytest.mark.parametrize(
+    ("op", "payload"),
+    [
+        ("data_key", None),
+        ("data_key", {}),
+        ("data_key", {"day": -1}),
+        ("data_key", {"day": True}),
+        ("data_key", {"day": "1"}),
+        ("data_key", {"key_id": 2**63}),
+        ("derive", {"purpose": "anything", "subject": ""}),
+        ("derive", {"purpose": "idempotency"}),
+        ("derive", {"purpose": "idempotency", "subject": "x" * 300}),
+        ("sign", {"purpose": "contract", "body": b"x"}),
+        ("sign", {"purpose": "audit checkpoint", "body": "x"}),
+        ("sign", {"purpose": "audit checkpoint", "body": b"x" * 5000}),
+        ("public_key", []),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_invalid(register: Register, op: str, payload: Any) -> None:
+    assert refused(desk_of(register), op, payload).code == "invalid"
+
+
+def test_another_uid_gets_nothing(register: Register) -> None:
+    stranger = Peer(1, os.getuid() + 12_345, 0)
+    for op in desk_of(register).handlers:
+        assert refused(desk_of(register), op, {}, stranger).code == "forbidden"
+
+
+def test_each_process_is_on_the_record_once_for_each_key(register: Register) -> None:
+    desk = desk_of(register)
+    for pid in (1, 1, 2, 1):
+        call(desk, "data_key", {"day": TODAY}, PEER._replace(pid=pid))
+        call(desk, "index_key", {}, PEER._replace(pid=pid))
+    assert recorded(register) == [
+        ("key.created", "key:1"),
+        ("key.unwrapped", "key:1"),
+        ("key.index_derived", "index:v1"),
+        ("key.unwrapped", "key:1"),
+        ("key.index_derived", "index:v1"),
+    ]
+
+
+def test_no_record_no_key(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(entries: Any) -> None:
+        raise Error("store_full", "full")
+
+    monkeypatch.setattr(register.outbox, "put", full)
+    assert refused(desk_of(register), "data_key", {"day": TODAY}).code == "store_full"
+    assert register.rows() == []
+
+
+def test_the_record_holds_no_key(register: Register) -> None:
+    key = call(desk_of(register), "data_key", {"day": TODAY})["key"]
+    text = json.dumps(register.outbox.pending(100)[1])
+    assert key.hex() not in text
+    assert DataKey(1, key).key_id == 1
+
+
+def test_another_token_is_not_let_in(register: Register) -> None:
+    desk = desk_of(register)
+    desk.admit({"public_key": b"a" * 32, "serial": "1"})
+    desk.admit({"public_key": b"a" * 32, "serial": "2"})
+    with pytest.raises(HsmError) as caught:
+        desk.admit({"public_key": b"b" * 32, "serial": "1"})
+    assert caught.value.code == "key_missing"
+
+
+def test_what_the_pool_tells_is_on_the_record(register: Register) -> None:
+    desk = desk_of(register)
+    desk.hear("token.initialised", {"model": "m", "keys_made": 3, "token_made": True})
+    desk.hear("hsm.lost", {"code": "token_missing"})
+    desk.hear("hsm.back", {})
+    assert [w for w, _ in recorded(register)] == ["token.initialised", "hsm.lost", "hsm.back"]
+
+
+def test_rows_never_show_what_they_hold(register: Register) -> None:
+    call(desk_of(register), "data_key", {"day": TODAY})
+    assert repr(register.rows()) == "[<wrapped key 1>]"

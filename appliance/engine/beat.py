@@ -90,8 +90,6 @@ class Beat:
         for future, reply in replies:
             if not future.done():
                 future.set_result(reply)
-                ledger.statuses[0] += reply["accepted"]
-                ledger.statuses[2] += reply["accepted"]
         for future, result in results:
             _settle(future, result)
         self._tell(now_s, acknowledge)
@@ -323,10 +321,7 @@ class Beat:
         self.changed_days |= set(ledger.work)
         for status in self._counts:
             ledger.statuses[status] += 1
-        ledger.touched.clear()
-        ledger.work.clear()
-        ledger.just_ended.clear()
-        ledger.new_from = {}
+        ledger.committed()
 
     def _write(self, done: set[int], now_ms: int) -> None:
         ledger = self.ledger

@@ -67,6 +67,7 @@ class Ledger:
         self.work: defaultdict[int, Work] = defaultdict(Work)
         self.touched: set[tuple[int, int]] = set()  # long messages whose status must be worked out again
         self.just_ended: set[tuple[str, str]] = set()
+        self.new_counts = [0] * len(STATUSES)  # of what this beat accepted
         self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
         self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
@@ -145,6 +146,9 @@ class Ledger:
             held = frozenset()
             work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
         self._queue_new(batch, seqs, held)
+        self.new_counts[SCHEDULED] += len(held)
+        self.new_counts[QUEUED] += n - len(held)
+        self.new_counts[ACCEPTED] += n
         digest = hashlib.sha256(b"".join(batch.ids) + b"".join(batch.number_indexes)).hexdigest()
         work.audit.append(
             entry(
@@ -238,6 +242,17 @@ class Ledger:
             new = first << 8
             work.intents = [row for row in work.intents if row[0] < new]
             work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
+        self.new_from = {}
+        self.new_counts = [0] * len(STATUSES)
+
+    def committed(self) -> None:
+        """What this beat decided is durable."""
+        for status, n in enumerate(self.new_counts):
+            self.statuses[status] += n
+        self.new_counts = [0] * len(STATUSES)
+        self.touched.clear()
+        self.work.clear()
+        self.just_ended.clear()
         self.new_from = {}
 
     # --- what operators say -----------------------------------------------------------------------------

@@ -58,6 +58,7 @@ class Outward:
             if key in self._busy or key in self.settled or now_s < self._not_before.get(key, 0.0):
                 continue
             kind, day = key
+            rows: list[Any]
             if kind == "audit":
                 first, rows = self.ledger.outboxes[day].pending(ROWS)
                 call, payload = (

@@ -82,10 +82,29 @@ class Work:
 
     __slots__ = ("audit", *(name for name, _ in STATEMENTS))
 
+    messages: list[tuple[Any, ...]]
+    progress_new: list[tuple[Any, ...]]
+    schedule: list[tuple[Any, ...]]
+    idempotent: list[tuple[Any, ...]]
+    unschedule: list[tuple[Any, ...]]
+    intents: list[tuple[Any, ...]]
+    answers: list[tuple[Any, ...]]
+    receipts: list[tuple[Any, ...]]
+    segment_status: list[tuple[Any, ...]]
+    sent_progress: list[tuple[Any, ...]]
+    progress: list[tuple[Any, ...]]
+    events: list[tuple[Any, ...]]
+    webhooks: list[tuple[Any, ...]]
+    parked: list[tuple[Any, ...]]
+    unparked: list[tuple[Any, ...]]
+    inbound: list[tuple[Any, ...]]
+    redactions: list[tuple[Any, ...]]
+    audit: list[dict[str, Any]]
+
     def __init__(self) -> None:
         for name, _ in STATEMENTS:
             setattr(self, name, [])
-        self.audit: list[dict[str, Any]] = []
+        self.audit = []
 
     def __bool__(self) -> bool:
         return bool(self.audit) or any(getattr(self, name) for name, _ in STATEMENTS)

@@ -91,8 +91,8 @@ class Reader:
             return None
         found = _found(row, day)
         found.parts = [
-            Part(k & 255, "submitted" if s == SUBMITTED else STATUSES[s], name, *times, error)
-            for k, s, name, *times, error in conn.execute(
+            Part(k & 255, "submitted" if s == SUBMITTED else STATUSES[s], name, submitted, answered, receipted, error)
+            for k, s, name, submitted, answered, receipted, error in conn.execute(
                 "SELECT s.key,s.status,l.name,s.submitted_ms,s.answered_ms,s.receipted_ms,s.error FROM segment s"
                 " LEFT JOIN link l ON l.number=s.link WHERE s.key>=? AND s.key<? ORDER BY s.key",
                 (found.seq << 8, (found.seq + 1) << 8),
@@ -225,7 +225,9 @@ def _cursor_of(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     try:
-        day, seq = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode().split(".")
+        day, seq = (
+            base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode().split(".")
+        )
         if not (day.isascii() and day.isdigit() and seq.isascii() and seq.isdigit() and len(seq) < 19):
             raise ValueError
         return int(day), int(seq)

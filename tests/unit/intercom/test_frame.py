@@ -45,7 +45,12 @@ def test_a_length_beyond_the_bound_is_refused_before_it_is_read() -> None:
 def test_errors_travel() -> None:
     there = Error("not_cancellable", "it left", "look", status="sent")
     back = error_of(error_payload(there))
-    assert (back.code, back.message, back.hint, back.detail) == ("not_cancellable", "it left", "look", {"status": "sent"})
+    assert (back.code, back.message, back.hint, back.detail) == (
+        "not_cancellable",
+        "it left",
+        "look",
+        {"status": "sent"},
+    )
 
 
 def test_a_code_nobody_knows_becomes_internal() -> None:

@@ -1,13 +1,14 @@
 """The audit log: append-only, Merkle-hashed, signed by the HSM, readable by other people's tools.
 
 `Recorder` and `BlockingRecorder` record an act before it happens, `Outbox` and `forward` record it in the transaction of
-what it did; `serve` is the auditor process that owns the log.
+what it did; `serve` is the auditor process that owns the log, `commands` what the command line does with it.
 """
 
+from . import commands
 from .auditor import serve
 from .entry import entry
 from .events import EVENTS
 from .outbox import Outbox, forward
 from .recorder import BlockingRecorder, Recorder
 
-__all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Recorder", "entry", "forward", "serve"]
+__all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Recorder", "commands", "entry", "forward", "serve"]

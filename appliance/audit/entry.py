@@ -30,9 +30,10 @@ _ON: Final = re.compile(r"[a-z][a-z-]*:\S.*")
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DIGEST: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
+#: Longer than the fifteen digits of E.164 can be: a token's serial, a digest.
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z)?", re.ASCII)
-#: A plus and four digits, or eight digits with at most one space, dash, slash or bracket between two of them.
+#: A plus and four digits, or eight digits with at most two of space, dash, slash and brackets between any two.
 _NUMBER: Final = re.compile(r"\+[ ()/-]*(?:\d[ ()/.-]*){4}|\d(?:[ ()/-]{0,2}\d){7}")
 
 _encoder = msgspec.json.Encoder(order="sorted")

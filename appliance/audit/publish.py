@@ -42,7 +42,7 @@ class Publisher:
         Raises Error `audit_invalid` when the entries are not the ones that were signed.
         """
         vkey = said.get("vkey") or (self.shelf.text(VERIFIER) or "").removesuffix("\n")
-        notes = [n for n in (said.get("checkpoint"), self.shelf.text(CHECKPOINT)) if n]
+        notes = [n for n in dict.fromkeys((said.get("checkpoint"), self.shelf.text(CHECKPOINT))) if n]
         if not vkey:
             if notes:
                 raise Error("audit_invalid", "there is a checkpoint and no key to check it with")

@@ -12,7 +12,7 @@ PATH is a folder with `checkpoint`, `tile/...` and `verifier.vkey`, or one `.tlo
  5. With --old: a checkpoint kept from earlier is signed by the same key and is a beginning of this log.
  6. With --proof: each `.tlog-proof` file proves an entry that stands at its place in this log.
 
-Exit code: 0 the log verifies, 1 it does not, 2 it could not be read as a log at all or the command was wrong.
+Exit code: 0 verifies, 1 does not, 2 the command was wrong or there is nothing at PATH.
 """
 
 import argparse
@@ -150,7 +150,8 @@ class Tree:
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Adds a leaf; returns (level, number, content) of the tiles that are now full."""
         self.size += 1
-        full, level = [], 0
+        full: list[tuple[int, int, bytes]] = []
+        level = 0
         while True:
             self.rows[level].append(leaf)
             if len(self.rows[level]) < WIDTH:
@@ -209,24 +210,22 @@ def tile_name(level: str, number: int, width: int) -> str:
     return f"tile/{level}/{text}" + (f".p/{width}" if width < WIDTH else "")
 
 
-def read_tile(folder: Path, level: str, number: int, width: int) -> tuple[str, bytes]:
-    """Name and content of a tile. A partial one may have been replaced by the full one, which begins the same."""
+def read_tile(folder: Path, level: str, number: int, width: int) -> tuple[str, bytes, bool]:
+    """Name, content and whether it is exactly that wide: the full tile may stand in for a partial one and begins the same."""
     for name in (tile_name(level, number, width), tile_name(level, number, WIDTH)):
-        try:
-            return name, (folder / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    raise Broken(f"{tile_name(level, number, width)} is missing")
+        if (folder / name).is_file():
+            return name, (folder / name).read_bytes(), name == tile_name(level, number, width)
+    raise Broken(f"{tile_name(level, number, width)}: is missing")
 
 
 def entries_of(folder: Path, number: int, width: int) -> list[bytes]:
-    """The `width` entries of a bundle, each preceded by its length in two octets. Raises Broken naming the first bad one."""
-    name, data = read_tile(folder, "entries", number, width)
-    exact = name == tile_name("entries", number, width)
-    entries, at = [], 0
+    """The `width` entries of a bundle, each preceded by its length in two octets."""
+    name, data, exact = read_tile(folder, "entries", number, width)
+    entries: list[bytes] = []
+    at = 0
     while at < len(data) and (exact or len(entries) < width):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if end > len(data) or at + 2 > len(data):
+        if end > len(data):
             raise Broken(
                 f"{name}: the length of entry {number * WIDTH + len(entries)} points beyond the end of the file"
             )
@@ -235,6 +234,14 @@ def entries_of(folder: Path, number: int, width: int) -> list[bytes]:
     if len(entries) != width:
         raise Broken(f"{name}: holds {len(entries)} entries instead of {width}")
     return entries
+
+
+def hashes_of(folder: Path, level: int, number: int, width: int) -> list[bytes]:
+    """The `width` hashes of a tile."""
+    name, data, exact = read_tile(folder, str(level), number, width)
+    if (exact and len(data) != width * HASH) or len(data) < width * HASH:
+        raise Broken(f"{name}: is {len(data)} octets long instead of {width * HASH}")
+    return [data[i : i + HASH] for i in range(0, width * HASH, HASH)]
 
 
 # --- the check ----------------------------------------------------------------------------------------------------
@@ -252,7 +259,7 @@ def verify(
     try:
         own = read_text(folder / "verifier.vkey")
         if not own.endswith("\n") or "\n" in own[:-1]:
-            raise Broken("it is not one line")
+            raise Broken("is not one line")
         read_key(own[:-1])
         if key is not None and key != own[:-1]:
             report.add("key", "verifier.vkey", "is not the key you gave: this log was signed by somebody else")
@@ -271,151 +278,134 @@ def verify(
         report.add("checkpoint", "checkpoint", str(e))
         return report
     report.root = base64.b64encode(root).decode()
-    # Older states of the log that must be beginnings of it: {size: [(root, where it was said, index, leaf of a proof)]}
-    earlier: dict[int, list[tuple[bytes, str]]] = {}
-    leaves: dict[int, list[tuple[bytes, str]]] = {}
+    walk = Walk(report, folder, root)
     if old is not None:
-        _earlier(report, earlier, "older checkpoint", old)
+        walk.expect_beginning("older checkpoint", old)
     for path in proofs:
-        _proof(report, earlier, leaves, path)
-    _walk(report, folder, root, earlier, leaves)
+        walk.expect_entry(path)
+    walk.run()
     return report
 
 
-def _earlier(report: Report, earlier: dict[int, list[tuple[bytes, str]]], place: str, note: str) -> None:
-    try:
-        origin, size, root = read_checkpoint(note, report.key)
-    except Broken as e:
-        report.add("old", place, str(e))
-        return
-    if origin != report.origin:
-        report.add("old", place, f"is of another log, {origin}")
-    elif size > report.size:
-        report.add("old", place, f"says {size} entries; this log has only {report.size}: its end was cut off")
-    else:
-        earlier.setdefault(size, []).append((root, place))
+class Walk:
+    """One pass over all entries, holding one bundle at a time."""
 
+    def __init__(self, report: Report, folder: Path, root: bytes) -> None:
+        self.report, self.folder, self.root = report, folder, root
+        self.tree = Tree()
+        self.beginnings: dict[int, list[tuple[str, bytes]]] = {}  # size: roots that the log had then, and who says so
+        self.leaves: dict[int, list[tuple[str, bytes]]] = {}  # index: leaf hashes that proofs say stand there
+        self.suspects: list[Problem] = []  # entries that do not hash to what is stored beside them
+        self.differing: list[Problem] = []  # stored hashes that are not those of the entries
+        self.backwards: list[int] = []
 
-def _proof(
-    report: Report, earlier: dict[int, list[tuple[bytes, str]]], leaves: dict[int, list[tuple[bytes, str]]], path: Path
-) -> None:
-    try:
-        index, leaf, note, _ = read_proof(read_text(path), report.key)
-    except Broken as e:
-        report.add("proof", path.name, str(e))
-        return
-    leaves.setdefault(index, []).append((leaf, path.name))
-    _earlier(report, earlier, path.name, note)
-
-
-def _walk(
-    report: Report,
-    folder: Path,
-    root: bytes,
-    earlier: dict[int, list[tuple[bytes, str]]],
-    leaves: dict[int, list[tuple[bytes, str]]],
-) -> None:
-    """Hashes all entries to the root, and beside it the stored leaf hashes, so that a difference can be laid at one door."""
-    tree, stored = Tree(), Tree()  # from the entries; from the hashes in tile/0
-    suspects: list[Problem] = []  # entries that do not match their stored hash
-    differing: list[Problem] = []  # hash tiles that do not match what the entries hash to
-    _earlier_roots(report, earlier, tree)
-    at_before = ""
-    for number in range(-(-report.size // WIDTH)):
-        first, width = number * WIDTH, min(WIDTH, report.size - number * WIDTH)
+    def expect_beginning(self, place: str, note: str) -> None:
         try:
-            hashes = read_hashes(folder, 0, number, width)
+            origin, size, root = read_checkpoint(note, self.report.key)
         except Broken as e:
-            report.add("tile", str(e).split(":")[0].removesuffix(" is missing"), str(e))
-            hashes = []
+            self.report.add("old", place, str(e))
+            return
+        if origin != self.report.origin:
+            self.report.add("old", place, f"is of another log, {origin}")
+        elif size > self.report.size:
+            self.report.add(
+                "old", place, f"says {size} entries; this log has only {self.report.size}: its end was cut off"
+            )
+        else:
+            self.beginnings.setdefault(size, []).append((place, root))
+
+    def expect_entry(self, path: Path) -> None:
         try:
-            entries = entries_of(folder, number, width)
+            index, leaf, note, _ = read_proof(read_text(path), self.report.key)
         except Broken as e:
-            report.add("tile", f"entries {first} to {first + width - 1}", str(e))
-            return  # nothing after this can be hashed to the root
-        name = tile_name("entries", number, width)
+            self.report.add("proof", path.name, str(e))
+            return
+        self.leaves.setdefault(index, []).append((path.name, leaf))
+        self.expect_beginning(path.name, note)
+
+    def run(self) -> None:
+        report = self.report
+        self.check_beginning()
+        for number in range(-(-report.size // WIDTH)):
+            width = min(WIDTH, report.size - number * WIDTH)
+            try:
+                entries = entries_of(self.folder, number, width)
+            except Broken as e:  # nothing after this can be hashed up to the root
+                report.add("tile", f"entries {number * WIDTH} to {number * WIDTH + width - 1}", str(e))
+                return
+            self.bundle(number, entries)
+        for tile in self.tree.partial():
+            self.hash_tile(*tile)
+        if self.backwards:
+            report.remarks.append(
+                f"{len(self.backwards)} entries are of an earlier time than one before them (first: entry"
+                f" {self.backwards[0]}): they waited to be sent, or the clock was set"
+            )
+        found = self.differing
+        if self.tree.root() != self.root:
+            report.add("root", "checkpoint", "the entries do not lead to the root that was signed")
+            found = self.suspects + [p for p in found if not p.place.startswith("tile/0/")]
+        for problem in found:
+            report.add(problem.code, problem.place, problem.text)
+
+    def bundle(self, number: int, entries: list[bytes]) -> None:
+        name = tile_name("entries", number, len(entries))
+        try:
+            stored = hashes_of(self.folder, 0, number, len(entries))
+        except Broken:
+            stored = []  # hash_tile() reports it
         for offset, entry in enumerate(entries):
-            index = first + offset
+            index = number * WIDTH + offset
             leaf = hashlib.sha256(b"\x00" + entry).digest()
-            if hashes and hashes[offset] != leaf:
-                elsewhere = (
-                    f"; it is the entry that was signed at {first + hashes.index(leaf)}" if leaf in hashes else ""
+            if stored and stored[offset] != leaf:
+                moved = f"; it is the one of place {number * WIDTH + stored.index(leaf)}" if leaf in stored else ""
+                self.suspects.append(
+                    Problem("entry", f"entry {index}", f"{name} holds another entry than was signed{moved}")
                 )
-                suspects.append(
-                    Problem("entry", f"entry {index}", f"{name}, number {offset}: not what was signed here{elsewhere}")
-                )
-            at_before = _look(report, index, entry, at_before)
-            for wanted, place in leaves.get(index, ()):
+            self.look(index, entry)
+            for place, wanted in self.leaves.get(index, ()):
                 if wanted != leaf:
-                    report.add("proof", place, f"proves another entry {index} than this log holds")
-            for tile in tree.append(leaf):
-                differing += _differs(folder, *tile)
-            if hashes:
-                stored.append(hashes[offset])
-            _earlier_roots(report, earlier, tree)
-    for tile in tree.partial():
-        differing += _differs(folder, *tile)
-    if tree.root() == root:
-        for problem in differing:
-            report.add(problem.code, problem.place, problem.text)
-        return
-    if suspects:
-        if stored.size != tree.size or stored.root() != root:
-            report.add(
-                "root", "checkpoint", "neither the entries nor the stored hashes lead to the root that was signed"
-            )
-        for problem in suspects:
-            report.add(problem.code, problem.place, problem.text)
-    else:
-        report.add(
-            "root", "checkpoint", "the entries, and the hashes stored with them, lead to another root than was signed"
-        )
+                    self.report.add("proof", place, f"proves another entry {index} than this log holds")
+            for tile in self.tree.append(leaf):
+                self.hash_tile(*tile)
+            self.check_beginning()
 
+    def check_beginning(self) -> None:
+        for place, root in self.beginnings.get(self.tree.size, ()):
+            if self.tree.root() != root:
+                text = f"the first {self.tree.size} entries of this log are not the ones that were signed then"
+                self.report.add("old", place, text)
 
-def _earlier_roots(report: Report, earlier: dict[int, list[tuple[bytes, str]]], tree: Tree) -> None:
-    for wanted, place in earlier.get(tree.size, ()):
-        if tree.root() != wanted:
-            report.add(
-                "old", place, f"the first {tree.size} entries of this log are not the ones that were signed then"
-            )
+    def hash_tile(self, level: int, number: int, wanted: bytes) -> None:
+        """Compares a stored hash tile with what the entries hash to."""
+        width = len(wanted) // HASH
+        name = tile_name(str(level), number, width)
+        try:
+            found = hashes_of(self.folder, level, number, width)
+        except Broken as e:
+            self.report.add("tile", name, str(e).removeprefix(f"{name}: "))
+            return
+        for i, h in enumerate(found):
+            if h != wanted[i * HASH : (i + 1) * HASH]:
+                self.differing.append(Problem("tile", name, f"hash {i} is not that of the entries below it"))
 
-
-def read_hashes(folder: Path, level: int, number: int, width: int) -> list[bytes]:
-    name, data = read_tile(folder, str(level), number, width)
-    exact = name == tile_name(str(level), number, width)
-    if len(data) != width * HASH if exact else len(data) < width * HASH:
-        raise Broken(f"{name}: is {len(data)} octets long instead of {width * HASH}")
-    return [data[i : i + HASH] for i in range(0, width * HASH, HASH)]
-
-
-def _differs(folder: Path, level: int, number: int, wanted: bytes) -> list[Problem]:
-    name = tile_name(str(level), number, len(wanted) // HASH)
-    try:
-        found = read_hashes(folder, level, number, len(wanted) // HASH)
-    except Broken as e:
-        return [Problem("tile", name, str(e))] if level else []  # level 0 was reported while walking
-    wrong = [i for i, h in enumerate(found) if h != wanted[i * HASH : (i + 1) * HASH]]
-    return [Problem("tile", name, f"hash {i} is not that of the entries below it") for i in wrong]
-
-
-def _look(report: Report, index: int, entry: bytes, at_before: str) -> str:
-    """Form of one entry; returns its time."""
-    try:
-        read = json.loads(entry)
-        again = json.dumps(read, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        if again != entry or not isinstance(read, dict) or read.keys() != FIELDS:
-            raise ValueError
-        at = str(read["at"])
-    except (ValueError, RecursionError):
-        report.add("form", f"entry {index}", "is not canonical JSON of at, who, what, on, outcome, detail")
-        return at_before
-    if at < at_before and len(report.remarks) < PROBLEMS_MAX:
-        report.remarks.append(
-            f"entry {index} is of {at}, before the entry ahead of it: the clock was set, or it waited to be sent"
-        )
-    report.first_at = report.first_at or at
-    report.last_at = at
-    return at
+    def look(self, index: int, entry: bytes) -> None:
+        """The form of one entry, and its time."""
+        try:
+            read = json.loads(entry)
+            again = json.dumps(
+                read, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            ).encode()
+            if again != entry or not isinstance(read, dict) or read.keys() != FIELDS:
+                raise ValueError
+            at = str(read["at"])
+        except (ValueError, RecursionError):
+            self.report.add("form", f"entry {index}", "is not canonical JSON of at, who, what, on, outcome, detail")
+            return
+        if at < self.report.last_at:
+            self.backwards.append(index)
+        self.report.first_at = min(self.report.first_at or at, at)
+        self.report.last_at = max(self.report.last_at, at)
 
 
 def read_proof(text: str, key: str) -> tuple[int, bytes, str, bytes]:
@@ -473,18 +463,23 @@ def main(arguments: list[str] | None = None) -> int:
             key = read_text(Path(key)).strip()
         if key:
             read_key(key)
-        if given.path.is_file():
-            if not key:
-                raise Broken("a proof alone is worth nothing without --key")
-            index, _, _, entry = read_proof(read_text(given.path), key)
-            print(f"entry {index}  {entry.decode()}\nVERIFIES")
-            return 0
-        if not given.path.is_dir():
-            raise Broken(f"{given.path} is not a folder")
-        report = verify(given.path, key, read_text(given.old) if given.old else None, tuple(given.proof))
+        old = read_text(given.old) if given.old else None
+        if not given.path.exists():
+            raise Broken(f"there is nothing at {given.path}")
+        if given.path.is_file() and not key:
+            raise Broken("a proof alone is worth nothing without --key")
     except Broken as e:
         print(f"cannot check: {e}", file=sys.stderr)
-        return 2 if not given.path.is_file() else 1
+        return 2
+    if given.path.is_file():
+        try:
+            index, _, _, entry = read_proof(read_text(given.path), key)
+        except Broken as e:
+            print(f"DOES NOT VERIFY: {e}")
+            return 1
+        print(f"entry {index}  {entry.decode()}\nVERIFIES")
+        return 0
+    report = verify(given.path, key, old, tuple(given.proof))
     print(json.dumps(report.as_dict(), indent=2) if given.json else "\n".join(lines_of(report)))
     return 0 if report.ok else 1
 

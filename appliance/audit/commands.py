@@ -1,0 +1,99 @@
+"""What `casemate audit` does, as plain functions: each returns a Printed with lines for a person and a result for programs."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from appliance.intercom import BlockingClient
+from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
+from appliance.settings import Settings
+
+from . import verify as verifier_file
+
+LONG_S_MAX: Final = 600.0  # verifying or exporting years of entries
+
+
+class Printed(NamedTuple):
+    """`ok` decides the exit code; `lines` go to the screen; `result` is what `--json` prints."""
+
+    ok: bool
+    lines: list[str]
+    result: dict[str, Any]
+
+
+def export(settings: Settings, folder: str | Path) -> Printed:
+    """Has the auditor write `checkpoint`, `tile/...`, `verifier.vkey`, `verify.py` and `README.txt` into a new folder.
+
+    Raises Error `file_invalid`, `audit_unavailable`, `peer_unavailable`.
+    """
+    target = Path(folder).absolute()
+    reply = _call(settings, "export", {"path": str(target), "who": who()})
+    lines = [f"{reply['size']} entries in {reply['files']} files written to {target}"]
+    if reply["unsigned"]:
+        lines.append(f"{reply['unsigned']} newer entries are durable but not signed yet, so they are not in it")
+    lines.append("the next step, on another machine: python verify.py . --key KEY-YOU-WERE-GIVEN")
+    return Printed(True, lines, reply)
+
+
+def verify(
+    path: str | Path, key: str | None = None, old: str | Path | None = None, proofs: tuple[str | Path, ...] = ()
+) -> Printed:
+    """Checks an exported folder, offline; needs no running appliance. `key`: a vkey line or a file that holds one."""
+    if key and Path(key).is_file():
+        key = Path(key).read_text(encoding="utf-8").strip()
+    earlier = Path(old).read_text(encoding="utf-8") if old else None
+    report = verifier_file.verify(Path(path), key, earlier, tuple(Path(p) for p in proofs))
+    return Printed(report.ok, list(verifier_file.lines_of(report)), report.as_dict())
+
+
+def verify_running(settings: Settings) -> Printed:
+    """Has the auditor check its own log and its store; recorded as `audit.verified`."""
+    result = _call(settings, "verify", {"who": who()})
+    lines = [f"{result['size']} entries, root {result['root']}"]
+    lines += [f"PROBLEM  [{p['code']}] {p['place']}: {p['text']}" for p in result["problems"]]
+    lines.append("VERIFIES" if result["ok"] else "DOES NOT VERIFY")
+    return Printed(result["ok"], lines, result)
+
+
+def entries(
+    settings: Settings, limit: int = 50, before: int | None = None, what: str | None = None, by: str | None = None
+) -> Printed:
+    """The newest entries, newest first; `before` pages on, `what` and `by` (an entry's who) filter."""
+    limit = max(1, min(limit, AUDIT_PAGE_ENTRIES_MAX))
+    result = _call(settings, "entries", {"limit": limit, "before": before, "what": what, "who": by})
+    return Printed(True, [line_of(found["index"], found["entry"]) for found in result["entries"]], result)
+
+
+def proof(settings: Settings, index: int) -> Printed:
+    """The `.tlog-proof` of one entry: its lines are the file."""
+    result = _call(settings, "proof", {"index": index})
+    return Printed(True, result["tlog_proof"].removesuffix("\n").split("\n"), result)
+
+
+def checkpoint(settings: Settings) -> Printed:
+    """A checkpoint over everything recorded so far: the few lines to keep away from the box."""
+    result = _call(settings, "checkpoint", {})
+    shown = {**result, "root": result["root"].hex()}
+    return Printed(True, result["checkpoint"].removesuffix("\n").split("\n"), shown)
+
+
+def line_of(index: int, entry: dict[str, Any]) -> str:
+    """One entry as one line of text."""
+    detail = " ".join(f"{k}={v}" for k, v in entry["detail"].items())
+    outcome = "" if entry["outcome"] == "ok" else f" {entry['outcome'].upper()}"
+    return f"{index:>8}  {entry['at']}  {entry['who']}  {entry['what']}{outcome}  {entry['on']}  {detail}".rstrip()
+
+
+def who() -> str:
+    """`cli:USER` of this command."""
+    return f"cli:{getpass.getuser()}"
+
+
+def _call(settings: Settings, op: str, payload: dict[str, Any]) -> Any:
+    client = BlockingClient(settings.socket("auditor"))
+    try:
+        return client.call(op, payload, LONG_S_MAX)
+    finally:
+        client.close()

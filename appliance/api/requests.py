@@ -131,6 +131,8 @@ def preview_of(body: bytes) -> Preview:
 
 def batch_of(body: bytes) -> list[Message | Error]:
     """One entry a row: the message, or what is wrong with it. Raises Error when the batch as a whole cannot be read."""
+    if len(body) > LARGE_OCTETS:
+        _plausible(body)
     try:
         rows = _batch.decode(body).messages
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -167,6 +169,20 @@ def _decoded(decoder: Any, body: bytes) -> Any:
         raise _named(e) from None
 
 
+#: Below this a body of nothing but brackets and commas cannot become more than some tens of megabytes of objects.
+LARGE_OCTETS: Final = 1 << 20
+#: More names, values and brackets than a full batch with everything on it has.
+MARKS_MAX: Final = BATCH_MESSAGES_MAX * (2 * METADATA_ENTRIES_MAX + 32)
+_STRING: Final = re.compile(rb'"(?:[^"\\]+|\\.?)*+(?:"|\Z)', re.DOTALL)
+
+
+def _plausible(body: bytes) -> None:
+    """Raises Error `too_large` for a large body that is not texts but structure: it would cost many times its size."""
+    bare, strings = _STRING.subn(b"", body, MARKS_MAX)
+    if strings >= MARKS_MAX or bare.count(b",") + bare.count(b"[") + bare.count(b"{") > MARKS_MAX:
+        raise Error("too_large", "the body has more members than a batch can have", "see /v1/openapi.json")
+
+
 def _once(body: bytes) -> None:
     """Raises Error `malformed` for a member written twice: two meanings in one document. msgspec takes the last silently."""
     try:
@@ -182,7 +198,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> None:
         raise Error("malformed", "an object of the body has the same member twice", "write each member once")
 
 
-_PATH: Final = re.compile(r" - at `(?:key in )?`?\$?([^`]*)`$")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`\$\.?([A-Za-z_.0-9]*)(?:\[[^`]*)?`$")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _QUOTED: Final = re.compile(r"`([^`]*)`")
 
@@ -196,8 +212,7 @@ def _named(e: Exception) -> Error:
     said = str(e)
     path = _PATH.search(said)
     reason = said[: path.start()] if path else said
-    field = path[1].lstrip(".") if path else ""
-    field = field if re.fullmatch(r"[A-Za-z_.\[\]0-9]{0,80}", field.replace("...", "")) else ""
+    field = path[1] if path else ""
     hint = "see /v1/openapi.json for the fields of this call"
     if reason.startswith("Object contains unknown field"):
         named = _QUOTED.search(reason)

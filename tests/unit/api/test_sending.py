@@ -111,7 +111,7 @@ def test_a_full_batch_keeps_its_order(alone: Alone) -> None:
         ({"send_at": "9999-12-31T23:59:59Z"}, "invalid", "send_at", 422),
         ({"send_at": "0001-01-01T00:00:00+23:59"}, "invalid", "send_at", 422),
         ({"callback_url": "https://elsewhere.example/x"}, "callback_not_allowed", "callback_url", 403),
-        ({"metadata": {"a": 1}}, "invalid", "metadata[...]", 422),
+        ({"metadata": {"a": 1}}, "invalid", "metadata", 422),
         ({"metadata": {str(n): "" for n in range(17)}}, "invalid", "metadata", 422),
         ({"reference": "r" * 129}, "invalid", "reference", 422),
         ({"reference": None}, "invalid", "reference", 422),

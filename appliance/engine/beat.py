@@ -7,40 +7,28 @@ writes. What a beat could not make durable is told to nobody.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from appliance import clock
 from appliance.audit import entry
 from appliance.errors import Error
-from appliance.message import OTP, Batch
-from appliance.smpp import ClientSession, PduError, relative_validity, status_name, verdict
+from appliance.message import Batch
+from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError
-from appliance.text import parts_with_udh
 
+from .accepting import accept, forget_new
 from .inbound import Inbound
 from .ledger import Ledger
 from .link import Link
+from .sending import Staged, dispatch
 from .waiting import Waiting
 
 ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'
 RETRY_S = (1, 2, 4, 8, 16)
-DATA_CODING = (0, 8)  # by encoding: SMSC default alphabet, UCS-2 (SMPP 3.4 section 5.2.19)
-UDHI = 0x40
-RECEIPT_WANTED = 1
 
 Act = Callable[[], Any]
-
-
-class Staged(NamedTuple):
-    """What a beat submits on one link once its intentions are durable; only on the very session that gave the sequences."""
-
-    session: ClientSession
-    frames: list[bytes]
-    sequences: list[int]
-    parts: list[tuple[Waiting, int]]
 
 
 class Beat:
@@ -81,7 +69,7 @@ class Beat:
         results = [(future, _tried(act)) for act, future in acts]
         self._timed(now_ms, now_s)
         if not self.draining:
-            self._dispatch(now_ms, now_s)
+            self._frames = dispatch(ledger, self.links, now_ms, now_s)
         if self.notes:
             ledger.partition(clock.day_of(now_ms))
             ledger.work[clock.day_of(now_ms)].audit += self.notes
@@ -101,7 +89,7 @@ class Beat:
         replies = []
         for batch, future in batches:
             try:
-                replies.append((future, self.ledger.accept(batch, now_ms)))
+                replies.append((future, accept(self.ledger, batch, now_ms)))
             except Error as e:
                 _settle(future, e)
             except DatabaseError:
@@ -198,99 +186,6 @@ class Beat:
             for waiting in self.ledger.queues.sweep(now_ms):
                 self.ledger.expired(waiting, now_ms)
 
-    def _dispatch(self, now_ms: int, now_s: float) -> None:
-        """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
-        ledger = self.ledger
-        rooms = {name: link.room(now_s) for name, link in self.links.items()}
-        routes = ledger.queues.by_route
-        for class_ in range(4):
-            if not ledger.queues.lengths[class_]:
-                continue
-            for route, queues in routes.items():
-                queue = queues[class_]
-                if not queue:
-                    continue
-                if not route:
-                    while queue:
-                        ledger.unroutable(queue.popleft(), now_ms)
-                        ledger.queues.popped(class_)
-                    continue
-                link = next((self.links[n] for n in route if self.links[n].up), None)
-                if link is None or rooms[link.name] <= 0:
-                    continue
-                rooms[link.name] -= self._fill(link, queue, class_, rooms[link.name], now_ms)
-        for link in self.links.values():
-            if link.staged:
-                self._pack(link, now_ms)
-
-    def _fill(self, link: Link, queue: Any, class_: int, room: int, now_ms: int) -> int:
-        ledger = self.ledger
-        staged = link.staged
-        before = len(staged)
-        while queue and room > 0:
-            waiting = queue[0]
-            if waiting.expires_ms <= now_ms:
-                queue.popleft()
-                ledger.queues.popped(class_)
-                ledger.expired(waiting, now_ms)
-                continue
-            if waiting.segments == 1:
-                waiting.todo = []
-                staged.append((waiting, 1))
-                room -= 1
-                queue.popleft()
-                ledger.queues.popped(class_)
-                continue
-            parts = waiting.take(room)
-            room -= len(parts)
-            staged += [(waiting, part) for part in parts]
-            if not waiting.todo:
-                queue.popleft()
-                ledger.queues.popped(class_)
-        return len(staged) - before
-
-    def _pack(self, link: Link, now_ms: int) -> None:
-        """Reserves sequences, packs the submits and notes the intentions."""
-        staged, link.staged = link.staged, []
-        session = link.submitter.session
-        sequences = session.reserve(len(staged))
-        pack = link.packer.pack
-        frames: list[bytes] = []
-        kept: list[tuple[Waiting, int]] = []
-        used: list[int] = []
-        ledger = self.ledger
-        sender_default = link.settings.default_sender
-        for sequence, (waiting, part) in zip(sequences, staged, strict=True):
-            if waiting.parts is None:
-                waiting.parts = _parts(waiting, link.settings.reference_bits)
-            left_s = (waiting.expires_ms - now_ms) // 1000
-            try:
-                frames.append(
-                    pack(
-                        sequence,
-                        waiting.sender or sender_default,
-                        waiting.to,
-                        UDHI if waiting.segments > 1 else 0,
-                        DATA_CODING[waiting.encoding],
-                        RECEIPT_WANTED,
-                        relative_validity(left_s if waiting.class_ == OTP else left_s - left_s % 60 + 60),
-                        waiting.parts[part - 1],
-                    )
-                )
-            except PduError as e:
-                ledger.work[waiting.day].intents.append(
-                    (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
-                )
-                ledger.refused(link.name, waiting, part, status_name(e.status), now_ms)
-                continue
-            used.append(sequence)
-            kept.append((waiting, part))
-            ledger.work[waiting.day].intents.append(
-                (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
-            )
-        link.pace.spent(len(kept))
-        self._frames[link.name] = Staged(session, frames, used, kept)
-
     # --- committing and telling --------------------------------------------------------------------------
 
     async def _make_durable(self, now_ms: int, replies: list[tuple[asyncio.Future[Any], Any]]) -> None:
@@ -351,7 +246,7 @@ class Beat:
         for future, _ in replies:
             _settle(future, error)
         replies.clear()
-        ledger.forget_new()
+        forget_new(ledger)
         for name, staged in list(self._frames.items()):
             still = {(day, row[0]) for day, work in ledger.work.items() for row in work.intents}
             keep = [k for k, (w, part) in enumerate(staged.parts) if (w.day, w.seq << 8 | part) in still]
@@ -397,13 +292,6 @@ class Beat:
         self._pool.shutdown(wait=True)
         for partition in self.ledger.partitions.values():
             partition.close()
-
-
-def _parts(waiting: Waiting, reference_bits: int) -> list[bytes]:
-    if waiting.segments == 1:
-        return [waiting.payload]
-    # Random, so that two long messages to one telephone hardly ever share a reference.
-    return parts_with_udh(waiting.encoding, waiting.payload, int.from_bytes(os.urandom(2), "big"), reference_bits)
 
 
 def _tried(act: Act) -> Any:

@@ -6,11 +6,8 @@ be told: to gateways, to operators (submits and receipts' answers), to the couri
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 from appliance import clock, limits
 from appliance.audit import Outbox, entry
@@ -25,7 +22,6 @@ from appliance.message import (
     SCHEDULED,
     SENT,
     STATUSES,
-    Batch,
     id_text,
 )
 from appliance.router import RouteTable
@@ -91,159 +87,6 @@ class Ledger:
         if day not in self.partitions and not partition_path(self.folder, day).exists():
             return None
         return self.partition(day)
-
-    # --- accepting --------------------------------------------------------------------------------------
-
-    def accept(self, batch: Batch, now_ms: int) -> dict[str, Any]:
-        """Rows of a batch; the answer to give its gateway once they are durable."""
-        partition = self.partition(batch.day)
-        replays, conflicts = self._seen_before(batch)
-        drop = {i for k in (*replays, *conflicts) for i in self._rows_of(batch, k)}
-        if drop:
-            _without(batch, drop)
-        n = len(batch.ids)
-        answer = {
-            "accepted": n,
-            "replays": [[k, key_id, sealed] for k, (key_id, sealed) in replays.items()],
-            "conflicts": list(conflicts),
-        }
-        if not n:
-            return answer
-        work = self.work[batch.day]
-        first = partition.last_seq + 1
-        partition.last_seq += n
-        self.new_from.setdefault(batch.day, first)
-        seqs = range(first, first + n)
-        work.messages.extend(
-            zip(
-                seqs,
-                batch.ids,
-                batch.callers,
-                batch.classes,
-                batch.encodings,
-                batch.segments,
-                batch.senders,
-                batch.calling_codes,
-                batch.number_indexes,
-                batch.numbers,
-                batch.contents,
-                repeat(batch.key_id),
-                repeat(batch.accepted_ms),
-                batch.send_at_ms,
-                batch.expires_ms,
-                batch.webhooks,
-                strict=False,
-            )
-        )
-        if any(batch.send_at_ms):
-            later = [seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms]
-            held = frozenset(later)
-            work.schedule.extend((s, a) for s, a in zip(seqs, batch.send_at_ms, strict=True) if s in held)
-            work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
-            if held:
-                self.scheduled_days.add(batch.day)
-        else:
-            held = frozenset()
-            work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
-        self._queue_new(batch, seqs, held)
-        self.new_counts[SCHEDULED] += len(held)
-        self.new_counts[QUEUED] += n - len(held)
-        self.new_counts[ACCEPTED] += n
-        digest = hashlib.sha256(b"".join(batch.ids) + b"".join(batch.number_indexes)).hexdigest()
-        work.audit.append(
-            entry(
-                batch.accepted_ms,
-                f"process:{self.name}",
-                "batch.committed",
-                f"message:{id_text(batch.ids[0])}",
-                messages=n,
-                digest=digest,
-            )
-        )
-        return answer
-
-    def _queue_new(self, batch: Batch, seqs: range, held: frozenset[int]) -> None:
-        day = batch.day
-        queues = self.queues
-        lengths = queues.lengths
-        route_of = self.routes.links
-        spilled = self.spilled
-        most = limits.QUEUE_MESSAGES_MAX
-        for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
-            seqs,
-            batch.ids,
-            batch.classes,
-            batch.encodings,
-            batch.segments,
-            batch.senders,
-            batch.to,
-            batch.payloads,
-            batch.expires_ms,
-            batch.webhooks,
-            strict=True,
-        ):
-            if seq in held:
-                continue
-            if (spilled[class_] or lengths[class_] >= most) and (day, seq) > self.paged_upto[class_]:
-                spilled[class_] = True
-                continue
-            queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
-            if not spilled[class_]:
-                self.paged_upto[class_] = (day, seq)
-
-    def start_scheduled(self, waiting: Waiting, now_ms: int) -> None:
-        """A scheduled message's time has come: it is queued like a new one."""
-        where = (waiting.day, waiting.seq)
-        self.work[waiting.day].progress.append((QUEUED, None, now_ms, None, waiting.seq))
-        self.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
-        self.statuses[QUEUED] += 1
-        if self.spilled[waiting.class_] and where > self.paged_upto[waiting.class_]:
-            return  # it will be paged in, in its place
-        self.queues.push(self.routes.links(waiting.to), waiting)
-        if not self.spilled[waiting.class_]:
-            self.paged_upto[waiting.class_] = max(self.paged_upto[waiting.class_], where)
-
-    def _rows_of(self, batch: Batch, request: int) -> range:
-        r = batch.requests[request]
-        return range(r.first, r.first + r.count)
-
-    def _seen_before(self, batch: Batch) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
-        """Which requests of a batch were made before (their answers), and which used another's key."""
-        replays: dict[int, tuple[int, bytes]] = {}
-        conflicts: list[int] = []
-        if not batch.requests:
-            return replays, conflicts
-        macs = [r.key_mac for r in batch.requests]
-        seen: dict[bytes, tuple[bytes, int, bytes]] = {}
-        for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 1):
-            partition = self.existing(day)
-            if partition is not None:
-                seen.update(partition.idempotent(macs))
-            if day in self.work:
-                seen.update({row[0]: row[1:] for row in self.work[day].idempotent})
-        for k, r in enumerate(batch.requests):
-            before = seen.get(r.key_mac)
-            if before is None:
-                seen[r.key_mac] = (r.body_mac, batch.key_id, r.answer)
-                self.work[batch.day].idempotent.append((r.key_mac, r.body_mac, batch.key_id, r.answer))
-            elif before[0] == r.body_mac:
-                replays[k] = (before[1], before[2])
-            else:
-                conflicts.append(k)
-        return replays, conflicts
-
-    def forget_new(self) -> None:
-        """Undoes what this beat accepted: it could not be made durable and its callers are told so."""
-        for day, first in self.new_from.items():
-            work = self.work[day]
-            self.queues.remove(day, frozenset(row[0] for row in work.messages))
-            for name in ("messages", "progress_new", "schedule", "idempotent"):
-                setattr(work, name, [])
-            new = first << 8
-            work.intents = [row for row in work.intents if row[0] < new]
-            work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
-        self.new_from = {}
-        self.new_counts = [0] * len(STATUSES)
 
     def committed(self) -> None:
         """What this beat decided is durable."""
@@ -458,30 +301,3 @@ class Ledger:
             if webhook:
                 work.webhooks.append((seq, after, now_ms, error))
         return out, counts
-
-
-def _without(batch: Batch, drop: set[int]) -> None:
-    """Takes rows out of every column of a batch."""
-    keep = [i for i in range(len(batch.ids)) if i not in drop]
-    for name in COLUMNS:
-        column = getattr(batch, name)
-        setattr(batch, name, [column[i] for i in keep])
-
-
-COLUMNS = (
-    "ids",
-    "callers",
-    "classes",
-    "encodings",
-    "segments",
-    "senders",
-    "calling_codes",
-    "number_indexes",
-    "numbers",
-    "contents",
-    "send_at_ms",
-    "expires_ms",
-    "webhooks",
-    "to",
-    "payloads",
-)

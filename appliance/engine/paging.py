@@ -13,6 +13,7 @@ from appliance.keys import Keyring
 from appliance.message import QUEUED, Content
 from appliance.store import partition_days
 
+from .accepting import start_scheduled
 from .ledger import Ledger
 from .waiting import Waiting
 
@@ -105,7 +106,7 @@ class Pager:
                 continue
             work = ledger.work[day]
             for waiting in await self._open(day, partition.rows_of(seqs)):
-                ledger.start_scheduled(waiting, now_ms)
+                start_scheduled(ledger, waiting, now_ms)
             work.unschedule += [(seq,) for seq in seqs]
 
     async def _open(self, day: int, rows: list[tuple[Any, ...]]) -> list[Waiting]:

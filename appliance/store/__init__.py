@@ -1,5 +1,6 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
+from .folder import partition_days, partition_path
 from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
 from .partition import (
     SUBMITTED,
@@ -7,8 +8,6 @@ from .partition import (
     Sent,
     Work,
     link_numbers,
-    partition_days,
-    partition_path,
 )
 from .reader import Found, Reader
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from appliance import clock
-
+from .folder import partition_path
 from .opening import Connection, migrate, open_store
 from .schema import MIGRATIONS
 
@@ -253,20 +252,3 @@ def link_numbers(partition: Partition, names: list[str]) -> dict[str, int]:
     for name in names:
         conn.execute("INSERT OR IGNORE INTO link(name) VALUES(?)", (name,))
     return dict(conn.execute("SELECT name,number FROM link").fetchall())
-
-
-def partition_path(folder: Path, day: int) -> Path:
-    return folder / f"messages-{clock.day_name(day)}.db"
-
-
-def partition_days(folder: Path) -> list[int]:
-    """The days that have a partition, oldest first."""
-    from datetime import date
-
-    days = []
-    for path in folder.glob("messages-*.db"):
-        try:
-            days.append((date.fromisoformat(path.stem.removeprefix("messages-")) - date(1970, 1, 1)).days)
-        except ValueError:
-            continue
-    return sorted(days)

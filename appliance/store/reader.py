@@ -23,8 +23,9 @@ from appliance.message import (
     id_ms,
 )
 
+from .folder import partition_days, partition_path
 from .opening import Connection, DatabaseError, open_store
-from .partition import SUBMITTED, partition_days, partition_path
+from .partition import SUBMITTED
 
 COLUMNS = (
     "m.id,m.seq,m.caller,p.status,m.class,m.encoding,m.segments,m.sender,m.calling_code,l.name,m.accepted_ms,m.send_at_ms,"

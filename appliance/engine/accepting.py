@@ -1,0 +1,202 @@
+"""HOT: how a batch of a gateway becomes rows and queue entries, and how it is undone when the disk would not take it."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import repeat
+from typing import Any, Final
+
+from appliance import limits
+from appliance.audit import entry
+from appliance.message import ACCEPTED, QUEUED, SCHEDULED, STATUSES, Batch, id_text
+
+from .ledger import Ledger
+from .waiting import Waiting
+
+#: The columns of a Batch: what has one entry a message.
+COLUMNS: Final = (
+    "ids",
+    "callers",
+    "classes",
+    "encodings",
+    "segments",
+    "senders",
+    "calling_codes",
+    "number_indexes",
+    "numbers",
+    "contents",
+    "send_at_ms",
+    "expires_ms",
+    "webhooks",
+    "to",
+    "payloads",
+)
+
+
+def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
+    """Rows of a batch; the answer to give its gateway once they are durable."""
+    partition = ledger.partition(batch.day)
+    replays, conflicts = _seen_before(ledger, batch)
+    drop = {i for k in (*replays, *conflicts) for i in _rows_of(batch, k)}
+    if drop:
+        _without(batch, drop)
+    n = len(batch.ids)
+    answer = {
+        "accepted": n,
+        "replays": [[k, key_id, sealed] for k, (key_id, sealed) in replays.items()],
+        "conflicts": list(conflicts),
+    }
+    if not n:
+        return answer
+    first = partition.last_seq + 1
+    partition.last_seq += n
+    ledger.new_from.setdefault(batch.day, first)
+    seqs = range(first, first + n)
+    held = _rows(ledger, batch, seqs, now_ms)
+    _queue(ledger, batch, seqs, held)
+    ledger.new_counts[SCHEDULED] += len(held)
+    ledger.new_counts[QUEUED] += n - len(held)
+    ledger.new_counts[ACCEPTED] += n
+    digest = hashlib.sha256(b"".join(batch.ids) + b"".join(batch.number_indexes)).hexdigest()
+    ledger.work[batch.day].audit.append(
+        entry(
+            batch.accepted_ms,
+            f"process:{ledger.name}",
+            "batch.committed",
+            f"message:{id_text(batch.ids[0])}",
+            messages=n,
+            digest=digest,
+        )
+    )
+    return answer
+
+
+def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[int]:
+    """Appends the rows of a batch; the seqs that wait for their time."""
+    work = ledger.work[batch.day]
+    work.messages.extend(
+        zip(
+            seqs,
+            batch.ids,
+            batch.callers,
+            batch.classes,
+            batch.encodings,
+            batch.segments,
+            batch.senders,
+            batch.calling_codes,
+            batch.number_indexes,
+            batch.numbers,
+            batch.contents,
+            repeat(batch.key_id),
+            repeat(batch.accepted_ms),
+            batch.send_at_ms,
+            batch.expires_ms,
+            batch.webhooks,
+            strict=False,
+        )
+    )
+    if not any(batch.send_at_ms):
+        work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
+        return frozenset()
+    held = frozenset(seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms)
+    work.schedule.extend((s, a) for s, a in zip(seqs, batch.send_at_ms, strict=True) if s in held)
+    work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
+    if held:
+        ledger.scheduled_days.add(batch.day)
+    return held
+
+
+def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> None:
+    day = batch.day
+    queues = ledger.queues
+    lengths = queues.lengths
+    route_of = ledger.routes.links
+    spilled = ledger.spilled
+    most = limits.QUEUE_MESSAGES_MAX
+    for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
+        seqs,
+        batch.ids,
+        batch.classes,
+        batch.encodings,
+        batch.segments,
+        batch.senders,
+        batch.to,
+        batch.payloads,
+        batch.expires_ms,
+        batch.webhooks,
+        strict=True,
+    ):
+        if seq in held:
+            continue
+        if (spilled[class_] or lengths[class_] >= most) and (day, seq) > ledger.paged_upto[class_]:
+            spilled[class_] = True
+            continue
+        queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
+        if not spilled[class_]:
+            ledger.paged_upto[class_] = (day, seq)
+
+
+def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:
+    """A scheduled message's time has come: it is queued like a new one."""
+    where = (waiting.day, waiting.seq)
+    ledger.work[waiting.day].progress.append((QUEUED, None, now_ms, None, waiting.seq))
+    ledger.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
+    ledger.statuses[QUEUED] += 1
+    if ledger.spilled[waiting.class_] and where > ledger.paged_upto[waiting.class_]:
+        return  # it will be paged in, in its place
+    ledger.queues.push(ledger.routes.links(waiting.to), waiting)
+    if not ledger.spilled[waiting.class_]:
+        ledger.paged_upto[waiting.class_] = max(ledger.paged_upto[waiting.class_], where)
+
+
+def _rows_of(batch: Batch, request: int) -> range:
+    r = batch.requests[request]
+    return range(r.first, r.first + r.count)
+
+
+def _seen_before(ledger: Ledger, batch: Batch) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
+    """Which requests of a batch were made before (their answers), and which used another's key."""
+    replays: dict[int, tuple[int, bytes]] = {}
+    conflicts: list[int] = []
+    if not batch.requests:
+        return replays, conflicts
+    macs = [r.key_mac for r in batch.requests]
+    seen: dict[bytes, tuple[bytes, int, bytes]] = {}
+    for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 1):
+        partition = ledger.existing(day)
+        if partition is not None:
+            seen.update(partition.idempotent(macs))
+        if day in ledger.work:
+            seen.update({row[0]: row[1:] for row in ledger.work[day].idempotent})
+    for k, r in enumerate(batch.requests):
+        before = seen.get(r.key_mac)
+        if before is None:
+            seen[r.key_mac] = (r.body_mac, batch.key_id, r.answer)
+            ledger.work[batch.day].idempotent.append((r.key_mac, r.body_mac, batch.key_id, r.answer))
+        elif before[0] == r.body_mac:
+            replays[k] = (before[1], before[2])
+        else:
+            conflicts.append(k)
+    return replays, conflicts
+
+
+def forget_new(ledger: Ledger) -> None:
+    """Undoes what this beat accepted: it could not be made durable and its callers are told so."""
+    for day, first in ledger.new_from.items():
+        work = ledger.work[day]
+        ledger.queues.remove(day, frozenset(row[0] for row in work.messages))
+        for name in ("messages", "progress_new", "schedule", "idempotent"):
+            setattr(work, name, [])
+        new = first << 8
+        work.intents = [row for row in work.intents if row[0] < new]
+        work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
+    ledger.new_from = {}
+    ledger.new_counts = [0] * len(STATUSES)
+
+
+def _without(batch: Batch, drop: set[int]) -> None:
+    """Takes rows out of every column of a batch."""
+    keep = [i for i in range(len(batch.ids)) if i not in drop]
+    for name in COLUMNS:
+        column = getattr(batch, name)
+        setattr(batch, name, [column[i] for i in keep])

@@ -1,0 +1,126 @@
+"""HOT: from the queues into the links' windows, by class; the intention of each segment becomes a row before it may leave."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Final, NamedTuple
+
+from appliance.message import OTP
+from appliance.smpp import ClientSession, PduError, relative_validity, status_name
+from appliance.text import parts_with_udh
+
+from .ledger import Ledger
+from .link import Link
+from .waiting import Waiting
+
+DATA_CODING: Final = (0, 8)  # by encoding: SMSC default alphabet, UCS-2 (SMPP 3.4 section 5.2.19)
+UDHI: Final = 0x40  # section 5.2.12
+RECEIPT_WANTED: Final = 1  # section 5.2.17
+
+
+class Staged(NamedTuple):
+    """What a beat submits on one link once its intentions are durable; only on the very session that gave the sequences."""
+
+    session: ClientSession
+    frames: list[bytes]
+    sequences: list[int]
+    parts: list[tuple[Waiting, int]]
+
+
+def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> dict[str, Staged]:
+    """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
+    rooms = {name: link.room(now_s) for name, link in links.items()}
+    routes = ledger.queues.by_route
+    for class_ in range(4):
+        if not ledger.queues.lengths[class_]:
+            continue
+        for route, queues in routes.items():
+            queue = queues[class_]
+            if not queue:
+                continue
+            if not route:
+                while queue:
+                    ledger.unroutable(queue.popleft(), now_ms)
+                    ledger.queues.popped(class_)
+                continue
+            link = next((links[n] for n in route if links[n].up), None)
+            if link is None or rooms[link.name] <= 0:
+                continue
+            rooms[link.name] -= _fill(ledger, link, queue, class_, rooms[link.name], now_ms)
+    return {link.name: _pack(ledger, link, now_ms) for link in links.values() if link.staged}
+
+
+def _fill(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, room: int, now_ms: int) -> int:
+    staged = link.staged
+    before = len(staged)
+    while queue and room > 0:
+        waiting = queue[0]
+        if waiting.expires_ms <= now_ms:
+            queue.popleft()
+            ledger.queues.popped(class_)
+            ledger.expired(waiting, now_ms)
+            continue
+        if waiting.segments == 1:
+            waiting.todo = []
+            staged.append((waiting, 1))
+            room -= 1
+            queue.popleft()
+            ledger.queues.popped(class_)
+            continue
+        parts = waiting.take(room)
+        room -= len(parts)
+        staged += [(waiting, part) for part in parts]
+        if not waiting.todo:
+            queue.popleft()
+            ledger.queues.popped(class_)
+    return len(staged) - before
+
+
+def _pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
+    """Reserves sequences, packs the submits and notes the intentions."""
+    staged, link.staged = link.staged, []
+    session = link.submitter.session
+    sequences = session.reserve(len(staged))
+    pack = link.packer.pack
+    frames: list[bytes] = []
+    kept: list[tuple[Waiting, int]] = []
+    used: list[int] = []
+    sender_default = link.settings.default_sender
+    for sequence, (waiting, part) in zip(sequences, staged, strict=True):
+        if waiting.parts is None:
+            waiting.parts = _parts(waiting, link.settings.reference_bits)
+        left_s = (waiting.expires_ms - now_ms) // 1000
+        try:
+            frames.append(
+                pack(
+                    sequence,
+                    waiting.sender or sender_default,
+                    waiting.to,
+                    UDHI if waiting.segments > 1 else 0,
+                    DATA_CODING[waiting.encoding],
+                    RECEIPT_WANTED,
+                    relative_validity(left_s if waiting.class_ == OTP else left_s - left_s % 60 + 60),
+                    waiting.parts[part - 1],
+                )
+            )
+        except PduError as e:
+            ledger.work[waiting.day].intents.append(
+                (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
+            )
+            ledger.refused(link.name, waiting, part, status_name(e.status), now_ms)
+            continue
+        used.append(sequence)
+        kept.append((waiting, part))
+        ledger.work[waiting.day].intents.append(
+            (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
+        )
+    link.pace.spent(len(kept))
+    return Staged(session, frames, used, kept)
+
+
+def _parts(waiting: Waiting, reference_bits: int) -> list[bytes]:
+    if waiting.segments == 1:
+        return [waiting.payload]
+    # Random, so that two long messages to one telephone hardly ever share a reference.
+    return parts_with_udh(waiting.encoding, waiting.payload, int.from_bytes(os.urandom(2), "big"), reference_bits)

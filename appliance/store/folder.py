@@ -1,0 +1,26 @@
+"""The folder of day partitions: which file is which day."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from appliance import clock
+
+EPOCH = date(1970, 1, 1)
+
+
+def partition_path(folder: Path, day: int) -> Path:
+    """`messages-2026-11-22.db` in `folder` for a day number."""
+    return folder / f"messages-{clock.day_name(day)}.db"
+
+
+def partition_days(folder: Path) -> list[int]:
+    """The days that have a partition, oldest first."""
+    days = []
+    for path in folder.glob("messages-*.db"):
+        try:
+            days.append((date.fromisoformat(path.stem.removeprefix("messages-")) - EPOCH).days)
+        except ValueError:
+            continue
+    return sorted(days)

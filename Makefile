@@ -52,7 +52,7 @@ $(VENV)/.run: $(LOCKED)
 	@"$$(.ci/python)" -m venv $(VENV)
 	@sed '/^# --- test/,$$d' requirements.lock > $(VENV)/run.lock
 	@$(PIP) install --require-hashes -r $(VENV)/run.lock
-	@$(PIP) install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)

@@ -23,7 +23,7 @@ class Child(NamedTuple):
 
 def casemate(*words: str) -> tuple[str, ...]:
     """The command line that runs this same program with this same Python."""
-    return (sys.executable, "-m", "appliance.cli", *words)
+    return (sys.executable, "-P", "-m", "appliance.cli", *words)
 
 
 def plan(settings: Settings, config: Path | None) -> list[Child]:

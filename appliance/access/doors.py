@@ -1,4 +1,4 @@
-"""`Access`: the one way into `access.db`, for the gateway, the console and the command line."""
+"""Access: the one way into `access.db`, for the gateway, the console and the command line."""
 
 from __future__ import annotations
 

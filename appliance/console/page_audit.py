@@ -41,7 +41,7 @@ def _checkpoint() -> dict[str, Any] | None:
 def page() -> str:
     what = request.args.get("what", "")
     actor = request.args.get("who", "").strip()[:128]
-    given = {k: v for k, v in (("what", what if what in EVENTS else ""), ("who", actor)) if v}
+    given: dict[str, Any] = {k: v for k, v in (("what", what if what in EVENTS else ""), ("who", actor)) if v}
     entries: list[dict[str, Any]] = []
     well = True
     try:

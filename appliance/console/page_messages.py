@@ -70,7 +70,9 @@ def page() -> AnyResponse | str:
         if error.code != "invalid":
             raise
         problem = error.message[:1].upper() + error.message[1:] + "."
-    given = {k: v for k, v in request.args.items() if k in ("status", "class", "link", "from", "to") and v}
+    given: dict[str, Any] = {
+        k: v for k, v in request.args.items() if k in ("status", "class", "link", "from", "to") and v
+    }
     older = url_for("messages.page", **given, cursor=cursor) if cursor else None
     template = "_message_rows.html" if guard.is_htmx() else "messages.html"
     filled = {"rows": rows, "older": older, "given": given, "callers": _callers()}
@@ -86,7 +88,8 @@ def by_number() -> str:
     """
     index_text = request.form.get("index", "")
     cursor = request.form.get("cursor") or None
-    problem, rows, index = "", [], b""
+    problem, index = "", b""
+    rows: list[Any] = []
     try:
         if index_text:
             index = bytes.fromhex(index_text) if len(index_text) == 32 else abort(400)

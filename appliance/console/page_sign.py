@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Signing in and out: the only pages that somebody without a session is shown."""
 
 from __future__ import annotations
 

@@ -26,16 +26,9 @@ STATUS_WORDS: Final[dict[str, tuple[str, str]]] = {
     "indeterminate": ("warn", "the link was lost before the operator answered: it may have left"),
 }
 CLASS_WORDS: Final = {"otp": "One-time codes", "alert": "Alerts", "transaction": "Transactions", "bulk": "Bulk"}
-LINK_TONES: Final = {
-    "bound": "good",
-    "up": "good",
-    "open": "good",
-    "binding": "warn",
-    "connecting": "warn",
-    "waiting": "warn",
-}
+LINK_TONES: Final = {"up": "good", "partly": "warn", "down": "bad"}
 OUTCOME_TONES: Final = {"ok": "good", "refused": "warn", "failed": "bad"}
-PROCESS_TONES: Final = {"ready": "good", "running": "good", "starting": "warn", "waiting": "warn", "stopping": "warn"}
+PROCESS_TONES: Final = {"ready": "good", "starting": "warn", "waiting": "warn", "pausing": "warn", "stopping": "warn"}
 
 assert STATUS_WORDS.keys() == set(STATUSES) and CLASS_WORDS.keys() == set(CLASSES)
 
@@ -74,7 +67,7 @@ def share(part: Any, whole: Any) -> int:
     """Whole per cent, 0 to 100; anything at all shows as at least 1."""
     if not part or not whole:
         return 0
-    return min(100, max(1, round(100 * part / whole)))
+    return min(100, max(1, round(100 * int(part) / int(whole))))
 
 
 def install(app: Flask) -> None:

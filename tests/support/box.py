@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Box:
 
     async def _engine_state(self, payload: Any, peer: Any) -> dict[str, Any]:
         gone = (now_ms() - self.started_ms) / 1000
-        done = int(gone * SEGMENT_RATE + 120 * (gone % 7))
+        done = int(gone * SEGMENT_RATE + 500 * math.sin(gone / 6))
         counters = {"submitted": done, "answered": max(0, done - 20), "receipted": max(0, int(done * 0.97) - 40)}
         link = {"window": 100, "in_flight": 37, "pace": 0.0, "queued": 12, "errors": 2, "throttled": 1}
         return {
@@ -99,7 +100,7 @@ class Box:
             "links": [
                 {
                     "name": "simulated",
-                    "state": "bound",
+                    "state": "up",
                     "up_since_ms": self.started_ms,
                     "last_error": "",
                     **link,
@@ -107,7 +108,7 @@ class Box:
                 },
                 {
                     "name": "backup",
-                    "state": "waiting",
+                    "state": "down",
                     "up_since_ms": None,
                     "last_error": "connection refused",
                     **link,
@@ -117,7 +118,7 @@ class Box:
                     "in_flight": 0,
                     "queued": 0,
                 },
-            ],  # fmt: skip
+            ],
             "queues": {"otp": 0, "alert": 3, "transaction": 41, "bulk": 1_204},
             "statuses": {"accepted": int(done * 0.8)},
             "segments": counters,

@@ -22,7 +22,7 @@
       legend: { show: false },
       scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(10, (high || 0) * 1.1)] } },
       axes: [
-        { ...axis, space: 80, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toISOString().slice(11, 19)) },
+        { ...axis, space: 80, size: 28, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toISOString().slice(11, 19)) },
         { ...axis, size: 56, values: (u, ticks) => ticks.map((v) => whole.format(v)) },
       ],
       series: [{}, line("--series-1", 1.5), line("--series-2", 2, colour("--series-2") + "1c"), line("--series-3", 2)],

@@ -1,0 +1,175 @@
+"""A console without other processes: peers that answer from memory, cheap passwords, a clock that stands still."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from appliance.access import Access
+from appliance.access.passwords import Passwords
+from appliance.console import create_app
+from appliance.errors import Error
+from appliance.message import DELIVERED, new_ids
+from appliance.settings import Settings, parse
+from appliance.store import Found
+
+PASSWORD = "four unrelated words here"
+NOW = 1_700_000_000_000
+
+
+def found(message_id: bytes, **changes: Any) -> Found:
+    row: dict[str, Any] = {
+        "id": message_id,
+        "seq": 1,
+        "day": 1,
+        "caller": 1,
+        "status": DELIVERED,
+        "class_": 0,
+        "encoding": 0,
+        "segments": 1,
+        "sender": "MYBANK",
+        "calling_code": 39,
+        "link": "simulated",
+        "accepted_ms": NOW,
+        "send_at_ms": 0,
+        "expires_ms": NOW + 600_000,
+        "key_id": 1,
+        "number": b"sealed-number",
+        "content": b"sealed-content",
+        "error": None,
+        "changed_ms": NOW + 900,
+        "events": [(NOW, "accepted", ""), (NOW + 5, "sent", "simulated"), (NOW + 900, "delivered", "")],
+    }
+    return Found(**(row | changes))
+
+
+@dataclass
+class Played:
+    """Peers in memory. `down` names those that do not answer; `log` is what was recorded."""
+
+    down: set[str] = field(default_factory=set)
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+    rows: list[Found] = field(default_factory=lambda: [found(i) for i in new_ids(3, NOW)])
+    searched: list[dict[str, Any]] = field(default_factory=list)
+    cursor: str | None = None
+    verdict: dict[str, Any] = field(default_factory=lambda: {"ok": True, "size": 7, "problems": [], "unsigned": 0})
+    acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
+
+    def _ask(self, name: str) -> None:
+        if name in self.down:
+            raise Error("peer_unavailable", f"{name} does not answer")
+
+    def engine_state(self) -> dict[str, Any]:
+        self._ask("engine")
+        link = {"name": "simulated", "state": "up", "window": 10, "in_flight": 1, "queued": 0, "last_error": ""}
+        counted = {"submitted": 10, "answered": 10, "receipted": 9, "errors": 0, "throttled": 0, "pace": 0}
+        queues = {"otp": 1, "alert": 0, "transaction": 0, "bulk": 5}
+        return {"links": [link | counted | {"up_since_ms": NOW}], "queues": queues, "indeterminate": 0}
+
+    def keys_state(self) -> dict[str, Any]:
+        self._ask("keys")
+        return {"ready": True, "why": ""}
+
+    def auditor_ping(self) -> dict[str, Any]:
+        self._ask("auditor")
+        return {"ready": True, "why": ""}
+
+    def processes(self) -> list[dict[str, Any]]:
+        return [{"name": "engine-0", "state": "ready", "pid": 7, "restarts": 0, "since_ms": NOW}]
+
+    def totals(self, day: int) -> dict[str, int]:
+        return {"delivered": 3}
+
+    def search(self, **criteria: Any) -> tuple[list[Found], str | None]:
+        self.searched.append(criteria)
+        self.acts.append("search")
+        if criteria.get("cursor") == "made-up":
+            raise Error("invalid", "the cursor is not one that this search gave")
+        return self.rows, self.cursor
+
+    def message(self, message_id: bytes) -> Found | None:
+        return next((f for f in self.rows if f.id == message_id), None)
+
+    def blind_index(self, number: str) -> bytes:
+        self._ask("keys")
+        return b"i" * 16
+
+    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: Any) -> None:
+        if "auditor" in self.down:
+            raise Error("audit_unavailable", "the act was not recorded and so did not happen")
+        self.acts.append(what)
+        self.log.append((who, what, on, outcome, detail))
+
+    def audit_entries(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
+        self._ask("auditor")
+        entry = {
+            "at": "2026-11-22T18:30:07.123Z",
+            "who": "console:anna",
+            "what": "console.login",
+            "on": "console:session",
+        }
+        return [{"index": 4, "entry": entry | {"outcome": "ok", "detail": {"role": "<script>alert(1)</script>"}}}]
+
+    def checkpoint(self) -> dict[str, Any]:
+        self._ask("auditor")
+        return {"checkpoint": "casemate.local/audit\n5\nAAAA\n", "size": 5, "root": b"", "at_ms": NOW}
+
+    def verify(self, who: str) -> dict[str, Any]:
+        self._ask("auditor")
+        return self.verdict
+
+    def export(self, path: str, who: str) -> dict[str, Any]:
+        self._ask("auditor")
+        Path(path).mkdir()
+        (Path(path) / "checkpoint").write_text("casemate.local/audit\n")
+        return {"size": 5, "files": 1}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return parse({}, tmp_path, "test")
+
+
+@pytest.fixture
+def access(settings: Settings) -> Access:
+    access = Access(settings, passwords=Passwords(memory_kib=64, passes=1))
+    for name, role in (("anna", "administrator"), ("carlo", "compliance"), ("vera", "viewer")):
+        access.create_user(name, PASSWORD, role, at_ms=NOW)
+    return access
+
+
+@pytest.fixture
+def peers() -> Played:
+    return Played()
+
+
+@pytest.fixture
+def app(settings: Settings, access: Access, peers: Played) -> Flask:
+    return create_app(settings, access, peers, clock=lambda: NOW)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def token_in(response: TestResponse) -> str:
+    match = re.search(r'name="csrf" value="([^"]+)"', response.text)
+    assert match, response.text
+    return match[1]
+
+
+def sign_in(client: FlaskClient, name: str = "anna", password: str = PASSWORD, **more: str) -> TestResponse:
+    csrf = token_in(client.get("/sign-in"))
+    return client.post("/sign-in", data={"name": name, "password": password, "csrf": csrf, **more})
+
+
+def csrf_for(client: FlaskClient) -> str:
+    return token_in(client.get("/account"))

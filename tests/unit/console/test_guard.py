@@ -1,0 +1,171 @@
+"""Nobody sees anything without a session and a permission; nobody writes without this page's own token."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.access import Access
+from appliance.console import create_app
+from appliance.console.guard import PUBLIC, safe_next
+from appliance.settings import parse
+
+from .conftest import NOW, PASSWORD, Played, csrf_for, sign_in, token_in
+
+
+def routes(app: Flask) -> list[tuple[str, str, str]]:
+    out = []
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<[^>]*message_id>", "01a204ad-f726-707f-a054-9e4cb7a38f1b", rule.rule)
+        path = re.sub(r"<[^>]*number>", "1", path).replace("<path:filename>", "casemate.css")
+        out += [(method, path, rule.endpoint) for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}]
+    return out
+
+
+def test_every_route_is_shut_to_strangers(app: Flask, peers: Played) -> None:
+    walked = 0
+    for method, path, endpoint in routes(app):
+        if endpoint in PUBLIC:
+            continue
+        walked += 1
+        response = app.test_client().open(path, method=method)
+        assert response.status_code in (303, 401), (method, path)
+        assert "sign-in" in response.headers.get("Location", response.headers.get("HX-Redirect", "")), path
+    assert walked >= 14 and peers.acts == []
+
+
+def test_paths_that_do_not_exist_are_not_told_to_strangers(client: FlaskClient) -> None:
+    assert client.get("/no/such/page").status_code == 303
+    sign_in(client)
+    assert client.get("/no/such/page").status_code == 404
+    assert client.put("/messages").status_code == 405
+
+
+def test_a_view_without_a_permission_is_shut_to_all(app: Flask, client: FlaskClient) -> None:
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    sign_in(client)
+    response = client.get("/forgotten")
+    assert response.status_code == 403 and "secret" not in response.text
+
+
+@pytest.mark.parametrize(("name", "shut"), [("vera", ["/audit", "/api-keys"]), ("carlo", ["/api-keys"]), ("anna", [])])
+def test_roles(client: FlaskClient, name: str, shut: list[str]) -> None:
+    sign_in(client, name)
+    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/account"):
+        response = client.get(path)
+        assert response.status_code == (403 if path in shut else 200), path
+        menu = response.text.split('aria-label="Main"')[1].split("</nav>")[0]
+        assert all(f'href="{p}"' not in menu for p in shut)
+
+
+def test_every_write_needs_the_token_of_this_session(app: Flask, access: Access, peers: Played) -> None:
+    client = app.test_client()
+    sign_in(client)
+    other = app.test_client()
+    sign_in(other, "carlo")
+    foreign = csrf_for(other)
+    before = list(peers.acts)
+    writes = [(m, p, e) for m, p, e in routes(app) if m != "GET" and e not in PUBLIC]
+    assert len(writes) >= 6
+    for method, path, _ in writes:
+        for sent in ({}, {"csrf": ""}, {"csrf": "x" * 43}, {"csrf": foreign}):
+            assert client.open(path, method=method, data=sent).status_code == 400, path
+    right = csrf_for(client)
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+    ):
+        assert client.post("/sign-out", data={"csrf": right}, headers=headers).status_code == 400
+    assert peers.acts == before and access.api_keys() == []
+    assert client.post("/sign-out", headers={"X-CSRF-Token": right}).status_code == 303
+
+
+def test_headers_and_cookies(client: FlaskClient) -> None:
+    signed = sign_in(client)
+    cookies = signed.headers.getlist("Set-Cookie")
+    session = next(c for c in cookies if c.startswith("casemate-session="))
+    assert "HttpOnly" in session and "SameSite=Strict" in session and "Path=/" in session
+    for path in ("/", "/messages", "/nope", "/sign-in", "/overview/live"):
+        headers = client.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_with_tls_cookies_are_bound_to_the_host(tmp_path: Path, access: Access, peers: Played) -> None:
+    tls = parse({"console": {"tls_certificate": "/c.pem", "tls_key": "/k.pem"}}, tmp_path, "test")
+    client = create_app(tls, access, peers, clock=lambda: NOW).test_client()  # type: ignore[arg-type]
+    response = client.get("/sign-in", base_url="https://box.example")
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-casemate-door=") and "Secure" in cookie
+    assert "max-age" in response.headers["Strict-Transport-Security"]
+
+
+def test_no_inline_script_or_style_anywhere() -> None:
+    templates = Path(__file__).parents[3] / "appliance" / "console" / "templates"
+    pages = list(templates.glob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:|hx-on|https?://|\|\s*safe", text), page.name
+        assert not re.search(r"<script(?![^>]*src=)", text), page.name
+
+
+def test_what_others_wrote_is_escaped(client: FlaskClient) -> None:
+    sign_in(client)
+    assert "<script>alert(1)" not in client.get("/audit").text
+    page = client.get("/audit?who=%22%3E%3Cscript%3E").text
+    assert "<script>" not in page.split("</head>")[1]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/%5cevil", "javascript:alert(1)", "/a\n/b",
+     "/sign-in", "/static/casemate.css", "/overview/live", "", "/" + "a" * 2000],
+)  # fmt: skip
+def test_only_pages_of_our_own_come_after_signing_in(client: FlaskClient, target: str) -> None:
+    assert sign_in(client, next=target).headers["Location"] == "/"
+
+
+def test_the_page_that_was_wanted_comes_after_signing_in(client: FlaskClient) -> None:
+    refused = client.get("/messages?status=failed")
+    assert refused.headers["Location"] == "/sign-in?next=/messages?status%3Dfailed"
+    assert sign_in(client, next="/messages?status=failed").headers["Location"] == "/messages?status=failed"
+
+
+@given(st.text(max_size=60))
+def test_any_next_stays_here(target: str) -> None:
+    app = create_app(parse({}, Path("/nowhere"), "test"))
+    with app.test_request_context("/"):
+        safe = safe_next(target)
+    assert safe.startswith("/") and not safe.startswith(("//", "/\\"))
+
+
+def test_too_large_and_too_odd_forms(client: FlaskClient) -> None:
+    sign_in(client)
+    csrf = csrf_for(client)
+    assert client.post("/api-keys", data={"csrf": csrf, "name": "x" * 70_000}).status_code in (400, 413)
+    assert client.post("/sign-in", data=b"\xff" * 100, content_type="multipart/form-data").status_code == 400
+    assert client.get("/messages", query_string="from=%ff%fe&status=%00&cursor=%00").status_code == 200
+
+
+def test_a_mistake_of_our_own_shows_no_traceback(app: Flask, client: FlaskClient, peers: Played) -> None:
+    sign_in(client)
+
+    def broken(**_: object) -> None:
+        raise RuntimeError("+393471234567 is in this text")
+
+    peers.search = broken  # type: ignore[method-assign,assignment]
+    response = client.get("/messages")
+    assert response.status_code == 500
+    assert "RuntimeError" not in response.text and "393471234567" not in response.text
+    assert PASSWORD not in response.text and token_in(client.get("/account"))

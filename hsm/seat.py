@@ -66,20 +66,24 @@ class Seat:
         """The worker's result. Raises HsmError as it said, or Lost; after Lost, or when cancelled, only `end` is allowed."""
         reader, writer = self._reader, self._writer
         assert reader is not None and writer is not None
+        request = pack([op, given])
         self.calls += 1
         try:
             async with asyncio.timeout(deadline_s):
-                writer.write(pack([op, given]))
+                writer.write(request)
                 await writer.drain()
                 head = await reader.readexactly(HEAD_OCTETS)
-                good, result = unpack(await reader.readexactly(length(head)))
+                body = await reader.readexactly(length(head))
+            good, result = unpack(body)
+            if good:
+                return result
+            code, message, hint = result
         except TimeoutError:
             raise Lost(f"no answer within {deadline_s:g} s", late=True) from None
         except (OSError, asyncio.IncompleteReadError):
             raise Lost("the worker died") from None
-        if good:
-            return result
-        code, message, hint = result
+        except (HsmError, TypeError, ValueError):
+            raise Lost("the worker talks nonsense") from None
         raise HsmError(code if code in CODES else "hsm_unavailable", message, hint)
 
     async def died(self) -> None:

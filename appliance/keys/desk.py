@@ -20,6 +20,7 @@ from appliance.intercom import Peer
 from appliance.limits import KEY_ASKERS_MAX, KEY_DAYS_SKEW_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
 from hsm import HsmError, Pool
 
+from .datakey import blind_index
 from .permits import PURPOSES, SIGNATURES, permit
 from .record import INDEX, INDEX_VERSION, context, derivation, may_make, sealed_text
 from .register import ACTIVE, SEALING, Register, Row
@@ -50,6 +51,7 @@ class Desk:
             "state": self.state,
             "data_key": self.data_key,
             "index_key": self.index_key,
+            "blind_index": self.blind_index,
             "derive": self.derive,
             "sign": self.sign,
             "public_key": self.public_key,
@@ -102,6 +104,11 @@ class Desk:
         key = await self._mac_once(INDEX)
         self._note(peer, "key.index_derived", f"index:v{INDEX_VERSION}")
         return {"version": INDEX_VERSION, "key": key}
+
+    async def blind_index(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """For those who look for a number now and then: the index of one number, without the key."""
+        self._need_hsm()
+        return {"index": blind_index(await self._mac_once(INDEX), _text(payload, "number"))}
 
     async def derive(self, payload: Any, peer: Peer) -> dict[str, Any]:
         self._need_hsm()

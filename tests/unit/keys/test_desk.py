@@ -16,7 +16,7 @@ import pytest
 from appliance.clock import DAY_MS
 from appliance.errors import Error
 from appliance.intercom import Peer
-from appliance.keys import DataKey
+from appliance.keys import DataKey, blind_index
 from appliance.keys.desk import Desk
 from appliance.keys.register import Register
 from hsm import HsmError
@@ -192,6 +192,13 @@ def test_without_the_hsm_nothing_is_given_not_even_what_is_in_memory(register: R
 )
 def test_a_request_that_makes_no_sense_is_invalid(register: Register, op: str, payload: Any) -> None:
     assert refused(desk_of(register), op, payload).code == "invalid"
+
+
+def test_one_number_is_indexed_without_giving_away_the_key(register: Register) -> None:
+    desk = desk_of(register)
+    index = call(desk, "blind_index", {"number": "+393331234567"})["index"]
+    assert index == blind_index(call(desk, "index_key", {})["key"], "+393331234567")
+    assert refused(desk, "blind_index", {}).code == "invalid"
 
 
 def test_another_uid_gets_nothing(register: Register) -> None:

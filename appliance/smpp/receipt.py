@@ -155,7 +155,7 @@ def _read(deliver: Deliver) -> tuple[str, str, str, str, str]:
     head, text = (whole[:at], whole[at + 5 :]) if at >= 0 else (whole, "")
     message_id = _after(head, "id:")
     stat = _after(head, "stat:")
-    if not message_id or not stat or not head.isprintable():
+    if not message_id or not stat or "  " in head or not head.isprintable():
         head = _plain(head)
         message_id, stat = _after(head, "id:"), _after(head, "stat:")
     return message_id, stat[:_WORD_CHARACTERS_MAX].upper(), _after(head, "err:"), _after(head, "done date:"), text

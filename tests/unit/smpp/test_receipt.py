@@ -64,7 +64,8 @@ def test_done_date_in_any_form(date: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tail", "text"), [(b"text:Ciao", "Ciao"), (b"Text:Ciao", "Ciao"), (b"TEXT:", ""), (b"", ""), (b"text:\0\1\xe0", "\0\1à")]
+    ("tail", "text"),
+    [(b"text:Ciao", "Ciao"), (b"Text:Ciao", "Ciao"), (b"TEXT:", ""), (b"", ""), (b"text:\0\1\xe0", "\0\1à")],
 )
 def test_text_in_any_case_or_absent(tail: bytes, text: str) -> None:
     receipt = read(FULL.replace(b"text:Gentile", tail))
@@ -241,7 +242,9 @@ def test_any_text_is_an_id(base: str, raw: str) -> None:
 # --- the operator's side, and hostile ones ----------------------------------------------------------------
 @pytest.mark.parametrize("word", ["DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED", "UNKNOWN", "ACCEPTD"])
 def test_what_the_simulator_writes_is_read(word: str) -> None:
-    body = format_receipt(format_id(0x1A2B, 16), word, "2611221830", "2611221831", "005", "a text that is much too long")
+    body = format_receipt(
+        format_id(0x1A2B, 16), word, "2611221830", "2611221831", "005", "a text that is much too long"
+    )
     receipt = parse_receipt(parse_deliver(pack_deliver(1, "39333", "BANCA", 4, 0, body)))
     assert receipt is not None
     assert (receipt.message_id, receipt.stat, receipt.error) == ("1A2B", word, "005")
@@ -252,7 +255,21 @@ def test_what_the_simulator_writes_is_read(word: str) -> None:
 
 
 PIECES = st.sampled_from(
-    [b"id:", b"stat:", b" ", b"\0", b"text:", b"err:", b"done date:", b"7", b"DELIVRD", b"\xff", b"sub:001", b"ID:", b"_date:"]
+    [
+        b"id:",
+        b"stat:",
+        b" ",
+        b"\0",
+        b"text:",
+        b"err:",
+        b"done date:",
+        b"7",
+        b"DELIVRD",
+        b"\xff",
+        b"sub:001",
+        b"ID:",
+        b"_date:",
+    ]
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
+import msgspec
+
 # 3GPP TS 23.038 section 6.2.1, column by column as it is printed there (eight columns of sixteen).
 _COLUMNS: Final = (
     "@£$¥èéùìòÇ\nØø\rÅå",
@@ -36,7 +38,7 @@ class Part(NamedTuple):
         return f"{self.reference}/{self.total}/{self.number}"
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, gc=False):
     """One submit as it was heard; addresses are as a handset shows them."""
 
     to: str
@@ -161,7 +163,7 @@ class Inbox:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._all: deque[Segment] = deque()
-        self._of: dict[str, deque[Segment]] = {}
+        self._of: dict[str, list[Segment]] = {}  # mostly one or two: a list is a tenth of a deque
 
     def __len__(self) -> int:
         return len(self._all)
@@ -171,12 +173,13 @@ class Inbox:
         key = segment.to.removeprefix("+")
         of = self._of.get(key)
         if of is None:
-            of = self._of[key] = deque()
-        of.append(segment)
+            self._of[key] = [segment]
+        else:
+            of.append(segment)
         if len(self._all) > self._keep:
             oldest = self._all.popleft().to.removeprefix("+")
             of = self._of[oldest]
-            of.popleft()
+            del of[0]
             if not of:
                 del self._of[oldest]
 

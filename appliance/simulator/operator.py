@@ -75,6 +75,7 @@ class Operator:
         self.sessions: set[Session] = set()
         self._unaddressed: deque[Deliver] = deque(maxlen=10_000)
         self._states: dict[str, tuple[int, float]] = {}  # message id -> final state, and when it is reached
+        self._known: deque[str] = deque()  # the same ids, oldest first: a dict is slow at forgetting its oldest
         self._next_id = clock.now_ms() * 1_000  # an operator that is started again does not give an id twice
         self._wheel: Wheel[Callable[[], None] | tuple[Account, Deliver]] = Wheel(SLOT_S)
         self._turning = False
@@ -126,8 +127,9 @@ class Operator:
             self.inbox.put(segment)
         receipt_s = 0.0 if fate.receipt_first else fate.receipt_s
         self._states[answer_id] = (fate.state, now_s + receipt_s)
-        if len(self._states) > self.options.keep:
-            del self._states[next(iter(self._states))]
+        self._known.append(answer_id)
+        if len(self._known) > self.options.keep:
+            del self._states[self._known.popleft()]
         if self._journal is not None:
             part, body = unfold(segment)
             digest = hashlib.sha256(body).hexdigest()

@@ -479,3 +479,30 @@ def test_a_worker_that_talks_nonsense_is_an_outage_not_a_crash(tmp_path: Path) -
         "pass",
     ):
         asyncio.run(run(script))
+
+
+# --- with the auditor -------------------------------------------------------------------------------------
+
+
+def test_what_keys_does_reaches_the_audit_log(keys: Keys) -> None:
+    """Keys starts first and cannot wait for the auditor, which needs it to sign: entries wait in the key store."""
+    keys.start()
+    keys.ring.for_day(today())
+    script = RUN.replace("appliance.keys", "appliance.audit")
+    auditor = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, "CASEMATE_HOME": str(keys.home)}
+    )
+    client = BlockingClient(keys.home / "run" / "auditor.sock")
+    try:
+        until(lambda: not keys.on_record(), READY_S, "the outbox is empty")
+        entries = client.call("entries", {"before": None, "limit": 100, "what": None, "who": "process:keys"})["entries"]
+        told = [e["entry"]["what"] for e in reversed(entries)]
+        assert told[:2] == ["process.start", "token.initialised"]
+        assert {"hsm.login", "key.created", "key.unwrapped"} <= set(told)
+    finally:
+        client.close()
+        auditor.terminate()
+        try:
+            auditor.wait(10)
+        finally:
+            auditor.kill()

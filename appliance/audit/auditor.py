@@ -224,7 +224,7 @@ class Auditor:
     def _unsigned(self) -> int:
         """Entries that no checkpoint covers yet."""
         checkpoint = self._publisher.checkpoint
-        return self.size - (checkpoint.size if checkpoint else 0)
+        return max(0, self.size - (checkpoint.size if checkpoint else 0))
 
     async def _publish(self) -> None:
         """A checkpoint over everything durable now, unless there is one. Raises Error when it cannot be made."""

@@ -40,7 +40,6 @@ EVENTS: Final[dict[str, str]] = {
     "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
     "message.cancelled": "a message was cancelled before it left",
     "message.redacted": "the content of a message was erased",
-    "messages.indeterminate": "segments had left and were not answered when a link or the engine went down",
     "partition.erased": "a day of messages reached the end of its retention and was erased",
     # operator links
     "link.up": "an operator link was bound",

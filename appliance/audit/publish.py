@@ -57,15 +57,16 @@ class Publisher:
                     f"the log on disk is that of {checkpoint.origin}, not of {self.origin}",
                     "`audit.origin` cannot change during the life of a log",
                 )
+            if self.checkpoint is not None and checkpoint.size < self.checkpoint.size:
+                continue
+            self.checkpoint, self.note = checkpoint, note  # it is genuine: even if the store is not, it can be exported
             if checkpoint.size > size:
                 raise Error(
                     "audit_invalid",
                     f"{checkpoint.size} entries were signed and only {size} are in the audit store: entries were removed",
                     "keep the folder as evidence",
                 )
-            if self.checkpoint is None or checkpoint.size >= self.checkpoint.size:
-                start = self._agree(checkpoint)
-                self.checkpoint, self.note = checkpoint, note
+            start = self._agree(checkpoint)
         if self.checkpoint is not None:
             self._mend(self.checkpoint.size, start)
             self._set_out()

@@ -151,4 +151,4 @@ def test_the_guard_never_fails_on_text(value: str) -> None:
 def test_the_page_repeats_the_table() -> None:
     page = (Path(appliance.audit.__file__).parent / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.+) \|$", page, re.MULTILINE))
-    assert rows == EVENTS
+    assert {name: means for name, means in rows.items() if not name.endswith(".py")} == EVENTS

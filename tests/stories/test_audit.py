@@ -1,0 +1,351 @@
+"""The audit log with real processes: a real token signs, others verify, power cuts lose nothing, a lost HSM stops nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.audit import BlockingRecorder, Outbox, Recorder, commands, forward
+from appliance.audit.tree import WIDTH, bundle
+from appliance.audit.verify import entries_of, verify
+from appliance.errors import Error
+from appliance.intercom import BlockingClient, Client
+from appliance.settings import Settings, parse
+from appliance.store import open_store
+from tests.support import go
+from tests.support.auditlog import sample
+from tests.support.keystub import KeyStub
+from tests.support.process import Running
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    """A box in a folder with a short name: the path of a Unix socket has at most 107 characters."""
+    home = Path(tempfile.mkdtemp(prefix="casemate-"))
+    yield parse({}, home, "test")
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def keys(settings: Settings) -> Iterator[KeyStub]:
+    """A keys process in a thread of its own."""
+    stub, loop = KeyStub(), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(stub.start(settings.socket("keys")), loop).result(10)
+    yield stub
+    asyncio.run_coroutine_threadsafe(stub.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def gonote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if go.missing():
+        pytest.skip(go.missing())
+    folder = tmp_path_factory.getbasetemp() / "gonote"
+    folder.mkdir(exist_ok=True)
+    return go.build(folder)
+
+
+def call(settings: Settings, op: str, payload: Any = None) -> Any:
+    client = BlockingClient(settings.socket("auditor"))
+    try:
+        return client.call(op, payload, 60.0)
+    finally:
+        client.close()
+
+
+def await_state(settings: Settings, wanted: Any, patience_s: float = 10.0) -> Any:
+    until = time.monotonic() + patience_s
+    while not wanted(state := call(settings, "state")):
+        assert time.monotonic() < until, state
+        time.sleep(0.02)
+    return state
+
+
+def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote: Path, tmp_path: Path) -> None:
+    """What the appliance recorded is exported and checked by its own verifier, alone, and by Go's checksum database code."""
+    keys = Running("keys", "keys", settings)
+    auditor = Running("audit", "auditor", settings)
+    try:
+        recorder = BlockingRecorder(settings)
+        recorder.record("console:anna", "console.login", "console:session", address="127.0.0.1")
+        old = tmp_path / "checkpoint-kept-by-the-officer"
+        old.write_text(call(settings, "checkpoint")["checkpoint"])
+        until = time.monotonic() + 10
+        while not commands.entries(settings, what="token.initialised").lines:  # from the keys process's outbox
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        for n in range(600):
+            recorder.record("console:anna", "message.viewed", f"message:{n}")
+        recorder.close()
+        proof = tmp_path / "7.tlog-proof"
+        proof.write_text("\n".join(commands.proof(settings, 7).lines) + "\n")
+        printed = commands.export(settings, tmp_path / "out")
+        assert printed.result["unsigned"] == 0
+        assert commands.verify_running(settings).ok
+        whats = [found["entry"]["what"] for found in commands.entries(settings, limit=2).result["entries"]]
+        assert whats == ["audit.verified", "audit.exported"]
+        events = {found["entry"]["what"] for found in commands.entries(settings, limit=500).result["entries"]}
+        assert "message.viewed" in events
+    finally:
+        assert auditor.stop() == 0
+        assert keys.stop() == 0
+    out = tmp_path / "out"
+    vkey = (out / "verifier.vkey").read_text().strip()
+    report = verify(out, vkey, old.read_text(), (proof,))
+    assert report.ok, report
+    assert any(b'"token.initialised"' in e for n in range(2) for e in entries_of(out, n, WIDTH))
+    command = [sys.executable, "-I", str(out / "verify.py"), str(out), "--key", vkey, "--old", str(old)]
+    alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    code, said = go.run(gonote, out, vkey, old)
+    assert code == 0, said
+    assert said == f"VERIFIES casemate.local/audit {report.size} {report.root}\n"
+
+
+def change_entry(out: Path, size: int) -> None:
+    path = out / "tile/entries/000"
+    path.write_bytes(path.read_bytes().replace(b'"ok"', b'"no"', 1))
+
+
+def swap_entries(out: Path, size: int) -> None:
+    entries = entries_of(out, 0, WIDTH)
+    entries[1], entries[2] = entries[2], entries[1]
+    (out / "tile/entries/000").write_bytes(bundle(entries))
+
+
+def cut_off(out: Path, size: int) -> None:
+    note = (out / "checkpoint").read_text()
+    (out / "checkpoint").write_text(note.replace(f"\n{size}\n", f"\n{size - 1}\n"))
+
+
+def flip_hash(out: Path, size: int) -> None:
+    path = out / "tile/0/000"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 4
+    path.write_bytes(bytes(data))
+
+
+def lose_tile(out: Path, size: int) -> None:
+    (out / "tile/0/001").unlink()
+
+
+def lose_bundle(out: Path, size: int) -> None:
+    (out / "tile/entries/001").unlink()
+
+
+def another_key(out: Path, size: int) -> None:
+    note = (out / "checkpoint").read_text()
+    head, line = note.split("\n\n")
+    (out / "checkpoint").write_text(f"{head}\n\n{line[:-8]}AAAAAA=\n")
+
+
+@pytest.fixture
+def exported(settings: Settings, keys: KeyStub, tmp_path: Path) -> Path:
+    auditor = Running("audit", "auditor", settings)
+    call(settings, "append", {"source": "engine-0", "first": 1, "entries": [sample(n) for n in range(700)]})
+    commands.export(settings, tmp_path / "out")
+    assert auditor.stop() == 0
+    return tmp_path / "out"
+
+
+def test_both_verifiers_refuse_the_same_tampering(exported: Path, gonote: Path, tmp_path: Path) -> None:
+    vkey = (exported / "verifier.vkey").read_text().strip()
+    size = verify(exported, vkey).size
+    assert go.run(gonote, exported, vkey)[0] == 0
+    for change in (change_entry, swap_entries, cut_off, flip_hash, lose_tile, lose_bundle, another_key):
+        out = Path(shutil.copytree(exported, tmp_path / change.__name__))
+        change(out, size)
+        assert not verify(out, vkey).ok, change
+        code, said = go.run(gonote, out, vkey)
+        assert code == 1, (change, said)
+
+
+def test_every_entry_is_signed_within_a_second(settings: Settings, keys: KeyStub) -> None:
+    auditor = Running("audit", "auditor", settings)
+    recorder = BlockingRecorder(settings)
+    for _ in range(3):
+        index, _ = recorder.record("cli:anna", "settings.changed", "settings:file")
+        start = time.monotonic()
+        await_state(settings, lambda s, size=index + 1: s["checkpoint_size"] >= size)
+        assert time.monotonic() - start < 1.0
+    recorder.close()
+    assert auditor.stop() == 0
+    assert b"process.stop" in entries_of(settings.home / "audit/log", 0, 5)[-1]  # signed before it ended
+    assert verify(settings.home / "audit/log").size == 5
+
+
+def test_without_the_keys_process_entries_are_durable_and_signed_later(settings: Settings, keys: KeyStub) -> None:
+    keys.down = True
+    auditor = Running("audit", "auditor", settings)
+    recorder = BlockingRecorder(settings)
+    recorder.record("cli:anna", "settings.changed", "settings:file")
+    state = await_state(settings, lambda s: s["unsigned_since_ms"] is not None)
+    assert (state["ready"], state["unsigned"], state["unsigned_why"]) == (True, 2, "hsm_unavailable")
+    with pytest.raises(Error) as caught:
+        call(settings, "checkpoint")
+    assert caught.value.code == "hsm_unavailable"
+    with pytest.raises(Error) as caught:
+        commands.export(settings, settings.home / "out")
+    assert caught.value.code == "audit_unavailable"
+    auditor.kill()
+    auditor = Running("audit", "auditor", settings)
+    keys.down = False
+    state = await_state(settings, lambda s: s["unsigned"] == 0)
+    assert state["unsigned_since_ms"] is None
+    recorder.close()
+    assert auditor.stop() == 0
+    assert verify(settings.home / "audit/log").ok
+
+
+def test_power_cuts_under_load_lose_nothing_and_record_nothing_twice(settings: Settings, keys: KeyStub) -> None:
+    """An outbox and interactive acts, while the auditor is killed seven times at seeded moments."""
+    seed = 20261122
+    rolls = random.Random(seed)
+    conn = open_store(settings.home / "engine.db")
+    Outbox.create(conn)
+    outbox = Outbox(conn, "engine-0")
+    told: list[int] = []  # interactive acts that were said to be durable
+    put = 0
+    done = threading.Event()
+
+    async def outward(client: Client) -> None:
+        nonlocal put
+        while not done.is_set() or outbox.pending(1)[1]:
+            if not done.is_set():
+                conn.execute("BEGIN IMMEDIATE")
+                outbox.put([sample(put + i) for i in range(20)])
+                conn.execute("COMMIT")
+                put += 20
+            try:
+                await forward(outbox, client, 50)
+            except Error:
+                await asyncio.sleep(0.02)
+
+    async def interactive(recorder: Recorder, who: int) -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            try:
+                await recorder.record(f"api:k{who}", "message.viewed", f"message:{who}-{n}", n=n, by=who)
+                told.append(who * 100_000 + n)
+            except Error as e:
+                assert e.code == "audit_unavailable"
+                await asyncio.sleep(0.02)
+
+    async def load() -> None:
+        client, recorders = Client(settings.socket("auditor")), [Recorder(settings) for _ in range(4)]
+        await asyncio.gather(outward(client), *(interactive(r, i) for i, r in enumerate(recorders)))
+        for each in (client, *recorders):
+            each.close()
+
+    auditor = Running("audit", "auditor", settings)
+    thread = threading.Thread(target=lambda: asyncio.run(load()))
+    thread.start()
+    try:
+        for _ in range(7):
+            time.sleep(rolls.uniform(0.05, 0.9))
+            auditor.kill()
+            auditor = Running("audit", "auditor", settings)
+    finally:
+        done.set()
+        thread.join(60)
+    assert call(settings, "verify")["problems"] == []
+    assert auditor.stop() == 0
+    report = verify(settings.home / "audit/log")
+    assert report.ok, report
+    log = open_store(settings.home / "audit/audit.db", read_only=True)
+    batches = [
+        r[0] for r in log.execute("SELECT entry ->> '$.on' FROM entry WHERE what = 'batch.committed' ORDER BY place")
+    ]
+    assert batches == [f"batch:{n:x}" for n in range(put)], seed
+    rows = log.execute(
+        "SELECT entry ->> '$.detail.by', entry ->> '$.detail.n' FROM entry WHERE what = 'message.viewed'"
+    )
+    acts = {by * 100_000 + n for by, n in rows}
+    assert set(told) <= acts, seed
+    assert len(told) > 100
+    log.close()
+    conn.close()
+
+
+def test_a_full_disk_refuses_and_breaks_nothing(settings: Settings, keys: KeyStub) -> None:
+    auditor = Running("audit", "auditor", settings, file_octets_max=400_000)
+    taken, codes = 0, set()
+    for n in range(40):
+        try:
+            call(settings, "append", {"source": "", "first": 0, "entries": [sample(n, text="x" * 20_000)]})
+            taken += 1
+        except Error as e:
+            codes.add(e.code)
+    assert codes == {"store_full"}
+    assert call(settings, "ping")["ready"]
+    auditor.kill()
+    auditor = Running("audit", "auditor", settings)
+    assert call(settings, "verify")["problems"] == []
+    assert len(call(settings, "entries", {"what": "batch.committed", "limit": 500})["entries"]) == taken
+    assert auditor.stop() == 0
+
+
+def test_a_changed_store_is_not_added_to_and_stays_readable(settings: Settings, keys: KeyStub, tmp_path: Path) -> None:
+    auditor = Running("audit", "auditor", settings)
+    call(settings, "append", {"source": "", "first": 0, "entries": [sample(n) for n in range(300)]})
+    assert auditor.stop() == 0
+    conn = open_store(settings.home / "audit/audit.db")
+    conn.execute("UPDATE entry SET entry = replace(entry, '\"ok\"', '\"failed\"') WHERE place = 17")
+    conn.close()
+    auditor = Running("audit", "auditor", settings, ready=False)
+    assert call(settings, "ping")["why"].startswith("audit_invalid: ")
+    recorder = BlockingRecorder(settings)
+    with pytest.raises(Error) as caught:
+        recorder.record("cli:anna", "settings.changed", "settings:file")
+    assert (caught.value.code, caught.value.detail["cause"]) == ("audit_unavailable", "audit_invalid")
+    recorder.close()
+    result = call(settings, "verify")
+    assert not result["ok"]
+    assert "audit.db entry 17" in {p["place"] for p in result["problems"]}
+    assert call(settings, "entries", {"limit": 1})["entries"]
+    commands.export(settings, tmp_path / "evidence")
+    assert verify(tmp_path / "evidence").ok  # the published log is still the one that was signed
+    assert auditor.stop() == 0
+
+
+def test_without_an_auditor_nothing_privileged_happens(settings: Settings) -> None:
+    recorder = BlockingRecorder(settings)
+    with pytest.raises(Error) as caught:
+        recorder.record("cli:anna", "settings.changed", "settings:file")
+    assert (caught.value.code, caught.value.detail["cause"]) == ("audit_unavailable", "peer_unavailable")
+
+
+def test_malformed_calls_are_refused_and_the_process_lives(settings: Settings, keys: KeyStub) -> None:
+    auditor = Running("audit", "auditor", settings)
+    for op, payload, code in [
+        ("append", {"entries": [{**sample(1), "what": "made.up"}]}, "invalid"),
+        ("append", {"entries": [{**sample(1), "detail": {"to": "+393331234567"}}]}, "invalid"),
+        ("append", "x", "invalid"),
+        ("proof", {"index": 10**9}, "not_found"),
+        ("proof", {"index": "x"}, "invalid"),
+        ("entries", {"limit": "x"}, "invalid"),
+        ("export", {"path": "relative"}, "invalid"),
+        ("export", {"path": str(settings.home)}, "file_invalid"),
+        ("nonsense", {}, "not_found"),
+    ]:
+        with pytest.raises(Error) as caught:
+            call(settings, op, payload)
+        assert caught.value.code == code, (op, payload)
+    assert call(settings, "ping") == {"process": "auditor", "pid": auditor.pid, "ready": True, "why": ""}
+    assert auditor.stop() == 0

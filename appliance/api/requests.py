@@ -147,7 +147,7 @@ def _row_by_row(body: bytes) -> list[Message | Error]:
         raise Error("invalid", "the batch has no messages", "give 1 to 1,000 messages", field="messages")
     if len(raw) > BATCH_MESSAGES_MAX:
         raise Error(
-            "too_large",
+            "invalid",
             "the batch has too many messages",
             f"give at most {BATCH_MESSAGES_MAX:,} in one call",
             field="messages",

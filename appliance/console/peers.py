@@ -10,6 +10,7 @@ import threading
 from typing import Any, Final
 
 from appliance.audit import BlockingRecorder
+from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring, blind_index
@@ -17,6 +18,8 @@ from appliance.settings import Settings
 from appliance.store import Found, Reader
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
+COUNT_PAUSE_S: Final = 1.5
+COUNT_SHARE: Final = 20  # counting takes at most a twentieth of one core
 VERIFY_S_MAX: Final = 55.0  # a long log is read from end to end
 
 
@@ -26,6 +29,8 @@ class Peers:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._local = threading.local()
+        self._counting = threading.Lock()
+        self._counted: tuple[int, dict[str, int], float] = (-1, {}, 0.0)  # day, totals, good until
 
     def _client(self, name: str) -> BlockingClient:
         client: BlockingClient | None = getattr(self._local, name, None)
@@ -55,7 +60,22 @@ class Peers:
         return self._reader().message(message_id)
 
     def totals(self, day: int) -> dict[str, int]:
-        return self._reader().totals(day)
+        """Messages of a day by status, counted again only after a pause that grows with how long counting took.
+
+        A day of many millions takes seconds to count; people who watch the overview must not keep the disk busy.
+        """
+        if self._counting.acquire(blocking=False):
+            try:
+                counted_day, _, until_s = self._counted
+                before_s = monotonic_s()
+                if counted_day != day or before_s >= until_s:
+                    totals = self._reader().totals(day)
+                    after_s = monotonic_s()
+                    self._counted = (day, totals, after_s + max(COUNT_PAUSE_S, COUNT_SHARE * (after_s - before_s)))
+            finally:
+                self._counting.release()
+        counted_day, totals, _ = self._counted
+        return totals if counted_day == day else {}
 
     # --- keys ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,305 @@
+"""A person at the console: real Chromium, the real console under gunicorn, a real audit log; the engine and the HSM are played."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.access import Access
+from appliance.clock import monotonic_s
+from appliance.message import id_text
+from appliance.settings import Settings, parse
+from tests.support.box import Box, fill
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "four unrelated words here"
+NUMBER = "+393471234567"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RUN = """
+import sys
+from pathlib import Path
+from appliance.console import main
+from appliance.settings import parse
+main(parse({{"console": {{"listen": "{listen}"}}, "link": {links}}}, Path("{home}"), "story"))
+"""
+LINKS = [
+    {"name": "simulated", "host": "127.0.0.1", "port": 2775},
+    {"name": "backup", "host": "127.0.0.1", "port": 2776},
+]
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@contextmanager
+def console(settings: Settings, listen: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    code = RUN.format(listen=listen, links=LINKS, home=settings.home)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+    url = f"http://{listen}"
+    try:
+        until_s = monotonic_s() + 20
+        while monotonic_s() < until_s and process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                signal.sigtimedwait([], 0.05)
+        else:
+            pytest.fail("the console did not become ready")
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(12)
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Box, list[bytes]]]:
+    home = tmp_path_factory.mktemp("home")
+    listen = f"127.0.0.1:{free_port()}"
+    settings = parse({"link": LINKS}, home, "story")
+    access = Access(settings)
+    access.create_user("anna", PASSWORD, "administrator")
+    access.create_api_key("core-banking")
+    ids = fill(settings.store, number=NUMBER)
+    with Box(settings) as running, console(settings, listen) as (url, _):
+        yield url, running, ids
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page of which every foreign request, console error and failed answer is remembered."""
+
+    def __init__(self, browser: Any, url: str, **context: Any) -> None:
+        self.url = url
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        self.context = browser.new_context(accept_downloads=True, **context)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.page.route("**/*", self._see)
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("response", lambda r: self.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+
+    def _see(self, route: Any) -> None:
+        if route.request.url.startswith(self.url + "/"):
+            route.continue_()
+        else:
+            self.foreign.append(route.request.url)
+            route.abort()
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text)
+
+    def press(self, key: str, times: int = 1) -> None:
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+    def tab_to(self, words: str) -> None:
+        """Presses Tab until what has the focus reads `words`; fails after 40."""
+        for _ in range(40):
+            self.page.keyboard.press("Tab")
+            has = self.page.evaluate("(document.activeElement.innerText || document.activeElement.id || '').trim()")
+            if has == words:
+                return
+        pytest.fail(f"the keyboard does not reach {words!r}")
+
+    def sign_in(self) -> None:
+        self.page.goto(f"{self.url}/sign-in")
+        self.page.fill("#name", "anna")
+        self.page.fill("#password", PASSWORD)
+        self.page.click("button[type=submit]")
+        self.page.wait_for_url(f"{self.url}/")
+
+
+@pytest.fixture
+def watched(browser: Any, box: tuple[str, Box, list[bytes]]) -> Iterator[Watched]:
+    watched = Watched(browser, box[0])
+    yield watched
+    watched.context.close()
+    assert watched.foreign == [], "no page asks anything of another origin"
+    assert watched.errors == [], "no error and no CSP violation in the browser's console"
+
+
+def test_signing_in_and_moving_about_by_keyboard_alone(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.url + "/messages")
+    assert page.title() == "Sign in · Casemate"
+    watched.type("anna")  # the field has the focus already
+    watched.press("Tab")
+    watched.type(PASSWORD)
+    watched.press("Enter")
+    page.wait_for_url(watched.url + "/messages")
+    watched.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    watched.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.goto(watched.url + "/")
+    watched.tab_to("Audit log")
+    watched.press("Enter")
+    page.wait_for_url(watched.url + "/audit")
+    watched.tab_to("Verify now")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "the focus is seen"
+    watched.press("Enter")
+    page.wait_for_selector("#verdict >> text=The log verifies")
+    watched.press("Home")
+    page.goto(watched.url + "/account")
+    watched.tab_to("Sign out")
+    watched.press("Enter")
+    page.wait_for_selector("text=You are signed out")
+    page.goto(watched.url + "/")
+    assert page.url.endswith("/sign-in")
+
+
+def test_the_overview_moves(watched: Watched) -> None:
+    watched.sign_in()
+    page = watched.page
+    page.wait_for_selector("#live.on")
+    before = page.get_attribute("#chart", "data-last")
+    page.wait_for_function("before => document.getElementById('chart').dataset.last > before", arg=before)
+    page.wait_for_function("Number(document.querySelector('[data-rate=submitted]').textContent) > 100")
+    inked = """() => { const c = document.querySelector('#chart canvas');
+        return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0); }"""
+    assert page.evaluate(inked)
+    assert page.inner_text("#now").count("simulated") == 1
+    with page.expect_response("**/overview/now") as swapped:
+        pass
+    assert swapped.value.status == 200
+
+
+def test_finding_a_message_and_its_life(watched: Watched, box: tuple[str, Box, list[bytes]]) -> None:
+    watched.sign_in()
+    page, ids = watched.page, box[2]
+    page.goto(watched.url + "/messages")
+    assert page.locator("tbody tr:not(.more)").count() == 50
+    page.click("text=Older messages")
+    page.wait_for_function("document.querySelectorAll('tbody tr:not(.more)').length === 100")
+    page.select_option("#status", "failed")
+    page.press("#status", "Enter")
+    page.click("button:text-is('Search')")
+    assert set(page.locator("tbody .badge").all_inner_texts()) == {"failed"}
+    page.fill("#number", "+39 347 123 4567")
+    page.click("text=Search by number")
+    page.wait_for_selector("table")
+    assert page.locator("tbody tr").count() == 43 and NUMBER not in page.content()
+    page.fill("#id", id_text(ids[0]))
+    page.click("button:text-is('Search')")
+    page.wait_for_selector(".timeline")
+    events = page.locator(".timeline .event").all_inner_texts()
+    assert events == ["accepted", "queued", "sent", "delivered"]
+    assert page.locator(".sealed").count() == 2
+    page.goto(watched.url + "/audit?what=message.searched_by_number")
+    assert "347" not in page.inner_text("table") and "console:anna" in page.inner_text("table")
+
+
+def test_exporting_what_verifies_elsewhere(watched: Watched, tmp_path: Path) -> None:
+    watched.sign_in()
+    page = watched.page
+    page.goto(watched.url + "/audit")
+    with page.expect_download() as download:
+        page.click("text=Export")
+    download.value.save_as(tmp_path / "audit.tar.gz")
+    with tarfile.open(tmp_path / "audit.tar.gz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    verifier = [sys.executable, str(ROOT / "appliance/audit/verify.py"), str(tmp_path / "casemate-audit")]
+    done = subprocess.run(verifier, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_api_key_is_shown_once(watched: Watched) -> None:
+    watched.sign_in()
+    page = watched.page
+    page.goto(watched.url + "/api-keys")
+    page.fill("#name", "cards")
+    page.click("button:text-is('Create')")
+    token = page.input_value(".token input")
+    assert token.startswith("cm_2_")
+    page.goto(watched.url + "/api-keys")
+    assert token not in page.content()
+    page.click("summary:has-text('Revoke cards')")
+    page.click("button:text-is('Revoke cards')")
+    page.wait_for_selector("text=The key is revoked")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1360])
+def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes]], scheme: str, width: int) -> None:
+    watched = Watched(browser, box[0], color_scheme=scheme, viewport={"width": width, "height": 800})
+    watched.sign_in()
+    page = watched.page
+    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/account"):
+        page.goto(watched.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        faint = page.evaluate(CONTRAST)
+        assert faint == [], (path, scheme, faint)
+    watched.context.close()
+    assert watched.foreign == [] and watched.errors == []
+
+
+#: Texts whose contrast with what is behind them is below WCAG 2.2 AA (1.4.3): 4.5, or 3 for large text.
+CONTRAST = """() => {
+  const parse = (c) => (c.match(/[0-9.]+/g) || []).map(Number);
+  const part = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const behind = (e) => { for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const out = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement, s = getComputedStyle(e);
+    if (!texts.currentNode.data.trim() || !e.checkVisibility() || e.closest('.hidden, .skip, option')) continue;
+    const [a, b] = [light(parse(s.color)), light(behind(e))].sort((x, y) => y - x);
+    const size = parseFloat(s.fontSize), large = size >= 24 || (size >= 18.66 && s.fontWeight >= 700);
+    if ((a + 0.05) / (b + 0.05) < (large ? 3 : 4.5)) out.push([e.className, e.innerText.slice(0, 20), ((a + 0.05) / (b + 0.05)).toFixed(2)]);
+  }
+  return out;
+}"""
+
+
+def test_it_stops_when_asked_with_a_page_open(tmp_path: Path) -> None:
+    settings = parse({}, tmp_path, "story")
+    with console(settings, f"127.0.0.1:{free_port()}") as (url, process):
+        held = urllib.request.urlopen(f"{url}/sign-in", timeout=5)
+        asked_s = monotonic_s()
+        process.terminate()
+        assert process.wait(12) == 0
+        assert monotonic_s() - asked_s < 10
+        held.close()
+        assert process.stderr is not None and b"Traceback" not in process.stderr.read()

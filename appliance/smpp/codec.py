@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 import msgspec
@@ -27,6 +28,7 @@ from .spec import (
 
 LIST_NAME_OCTETS_MAX: Final = 21  # dl_name, section 4.5.1.2
 ADDRESS_OCTETS_MAX: Final = 65
+_TLV: Final = Struct(">HH").unpack_from  # section 3.2.4: tag, length
 
 
 class PduError(Exception):
@@ -212,13 +214,16 @@ def pack_failures(items: list[tuple[int, int, bytes, int]]) -> bytes:
 def parse_tlvs(frame: bytes, at: int, sequence: int) -> dict[int, bytes]:
     """The optional parameters from `at` to the end of `frame` (section 3.2.4). Raises PduError."""
     out: dict[int, bytes] = {}
-    length = len(frame)
-    while at < length:
-        end = at + 4 + (frame[at + 2] << 8 | frame[at + 3]) if at + 4 <= length else length + 1
-        if end > length:
+    size = len(frame)
+    while at < size:
+        begin = at + 4
+        if begin > size:
+            raise PduError(ESME_RINVOPTPARSTREAM, sequence, "ends within an optional parameter")
+        tag, octets = _TLV(frame, at)
+        at = begin + octets
+        if at > size:
             raise PduError(ESME_RINVOPTPARSTREAM, sequence, "an optional parameter ends after the PDU")
-        out[frame[at] << 8 | frame[at + 1]] = frame[at + 4 : end]
-        at = end
+        out[tag] = frame[begin:at]
     return out
 
 

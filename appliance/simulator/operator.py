@@ -222,19 +222,24 @@ class Operator:
 
     def _turn(self) -> None:
         now_s = self.now()
-        paid: dict[int, Account] = {}
-        for item in self._wheel.due(now_s):
+        try:
+            self._do(self._wheel.due(now_s), now_s)
+        finally:  # whatever goes wrong with one item, the wheel keeps turning
+            next_s = self._wheel.next_s()
+            self._turning = next_s is not None
+            if next_s is not None:
+                self._at(max(next_s, now_s + SLOT_S / 2), self._turn)
+
+    def _do(self, items: list[Callable[[], None] | tuple[Account, Deliver]], now_s: float) -> None:
+        owing: dict[int, Account] = {}
+        for item in items:
             if isinstance(item, tuple):
                 item[0].owed.append(item[1])
-                paid[id(item[0])] = item[0]
+                owing[id(item[0])] = item[0]
             else:
                 item()
-        for account in paid.values():
+        for account in owing.values():
             account.pump(now_s)
-        next_s = self._wheel.next_s()
-        self._turning = next_s is not None
-        if next_s is not None:
-            self._at(max(next_s, now_s + SLOT_S / 2), self._turn)
 
     def flush(self) -> None:
         """The journal is with the kernel before an answer leaves."""

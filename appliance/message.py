@@ -57,12 +57,7 @@ def new_ids(count: int, at_ms: int) -> list[bytes]:
     out = []
     for k in range(count):
         tail = random[8 * k : 8 * k + 8]
-        out.append(
-            stamp
-            + (0x7000 | (k & 0xFFF)).to_bytes(2, "big")
-            + bytes((0x80 | (tail[0] & 0x3F),))
-            + tail[1:]
-        )
+        out.append(stamp + (0x7000 | (k & 0xFFF)).to_bytes(2, "big") + bytes((0x80 | (tail[0] & 0x3F),)) + tail[1:])
     return out
 
 

@@ -39,15 +39,37 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
     Setting("hsm.module", "path", "", "PKCS#11 library; empty: the embedded SoftHSM"),
     Setting("hsm.token_label", "str", "casemate", "label of the token that holds the keys"),
-    Setting("hsm.pin_file", "path", "", "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM"),
+    Setting(
+        "hsm.pin_file",
+        "path",
+        "",
+        "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM",
+    ),
     Setting("hsm.call_s_max", "float", 5.0, "a PKCS#11 call that takes longer is ended with its worker", 0.1, 9.0),
-    Setting("audit.origin", "str", "casemate.local/audit", "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)"),
+    Setting(
+        "audit.origin",
+        "str",
+        "casemate.local/audit",
+        "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)",
+    ),
     Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
-    Setting("engine.indeterminate_otp", ("resend", "hold"), "resend", "a one-time code that may or may not have left: send again, or hold"),
+    Setting(
+        "engine.indeterminate_otp",
+        ("resend", "hold"),
+        "resend",
+        "a one-time code that may or may not have left: send again, or hold",
+    ),
     Setting("engine.indeterminate_other", ("resend", "hold"), "hold", "the same for every other class"),
     Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
     Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
-    Setting("limits.requests_per_s", "int", 200, "requests a second per API key unless the key says otherwise; 0: no limit", 0, 1_000_000),
+    Setting(
+        "limits.requests_per_s",
+        "int",
+        200,
+        "requests a second per API key unless the key says otherwise; 0: no limit",
+        0,
+        1_000_000,
+    ),
     Setting("simulator.listen", "str", "127.0.0.1:2775", "SMPP address of the simulated operator that the demo starts"),
     Setting("simulator.control", "str", "127.0.0.1:8082", "HTTP control of the simulated operator"),
 )
@@ -66,13 +88,19 @@ LINK_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("response_s", "float", 10.0, "an answer that takes longer ends the bind", 0.5, 600),
     Setting("reconnect_s_min", "float", 0.5, "first pause before binding again", 0.05, 600),
     Setting("reconnect_s_max", "float", 60.0, "longest pause before binding again", 0.1, 3_600),
-    Setting("throttle_pause_s", "float", 1.0, "pause of the whole link after ESME_RTHROTTLED or ESME_RMSGQFUL", 0.05, 600),
+    Setting(
+        "throttle_pause_s", "float", 1.0, "pause of the whole link after ESME_RTHROTTLED or ESME_RMSGQFUL", 0.05, 600
+    ),
     Setting("tls", "bool", False, "TLS to the operator"),
     Setting("tls_ca", "path", "", "PEM authorities the operator's certificate is checked against; empty: the system's"),
     Setting("tls_certificate", "path", "", "PEM client certificate for the operator"),
     Setting("tls_key", "path", "", "PEM key of the client certificate"),
-    Setting("id_base", ("as_is", "hex_dec", "dec_hex", "hex", "dec"), "as_is",
-            "base of message ids in the response and in the receipt: as_is compares text; hex_dec means hex in the response, decimal in the receipt"),
+    Setting(
+        "id_base",
+        ("as_is", "hex_dec", "dec_hex", "hex", "dec"),
+        "as_is",
+        "base of message ids in the response and in the receipt: as_is compares text; hex_dec means hex in the response, decimal in the receipt",
+    ),
     Setting("reference_bits", ("8", "16"), "16", "size of the reference number of long messages"),
     Setting("default_sender", "str", "", "sender when the message names none"),
     Setting("source_ton", "int", -1, "type of number of the sender; -1: by its form", -1, 7),
@@ -168,7 +196,9 @@ def load(config: Path | None = None, home: Path | None = None) -> Settings:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Error("settings_invalid", f"settings file {path} is not there", "name another with CASEMATE_CONFIG") from None
+        raise Error(
+            "settings_invalid", f"settings file {path} is not there", "name another with CASEMATE_CONFIG"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise Error("settings_invalid", f"settings file {path} cannot be read: {e}") from None
     return parse(raw, home, str(path), path.parent)
@@ -204,7 +234,11 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
             raise Error("settings_invalid", f"{source}: route prefix {route.prefix!r} is not digits")
         for name in route.links:
             if name not in names:
-                raise Error("settings_invalid", f"{source}: route {route.prefix!r} names the unknown link {name!r}", f"links: {', '.join(names) or 'none'}")
+                raise Error(
+                    "settings_invalid",
+                    f"{source}: route {route.prefix!r} names the unknown link {name!r}",
+                    f"links: {', '.join(names) or 'none'}",
+                )
     if links and not routes:
         routes = (Route("", tuple(names)),)
     return Settings(values, links, routes, home)
@@ -233,13 +267,22 @@ def _link(row: dict[str, Any], where: str) -> Link:
         try:
             password = Path(row["password_file"]).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise Error("settings_invalid", f"{where}: password_file cannot be read", "one line of text, readable by the engine") from None
+            raise Error(
+                "settings_invalid", f"{where}: password_file cannot be read", "one line of text, readable by the engine"
+            ) from None
     fields = {k: v for k, v in row.items() if k != "password_file"}
     fields["reference_bits"] = int(row["reference_bits"])
     return Link(password=password, **fields)
 
 
-_KINDS: Final[dict[str, tuple[type, ...]]] = {"str": (str,), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "strs": (list,)}
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "path": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "strs": (list,),
+}
 
 
 def _checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
@@ -250,7 +293,8 @@ def _checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
         if str(value) not in row.kind:
             raise wrong(f"must be one of {', '.join(row.kind)}")
         return str(value)
-    if not isinstance(value, _KINDS[row.kind]) or (isinstance(value, bool) and row.kind != "bool"):
+    fits: bool = isinstance(value, _KINDS[row.kind]) and (row.kind == "bool" or not isinstance(value, bool))
+    if not fits:
         raise wrong(f"must be of type {row.kind}")
     if row.kind == "strs" and not all(isinstance(v, str) for v in value):
         raise wrong("must be a list of strings")
@@ -267,7 +311,11 @@ def _unknown(name: str, known: list[str], source: str) -> Error:
     import difflib
 
     near = difflib.get_close_matches(name, known, 1)
-    return Error("settings_invalid", f"{source}: unknown setting `{name}`", f"did you mean `{near[0]}`?" if near else "see `casemate settings`")
+    return Error(
+        "settings_invalid",
+        f"{source}: unknown setting `{name}`",
+        f"did you mean `{near[0]}`?" if near else "see `casemate settings`",
+    )
 
 
 def address(text: str) -> tuple[str, int]:
@@ -283,5 +331,9 @@ def check_listen(text: str, certificate: str) -> tuple[str, int]:
     """Address and port, refused with `unsafe_listen` when it is reachable from outside and has no certificate."""
     host, port = address(text)
     if not certificate and host not in ("127.0.0.1", "::1", "localhost"):
-        raise Error("unsafe_listen", f"clear text on {host} is refused", "set tls_certificate and tls_key, or listen on 127.0.0.1")
+        raise Error(
+            "unsafe_listen",
+            f"clear text on {host} is refused",
+            "set tls_certificate and tls_key, or listen on 127.0.0.1",
+        )
     return host, port

@@ -20,6 +20,7 @@ from .spec import (
     ESME_RINVDSTADR,
     ESME_RINVOPTPARSTREAM,
     FAILURES,
+    INTERFACE_VERSION,
     NUMBER,
     RESPONSE,
     TEXT,
@@ -82,6 +83,22 @@ def encode(pdu: Pdu) -> bytes:
         raise PduError(ESME_RINVCMDLEN, sequence, "the PDU is too long")
     head = (length, pdu.command_id, pdu.status, sequence)
     return b"".join(n.to_bytes(4, "big") for n in head) + bytes(out)
+
+
+def encode_answer(command: int, status: int, sequence: int, fields: dict[str, int | bytes] | None = None) -> bytes:
+    """The same for a response; a sequence beyond section 5.1.4 goes back as it came: the peer knows what it meant."""
+    octets = encode(Pdu(command, status, 0, fields or {}))
+    return octets[:12] + sequence.to_bytes(4, "big") + octets[16:]
+
+
+def bind_fields(system_id: str, password: str, system_type: str) -> dict[str, int | bytes]:
+    """The body of a bind (section 4.1) as an ESME of version 3.4 that takes every address."""
+    return {
+        "system_id": system_id.encode("latin-1", "replace"),
+        "password": password.encode("latin-1", "replace"),
+        "system_type": system_type.encode("latin-1", "replace"),
+        "interface_version": INTERFACE_VERSION,
+    }
 
 
 def _encoded(f: Field, value: int | bytes, sequence: int) -> bytes:

@@ -10,8 +10,8 @@ from typing import Final
 
 from appliance.limits import PDU_OCTETS_MAX, SEQUENCE_MAX, WINDOW_MAX
 
-from .codec import Pdu, PduError, decode, encode
-from .fast import HEADER, deliver_of, pack_deliver_resps, parse_deliver, text_of
+from .codec import Pdu, PduError, bind_fields, decode, encode, encode_answer
+from .fast import HEADER, deliver_of, pack_deliver_resps, parse_deliver
 from .spec import (
     ALERT_NOTIFICATION,
     BIND_RECEIVER,
@@ -28,11 +28,9 @@ from .spec import (
     ESME_ROK,
     ESME_RUNKNOWNERR,
     GENERIC_NACK,
-    INTERFACE_VERSION,
     OUTBIND,
     RESPONSE,
     SUBMIT_SM_RESP,
-    TLV_MS_AVAILABILITY_STATUS,
     UNBIND,
     UNBIND_RESP,
 )
@@ -45,8 +43,8 @@ from .states import (
     LEAVING,
     TRANSITIONS,
     UNBINDING,
-    Alert,
     Heard,
+    alert_of,
 )
 
 _BINDS: Final = {"transceiver": BIND_TRANSCEIVER, "transmitter": BIND_TRANSMITTER, "receiver": BIND_RECEIVER}
@@ -82,12 +80,7 @@ class ClientSession:
         self.state = FRESH
         self.strangers = 0  # of the whole session
         self._command = _BINDS[kind]
-        self._bind: dict[str, int | bytes] = {
-            "system_id": system_id.encode("latin-1", "replace"),
-            "password": password.encode("latin-1", "replace"),
-            "system_type": system_type.encode("latin-1", "replace"),
-            "interface_version": INTERFACE_VERSION,
-        }
+        self._bind = bind_fields(system_id, password, system_type)
         encode(Pdu(self._command, 0, 1, self._bind))  # to refuse now what the operator would
         self._enquire_s = enquire_s
         self._response_s = response_s
@@ -116,8 +109,6 @@ class ClientSession:
 
     def take(self) -> bytes:
         """The octets to send now; they are forgotten here."""
-        if not self._out:
-            return b""
         out = b"".join(self._out)
         self._out.clear()
         return out
@@ -370,8 +361,7 @@ class ClientSession:
             heard.refused += 1  # section 4.12: there is no response to refuse with
             return
         if (self.state, "alert") in TRANSITIONS:
-            said = pdu.tlvs.get(TLV_MS_AVAILABILITY_STATUS, b"")
-            heard.alerts.append(Alert(text_of(pdu, "source_addr"), text_of(pdu, "esme_addr"), said[0] if said else -1))
+            heard.alerts.append(alert_of(pdu))
 
     # --- saying -------------------------------------------------------------------------------------------
     def _sequence(self) -> int:
@@ -391,10 +381,7 @@ class ClientSession:
         self._out.append(encode(Pdu(command, 0, self._own, fields or {})))
 
     def _answer(self, command: int, status: int, sequence: int, fields: dict[str, int | bytes] | None = None) -> None:
-        """A sequence beyond the specification's range comes back as it was: the peer knows what it meant."""
-        octets = bytearray(encode(Pdu(command, status, 0, fields or {})))
-        octets[12:16] = sequence.to_bytes(4, "big")
-        self._out.append(bytes(octets))
+        self._out.append(encode_answer(command, status, sequence, fields))
 
     def _refuse(self, heard: Heard, command: int, status: int, sequence: int) -> None:
         heard.refused += 1

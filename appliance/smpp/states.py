@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-from .fast import Deliver
-from .spec import status_name
+from .codec import Pdu
+from .fast import Deliver, text_of
+from .spec import TLV_MS_AVAILABILITY_STATUS, status_name
 
 # --- the state table --------------------------------------------------------------------------------------
 #: Made; bind sent; usable; we said goodbye; the operator did and answers are still owed to us; over.
@@ -75,6 +76,12 @@ class Alert(msgspec.Struct):
     source: str
     esme: str
     availability: int
+
+
+def alert_of(pdu: Pdu) -> Alert:
+    """The Alert in an alert_notification that `decode` has read."""
+    said = pdu.tlvs.get(TLV_MS_AVAILABILITY_STATUS, b"")
+    return Alert(text_of(pdu, "source_addr"), text_of(pdu, "esme_addr"), said[0] if said else -1)
 
 
 class Heard(msgspec.Struct):

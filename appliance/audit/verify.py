@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 WIDTH = 256  # entries or hashes in a full tile
 HASH = 32  # octets of SHA-256
 FIELDS = {"at", "who", "what", "on", "outcome", "detail"}
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 PROBLEMS_MAX = 1_000  # a log with more is not worth listing further
 
 
@@ -393,9 +394,7 @@ class Walk:
         """The form of one entry, and its time."""
         try:
             read = json.loads(entry)
-            again = json.dumps(
-                read, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            ).encode()
+            again = CANONICAL.encode(read).encode()
             if again != entry or not isinstance(read, dict) or read.keys() != FIELDS:
                 raise ValueError
             at = str(read["at"])

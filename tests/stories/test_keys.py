@@ -260,7 +260,7 @@ def test_token_that_goes_is_noticed_and_comes_back_by_itself(keys: Keys) -> None
     key = keys.client.call("data_key", {"day": today()})
     tokens = keys.home / "hsm" / "tokens"
     tokens.rename(keys.home / "elsewhere")
-    assert until(lambda: not keys.ping()["ready"], 5, "noticed") < 2.5
+    assert until(lambda: not keys.ping()["ready"], 5, "noticed") < 4  # two seconds, and what a busy machine adds
     assert refused(lambda: keys.ring.for_day(today())).code == "hsm_unavailable"
     until(lambda: "token_missing" in keys.ping()["why"], 10, "token_missing")
     assert not tokens.exists(), "no new token in its place"
@@ -343,19 +343,19 @@ def test_all_workers_killed_come_back(keys: Keys) -> None:
     keys.start()
     for pid in keys.wait_workers():
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not keys.ping()["ready"], 5, "lost")
+    until(lambda: sum(w["losses"] for w in keys.state()["workers"]) == 2, 5, "lost")
     keys.wait_ready(10)
     keys.ring.for_day(today())
 
 
 def test_hung_worker_is_killed_at_its_deadline_and_stalls_nobody(keys: Keys) -> None:
-    keys.config = "[hsm]\ncall_s_max = 1.0\n"
+    keys.config = "[hsm]\ncall_s_max = 3.0\n"
     keys.start()
     hung, well = keys.wait_workers()
     os.kill(hung, signal.SIGSTOP)
     begun = time.monotonic()
     failed, slowest = 0, 0.0
-    while time.monotonic() - begun < 1.5:
+    while time.monotonic() - begun < 3.5:
         asked = time.monotonic()
         try:
             keys.client.call("sign", {"purpose": CHECKPOINT, "body": b"x"})
@@ -364,7 +364,7 @@ def test_hung_worker_is_killed_at_its_deadline_and_stalls_nobody(keys: Keys) -> 
             assert e.code == "hsm_unavailable"
             failed += 1
     assert failed <= 1, "at most the call that the hung worker had"
-    assert slowest < 0.9
+    assert slowest < 2
     until(lambda: not alive(hung), 5, "killed")
     assert well in keys.wait_workers()
 

@@ -26,7 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
-    "bench": ("appliance.cli.bench", "bench", "measure segments a second, end to end"),
+    "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),
 }
 
 

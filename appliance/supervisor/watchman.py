@@ -9,6 +9,7 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
@@ -91,7 +92,7 @@ class Watchman:
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
-    async def _start_all(self, stopped: asyncio.Future[bool]) -> bool:
+    async def _start_all(self, stopped: asyncio.Future[Any]) -> bool:
         """True once all are ready; false when told to stop before. Raises Error when one dies again and again."""
         for post in self.posts:
             began = monotonic_s()
@@ -99,7 +100,7 @@ class Watchman:
             post.task = asyncio.ensure_future(self._tend(post))
             told = began + 5.0
             while post.watch.state != READY:
-                looked = asyncio.ensure_future(post.changed.wait())
+                looked: asyncio.Future[Any] = asyncio.ensure_future(post.changed.wait())
                 await asyncio.wait({looked, stopped}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
                 looked.cancel()
                 post.changed.clear()

@@ -1,0 +1,89 @@
+"""`casemate audit`: read, prove, export and verify the audit log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from appliance.audit import commands
+from appliance.settings import home_of, load
+
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+
+
+def _print(printed: commands.Printed, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps(printed.result, indent=1, default=lambda v: v.hex() if isinstance(v, bytes) else str(v)))
+    else:
+        click.echo("\n".join(printed.lines))
+    return 0 if printed.ok else 1
+
+
+@click.group()
+def audit() -> None:
+    """Read, export and verify the audit log.
+
+    An exported log is checked on any machine, also with the verify.py that lies in it or with another program that reads
+    C2SP tlog-tiles.
+    """
+
+
+@audit.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_json
+def export(folder: Path, as_json: bool) -> int:
+    """Write the log into the new FOLDER: checkpoint, tiles, the verifier's key. Recorded in the log."""
+    return _print(commands.export(load(home=home_of()), folder), as_json)
+
+
+@audit.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.option(
+    "--key", help="the verifier's key you were given, a line or a file; without it the folder's own is believed"
+)
+@click.option(
+    "--old",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="an earlier checkpoint: the log must extend it",
+)
+@click.option(
+    "--proof",
+    "proofs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="a .tlog-proof to check as well",
+)
+@_json
+def verify(path: Path | None, key: str | None, old: Path | None, proofs: tuple[Path, ...], as_json: bool) -> int:
+    """Check an exported log at PATH, offline; without PATH have the running appliance check its own."""
+    if path is None:
+        return _print(commands.verify_running(load(home=home_of())), as_json)
+    return _print(commands.verify(path, key, old, proofs), as_json)
+
+
+@audit.command()
+@click.option("--limit", default=50, show_default=True, help="how many")
+@click.option("--before", type=int, help="only entries with a smaller number")
+@click.option("--what", help="only this event, such as console.login")
+@click.option("--who", help="only by this person, program or process")
+@_json
+def entries(limit: int, before: int | None, what: str | None, who: str | None, as_json: bool) -> int:
+    """Show the newest entries, newest first."""
+    return _print(commands.entries(load(home=home_of()), limit, before, what, who), as_json)
+
+
+@audit.command()
+@click.argument("index", type=int)
+@_json
+def proof(index: int, as_json: bool) -> int:
+    """Print the .tlog-proof of entry INDEX: that it is in the log, signed."""
+    return _print(commands.proof(load(home=home_of()), index), as_json)
+
+
+@audit.command()
+@_json
+def checkpoint(as_json: bool) -> int:
+    """Print a signed checkpoint over everything recorded so far: keep it away from the box."""
+    return _print(commands.checkpoint(load(home=home_of())), as_json)

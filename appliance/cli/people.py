@@ -1,0 +1,142 @@
+"""`casemate apikey` and `casemate user`: who may use the API and the console. Every change is on the audit log first."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from typing import Any
+
+import click
+
+from appliance.access import ROLES, Access
+from appliance.audit import BlockingRecorder
+from appliance.clock import rfc3339
+from appliance.errors import Error
+from appliance.settings import home_of, load
+
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+
+
+class _Desk:
+    """Access and audit log of this box."""
+
+    def __init__(self) -> None:
+        settings = load(home=home_of())
+        self.access = Access(settings)
+        self.recorder = BlockingRecorder(settings)
+        self.who = f"cli:{getpass.getuser()}"
+
+    def record(self, what: str, on: str, **detail: Any) -> None:
+        self.recorder.record(self.who, what, on, "ok", **detail)
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    columns = list(rows[0]) if rows else []
+    cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)
+
+
+@click.group()
+def apikey() -> None:
+    """Create, list and revoke API keys. The appliance must be running: each change goes on the audit log first."""
+
+
+@apikey.command("create")
+@click.argument("name")
+@click.option("--rate", type=int, help="requests a second; 0: no limit  [default: limits.requests_per_s]")
+@_json
+def create_key(name: str, rate: int | None, as_json: bool) -> None:
+    """Create the API key NAME and print its token, which is never shown again."""
+    desk = _Desk()
+    desk.record("apikey.created", "apikey:new", name=name, rate_per_s=-1 if rate is None else rate)
+    key, token = desk.access.create_api_key(name, rate)
+    if as_json:
+        click.echo(json.dumps({"id": key.id, "name": key.name, "token": token}))
+    else:
+        click.echo(f"API key {key.id} `{key.name}`; keep its token, it is not shown again:", err=True)
+        click.echo(token)
+
+
+@apikey.command("list")
+@_json
+def list_keys(as_json: bool) -> None:
+    """List all API keys, also the revoked ones."""
+    rows = [
+        {
+            "id": k.id,
+            "name": k.name,
+            "rate_per_s": k.rate_per_s,
+            "created": _time(k.created_ms),
+            "revoked": _time(k.revoked_ms),
+        }
+        for k in Access(load(home=home_of())).api_keys()
+    ]
+    _show(rows, as_json)
+
+
+@apikey.command("revoke")
+@click.argument("number", type=int)
+def revoke_key(number: int) -> None:
+    """Revoke the API key with this NUMBER: it stops working within a second."""
+    desk = _Desk()
+    found = desk.access.api_key(number)
+    if found is None:
+        raise Error("not_found", f"there is no API key {number}", "see `casemate apikey list`")
+    desk.record("apikey.revoked", f"apikey:{number}", name=found.name)
+    desk.access.revoke_api_key(number)
+    click.echo(f"API key {number} `{found.name}` is revoked")
+
+
+@click.group()
+def user() -> None:
+    """Create and list people who may use the console."""
+
+
+@user.command("create")
+@click.argument("name")
+@click.option(
+    "--role", type=click.Choice(list(ROLES)), default="administrator", show_default=True, help="what the person may do"
+)
+@click.option(
+    "--password-file",
+    type=click.File(encoding="utf-8"),
+    help="one line; - reads it from standard input  [default: asks]",
+)
+def create_user(name: str, role: str, password_file: Any) -> None:
+    """Create the console user NAME. The password is asked for, or read from a file; never from the command line."""
+    if password_file is not None:
+        password = password_file.readline().rstrip("\n")
+    elif sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        raise click.UsageError("no terminal to ask for the password: use --password-file")
+    desk = _Desk()
+    desk.access.check_new_password(name, password)
+    desk.record("console.user_created", f"user:{name}", role=role)
+    person = desk.access.create_user(name, password, role)
+    click.echo(f"user {person.name} ({person.role}) may sign in to the console")
+
+
+@user.command("list")
+@_json
+def list_users(as_json: bool) -> None:
+    """List the people who may use the console."""
+    rows = [
+        {"name": p.name, "role": p.role, "created": _time(p.created_ms), "disabled": _time(p.disabled_ms)}
+        for p in Access(load(home=home_of())).users()
+    ]
+    _show(rows, as_json)

@@ -1,0 +1,91 @@
+"""`casemate status`: processes, links, queues, HSM and audit log of a running appliance, asked of each process itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.intercom import BlockingClient
+from appliance.settings import Settings, home_of, load
+from appliance.supervisor import StateFile
+
+ASK_S_MAX = 3.0
+
+
+def _ask(settings: Settings, process: str, op: str) -> dict[str, Any]:
+    client = BlockingClient(settings.socket(process))
+    try:
+        answer = client.call(op, {}, ASK_S_MAX)
+        return answer if isinstance(answer, dict) else {}
+    except Error as e:
+        return {"ready": False, "why": str(e)}
+    finally:
+        client.close()
+
+
+def gather(settings: Settings) -> dict[str, Any]:
+    """Everything that is shown, as plain values."""
+    supervisor = StateFile(settings.home / "run" / "state.json").read() or {}
+    keys = _ask(settings, "keys", "state")
+    return {
+        "home": str(settings.home),
+        "processes": supervisor.get("processes", []),
+        "engine": _ask(settings, "engine-0", "state"),
+        "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": len(keys.get("keys", []))},
+        "audit": _ask(settings, "auditor", "ping"),
+    }
+
+
+def _ago(since_ms: int, at_ms: int) -> str:
+    seconds = max(0, at_ms - since_ms) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def lines(found: dict[str, Any], at_ms: int) -> list[str]:
+    """For a person."""
+    out = [f"state folder  {found['home']}", ""]
+    for p in found["processes"]:
+        since = _ago(p["since_ms"], at_ms) if p["since_ms"] else "-"
+        again = f", {p['restarts']} restarts" if p["restarts"] else ""
+        row = f"{p['name']:<12}  {p['state']:<9}  pid {p['pid'] or '-':<8}  for {since}{again}"
+        out.append(row + (f"  {p['why']}" if p.get("why") else ""))
+    engine, hsm, audit = found["engine"], found["hsm"], found["audit"]
+    out.append("")
+    if "links" not in engine:
+        out.append(f"engine        {engine.get('why') or 'does not answer'}")
+    for link in engine.get("links", []):
+        pace = f"{link['pace']:g}/s" if link["pace"] else "no limit"
+        out.append(
+            f"link          {link['name']}: {link['state']}, {link['queued']} queued, "
+            f"{link['in_flight']} of {link['window']} under way, pace {pace}, {link['errors']} errors"
+            + (f" ({link['last_error']})" if link["last_error"] and link["state"] != "up" else "")
+        )
+    if "queues" in engine:
+        out.append("queues        " + "  ".join(f"{name} {count}" for name, count in engine["queues"].items()))
+        reached = {name: count for name, count in engine["statuses"].items() if count}
+        out.append("messages      " + ("  ".join(f"{name} {count}" for name, count in reached.items()) or "none yet"))
+        counts = engine["segments"].items()
+        out.append("segments      " + "  ".join(f"{name} {count}" for name, count in counts))
+    state = "ready" if hsm.get("ready") else f"not ready: {hsm.get('why', '')}"
+    out.append(
+        f"HSM           {state}" + (f", token {hsm['token']}, {hsm['keys']} data keys" if hsm.get("token") else "")
+    )
+    out.append(f"audit log     {'recording' if audit.get('ready') else 'not ready: ' + str(audit.get('why', ''))}")
+    return out
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def status(as_json: bool) -> int:
+    """Show how the appliance is. Exits with 0 when engine, HSM and audit log are well, 1 when one is not."""
+    found = gather(load(home=home_of()))
+    well = all(found[part].get("ready") for part in ("engine", "hsm", "audit"))
+    click.echo(json.dumps(found, indent=1, default=str) if as_json else "\n".join(lines(found, now_ms())))
+    return 0 if well else 1

@@ -13,7 +13,6 @@ from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
-from appliance.keys import BlockingKeyring, blind_index
 from appliance.settings import Settings
 from appliance.store import Found, Reader
 
@@ -85,17 +84,7 @@ class Peers:
 
     def blind_index(self, number: str) -> bytes:
         """The 16 octets by which messages to an E.164 number are found. The key stays with the keys process."""
-        try:
-            index: bytes = self._client("keys").call("blind_index", {"number": number})["index"]
-        except Error as error:
-            if error.code != "not_found":
-                raise
-            # A keys process without that operation gives the sub-key; it is used once and not kept.
-            ring = BlockingKeyring(self.settings)
-            try:
-                index = blind_index(ring.index_key(), number)
-            finally:
-                ring.close()
+        index: bytes = self._client("keys").call("blind_index", {"number": number})["index"]
         return index
 
     # --- audit --------------------------------------------------------------------------------------------

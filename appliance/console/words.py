@@ -63,6 +63,12 @@ def country(calling_code: int) -> str:
     return f"{region} +{calling_code}" if region else f"+{calling_code}"
 
 
+def short(value: Any) -> str:
+    """A long digest by its first twelve characters; everything else as it is."""
+    text = str(value)
+    return text if len(text) <= 32 or " " in text else f"{text[:12]}…"
+
+
 def share(part: Any, whole: Any) -> int:
     """Whole per cent, 0 to 100; anything at all shows as at least 1."""
     if not part or not whole:
@@ -71,7 +77,14 @@ def share(part: Any, whole: Any) -> int:
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters |= {"moment": moment, "count": count, "span": span, "country": country, "id_text": id_text}
+    app.jinja_env.filters |= {
+        "moment": moment,
+        "count": count,
+        "span": span,
+        "country": country,
+        "id_text": id_text,
+        "short": short,
+    }
     app.jinja_env.globals |= {
         "STATUSES": STATUSES,
         "STATUS_WORDS": STATUS_WORDS,

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from appliance.access import Access
 from appliance.console.pulse import Pulse
-from appliance.console.words import count, country, moment, share, span
+from appliance.console.words import count, country, moment, share, short, span
 from appliance.message import id_text
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, found, sign_in, token_in
@@ -248,4 +248,5 @@ def test_words() -> None:
         "1 h 1 min",
         "1 d 1 h",
     ]
+    assert short("a" * 64) == "a" * 12 + "…" and short("wrong name or password") == "wrong name or password"
     assert share(1, 1_000) == 1 and share(0, 10) == 0 and share(5, 0) == 0 and share(20, 10) == 100

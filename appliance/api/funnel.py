@@ -121,13 +121,14 @@ class Funnel:
     async def _fly(self, batch: Batch, futures: list[asyncio.Future[Outcome]], spans: list[int]) -> None:
         try:
             outcomes = _outcomes(await self.send(batch), spans)
-        except Exception as e:
-            error = e if isinstance(e, Error) else Error("internal", "the batch could not be handed over")
+        except Error as e:
             for future in futures:
                 if not future.done():
-                    future.set_exception(Error(error.code, error.message, error.hint, **error.detail))
-            if error is not e:
-                raise
+                    future.set_exception(Error(e.code, e.message, e.hint, **e.detail))
+        except Exception as e:  # a mistake of ours: every request tells and logs it as such
+            for future in futures:
+                if not future.done():
+                    future.set_exception(e)
         else:
             for future, outcome in zip(futures, outcomes, strict=True):
                 if not future.done():

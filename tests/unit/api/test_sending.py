@@ -229,13 +229,15 @@ def test_the_answer_waits_for_the_engine(alone: Alone) -> None:
         (RuntimeError("a mistake about +393331234567"), 500, "internal"),
     ],
 )
-def test_what_the_engine_refuses_is_told(alone: Alone, error: Exception, status: int, code: str) -> None:
+def test_what_the_engine_refuses_is_told(
+    alone: Alone, error: Exception, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
     alone.engine.down = error  # type: ignore[assignment]
     reply = alone.post("/v1/messages", GOOD)
     assert (reply.status, reply.json["code"]) == (status, code)
     assert ("retry-after" in reply.headers) == (status == 503)
     assert b"secret" not in reply.body
-    assert b"333123" not in reply.body
+    assert "333123" not in reply.body.decode() + caplog.text
 
 
 def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> None:

@@ -21,6 +21,11 @@ from .requests import Message
 
 CLASS: Final = {name: number for number, name in enumerate(CLASSES)}
 _content: Final = msgspec.msgpack.Encoder().encode
+#: The columns that a row fills by itself, in the order in which `take` gathers them.
+TAKEN: Final = (
+    "ids", "classes", "encodings", "segments", "senders", "calling_codes", "number_indexes",
+    "send_at_ms", "expires_ms", "webhooks", "to", "payloads",
+)  # fmt: skip
 _AHEAD_MS: Final = SCHEDULE_AHEAD_S_MAX * 1000
 _BEHIND_MS: Final = SCHEDULE_BEHIND_S_MAX * 1000
 
@@ -90,12 +95,10 @@ class Intake:
 
     def take(self, rows: list[Message | Error], first: int) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
-        batch, at_ms, caller, indexed = self.batch, self.at_ms, self.caller, self.indexed
-        blind = self.sealing.index
-        numbers: list[bytes] = []
-        contents: list[bytes] = []
-        before = len(batch.ids)
+        at_ms, indexed, blind = self.at_ms, self.indexed, self.sealing.index
         accepted, ids = self.accepted, self.ids
+        taken: list[tuple[Any, ...]] = []
+        contents: list[bytes] = []
         index = first - 1
         for row in rows:
             index += 1
@@ -134,36 +137,26 @@ class Intake:
             if row.metadata is not UNSET:
                 metadata = row.metadata
             message_id = ids[index]
-            batch.ids.append(message_id)
-            batch.callers.append(caller)
-            batch.classes.append(class_)
-            batch.encodings.append(encoding)
-            batch.segments.append(segments)
-            batch.senders.append(sender)
-            batch.calling_codes.append(calling_code)
-            batch.number_indexes.append(blind(to))
-            numbers.append(to.encode())
+            until_ms = (send_at_ms or at_ms) + validity_s * 1000
+            row_of = (message_id, class_, encoding, segments, sender, calling_code, blind(to))
+            taken.append((*row_of, send_at_ms, until_ms, callback is not None, to, payload))
             contents.append(_content(Content(encoding, payload, reference, callback, metadata)))
-            batch.send_at_ms.append(send_at_ms)
-            batch.expires_ms.append((send_at_ms or at_ms) + validity_s * 1000)
-            batch.webhooks.append(callback is not None)
-            batch.to.append(to)
-            batch.payloads.append(payload)
-            accepted.append(
-                Accepted(
-                    id_text(message_id),
-                    status,
-                    name,
-                    segments,
-                    ENCODINGS[encoding],
-                    index if indexed else UNSET,
-                    row.reference,
-                )
-            )
+            shown = index if indexed else UNSET
+            said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding], shown, row.reference)
+            accepted.append(said)
+        if taken:
+            self._keep(taken, contents)
 
-        fresh, seal_many = batch.ids[before:], self.sealing.key.seal_many
-        batch.numbers += seal_many(numbers, [b"n" + i for i in fresh])
-        batch.contents += seal_many(contents, [b"c" + i for i in fresh])
+    def _keep(self, taken: list[tuple[Any, ...]], contents: list[bytes]) -> None:
+        """Rows to columns, sealed on the way."""
+        batch, seal_many = self.batch, self.sealing.key.seal_many
+        columns = dict(zip(TAKEN, zip(*taken, strict=True), strict=True))
+        for name, column in columns.items():
+            getattr(batch, name).extend(column)
+        ids = columns["ids"]
+        batch.callers += [self.caller] * len(ids)
+        batch.numbers += seal_many([to.encode() for to in columns["to"]], [b"n" + i for i in ids])
+        batch.contents += seal_many(contents, [b"c" + i for i in ids])
 
     def rejected(self) -> list[Rejected]:
         return [Rejected(n, e.code, e.message, e.hint, e.detail.get("field", UNSET)) for n, e in self.errors]

@@ -76,6 +76,10 @@ def document() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
+    return {**_messages(), **_one_message(), **_others()}
+
+
+def _messages() -> dict[str, Any]:
     return {
         "/v1/messages": {
             "post": _call(
@@ -111,6 +115,11 @@ def _paths() -> dict[str, Any]:
                 example={"messages": [EXAMPLE]},
             ),
         },
+    }
+
+
+def _one_message() -> dict[str, Any]:
+    return {
         "/v1/messages/{id}": {
             "get": _call(
                 "getMessage",
@@ -141,6 +150,11 @@ def _paths() -> dict[str, Any]:
                 parameters=[MESSAGE_ID],
             ),
         },
+    }
+
+
+def _others() -> dict[str, Any]:
+    return {
         "/v1/preview": {
             "post": _call(
                 "preview",

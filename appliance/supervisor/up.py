@@ -25,6 +25,7 @@ from .watchman import Watchman
 
 UNTOLD_MAX = 1_000  # events kept while the auditor is away; then the oldest go
 LINE_CHARACTERS = 240
+SOCKET_OCTETS_MAX = 107  # unix(7): the path of a socket
 SOFTHSM = (
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
@@ -75,6 +76,9 @@ def _alone(home: Path) -> Any:
 
 def _look_before(settings: Settings, simulated: bool) -> None:
     """Raises Error for what a person should hear in one line before anything is started."""
+    if len(os.fsencode(settings.socket("gateway-00"))) > SOCKET_OCTETS_MAX:
+        hint = "name a shorter one with CASEMATE_HOME"
+        raise Error("settings_invalid", f"the path of the state folder {settings.home} is too long", hint)
     if not settings["hsm.module"] and not (any(map(os.path.exists, SOFTHSM)) and shutil.which("softhsm2-util")):
         hint = "apt install softhsm2, or name your HSM's library in hsm.module"
         raise Error("token_missing", "the embedded SoftHSM is not installed", hint)

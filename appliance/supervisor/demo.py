@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shlex
-import socket
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,8 @@ from appliance.access import Access
 from appliance.audit import BlockingRecorder
 from appliance.errors import Error
 from appliance.settings import SETTINGS, TABLES, Settings, address, parse
+
+from .ports import free
 
 DEMO: Final = "demo"
 LINK: Final = "simulated"
@@ -39,12 +40,14 @@ def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
         section, _, key = name.partition(".")
         chosen = raw.setdefault(section, {}).get(key)
         if chosen is None:
-            raw[section][key] = _free(next(s.default for s in SETTINGS if s.name == name), taken)
+            raw[section][key] = free(next(s.default for s in SETTINGS if s.name == name), taken)
         taken.add(address(raw[section][key])[1])
     raw.setdefault("webhook", {}).setdefault("allow_loopback", True)
     if not raw.get("link"):
         host, port = address(raw["simulator"]["listen"])
-        raw["link"] = [{"name": LINK, "host": host, "port": port, "system_id": "casemate", "reconnect_s_max": 2.0}]
+        # A window of half a thousand is what an operator gives to a bank that sends thousands a second.
+        link = {"name": LINK, "host": host, "port": port, "system_id": "casemate", "window": 500, "reconnect_s_max": 2.0}
+        raw["link"] = [link]
         raw.setdefault("route", [{"prefix": "", "links": [LINK]}])
     path = home / "run" / "demo.toml"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -83,20 +86,6 @@ def _absolute(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
                 if prefix + name in inner_paths and isinstance(value, str) and value:
                     row[name] = str(folder / value)
     return raw
-
-
-def _free(listen: str, taken: set[int]) -> str:
-    """`listen`, or the same address with a free port when its own is not."""
-    host, port = address(listen)
-    for candidate in (port, 0, 0, 0):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((host, candidate))
-                found = probe.getsockname()[1]
-                if found not in taken:
-                    return f"{host}:{found}"
-    raise Error("address_in_use", f"no free port on {host}")
 
 
 def toml(document: dict[str, Any]) -> str:

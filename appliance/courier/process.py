@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import ssl
+import sys
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
@@ -46,6 +47,9 @@ def web_client() -> httpx.AsyncClient:
 
     A bank puts its own authority where the system keeps them, not into a Python package's bundle.
     """
+    # httpcore asks for this optional module at every request, and one that is missing is looked for on disk each time:
+    # four fifths of an attempt's CPU. None means at once "not there"; it then takes asyncio, which is right.
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
     client = httpx.AsyncClient(
         verify=ssl.create_default_context(),
         trust_env=False,
@@ -59,7 +63,11 @@ def web_client() -> httpx.AsyncClient:
 
 def webhook_secret(settings: Settings, caller: int) -> str:
     """The secret that signs an API key's webhooks (`whsec_...`), derived in the HSM. Raises Error when `keys` does not answer."""
-    return secret_text(BlockingKeyring(settings).derive("webhook secret", str(caller)))
+    ring = BlockingKeyring(settings)
+    try:
+        return secret_text(ring.derive("webhook secret", str(caller)))
+    finally:
+        ring.close()
 
 
 class Desk:
@@ -111,9 +119,10 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     book = Book(settings.home / "courier" / "courier.db")
     client = web_client()
+    ring = Keyring(settings)
     rounds = Rounds(
         book,
-        Keyring(settings),
+        ring,
         client,
         settings["webhook.hosts"],
         settings["webhook.allow_loopback"],
@@ -137,6 +146,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.gather(*loops, stopped, return_exceptions=True)
         await rounds.stop(STOP_WAIT_S)
         await client.aclose()
+        ring.close()
         book.close()
     for error in failed:
         if error is not None:

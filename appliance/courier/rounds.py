@@ -34,6 +34,7 @@ SORT_ROWS: Final = 500
 FAILURES_MAX: Final = 3  # in a row, after which a host gets one attempt at a time until one succeeds
 IDLE_S_MAX: Final = 5.0
 KEYS_PAUSE_S: Final = 1.0
+SETTLE_S: Final = 0.02  # outcomes of so long share one commit
 #: What no waiting mends: the event can never be told.
 _HOPELESS: Final = frozenset({"key_refused", "key_missing", "not_found"})
 
@@ -153,13 +154,18 @@ class Rounds:
 
     # --- sending ------------------------------------------------------------------------------------------
     async def send_forever(self) -> None:
+        now_s = asyncio.get_running_loop().time
+        settled_s = now_s()
         while True:
             self._sendable.clear()
-            self.settle()
-            await _woken(self._sendable, self.start_due())
+            if now_s() - settled_s >= SETTLE_S:
+                self.settle()
+                settled_s = now_s()
+            pause = self.start_due()
+            await _woken(self._sendable, min(pause, SETTLE_S) if self._outcomes else pause)
 
     def settle(self) -> None:
-        """Writes down every outcome since the last time, in one transaction, and frees their places."""
+        """Writes down every outcome since the last time, in one transaction; only then a message's next event may go."""
         if not self._outcomes:
             return
         outcomes, self._outcomes = self._outcomes, []
@@ -181,16 +187,16 @@ class Rounds:
             if host.paused_until_ms > now:
                 soonest = min(soonest, host.paused_until_ms)
                 continue
-            mine = [d for d in self.book.due(name, now, places + host.in_flight) if d.n not in self._under_way]
+            mine = [d for d in self.book.due(name, now, places + len(self._under_way)) if d.n not in self._under_way]
             if mine:
                 waiting[name] = mine[:places]
             else:
                 soonest = min(soonest, self.book.next_ms(name, now) or soonest)
-        while waiting and len(self._under_way) < WEBHOOK_CONCURRENT_MAX:
-            for name in list(waiting):
-                if len(self._under_way) >= WEBHOOK_CONCURRENT_MAX:
-                    break
+        room = WEBHOOK_CONCURRENT_MAX - sum(host.in_flight for host in self._known.values())
+        while waiting and room > 0:
+            for name in list(waiting)[:room]:
                 self._begin(waiting[name].pop(0))
+                room -= 1
                 if not waiting[name]:
                     del waiting[name]
         # Hosts take turns at being first, so that the last one is not always the one left without a place.

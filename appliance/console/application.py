@@ -107,7 +107,8 @@ def _refused(error: Error) -> tuple[str, int]:
         return _page(500, *SENTENCES[500])
     heading = HEADINGS.get(error.code) or SENTENCES.get(status, SENTENCES[500])[0]
     sentence = error.message[:1].upper() + error.message[1:] + "."
-    return _page(status, heading, sentence, error.hint)
+    hint = error.hint.replace("`", "")
+    return _page(status, heading, sentence, hint and f"{hint[:1].upper()}{hint[1:]}.")
 
 
 def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:

@@ -37,14 +37,12 @@ def export(settings: Settings, folder: str | Path) -> Printed:
     return Printed(True, lines, reply)
 
 
-def verify(
-    path: str | Path, key: str | None = None, old: str | Path | None = None, proofs: tuple[str | Path, ...] = ()
-) -> Printed:
+def verify(path: str | Path, key: str | None = None, old: str | Path | None = None) -> Printed:
     """Checks an exported folder, offline; needs no running appliance. `key`: a vkey line or a file that holds one."""
     if key and Path(key).is_file():
         key = Path(key).read_text(encoding="utf-8").strip()
     earlier = Path(old).read_text(encoding="utf-8") if old else None
-    report = verifier_file.verify(Path(path), key, earlier, tuple(Path(p) for p in proofs))
+    report = verifier_file.verify(Path(path), key, earlier)
     return Printed(report.ok, list(verifier_file.lines_of(report)), report.as_dict())
 
 

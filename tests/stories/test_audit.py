@@ -18,7 +18,7 @@ import pytest
 
 from appliance.audit import BlockingRecorder, Outbox, Recorder, commands, forward
 from appliance.audit.tree import WIDTH, bundle
-from appliance.audit.verify import entries_of, verify
+from appliance.audit.verify import entries_of, main, verify
 from appliance.errors import Error
 from appliance.intercom import BlockingClient, Client
 from appliance.settings import Settings, parse
@@ -106,8 +106,9 @@ def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote
         assert keys.stop() == 0
     out = tmp_path / "out"
     vkey = (out / "verifier.vkey").read_text().strip()
-    report = verify(out, vkey, old.read_text(), (proof,))
+    report = verify(out, vkey, old.read_text())
     assert report.ok, report
+    assert main([str(proof), "--key", vkey]) == 0
     assert any(b'"token.initialised"' in e for n in range(2) for e in entries_of(out, n, WIDTH))
     command = [sys.executable, "-I", str(out / "verify.py"), str(out), "--key", vkey, "--old", str(old)]
     alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)

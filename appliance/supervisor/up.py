@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
 import resource
 import shutil
-import socket
 import sys
 from collections import deque
 from pathlib import Path
@@ -21,6 +19,7 @@ from appliance.settings import Settings, check_listen, load
 
 from .demo import DemoFile, demo_settings, simulates
 from .plan import Child, listens, plan, simulator
+from .ports import check_free
 from .watchman import Watchman
 
 UNTOLD_MAX = 1_000  # events kept while the auditor is away; then the oldest go
@@ -85,13 +84,7 @@ def _look_before(settings: Settings, simulated: bool) -> None:
     for name, host, port in listens(settings, simulated):
         section = name.partition(".")[0]
         check_listen(f"{host}:{port}", settings[f"{section}.tls_certificate"] if section != "simulator" else "")
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as e:
-                why = "is taken" if e.errno == errno.EADDRINUSE else f"cannot be used: {e.strerror}"
-                raise Error("address_in_use", f"{name} = {host}:{port} {why}", f"set {name} to another") from None
+        check_free(name, host, port)
 
 
 def _say(name: str, line: str) -> None:

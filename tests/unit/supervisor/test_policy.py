@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +126,17 @@ def test_never_two_processes_and_none_after_the_end(history: list[tuple[str, flo
             exists = False
         assert before != "stopped" or watch.state == "stopped"
         assert exists == (watch.state in ALIVE)
+
+
+def test_the_page_draws_the_table() -> None:
+    """appliance/README.md shows the table as it is."""
+    page = (Path(__file__).parents[3] / "appliance" / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    (head,) = [n for n, row in enumerate(rows) if row[:3] == ["state", "well", "unwell"]]
+    drawn = {
+        (row[0], heard): cell
+        for row in rows[head + 2 : head + 2 + len(STATES) - 1]
+        for heard, cell in zip(rows[head][1:], row[1:], strict=True)
+        if cell
+    }
+    assert drawn == {key: state for key, state in TABLE.items() if key != (policy.WAITING, policy.START)}

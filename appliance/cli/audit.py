@@ -48,19 +48,12 @@ def export(folder: Path, as_json: bool) -> int:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="an earlier checkpoint: the log must extend it",
 )
-@click.option(
-    "--proof",
-    "proofs",
-    multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="a .tlog-proof to check as well",
-)
 @_json
-def verify(path: Path | None, key: str | None, old: Path | None, proofs: tuple[Path, ...], as_json: bool) -> int:
+def verify(path: Path | None, key: str | None, old: Path | None, as_json: bool) -> int:
     """Check an exported log at PATH, offline; without PATH have the running appliance check its own."""
     if path is None:
         return _print(commands.verify_running(load(home=home_of())), as_json)
-    return _print(commands.verify(path, key, old, proofs), as_json)
+    return _print(commands.verify(path, key, old), as_json)
 
 
 @audit.command()

@@ -46,7 +46,14 @@ def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
     if not raw.get("link"):
         host, port = address(raw["simulator"]["listen"])
         # A window of half a thousand is what an operator gives to a bank that sends thousands a second.
-        link = {"name": LINK, "host": host, "port": port, "system_id": "casemate", "window": 500, "reconnect_s_max": 2.0}
+        link = {
+            "name": LINK,
+            "host": host,
+            "port": port,
+            "system_id": "casemate",
+            "window": 500,
+            "reconnect_s_max": 2.0,
+        }
         raw["link"] = [link]
         raw.setdefault("route", [{"prefix": "", "links": [LINK]}])
     path = home / "run" / "demo.toml"

@@ -18,9 +18,7 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 
 #: Files over the limit, with the reason. This list may only shrink.
-LONG_FILES: dict[str, str] = {
-    "appliance/audit/verify.py": "stands alone: an auditor reads one file and runs it on another machine",
-}
+LONG_FILES: dict[str, str] = {}
 #: `file:function` over the limit, with the reason. This list may only shrink.
 LONG_FUNCTIONS: dict[str, str] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -93,6 +94,12 @@ class Foreign:
         self._do(self._stop())
 
     async def _stop(self) -> None:
+        """Unbinds who is bound (its own stop leaves sessions alone), then listens no more."""
+        for esme in self._esmes.values():
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(2):
+                    await esme.unbind()
+        self._esmes.clear()
         self._serving.cancel()
         await self._server.stop()
 
@@ -190,7 +197,7 @@ def test_an_operator_that_goes_away_and_comes_back(operator: Foreign, box: Appli
     binds = len(operator.binds)
     operator.stop()
     told = box.send(to="+393471234567", text="Aspetta")
-    wait_for("the link to be seen down", lambda: box.state()["links"][0]["state"] != "bound")
+    wait_for("the link to be seen down", lambda: box.state()["links"][0]["state"] != "up")
     operator.start()
     wait_for("a new bind", lambda: len(operator.binds) > binds, 15)
     box.until(told["id"], "delivered", seconds=15)

@@ -1,4 +1,4 @@
-"""`kill -9` of engine, gateway and keys at random moments under load, twenty times: nothing accepted is lost, nothing repeats silently."""
+"""`kill -9` of engine, gateway and keys at random moments under load, ten times on each of two boxes: nothing accepted is lost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.appliance import Appliance
 
 pytestmark = [pytest.mark.stories, pytest.mark.long]
 
-SEED = 4
-KILLS = 20
+SEEDS = (4, 5)  # ten kills each, on an appliance of its own: the supervisor's pauses grow with every death
+KILLS = ("engine",) * 5 + ("gateway",) * 3 + ("keys",) * 2
 PER_CALL = 50
 EACH_S = 0.04  # between two calls: about 1,000 messages a second, so that queues and windows are never empty
 CLASSES = ("otp", "alert", "transaction", "bulk")
@@ -32,8 +32,9 @@ def box() -> Iterator[Appliance]:
 class Flow(threading.Thread):
     """A bank system that sends without a pause, keeps every id it was given, and never repeats a call."""
 
-    def __init__(self, box: Appliance) -> None:
+    def __init__(self, box: Appliance, seed: int) -> None:
         super().__init__(daemon=True)
+        self.seed = seed
         self.client = box.client()
         self.accepted: dict[str, str] = {}  # id -> text
         self.offered: set[str] = set()  # every text that was ever posted
@@ -41,7 +42,7 @@ class Flow(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        chance = random.Random(SEED)
+        chance = random.Random(self.seed)
         while not self.over.wait(EACH_S):
             texts = [f"Avviso {uuid.UUID(int=chance.getrandbits(128))}" for _ in range(PER_CALL)]
             self.offered.update(texts)
@@ -61,20 +62,19 @@ class Flow(threading.Thread):
                 self.failures[answer.json()["code"]] += 1
 
 
-def test_twenty_kills_lose_nothing(box: Appliance) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_kills_lose_nothing(box: Appliance, seed: int) -> None:
     # A window of answers is always under way: what makes a kill of the engine dangerous.
     box.behave(latency_ms="20..60", receipt_delay_ms="20..200")
-    chance = random.Random(SEED)
-    flow = Flow(box)
+    chance = random.Random(seed)
+    flow = Flow(box, seed)
     flow.start()
-    killed: Counter[str] = Counter()
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(0.3, 1.5))
-        name = chance.choices(("engine", "gateway", "keys"), (3, 1, 1))[0]
+    names = list(KILLS)
+    chance.shuffle(names)
+    for name in names:
         box.until_ready(60)
-        time.sleep(chance.uniform(0.0, 0.5))
+        time.sleep(chance.uniform(0.3, 2.0))
         box.kill(name)
-        killed[name] += 1
     box.until_ready(60)
     time.sleep(1)
     flow.over.set()
@@ -83,7 +83,7 @@ def test_twenty_kills_lose_nothing(box: Appliance) -> None:
     status = box.settled(seconds=90, also=frozenset({"indeterminate"}))
 
     lost = [id_ for id_ in flow.accepted if id_ not in status]
-    assert not lost, f"{len(lost)} of {len(flow.accepted)} accepted messages are not in the store after {dict(killed)}"
+    assert not lost, f"{len(lost)} of {len(flow.accepted)} accepted messages are not in the store after killing {names}"
     shown = Counter(m["text"] for m in box.received())
     assert set(shown) <= flow.offered, "an operator got texts that nobody sent"
     ended = Counter(status[id_] for id_ in flow.accepted)
@@ -95,13 +95,15 @@ def test_twenty_kills_lose_nothing(box: Appliance) -> None:
     twice = [text for text, count in shown.items() if count > 1]
     for text in twice:
         if text in of_text:  # a call whose answer was lost may have been taken, but its ids are unknown to the bank
-            events = [e["status"] for e in box.message(of_text[text])["events"]]
+            found = box.message(of_text[text])
+            events = [e["status"] for e in found["events"]]
             assert "indeterminate" in events, f"sent {shown[text]} times, its history says {events}"
+            assert found["class"] == "otp", "only one-time codes are sent again by policy"
     assert max(shown.values(), default=0) <= 3
     print(
-        f"killed {dict(killed)}; accepted {len(flow.accepted)}, {dict(ended)}; at a handset twice {len(twice)}; refused {dict(flow.failures)}"
+        f"accepted {len(flow.accepted)}, {dict(ended)}; at a handset twice {len(twice)}; refused {dict(flow.failures)}"
     )
-    assert killed["engine"] >= 5 and len(flow.accepted) > 3_000
+    assert len(flow.accepted) > 3_000
     # Codes are sent again by policy; the rest is held and says so until a receipt decides.
     held = [id_ for id_ in flow.accepted if status[id_] == "indeterminate"]
     assert len(held) < len(flow.accepted) * 0.2

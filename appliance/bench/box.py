@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +24,7 @@ from appliance.limits import START_S_MAX, STOP_S_MAX
 from appliance.settings import home_of, parse
 
 LOOK_S: Final = 0.1
+NAMES: Final = frozenset({"keys", "auditor", "courier", "engine", "gateway", "console"})
 
 
 class Box(NamedTuple):
@@ -164,12 +164,13 @@ class Processes:
 
 
 def name_of(words: list[str]) -> str:
-    """`engine` for `... casemate run engine --index 0`, `simulator`, `console` for gunicorn's workers, `supervisor`."""
-    for word, after in pairwise(words):
-        if word == "run":
-            return after
-        if word == "simulate":
-            return "simulator"
+    """`engine` for `... casemate run --config FILE engine`, `simulator`, `console` for gunicorn's workers, `supervisor`."""
+    if "run" in words:
+        after = [word for word in words[words.index("run") :] if word in NAMES]
+        if after:
+            return after[0]
+    if "simulate" in words:
+        return "simulator"
     for word in words:
         if "hsm" in word or "pkcs11" in word:
             return "hsm worker"

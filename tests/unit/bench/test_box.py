@@ -13,6 +13,7 @@ from appliance.errors import Error
 
 def test_processes_have_the_names_people_use() -> None:
     assert name_of(["python", "-m", "appliance.cli", "run", "engine"]) == "engine"
+    assert name_of(["python", "-m", "appliance.cli", "run", "--config", "/x/run/demo.toml", "engine"]) == "engine"
     assert name_of(["casemate", "run", "gateway", "--index", "0"]) == "gateway"
     assert name_of(["casemate", "simulate", "operator", "--listen", "x"]) == "simulator"
     assert name_of(["casemate", "up", "--demo"]) == "supervisor"

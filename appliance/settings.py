@@ -31,7 +31,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("api.tls_certificate", "path", "", "PEM chain of the REST API's server certificate"),
     Setting("api.tls_key", "path", "", "PEM key of the REST API's server certificate"),
     Setting("api.gateways", "int", 1, "gateway processes; one per core is a good number", 1, 64),
-    Setting("api.home_country", "str", "IT", "ISO 3166 country whose numbers need no route of their own"),
     Setting("console.listen", "str", "127.0.0.1:8081", "address and port of the admin console"),
     Setting("console.tls_certificate", "path", "", "PEM chain of the console's server certificate"),
     Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),

@@ -12,7 +12,7 @@ import httpx
 from appliance.errors import CODES, Error
 from appliance.message import CLASSES, STATUSES, id_octets
 
-from .send import _access, client_for
+from .send import access_to, client_for
 
 _api = click.option("--api", help="address of the REST API  [default: CASEMATE_API, else the demo's]")
 _key = click.option(
@@ -30,7 +30,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 
 def get(api: str | None, key_file: Path | None, ca: Path | None, path: str, query: dict[str, Any]) -> dict[str, Any]:
     """The API's answer. Raises the Error that its problem document describes, or `peer_unavailable`."""
-    address, key = _access(api, key_file)
+    address, key = access_to(api, key_file)
     try:
         with client_for(address, key, ca) as client:
             answer = client.get(path, params={name: value for name, value in query.items() if value is not None})

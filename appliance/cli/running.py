@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,38 @@ def run(name: str, config: Path | None, index: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and texts
     _log_plainly()
     settings = load(config, home_of())
-    if name == "console":
-        from appliance.console import main as console
+    with _on_record(settings, f"gateway-{index}" if name == "gateway" else name):
+        if name == "console":
+            from appliance.console import main as console
 
-        console(settings)
+            console(settings)
+            return
+        with _runner() as runner:
+            runner.run(_entry(name, index)(settings))
+
+
+@contextlib.contextmanager
+def _on_record(settings: Settings, process: str) -> Iterator[None]:
+    """Records start and stop of the processes that come after the auditor; the others have an outbox of their own."""
+    if process in ("keys", "auditor", "engine"):
+        yield
         return
-    with _runner() as runner:
-        runner.run(_entry(name, index)(settings))
+    from appliance.audit import BlockingRecorder
+
+    def record(what: str) -> None:
+        recorder = BlockingRecorder(settings)
+        try:
+            recorder.record(f"process:{process}", what, f"process:{process}", pid=os.getpid())
+        except Error as e:
+            logging.getLogger(__name__).warning("%s of %s is not on record: %s", what, process, e)
+        finally:
+            recorder.close()
+
+    record("process.start")
+    try:
+        yield
+    finally:
+        record("process.stop")
 
 
 def _runner() -> asyncio.Runner:

@@ -258,7 +258,7 @@ def _problem(answer: httpx.Response) -> dict[str, Any]:
 
 
 # --- the command ------------------------------------------------------------------------------------------
-def _access(api: str | None, key_file: Path | None) -> tuple[str, str]:
+def access_to(api: str | None, key_file: Path | None) -> tuple[str, str]:
     """Address and key: from the options, else the environment, else the demo's own file."""
     demo: dict[str, str] = {}
     if api is None or key_file is None:
@@ -367,7 +367,7 @@ def send(
     Running the same command again within a day sends nothing twice: lines accepted before get the same ids.
     Exits with 0 when every line was accepted, 1 when some were refused, 130 after Ctrl-C.
     """
-    address, key = _access(api, key_file)
+    address, key = access_to(api, key_file)
     client = client_for(address, key, ca)
     sending = Sending(client, digest_of(path), patience, threading.Event().wait)
     # The lines are counted first: cheap next to sending them, and the bar then tells the truth.

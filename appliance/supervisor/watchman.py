@@ -145,7 +145,6 @@ class Watchman:
             self._hear(post, DIED)
             return
         self._write()
-        self.tell("process.start", post.name, pid=post.body.pid, restarts=post.watch.restarts)
 
     async def _look(self, post: Post) -> None:
         assert post.body is not None
@@ -167,9 +166,7 @@ class Watchman:
         code = post.body.gone.result()
         pid, post.body = post.body.pid, None
         post.probe.close()
-        if post.watch.state == STOPPING:
-            self.tell("process.stop", post.name, pid=pid, exit=code)
-        else:
+        if post.watch.state != STOPPING:  # starts and stops are recorded by the processes themselves
             self.tell("process.died", post.name, pid=pid, exit=code)
         self._hear(post, DIED)
         if post.watch.state == PAUSING:

@@ -113,14 +113,6 @@ def test_roots_against_the_definition(small: Small) -> None:
         assert small.roots[size] == mth([b"%d" % i for i in range(size)]), size
 
 
-def test_roots_against_another_implementation(small: Small) -> None:
-    pymerkle = pytest.importorskip("pymerkle", reason="an oracle that is not needed otherwise")
-    tree = pymerkle.InmemoryTree(algorithm="sha256")
-    for size in range(1, 301):
-        tree.append_entry(b"%d" % (size - 1))
-        assert tree.get_root() == small.roots[size], size
-
-
 def test_every_inclusion_proof(small: Small) -> None:
     for size in (*range(1, 71), 255, 256, 257, 600):
         node = nodes(size, small.read)

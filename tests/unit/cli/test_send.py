@@ -247,4 +247,4 @@ def test_the_demo_s_key_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("CASEMATE_API_KEY", "CASEMATE_API"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "demo.env").write_text("CASEMATE_API='http://127.0.0.1:9999'\nCASEMATE_API_KEY=cm_a_b\n")
-    assert module._access(None, None) == ("http://127.0.0.1:9999", "cm_a_b")
+    assert module.access_to(None, None) == ("http://127.0.0.1:9999", "cm_a_b")

@@ -39,6 +39,9 @@ STATUSES: Final = (
 #: Absorbing: nothing heard later moves a message out of these. `indeterminate` is not one: a late receipt resolves it.
 FINAL: Final = frozenset({DELIVERED, UNDELIVERED, FAILED, EXPIRED, CANCELLED, REJECTED})
 
+#: Not a status: in the events for the courier, "the content was erased: forget what you hold of it".
+REDACTED: Final = 254
+
 #: In order of priority: a class never waits behind one to its right.
 CLASSES: Final = ("otp", "alert", "transaction", "bulk")
 OTP, ALERT, TRANSACTION, BULK = range(len(CLASSES))

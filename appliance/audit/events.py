@@ -22,6 +22,7 @@ EVENTS: Final[dict[str, str]] = {
     "console.user_removed": "a console user was removed",
     "apikey.created": "an API key was created",
     "apikey.revoked": "an API key was revoked",
+    "apikey.secret_shown": "the secret that signs an API key's webhooks was shown",
     "apikey.refused": "a credential presented to the API was refused; recorded at most once a minute per address",
     # keys and HSM
     "token.initialised": "a token was initialised and its keys generated",

@@ -101,6 +101,20 @@ def revoke_key(number: int) -> None:
     click.echo(f"API key {number} `{found.name}` is revoked")
 
 
+@apikey.command("webhook-secret")
+@click.argument("number", type=int)
+def key_webhook_secret(number: int) -> None:
+    """Print the secret that signs the webhooks of API key NUMBER (`whsec_...`). That it was shown goes on the audit log."""
+    from appliance.courier import webhook_secret
+
+    desk = _Desk()
+    found = desk.access.api_key(number)
+    if found is None:
+        raise Error("not_found", f"there is no API key {number}", "see `casemate apikey list`")
+    desk.record("apikey.secret_shown", f"apikey:{number}", name=found.name)
+    click.echo(webhook_secret(load(home=home_of()), number))
+
+
 @click.group()
 def user() -> None:
     """Create and list people who may use the console."""

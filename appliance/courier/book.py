@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
+from appliance.message import REDACTED
 from appliance.store import migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.courier")
@@ -112,14 +113,16 @@ class Book:
     def take(self, source: str, first: int, events: Sequence[Sequence[Any]], now_ms: int) -> int:
         """Writes down `events` numbered from `first` within `source`, skipping what was taken before; the last number taken.
 
-        An event is [message_id, key_id, sealed_content, status, at_ms, error, caller].
+        An event is [message_id, key_id, sealed_content, status, at_ms, error, caller]. REDACTED instead of a status
+        drops everything still held of that message.
         """
         conn = self._conn
         conn.execute("BEGIN IMMEDIATE")
         try:
             row = conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
             upto: int = row[0] if row else 0
-            fresh = events[max(upto + 1 - first, 0) :]
+            new = events[max(upto + 1 - first, 0) :]
+            fresh = [e for e in new if e[3] != REDACTED]
             conn.executemany(
                 "INSERT INTO parcel(id, caller, key_id, sealed) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [(e[0], e[6], e[1], e[2]) for e in fresh],
@@ -129,6 +132,7 @@ class Book:
                 "(SELECT host FROM parcel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM event WHERE id = ?1)))",
                 [(e[0], e[3], e[4], e[5], now_ms) for e in fresh],
             )
+            self._forget([(e[0],) for e in new if e[3] == REDACTED])
             upto = max(upto, first + len(events) - 1)
             conn.execute(
                 "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto",
@@ -220,19 +224,12 @@ class Book:
             conn.execute("ROLLBACK")
             raise
 
-    def forget(self, id_: bytes) -> int:
-        """Drops everything still to be told about a message; how many events that were."""
-        conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            gone: int = conn.execute("DELETE FROM event WHERE id = ?", (id_,)).rowcount
-            conn.execute("DELETE FROM parcel WHERE id = ?", (id_,))
-            self._count({"forgotten": gone})
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
-        return gone
+    def _forget(self, ids: list[tuple[bytes]]) -> None:
+        """Drops everything still to be told about these messages, inside the caller's transaction."""
+        if ids:
+            gone = self._conn.executemany("DELETE FROM event WHERE id = ?", ids).rowcount
+            self._conn.executemany("DELETE FROM parcel WHERE id = ?", ids)
+            self._count({"forgotten": max(gone, 0)})
 
     def tallies(self) -> dict[str, int]:
         """How many events ended which way since this store was made."""

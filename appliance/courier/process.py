@@ -20,7 +20,7 @@ from appliance.errors import Error
 from appliance.intercom import Peer, Server
 from appliance.keys import BlockingKeyring, Keyring
 from appliance.limits import WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
-from appliance.message import STATUSES
+from appliance.message import REDACTED, STATUSES
 from appliance.settings import Settings
 from appliance.store import OperationalError
 
@@ -91,7 +91,7 @@ class Desk:
             raise Error("malformed", f"status_events: {e}") from None
         if given.first < 1 or len(given.events) > WEBHOOK_EVENTS_MAX:
             raise Error("invalid", "status_events: numbers start at 1, at most 10,000 events a call")
-        if any(len(e[0]) != 16 or not 0 <= e[3] < len(STATUSES) for e in given.events):
+        if any(len(e[0]) != 16 or not (0 <= e[3] < len(STATUSES) or e[3] == REDACTED) for e in given.events):
             raise Error("invalid", "status_events: an event has no such id or status")
         try:
             upto = self.book.take(given.source, given.first, given.events, now_ms())
@@ -99,13 +99,6 @@ class Desk:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         self.rounds.brought()
         return {"settled": upto}
-
-    async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
-        """A redacted message: nothing of it stays here."""
-        id_ = payload.get("id") if isinstance(payload, dict) else None
-        if not isinstance(id_, bytes):
-            raise Error("malformed", "forget: {id} is missing")
-        return {"forgotten": self.book.forget(id_)}
 
 
 async def serve(settings: Settings) -> None:
@@ -130,9 +123,7 @@ async def serve(settings: Settings) -> None:
         random.random,
     )
     desk = Desk(book, rounds)
-    server = Server(
-        {"ping": desk.ping, "state": desk.state, "status_events": desk.status_events, "forget": desk.forget}
-    )
+    server = Server({"ping": desk.ping, "state": desk.state, "status_events": desk.status_events})
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
     stopped = asyncio.ensure_future(stopping.wait())

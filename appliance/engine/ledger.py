@@ -18,6 +18,7 @@ from appliance.message import (
     FAILED,
     INDETERMINATE,
     QUEUED,
+    REDACTED,
     REJECTED,
     SCHEDULED,
     SENT,
@@ -270,6 +271,8 @@ class Ledger:
         if row[1] in (QUEUED, SCHEDULED, ACCEPTED):
             return "not_redactable"
         self.work[day].redactions.append((row[0],))
+        if row[2]:
+            self.work[day].webhooks.append((row[0], REDACTED, now_ms, None))
         self.work[day].audit.append(entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}"))
         return "redacted"
 

@@ -128,7 +128,7 @@ class DemoFile:
             self.path.unlink()
 
     def write(self, settings: Settings) -> dict[str, str]:
-        """Makes a new API key and console password, both on the audit log, and writes everything down."""
+        """Makes the API key (once) and a new console password, both on the audit log, and writes everything down."""
         variables = {
             "CASEMATE_API": _url(settings, "api"),
             "CASEMATE_API_KEY": "",
@@ -140,16 +140,12 @@ class DemoFile:
             variables["CASEMATE_OPERATOR"] = f"http://{settings['simulator.control']}"
         recorder = BlockingRecorder(settings)
         try:
-            variables["CASEMATE_API_KEY"] = _new_key(Access(settings), recorder)
+            variables["CASEMATE_API_KEY"] = _key(Access(settings), recorder, self.path.with_name("demo.key"))
             _new_password(Access(settings), recorder, variables["CASEMATE_CONSOLE_PASSWORD"])
         finally:
             recorder.close()
         text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
-        fresh = self.path.with_suffix(".new")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        fresh.replace(self.path)
+        _write_private(self.path, text)
         return variables
 
 
@@ -157,13 +153,25 @@ def _url(settings: Settings, section: str) -> str:
     return f"http{'s' if settings[f'{section}.tls_certificate'] else ''}://{settings[f'{section}.listen']}"
 
 
-def _new_key(access: Access, recorder: BlockingRecorder) -> str:
-    for key in access.api_keys():
-        if key.name == DEMO and key.revoked_ms is None:
-            recorder.record(SUPERVISOR, "apikey.revoked", f"apikey:{key.id}", name=DEMO)
-            access.revoke_api_key(key.id)
+def _key(access: Access, recorder: BlockingRecorder, kept: Path) -> str:
+    """The demo's API key: the same at every start, so that a message sent before a restart is still its own."""
+    with contextlib.suppress(FileNotFoundError):
+        token = kept.read_text(encoding="ascii").strip()
+        if access.verifier().check(token) is not None:
+            return token
     recorder.record(SUPERVISOR, "apikey.created", "apikey:demo", name=DEMO)
-    return access.create_api_key(DEMO, rate_per_s=0)[1]
+    token = access.create_api_key(DEMO, rate_per_s=0)[1]
+    _write_private(kept, token + "\n")
+    return token
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, readable by the owner only."""
+    fresh = path.with_suffix(".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
 
 
 def _new_password(access: Access, recorder: BlockingRecorder, password: str) -> None:

@@ -17,7 +17,7 @@ from appliance.engine.inbound import Inbound
 from appliance.engine.ledger import Ledger
 from appliance.engine.link import Link
 from appliance.errors import Error
-from appliance.message import ALERT, BULK, OTP, TRANSACTION, Batch, IdempotentRequest, new_ids
+from appliance.message import ALERT, BULK, OTP, REDACTED, SENT, TRANSACTION, Batch, IdempotentRequest, new_ids
 from appliance.router import RouteTable
 from appliance.settings import Settings, parse
 from appliance.smpp import Framer, decode, encode, pack_deliver, pack_submit_resp, parse_submit
@@ -418,3 +418,19 @@ def test_throttling_a_paced_link_never_passes_its_pace(tmp_path: Path) -> None:
     world.bind()
     world.accept(batch(*("m" for _ in range(50))))
     assert len(world.submits()) == 1  # a tenth of a second's worth
+
+
+def test_a_redacted_message_is_forgotten_by_the_courier_too(world: World) -> None:
+    world.bind()
+    b = batch("secret")
+    b.webhooks = [True]
+    world.accept(b)
+    assert world.ledger.redact(b.day, b.ids[0], "api:test", clock.now_ms()) == "not_redactable"
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert world.ledger.redact(b.day, b.ids[0], "api:test", clock.now_ms()) == "redacted"
+    world.run()
+    assert world.found(b.ids[0]).content is None
+    _, events = world.ledger.partitions[b.day].webhooks(10)
+    assert [(e[3], e[4]) for e in events] == [(None, SENT), (None, REDACTED)]

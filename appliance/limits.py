@@ -34,6 +34,12 @@ GATEWAY_FLUSH_ROWS: Final = 1_000  # so many waiting rows leave although a batch
 GATEWAY_FLIGHTS_MAX: Final = 4  # batches of one gateway under way to the engine
 METADATA_NAME_CHARACTERS_MAX: Final = 64
 CALLBACK_CHARACTERS_MAX: Final = 2_048
+HTTP_CONNECTIONS_MAX: Final = 2_000  # open at once at one gateway; the next gets 503
+HTTP_HEAD_OCTETS_MAX: Final = 64 * 1024  # request line and headers; our own need not one of them
+HTTP_HEADERS_MAX: Final = 100
+HTTP_HEAD_S_MAX: Final = 10.0  # from the connection, or the request's first octet, to the end of its head
+HTTP_BODY_S_MAX: Final = 60.0  # the same to the end of its body: 16 MiB at 2.3 Mbit/s
+HTTP_STALL_S_MAX: Final = 30.0  # an answer of which nothing is taken for so long is given up
 
 # --- intercom ---------------------------------------------------------------------------------------------
 FRAME_OCTETS_MAX: Final = 64 * 1024 * 1024  # one batch of the largest messages, with room
@@ -103,6 +109,7 @@ SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wa
 assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
+assert HTTP_HEAD_S_MAX < HTTP_BODY_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
 assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX
 assert HSM_CALL_S_MAX < CALL_S_MAX

@@ -22,6 +22,7 @@ from appliance.settings import Settings, check_listen
 
 from .application import application
 from .gateway import Gateway
+from .wire import Wire, connections_max, keep_sweeping
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ async def _until(
     watching: list[asyncio.Task[Any]] = [
         asyncio.create_task(gateway.keep_looking()),
         asyncio.create_task(keys.keep_looking()),
+        asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
     # `_serve` is `serve` without its own signal handlers: the process has its own.
     serving = asyncio.create_task(server._serve([listening]))
@@ -95,15 +97,16 @@ async def _until(
 
 def configuration(settings: Settings, gateway: Gateway, keys: ApiKeyWatch) -> uvicorn.Config:
     certificate, key = settings["api.tls_certificate"], settings["api.tls_key"]
+    Wire.room = connections_max()
     config = uvicorn.Config(
         application(gateway, keys.check),
-        http="httptools",
+        http=Wire,
         loop="none",
         ws="none",
         lifespan="off",
         interface="asgi3",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # a line per malformed request would let a stranger push out what matters
         access_log=False,  # addresses of requests hold numbers that were searched for
         server_header=False,
         proxy_headers=False,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import resource
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import Any
 
 import click
 
+from appliance import logbook
 from appliance.errors import Error
 from appliance.settings import Settings, home_of, load
 
 from .exits import tell
 
 PROCESSES = ("keys", "auditor", "courier", "engine", "gateway", "console")
+PR_SET_DUMPABLE = 4
 _config = click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -82,8 +84,7 @@ def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, No
 def run(name: str, config: Path | None, index: int) -> None:
     """Run one process of the appliance: what the supervisor and systemd do."""
     os.umask(0o077)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold keys and texts
+    _close_shutters()
     _log_plainly()
     settings = load(config, home_of())
     with _on_record(settings, f"gateway-{index}" if name == "gateway" else name):
@@ -120,6 +121,16 @@ def _on_record(settings: Settings, process: str) -> Iterator[None]:
         record("process.stop")
 
 
+def _close_shutters() -> None:
+    """No core dump, and no other process of the same user reads this one's memory (core(5), ptrace(2), prctl(2)).
+
+    Both hold data keys and texts. Root still can.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _runner() -> asyncio.Runner:
     import uvloop
 
@@ -127,13 +138,7 @@ def _runner() -> asyncio.Runner:
 
 
 def _log_plainly() -> None:
-    logging.basicConfig(
-        level=os.environ.get("CASEMATE_LOG", "INFO").upper(),
-        format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-        stream=sys.stderr,
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every call with its address
+    logbook.begin(os.environ.get("CASEMATE_LOG", "INFO").upper())
 
 
 @click.group()

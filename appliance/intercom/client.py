@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import socket
+import struct
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,29 @@ from appliance.errors import Error
 from appliance.limits import CALL_S_MAX
 
 from .frame import Frames, error_of, pack
+
+log = logging.getLogger(__name__)
+
+
+def server_uid(connected: socket.socket) -> int:
+    """Who listened on the other end, as the kernel says: the uid at the time of listen(2) (unix(7), SO_PEERCRED)."""
+    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", raw)[1])
+
+
+def trusted(uids: frozenset[int] | None) -> frozenset[int]:
+    """The uids that a server may have: our own and root unless told otherwise."""
+    return uids if uids is not None else frozenset({os.getuid(), 0})
+
+
+def _false(path: Path) -> Error:
+    log.error("intercom: the socket of %s belongs to somebody else; nothing is said to it", path.stem)
+    return Error(
+        "peer_unavailable",
+        f"the socket of {path.stem} belongs to somebody else",
+        "see who may write to the folder it is in; nothing was said to it",
+        process=path.stem,
+    )
 
 
 def _gone(path: Path) -> Error:
@@ -30,8 +56,9 @@ class Client:
     A call whose connection is lost fails with `peer_unavailable`: whether it took effect is then unknown.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, uids: frozenset[int] | None = None) -> None:
         self.path = path
+        self.uids = trusted(uids)
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.Transport | None = None
@@ -60,9 +87,13 @@ class Client:
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_unix_connection(lambda: _Wire(self), str(self.path))
+            _, wire = await loop.create_unix_connection(lambda: _Wire(self), str(self.path))
         except OSError:
             raise _gone(self.path) from None
+        if wire.refused:
+            raise _false(self.path)
+        if self._transport is None:  # lost again in the same moment
+            raise _gone(self.path)
 
     def _lost(self) -> None:
         self._transport = None
@@ -80,11 +111,19 @@ class _Wire(asyncio.Protocol):
     def __init__(self, client: Client) -> None:
         self.client = client
         self.frames = Frames()
+        self.refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Here and not after connecting: a call that waits for its turn would write as soon as there is a transport.
+        if server_uid(transport.get_extra_info("socket")) not in self.client.uids:
+            self.refused = True
+            transport.close()
+            return
         self.client._transport = transport  # type: ignore[assignment]  # uvloop's transports are duck-typed
 
     def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
         try:
             replies = self.frames.hear(data)
         except Error:
@@ -99,14 +138,16 @@ class _Wire(asyncio.Protocol):
                     future.set_exception(error_of(payload))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.client._lost()
+        if not self.refused:
+            self.client._lost()
 
 
 class BlockingClient:
     """The same for threads and commands: one call at a time, a lock around it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, uids: frozenset[int] | None = None) -> None:
         self.path = path
+        self.uids = trusted(uids)
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._number = 0
@@ -136,6 +177,9 @@ class BlockingClient:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._socket.settimeout(timeout_s)
             self._socket.connect(str(self.path))
+            if server_uid(self._socket) not in self.uids:
+                self.close()
+                raise _false(self.path)
         self._socket.settimeout(timeout_s)
         self._number += 1
         self._socket.sendall(pack([self._number, op, payload]))

@@ -110,39 +110,35 @@ class Intake:
                 to, calling_code = normalise(row.to)
                 field = "text"
                 encoding, payload, segments = encode(row.text)
-                name = "transaction" if row.class_ is UNSET else row.class_
+                name = row.class_ or "transaction"
                 class_ = CLASS[name]
                 field = "from"
                 sender = ""
-                if row.from_ is not UNSET:
+                if row.from_ is not None:
                     sender = row.from_
                     sender_kind(sender)
                 field = "send_at"
                 send_at_ms, status = 0, "accepted"
-                if row.send_at is not UNSET:
+                if row.send_at is not None:
                     send_at_ms = scheduled_ms(row.send_at.timestamp(), at_ms)
                     if send_at_ms:
                         status = "scheduled"
-                validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is UNSET else row.validity_s
+                validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is None else row.validity_s
                 field = "callback_url"
-                callback = reference = metadata = None
-                if row.callback_url is not UNSET:
-                    callback = row.callback_url
+                callback = row.callback_url
+                if callback is not None:
                     self.check_callback(callback)
             except Error as e:
                 self.errors.append((index, _with_field(e, field)))
                 continue
-            if row.reference is not UNSET:
-                reference = row.reference
-            if row.metadata is not UNSET:
-                metadata = row.metadata
             message_id = ids[index]
             until_ms = (send_at_ms or at_ms) + validity_s * 1000
             row_of = (message_id, class_, encoding, segments, sender, calling_code, blind(to))
             taken.append((*row_of, send_at_ms, until_ms, callback is not None, to, payload))
-            contents.append(_content(Content(encoding, payload, reference, callback, metadata)))
+            contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata)))
             shown = index if indexed else UNSET
-            said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding], shown, row.reference)
+            reference = UNSET if row.reference is None else row.reference
+            said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding], shown, reference)
             accepted.append(said)
         if taken:
             self._keep(taken, contents)

@@ -76,7 +76,7 @@ class Reading:
         return Answer(200, _encode(Links([_link(row) for row in state["links"]])))
 
     async def _own(self, request: Request) -> Found:
-        message_id = id_octets(request.param)
+        message_id = id_octets(request.param.lower())  # RFC 9562 section 4: upper case is read as well
         found = None
         if message_id is not None:
             wanted = message_id

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from appliance.errors import Error
 from appliance.limits import (
@@ -49,40 +49,43 @@ Text = Annotated[
         extra_json_schema={"minLength": 1, "maxLength": TEXT_CHARACTERS_MAX},
     ),
 ]
+Later = Annotated[None, Meta(description="comes with a later release")]
 MetadataKey = Annotated[str, Meta(min_length=1, max_length=METADATA_NAME_CHARACTERS_MAX)]
 MetadataValue = Annotated[str, Meta(max_length=METADATA_CHARACTERS_MAX)]
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
-    """One message to send."""
+    """One message to send. A field that may be left out may be null as well: many serializers write absent ones so."""
 
     to: To
     text: Text
-    from_: Sender | UnsetType = msgspec.field(default=UNSET, name="from")
-    class_: Class | UnsetType = msgspec.field(default=UNSET, name="class")
-    channel: Channel | UnsetType = UNSET
+    from_: Sender | None = msgspec.field(default=None, name="from")
+    class_: Class | None = msgspec.field(default=None, name="class")
+    channel: Channel | None = None
     reference: (
-        Annotated[str, Meta(max_length=REFERENCE_CHARACTERS_MAX, description="yours; given back, never sent")]
-        | UnsetType
-    ) = UNSET
+        Annotated[str, Meta(max_length=REFERENCE_CHARACTERS_MAX, description="yours; given back, never sent")] | None
+    ) = None
     validity_s: (
         Annotated[
             int, Meta(ge=VALIDITY_S_MIN, le=VALIDITY_S_MAX, description="seconds after which it is no longer sent")
         ]
-        | UnsetType
-    ) = UNSET
-    send_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; up to 90 days ahead")] | UnsetType = UNSET
+        | None
+    ) = None
+    send_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; up to 90 days ahead")] | None = None
     callback_url: (
         Annotated[str, Meta(max_length=CALLBACK_CHARACTERS_MAX, description="https, on a host that the settings allow")]
-        | UnsetType
-    ) = UNSET
+        | None
+    ) = None
     metadata: (
         Annotated[
             dict[MetadataKey, MetadataValue],
             Meta(max_length=METADATA_ENTRIES_MAX, description="yours; given back in callbacks"),
         ]
-        | UnsetType
-    ) = UNSET
+        | None
+    ) = None
+    template: Later = None
+    params: Later = None
+    locale: Later = None
 
 
 class MessageBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,9 +104,9 @@ class Preview(msgspec.Struct, forbid_unknown_fields=True):
     """A message to look at without sending it."""
 
     text: Text
-    to: To | UnsetType = UNSET
-    from_: Sender | UnsetType = msgspec.field(default=UNSET, name="from")
-    class_: Class | UnsetType = msgspec.field(default=UNSET, name="class")
+    to: To | None = None
+    from_: Sender | None = msgspec.field(default=None, name="from")
+    class_: Class | None = msgspec.field(default=None, name="class")
 
 
 _message: Final = msgspec.json.Decoder(Message)
@@ -158,7 +161,7 @@ def _row_by_row(body: bytes) -> list[Message | Error]:
         try:
             out.append(_message.decode(row))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-            out.append(_named(e))
+            out.append(_named(e, "the row"))
     return out
 
 
@@ -203,8 +206,14 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _QUOTED: Final = re.compile(r"`([^`]*)`")
 
 
-def _named(e: Exception) -> Error:
-    """Our sentence for a decoder's: the field by name, the reason, never what was written."""
+#: A decoder's names of types, and a caller's. That an optional field may be null needs no saying.
+_TYPES: Final = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "datetime": "RFC 3339 time"}
+_TYPE: Final = re.compile(r"`([a-z]+)(?: \| null)?`")
+_TIME_HINT: Final = "a time is RFC 3339 with an offset, as 2026-11-22T18:30:00Z"
+
+
+def _named(e: Exception, whole: str = "the body") -> Error:
+    """Our sentence for a decoder's: the field by name, the reason, never what was written. `whole` is what has no name."""
     if isinstance(e, RecursionError):
         return Error("malformed", "the body is nested too deeply", "see /v1/openapi.json")
     if not isinstance(e, msgspec.ValidationError):
@@ -218,7 +227,7 @@ def _named(e: Exception) -> Error:
         named = _QUOTED.search(reason)
         name = named[1] if named else ""
         if name in LATER:
-            return Error("invalid", f"`{name}` comes with a later release", "send `text` instead", field=name)
+            return _later(name)
         if not _NAME.fullmatch(name):
             return Error("invalid", "there is an unknown field", hint)
         return Error("invalid", f"`{name}` is not a field of this call", hint, field=name)
@@ -227,14 +236,19 @@ def _named(e: Exception) -> Error:
         name = named[1] if named else ""
         return Error("invalid", f"`{name}` is missing", hint, field=name)
     where = {"field": field} if field else {}
-    what = f"`{field}`" if field else "the body"
+    what = f"`{field}`" if field else whole
+    if field in LATER:
+        return _later(field)
     if reason.startswith("Invalid enum value"):
         allowed = {"class": "otp, alert, transaction or bulk", "channel": "sms"}.get(
             field.rpartition(".")[2], "one of its values"
         )
         return Error("invalid", f"{what} must be {allowed}", hint, **where)
     if reason.startswith("Expected "):
-        return Error("invalid", f"{what}: {reason[0].lower()}{reason[1:].replace('`', '')}", hint, **where)
-    return Error(
-        "invalid", f"{what} is not valid", "a time is RFC 3339 with an offset, as 2026-11-22T18:30:00Z", **where
-    )
+        said = _TYPE.sub(lambda m: _TYPES.get(m[1], m[1]), reason[0].lower() + reason[1:])
+        return Error("invalid", f"{what}: {said}", _TIME_HINT if "RFC 3339" in said else hint, **where)
+    return Error("invalid", f"{what} is not valid", _TIME_HINT, **where)
+
+
+def _later(name: str) -> Error:
+    return Error("invalid", f"`{name}` comes with a later release", "send `text` instead", field=name)

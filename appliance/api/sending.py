@@ -47,6 +47,15 @@ class Previewed(msgspec.Struct):
     price: None = None
 
 
+class Identified(msgspec.Struct):
+    """The id within an answer."""
+
+    id: str
+
+
+_identified: Final = msgspec.json.Decoder(Identified).decode
+
+
 class Sending:
     """Endpoints as bound methods; everything they share is the gateway's."""
 
@@ -68,11 +77,9 @@ class Sending:
         except Error as e:
             gateway.numbers.refused(e.code)
             raise
-        said = intake.accepted[0]
-        answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(said))
-        if answer.headers:
-            return answer
-        return answer._replace(headers=((b"location", f"/v1/messages/{said.id}".encode()),))
+        answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
+        said = _identified(answer.body)  # a replayed answer's id is not this intake's
+        return answer._replace(headers=((b"location", f"/v1/messages/{said.id}".encode()), *answer.headers))
 
     async def many(self, request: Request) -> Answer:
         """POST /v1/messages/batch"""
@@ -98,10 +105,10 @@ class Sending:
             encoding, payload, segments = encode(asked.text)
             route = None
             field = "to"
-            if isinstance(asked.to, str):
+            if asked.to is not None:
                 route = list(self.gateway.routes.links(normalise(asked.to)[0]))
             field = "from"
-            if isinstance(asked.from_, str):
+            if asked.from_ is not None:
                 sender_kind(asked.from_)
         except Error as e:
             e.detail.setdefault("field", field)

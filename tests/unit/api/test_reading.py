@@ -65,6 +65,13 @@ def test_a_wrong_query_is_refused(alone: Alone, query: str, field: str | None) -
     assert reply.json.get("field") == field
 
 
+def test_an_id_is_read_in_either_case(alone: Alone) -> None:
+    # Oracle and .NET write UUIDs in capitals.
+    said = alone.post("/v1/messages", GOOD).json
+    reply = alone.get(f"/v1/messages/{said['id'].upper()}")
+    assert (reply.status, reply.json["id"]) == (200, said["id"])
+
+
 def test_cancel_and_redact(alone: Alone) -> None:
     one = alone.post("/v1/messages", GOOD).json["id"]
     assert alone.post(f"/v1/messages/{one}/cancel").json == {"id": one, "status": "cancelled"}

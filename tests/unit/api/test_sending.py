@@ -114,7 +114,10 @@ def test_a_full_batch_keeps_its_order(alone: Alone) -> None:
         ({"metadata": {"a": 1}}, "invalid", "metadata", 422),
         ({"metadata": {str(n): "" for n in range(17)}}, "invalid", "metadata", 422),
         ({"reference": "r" * 129}, "invalid", "reference", 422),
-        ({"reference": None}, "invalid", "reference", 422),
+        ({"reference": 5}, "invalid", "reference", 422),
+        ({"to": None}, "invalid", "to", 422),
+        ({"text": None}, "invalid", "text", 422),
+        ({"metadata": {"a": None}}, "invalid", "metadata", 422),
     ],
 )
 def test_what_is_wrong_is_named(alone: Alone, more: dict[str, object], code: str, field: str, status: int) -> None:
@@ -123,6 +126,50 @@ def test_what_is_wrong_is_named(alone: Alone, more: dict[str, object], code: str
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json["type"] == f"/errors/{code}"
     assert alone.engine.batches == []
+
+
+OPTIONAL = ("from", "class", "channel", "reference", "validity_s", "send_at", "callback_url", "metadata",
+            "template", "params", "locale")  # fmt: skip
+
+
+@pytest.mark.parametrize("field", OPTIONAL)
+def test_null_is_absent(alone: Alone, field: str) -> None:
+    # Serializers of Java and C# write fields that nobody set as null.
+    reply = alone.post("/v1/messages", GOOD | {field: None})
+    assert reply.status == 202
+    assert set(reply.json) == {"id", "status", "class", "segments", "encoding"}
+    assert reply.json["class"] == "transaction"
+
+
+def test_null_is_absent_in_batches_and_previews_and_in_the_document(alone: Alone) -> None:
+    nothing = dict.fromkeys(OPTIONAL)
+    reply = alone.post("/v1/messages/batch", {"messages": [GOOD | nothing] * 2})
+    assert (reply.status, len(reply.json["accepted"]), reply.json["rejected"]) == (202, 2, [])
+    assert alone.post("/v1/preview", {"text": "x", "to": None, "from": None, "class": None}).status == 200
+    fields = alone.get("/v1/openapi.json").json["components"]["schemas"]["Message"]["properties"]
+    for name in OPTIONAL:
+        assert fields[name].get("type") == "null" or {"type": "null"} in fields[name]["anyOf"], name
+
+
+@pytest.mark.parametrize(
+    ("more", "detail"),
+    [
+        ({"to": 5}, "`to`: expected string, got integer"),
+        ({"reference": 5}, "`reference`: expected string, got integer"),
+        ({"validity_s": "60"}, "`validity_s`: expected integer, got string"),
+        ({"validity_s": 5}, "`validity_s`: expected integer >= 10"),
+        ({"send_at": 5}, "`send_at`: expected RFC 3339 time, got integer"),
+        ({"metadata": []}, "`metadata`: expected object, got array"),
+        ({"template": "x"}, "`template` comes with a later release"),
+    ],
+)
+def test_types_are_named_as_json_names_them(alone: Alone, more: dict[str, object], detail: str) -> None:
+    assert alone.post("/v1/messages", GOOD | more).json["detail"] == detail
+
+
+def test_a_row_that_is_no_object_is_called_a_row(alone: Alone) -> None:
+    reply = alone.post("/v1/messages/batch", {"messages": [5]})
+    assert reply.json["rejected"][0]["message"] == "the row: expected object, got integer"
 
 
 def test_scheduled_messages_say_so(alone: Alone) -> None:
@@ -156,6 +203,8 @@ def test_a_repeated_request_gets_the_same_answer(alone: Alone, address: str) -> 
     assert again.body == first.body
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
+    if "location" in first.headers:
+        assert again.headers["location"] == first.headers["location"]
     other = alone.post(
         address, {"messages": []} if address == "/v1/messages" else {"messages": [GOOD]}, {"idempotency-key": "k-1"}
     )

@@ -14,8 +14,7 @@ from appliance.limits import STOP_S_MAX
 from appliance.settings import Settings, check_listen
 
 from .application import create_app
-
-THREADS = 8  # argon2 and SQLite let go of the interpreter lock, and a page that polls takes a few milliseconds
+from .wire import THREADS, Journal, Worker
 
 
 class _Console(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -29,14 +28,17 @@ class _Console(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type
         host, port = check_listen(settings["console.listen"], certificate)
         options: dict[str, Any] = {
             "bind": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"],
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": 1,
             "threads": THREADS,
             "control_socket_disable": True,
+            "worker_connections": 256,
+            "limit_request_field_size": 8190,
             "graceful_timeout": int(STOP_S_MAX / 2),
             "timeout": 60,
             "keepalive": 5,
             "loglevel": "warning",
+            "logger_class": Journal,
             "accesslog": None,
             "proc_name": "casemate-console",
             "limit_request_line": 4094,

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +303,40 @@ def test_it_stops_when_asked_with_a_page_open(tmp_path: Path) -> None:
         assert monotonic_s() - asked_s < 10
         held.close()
         assert process.stderr is not None and b"Traceback" not in process.stderr.read()
+
+
+def test_slow_strangers_hold_no_page_up(tmp_path: Path) -> None:
+    settings = parse({}, tmp_path, "story")
+    listen = f"127.0.0.1:{free_port()}"
+    where = ("127.0.0.1", int(listen.rsplit(":", 1)[1]))
+    with console(settings, listen) as (url, process):
+        slow = []
+        for n in range(60):
+            sock = socket.create_connection(where, 5, source_address=("127.0.0.2", 0))
+            sock.settimeout(20)
+            half = (
+                b"GET /sign-in?who=+393471234567 HTTP/1.1\r\nX: "
+                if n % 2
+                else b"POST /sign-in HTTP/1.1\r\n" + SLOW_BODY
+            )
+            sock.sendall(half)
+            slow.append(sock)
+        began_s = monotonic_s()
+        with urllib.request.urlopen(f"{url}/sign-in", timeout=5) as answer:
+            assert answer.status == 200
+        assert monotonic_s() - began_s < 3
+        for sock in slow:
+            with suppress(OSError):
+                while sock.recv(4096):  # each is shown out by itself
+                    pass
+            sock.close()
+        assert monotonic_s() - began_s < 15
+        with socket.create_connection(where, 5) as sock:
+            sock.sendall(b"GET /?number=+393471234567 HTTP/1.1\r\nHost : x\r\n\r\n")
+            assert b" 400 " in sock.recv(4096)
+        process.terminate()
+        assert process.wait(12) == 0
+        assert process.stderr is not None and b"393471234567" not in process.stderr.read()
+
+
+SLOW_BODY = b"Host: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\nname=a"

@@ -30,8 +30,9 @@ LISTENS: Final = ("api.listen", "console.listen", "simulator.listen", "simulator
 def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
     """The settings of the demo and the file they were written to, for its processes to read.
 
-    What `config` says stays; a free port is taken where a default one is not free, and a link to the simulated operator
-    is added when the file names no link. Raises Error `settings_invalid` or `address_in_use`.
+    What `config` says stays; a free port is taken where a default one is not free, a link to the simulated operator is
+    added when the file names no link, and a file without a route sends every number over its links in their order.
+    Raises Error `settings_invalid` or `address_in_use`.
     """
     raw = _absolute(_read(config), config.parent.absolute()) if config is not None else {}
     parse(raw, home, str(config or "defaults"))  # mistakes are told with the name of the file that has them
@@ -55,7 +56,8 @@ def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
             "reconnect_s_max": 2.0,
         }
         raw["link"] = [link]
-        raw.setdefault("route", [{"prefix": "", "links": [LINK]}])
+    # Links without a route would take messages and fail every one of them.
+    raw.setdefault("route", [{"prefix": "", "links": [link["name"] for link in raw["link"]]}])
     path = home / "run" / "demo.toml"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     path.write_text("# Written by `casemate up --demo` at each start.\n" + toml(raw), encoding="utf-8")
@@ -65,8 +67,9 @@ def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
 
 def simulates(settings: Settings) -> bool:
     """Whether a link of these settings goes to the simulated operator of the demo: else it is not started."""
-    listen = address(settings["simulator.listen"])
-    return any((link.host, link.port) == listen for link in settings.links)
+    host, port = address(settings["simulator.listen"])
+    here = {host, "localhost"} if host in ("127.0.0.1", "::1") else {host}
+    return any(link.host in here and link.port == port for link in settings.links)
 
 
 def _read(config: Path) -> dict[str, Any]:

@@ -87,7 +87,10 @@ class Watchman:
             self.failed = e
         finally:
             stopped.cancel()
+        self.say("casemate", "stopping")
+        began = monotonic_s()
         clean = await self._stop_all()
+        self.say("casemate", f"stopped{'' if clean else ', not cleanly'} ({monotonic_s() - began:.1f} s)")
         return 0 if clean and self.failed is None else 1
 
     # --- starting ---------------------------------------------------------------------------------------------------
@@ -110,7 +113,8 @@ class Watchman:
                     raise _never_started(post)
                 if monotonic_s() > told:
                     told += 10.0
-                    self.say(post.name, f"still {post.watch.state}: {post.watch.why or 'waiting'}")
+                    why = post.watch.why or "waiting"
+                    self.say(post.name, f"still {post.watch.state}: {why} (log/{post.name}.log of the state folder)")
             self.say("casemate", f"{post.name} is ready ({monotonic_s() - began:.1f} s)")
         return True
 

@@ -119,6 +119,7 @@ def test_started_in_order_and_stopped_in_reverse(tmp_path: Path) -> None:
         *("start keys", "start engine", "start console"),
         *("stop console", "stop engine", "stop keys"),
     ]
+    assert toys.said[-2] == "casemate: stopping" and toys.said[-1].startswith("casemate: stopped (")
 
 
 def test_what_dies_is_started_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.errors import Error
 from appliance.settings import parse
-from appliance.supervisor.demo import _absolute, toml
+from appliance.supervisor.demo import _absolute, demo_settings, simulates, toml
 from appliance.supervisor.plan import listens, plan, simulator
 from appliance.supervisor.state_file import StateFile
 
@@ -73,6 +73,40 @@ def test_paths_are_taken_from_the_folder_of_their_file() -> None:
     found = _absolute(raw, Path("/etc/casemate"))
     assert found["hsm"] == {"pin_file": "/etc/casemate/pin", "token_label": "t"}
     assert found["link"] == [{"password_file": "/abs", "tls_ca": "/etc/casemate/ca.pem"}]
+
+
+FILE = """
+[api]
+listen = "127.0.0.1:1"
+[console]
+listen = "127.0.0.1:2"
+[simulator]
+listen = "127.0.0.1:3"
+control = "127.0.0.1:4"
+[[link]]
+name = "one"
+host = "localhost"
+port = 3
+[[link]]
+name = "two"
+host = "192.0.2.1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "prefix", "links"),
+    [("", "", ("one", "two")), ('[[route]]\nprefix = "39"\nlinks = ["two"]\n', "39", ("two",))],
+)
+def test_a_file_of_the_demo_keeps_its_routes_and_without_any_takes_every_number(
+    tmp_path: Path, more: str, prefix: str, links: tuple[str, ...]
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(FILE + more)
+    found, written = demo_settings(config, tmp_path)
+    (route,) = found.routes
+    assert (route.prefix, tuple(route.links)) == (prefix, links)
+    assert simulates(found)  # localhost is where the simulated operator listens
+    assert tomllib.loads(written.read_text())["route"] == [{"prefix": prefix, "links": list(links)}]
 
 
 def test_a_mistake_in_the_file_stays_a_mistake() -> None:

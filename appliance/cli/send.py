@@ -5,162 +5,27 @@ Never shows or writes a telephone number or a text: lines are named by their num
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import os
 import ssl
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final
 
 import click
 import httpx
-import msgspec
 
 from appliance.errors import Error
-from appliance.limits import BATCH_MESSAGES_MAX, BODY_OCTETS_MAX, SINGLE_BODY_OCTETS_MAX
 from appliance.settings import home_of
+
+from .lines import Chunk, Line, Refusal, chunks_of, digest_of, lines_of
 
 CALL_S_MAX: Final = 60.0
 PAUSE_S_MAX: Final = 60.0  # the longest that one Retry-After is believed
-CHUNK_OCTETS_MAX: Final = BODY_OCTETS_MAX // 2
 REFUSALS_SHOWN_MAX: Final = 20
-COLUMNS: Final = ("to", "text", "from", "class", "reference", "validity_s", "send_at", "callback_url")
-WHOLE_NUMBERS: Final = frozenset({"validity_s"})
-
-
-class Refusal(NamedTuple):
-    """A line that was not accepted, and why."""
-
-    line: int
-    code: str
-    message: str
-    field: str
-
-
-class Line(NamedTuple):
-    """One message of the file, as JSON octets, or why it cannot be read."""
-
-    number: int
-    octets: bytes
-    refusal: Refusal | None = None
-
-
-class Chunk(NamedTuple):
-    """What goes into one call."""
-
-    turn: int
-    lines: list[Line]
-
-
-# --- the file ---------------------------------------------------------------------------------------------
-def lines_of(path: Path) -> Iterator[Line]:
-    """The messages of a `.jsonl` or `.csv` file, one by one. Raises Error `file_invalid` when it is neither or has no header."""
-    if path.suffix.lower() == ".csv":
-        yield from _csv_lines(path)
-    elif path.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from _json_lines(path)
-    else:
-        raise Error("file_invalid", f"{path.name} is neither .jsonl nor .csv", "name the file by what is in it")
-
-
-def _unreadable(number: int, why: str, code: str = "malformed") -> Line:
-    return Line(number, b"", Refusal(number, code, why, ""))
-
-
-def _json_lines(path: Path) -> Iterator[Line]:
-    with path.open("rb") as file:
-        number = 0
-        while octets := file.readline(SINGLE_BODY_OCTETS_MAX + 1):
-            number += 1
-            if len(octets) > SINGLE_BODY_OCTETS_MAX:
-                while octets and not octets.endswith(b"\n"):
-                    octets = file.readline(SINGLE_BODY_OCTETS_MAX)
-                yield _unreadable(number, "the line is longer than a message can be", "too_large")
-                continue
-            octets = octets.removeprefix(b"\xef\xbb\xbf") if number == 1 else octets
-            if not octets.strip():
-                continue
-            try:
-                read = msgspec.json.decode(octets)  # as strict as the API: one bad line must not cost its whole call
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                yield _unreadable(number, "the line is not JSON in UTF-8")
-                continue
-            if not isinstance(read, dict):
-                yield _unreadable(number, "the line is not a JSON object")
-                continue
-            yield Line(number, octets.strip())
-
-
-def _csv_lines(path: Path) -> Iterator[Line]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            unknown = [name for name in header if name not in COLUMNS]
-            if not header or unknown or len(set(header)) != len(header) or not {"to", "text"} <= set(header):
-                raise Error(
-                    "file_invalid",
-                    f"{path.name}: the first line must name the columns, `to` and `text` at least",
-                    f"known columns: {', '.join(COLUMNS)}",
-                )
-            while True:
-                number = rows.line_num + 1
-                try:
-                    row = next(rows)
-                except StopIteration:
-                    return
-                except csv.Error:
-                    yield _unreadable(number, "the line is not CSV: mind the quotes")
-                    continue
-                if row:
-                    yield _csv_line(number, header, row)
-    except UnicodeDecodeError:
-        raise Error("file_invalid", f"{path.name} is not UTF-8", "save it as UTF-8") from None
-
-
-def _csv_line(number: int, header: list[str], row: list[str]) -> Line:
-    if len(row) != len(header):
-        return _unreadable(number, f"the line has {len(row)} fields, the header names {len(header)}")
-    message: dict[str, Any] = {}
-    for name, value in zip(header, row, strict=True):
-        if not value:
-            continue
-        if name in WHOLE_NUMBERS:
-            if not (value.isascii() and value.isdigit() and len(value) < 10):
-                return Line(number, b"", Refusal(number, "invalid", "must be a whole number", name))
-            message[name] = int(value)
-        else:
-            message[name] = value
-    octets = json.dumps(message, ensure_ascii=False).encode("utf-8")
-    if len(octets) > SINGLE_BODY_OCTETS_MAX:
-        return _unreadable(number, "the line is longer than a message can be", "too_large")
-    return Line(number, octets)
-
-
-def chunks_of(lines: Iterator[Line]) -> Iterator[Chunk]:
-    """Lines in calls of at most 1,000 messages; where one ends depends on the file alone, so that a re-run cuts it the same."""
-    taken: list[Line] = []
-    turn, octets, good = 0, 0, 0
-    for line in lines:
-        if taken and (good >= BATCH_MESSAGES_MAX or octets + len(line.octets) > CHUNK_OCTETS_MAX):
-            yield Chunk(turn, taken)
-            turn, taken, octets, good = turn + 1, [], 0, 0
-        taken.append(line)
-        octets += len(line.octets) + 1
-        good += line.refusal is None
-    if taken:
-        yield Chunk(turn, taken)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of the file's octets, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- the calls --------------------------------------------------------------------------------------------
@@ -186,14 +51,15 @@ class Sending:
             body = b'{"messages":[' + b",".join(line.octets for line in sent) + b"]}"
             answer = self._call(body, f"{self.digest}-{chunk.turn}")
             results.update(self._read(answer, sent))
-        for outcome in results.values():
+        told = sorted(results.items())
+        for _, outcome in told:
             if isinstance(outcome, Refusal):
                 self.refused[outcome.code] += 1
                 if len(self.shown) < REFUSALS_SHOWN_MAX:
                     self.shown.append(outcome)
             else:
                 self.accepted += 1
-        return sorted(results.items())
+        return told
 
     def _call(self, body: bytes, key: str) -> httpx.Response:
         """The answer to one chunk, however often it must be asked: the Idempotency-Key makes that safe."""
@@ -203,7 +69,7 @@ class Sending:
             try:
                 answer = self.client.post("/v1/messages/batch", content=body, headers=headers)
             except httpx.TransportError as e:
-                wait, why = step, type(e).__name__
+                wait, why = step, _unheard(e)
             else:
                 if answer.status_code not in (429, 500, 502, 503, 504):
                     return answer
@@ -213,7 +79,9 @@ class Sending:
                 )
             if waited + wait > self.patience_s:
                 raise Error(
-                    "peer_unavailable", f"the API does not take messages: {why}", "run the same command again later"
+                    "peer_unavailable",
+                    f"the API at {self.client.base_url} does not take messages: {why}",
+                    "run the same command again later",
                 )
             self.pause(wait)
             waited += wait
@@ -242,6 +110,14 @@ class Sending:
             results[line.number] = str(accepted["id"])
             self.segments += int(accepted.get("segments", 0))
         return results
+
+
+def _unheard(e: httpx.TransportError) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(e):
+        return "its certificate is not trusted, see --ca"
+    if isinstance(e, httpx.ConnectError | httpx.ConnectTimeout):
+        return "it cannot be reached"
+    return f"the connection failed ({type(e).__name__})"
 
 
 def _asked_s(answer: httpx.Response, otherwise: float) -> float:
@@ -274,6 +150,8 @@ def access_to(api: str | None, key_file: Path | None) -> tuple[str, str]:
         raise Error("file_invalid", "the key file cannot be read", "one line with the API key") from None
     key = key or os.environ.get("CASEMATE_API_KEY", "") or demo.get("CASEMATE_API_KEY", "")
     address = api or os.environ.get("CASEMATE_API") or demo.get("CASEMATE_API") or "http://127.0.0.1:8080"
+    if not address.startswith(("http://", "https://")):
+        raise Error("invalid", "the address of the API is not http://HOST:PORT or https://HOST:PORT", "see --api")
     if not key:
         raise Error(
             "unauthorized",

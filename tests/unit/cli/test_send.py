@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.cli.send import Sending, chunks_of, digest_of, lines_of, send
+from appliance.cli.lines import chunks_of, digest_of, lines_of
+from appliance.cli.send import Sending, send
 from appliance.errors import Error
 
 module = sys.modules["appliance.cli.send"]  # the package offers the command under the module's own name
@@ -100,6 +101,66 @@ def test_lines_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path
         8: "id-x",
     }
     assert sending.accepted == 2 and sum(sending.refused.values()) == 5
+
+
+def test_a_line_with_a_member_twice_costs_only_itself(tmp_path: Path) -> None:
+    # The API refuses a whole call for it: two meanings in one document.
+    path, api = tmp_path / "a.jsonl", Api()
+    good = json.dumps({"to": NUMBER, "text": "x"})
+    path.write_text(f'{good}\n{{"to": "{NUMBER}", "text": "x", "text": "y"}}\n{good}\n')
+    sending = api.sending(path)
+    rows = dict(row for chunk in chunks_of(lines_of(path)) for row in sending.send(chunk))
+    assert rows[1] == rows[3] == "id-x"
+    assert "twice" in rows[2].message  # type: ignore[union-attr]
+    assert len(api.calls[0][1]) == 2
+
+
+def test_refusals_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "x"}\nbroken\n{"text": "y"}\nbroken\n')
+    sending = Api().sending(path)
+    for chunk in chunks_of(lines_of(path)):
+        sending.send(chunk)
+    assert [r.line for r in sending.shown] == [1, 2, 3, 4]
+
+
+def test_a_spreadsheet_s_semicolons(tmp_path: Path) -> None:
+    path, api = tmp_path / "a.csv", Api()
+    path.write_text('to;text\n+1;"Ciao, Anna"\n', encoding="utf-8-sig")
+    for chunk in chunks_of(lines_of(path)):
+        api.sending(path).send(chunk)
+    assert api.calls[0][1] == [{"to": "+1", "text": "Ciao, Anna"}]
+
+
+def test_an_unknown_column_is_told_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("to,text,colour\n")
+    with pytest.raises(Error, match="column 3 ") as caught:
+        list(lines_of(path))
+    assert "colour" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (httpx.ConnectError("[Errno 111] refused"), "http://box does not take messages: it cannot be reached"),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] ..."), "certificate is not trusted, see --ca"),
+        (httpx.ReadError("x"), "the connection failed"),
+    ],
+)
+def test_an_api_that_is_not_heard_is_named_with_the_reason(tmp_path: Path, fault: Exception, says: str) -> None:
+    def fail() -> httpx.Response:
+        raise fault
+
+    path, api = jsonl(tmp_path / "a.jsonl", 1), Api()
+    api.script = [fail]
+    with pytest.raises(Error, match=says):
+        api.sending(path, patience_s=0.1).send(next(iter(chunks_of(lines_of(path)))))
+
+
+def test_an_address_without_http_is_a_mistake(tmp_path: Path) -> None:
+    result = CliRunner().invoke(send, ["--file", str(jsonl(tmp_path / "a.jsonl", 1)), "--api", "box:8080"])
+    assert isinstance(result.exception, Error) and result.exception.code == "invalid"
 
 
 def test_csv_with_quotes_empty_cells_and_line_breaks(tmp_path: Path) -> None:

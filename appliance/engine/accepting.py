@@ -6,8 +6,9 @@ import hashlib
 from itertools import repeat
 from typing import Any, Final
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.audit import entry
+from appliance.errors import Error
 from appliance.message import ACCEPTED, QUEUED, SCHEDULED, STATUSES, Batch, id_text
 
 from .ledger import Ledger
@@ -35,6 +36,11 @@ COLUMNS: Final = (
 
 def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     """Rows of a batch; the answer to give its gateway once they are durable."""
+    n = len(batch.ids)
+    if any(len(getattr(batch, name)) != n for name in COLUMNS):
+        raise Error("malformed", "the columns of the batch differ in length")
+    if abs(batch.day - clock.day_of(now_ms)) > limits.KEY_DAYS_SKEW_MAX:
+        raise Error("invalid", "the batch is of another time", "check the clock of this machine", field="day")
     partition = ledger.partition(batch.day)
     replays, conflicts = _seen_before(ledger, batch)
     drop = {i for k in (*replays, *conflicts) for i in _rows_of(batch, k)}
@@ -54,9 +60,10 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     seqs = range(first, first + n)
     held = _rows(ledger, batch, seqs, now_ms)
     _queue(ledger, batch, seqs, held)
-    ledger.new_counts[SCHEDULED] += len(held)
-    ledger.new_counts[QUEUED] += n - len(held)
-    ledger.new_counts[ACCEPTED] += n
+    counts = ledger.new_counts.setdefault(batch.day, [0] * len(STATUSES))
+    counts[SCHEDULED] += len(held)
+    counts[QUEUED] += n - len(held)
+    counts[ACCEPTED] += n
     digest = hashlib.sha256(b"".join(batch.ids) + b"".join(batch.number_indexes)).hexdigest()
     ledger.work[batch.day].audit.append(
         entry(
@@ -103,6 +110,8 @@ def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[i
     work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
     if held:
         ledger.scheduled_days.add(batch.day)
+        last_ms = max(e for s, e in zip(seqs, batch.expires_ms, strict=True) if s in held)
+        work.marks.append(("open_until", last_ms + limits.PARKED_RECEIPT_S * 1000))
     return held
 
 
@@ -133,13 +142,15 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
             continue
         queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
         if not spilled[class_]:
-            ledger.paged_upto[class_] = (day, seq)
+            # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
+            ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
 
 
 def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:
     """A scheduled message's time has come: it is queued like a new one."""
     where = (waiting.day, waiting.seq)
     ledger.work[waiting.day].progress.append((QUEUED, None, now_ms, None, waiting.seq))
+    ledger.work[waiting.day].floors.append((waiting.seq,))
     ledger.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
     ledger.statuses[QUEUED] += 1
     if ledger.spilled[waiting.class_] and where > ledger.paged_upto[waiting.class_]:
@@ -162,7 +173,8 @@ def _seen_before(ledger: Ledger, batch: Batch) -> tuple[dict[int, tuple[int, byt
         return replays, conflicts
     macs = [r.key_mac for r in batch.requests]
     seen: dict[bytes, tuple[bytes, int, bytes]] = {}
-    for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 1):
+    # The day after, too: around midnight a repeated request may be in yesterday's batch and the first in today's.
+    for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 2):
         partition = ledger.existing(day)
         if partition is not None:
             seen.update(partition.idempotent(macs))
@@ -180,18 +192,31 @@ def _seen_before(ledger: Ledger, batch: Batch) -> tuple[dict[int, tuple[int, byt
     return replays, conflicts
 
 
-def forget_new(ledger: Ledger) -> None:
-    """Undoes what this beat accepted: it could not be made durable and its callers are told so."""
+def forget_new(ledger: Ledger, done: set[int]) -> None:
+    """Undoes what this beat accepted: it could not be made durable and its callers are told so. Days in `done` were."""
     for day, first in ledger.new_from.items():
+        if day in done:
+            continue
         work = ledger.work[day]
         ledger.queues.remove(day, frozenset(row[0] for row in work.messages))
-        for name in ("messages", "progress_new", "schedule", "idempotent"):
+        for row in work.progress:
+            if row[-1] >= first:  # it ended in the beat that accepted it
+                ledger.statuses[row[0]] -= 1
+        for name in ("messages", "progress_new", "schedule", "idempotent", "marks"):
             setattr(work, name, [])
-        new = first << 8
-        work.intents = [row for row in work.intents if row[0] < new]
+        for name, column, least in (
+            ("intents", 0, first << 8),
+            ("answers", -1, first << 8),
+            ("segment_status", -1, first << 8),
+            ("progress", -1, first),
+            ("events", 0, first),
+            ("webhooks", 0, first),
+        ):
+            setattr(work, name, [row for row in getattr(work, name) if row[column] < least])
+        ledger.touched = {(d, seq) for d, seq in ledger.touched if d != day or seq < first}
         work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
-    ledger.new_from = {}
-    ledger.new_counts = [0] * len(STATUSES)
+        ledger.new_counts.pop(day, None)
+    ledger.new_from = {day: first for day, first in ledger.new_from.items() if day in done}
 
 
 def _without(batch: Batch, drop: set[int]) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 from appliance import clock
 from appliance.audit import entry
 from appliance.errors import Error
-from appliance.message import Batch
+from appliance.message import QUEUED, Batch
 from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError
 
 from .accepting import accept, forget_new
-from .inbound import Inbound
+from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
 from .link import Link
 from .sending import Staged, dispatch
@@ -29,6 +31,7 @@ ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try l
 RETRY_S = (1, 2, 4, 8, 16)
 
 Act = Callable[[], Any]
+Reply = tuple[asyncio.Future[Any], Any, int]  # what to answer once this day is durable
 
 
 class Beat:
@@ -42,9 +45,10 @@ class Beat:
         self.acts: list[tuple[Act, asyncio.Future[Any]]] = []
         self.notes: list[dict[str, Any]] = []  # audit entries of the engine itself
         self.before_commit: list[Callable[[], None]] = []
-        self.delayed: list[tuple[float, Waiting]] = []
+        self.delayed: list[tuple[float, int, Waiting, int]] = []  # a heap: when due, a number, message, part
         self.wake = asyncio.Event()
         self.draining = False
+        self.give_up_s = inf  # while draining: a disk that still fails then is given up
         self.broken = ""
         self.pause_s = 1.0  # between two tries to write on a disk that fails
         self.beats = 0
@@ -53,7 +57,8 @@ class Beat:
         self.changed_days: set[int] = set()
         self._pool = ThreadPoolExecutor(1, "commit")
         self._frames: dict[str, Staged] = {}
-        self._counts: list[int] = []
+        self._counts: dict[int, list[int]] = {}
+        self._delays = 0
         self._sweep_s = 0.0
 
     async def once(self) -> None:
@@ -75,21 +80,18 @@ class Beat:
             ledger.work[clock.day_of(now_ms)].audit += self.notes
             self.notes = []
         await self._make_durable(now_ms, replies)
-        for future, reply in replies:
-            if not future.done():
-                future.set_result(reply)
+        for future, reply, _ in replies:
+            _settle(future, reply)
         for future, result in results:
             _settle(future, result)
         self._tell(now_s, acknowledge)
         self.beats += 1
 
-    def _accept(
-        self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int
-    ) -> list[tuple[asyncio.Future[Any], Any]]:
-        replies = []
+    def _accept(self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int) -> list[Reply]:
+        replies: list[Reply] = []
         for batch, future in batches:
             try:
-                replies.append((future, accept(self.ledger, batch, now_ms)))
+                replies.append((future, accept(self.ledger, batch, now_ms), batch.day))
             except Error as e:
                 _settle(future, e)
             except DatabaseError:
@@ -147,16 +149,17 @@ class Beat:
         if word == "permanent":
             self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
             return
-        self.ledger.work[waiting.day].segment_status.append((2, status_name(status), waiting.seq << 8 | part))
+        self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
         if word == "throttled":
             link.pause(now_s)
             back.append((waiting, part))
             return
-        waiting.attempts += 1
-        if waiting.attempts > ATTEMPTS_MAX:
+        attempts = waiting.tried(part)
+        if attempts > ATTEMPTS_MAX:
             self.ledger.gave_up(link.name, waiting, part, status_name(status), now_ms)
-        elif waiting.give_back(part):
-            self.delayed.append((now_s + RETRY_S[waiting.attempts - 1], waiting))
+        else:
+            self._delays += 1
+            heappush(self.delayed, (now_s + RETRY_S[attempts - 1], self._delays, waiting, part))
 
     def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
         """Puts segments back at the head of their queues, in their order."""
@@ -164,8 +167,8 @@ class Beat:
             if waiting.give_back(part):
                 self.ledger.queues.push_front(self.ledger.routes.links(waiting.to), waiting)
 
-    def _delivers(self, now_ms: int) -> list[tuple[Any, list[tuple[int, int]]]]:
-        out = []
+    def _delivers(self, now_ms: int) -> list[Acknowledgement]:
+        out: list[Acknowledgement] = []
         for link in self.links.values():
             if link.delivers:
                 delivers, link.delivers = link.delivers, []
@@ -175,20 +178,18 @@ class Beat:
     # --- sending ----------------------------------------------------------------------------------------
 
     def _timed(self, now_ms: int, now_s: float) -> None:
-        if self.delayed:
-            due = [w for at, w in self.delayed if at <= now_s]
-            if due:
-                self.delayed = [(at, w) for at, w in self.delayed if at > now_s]
-                for waiting in due:
-                    self.ledger.queues.push_front(self.ledger.routes.links(waiting.to), waiting)
+        while self.delayed and self.delayed[0][0] <= now_s:
+            _, _, waiting, part = heappop(self.delayed)
+            self._requeue([(waiting, part)])
         if now_s - self._sweep_s >= 1.0:
             self._sweep_s = now_s
             for waiting in self.ledger.queues.sweep(now_ms):
                 self.ledger.expired(waiting, now_ms)
+            self.ledger.forget_old(clock.day_of(now_ms))
 
     # --- committing and telling --------------------------------------------------------------------------
 
-    async def _make_durable(self, now_ms: int, replies: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    async def _make_durable(self, now_ms: int, replies: list[Reply]) -> None:
         """Writes and commits every day's work; on failure refuses what is new and tries the rest until it holds."""
         ledger = self.ledger
         loop = asyncio.get_running_loop()
@@ -211,11 +212,19 @@ class Beat:
                 self.commit_s += clock.monotonic_s() - t1
                 break
             except DatabaseError as e:
-                await self._refuse_new(replies, done, str(e))
+                error = Error("store_full", "the message store cannot be written", f"free space on the disk ({e})")
+                await self._refuse_new(replies, done, error)
+            except (Error, TypeError, ValueError, OverflowError):
+                # Something that no table takes. If it came with a new batch, that is refused and all is well.
+                if not any(day not in done for _, _, day in replies):
+                    raise
+                await self._refuse_new(replies, done, Error("internal", "the batch cannot be stored"))
         self.broken = ""
         self.changed_days |= set(ledger.work)
-        for status in self._counts:
-            ledger.statuses[status] += 1
+        for counts in self._counts.values():
+            for status in counts:
+                ledger.statuses[status] += 1
+        self._counts = {}
         ledger.committed()
 
     def _write(self, done: set[int], now_ms: int) -> None:
@@ -225,41 +234,54 @@ class Beat:
                 partition = ledger.partition(day)
                 partition.write(work)
                 self.rows += len(work.messages) + len(work.intents) + len(work.answers) + len(work.receipts)
-        self._counts = []
+        self._counts = {day: counts for day, counts in self._counts.items() if day in done}
         if ledger.touched:
-            long, self._counts = ledger.settle_long(now_ms)
+            long, counts = ledger.settle_long(now_ms, done)
+            self._counts |= counts
             for day, work in long.items():
-                if day not in done:
-                    ledger.partition(day).write(work)
+                ledger.partition(day).write(work)
         for day, work in ledger.work.items():
             if day not in done and work.audit:
                 ledger.outboxes[day].put(work.audit)
         for step in self.before_commit:
             step()
 
-    async def _refuse_new(self, replies: list[tuple[asyncio.Future[Any], Any]], done: set[int], why: str) -> None:
+    async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error) -> None:
+        """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten."""
         ledger = self.ledger
         for day, partition in ledger.partitions.items():
             if day not in done:
                 partition.rollback()
-        error = Error("store_full", "the message store cannot be written", f"free space on the disk ({why})")
-        for future, _ in replies:
-            _settle(future, error)
+        for future, reply, day in replies:
+            _settle(future, reply if day in done else error)
         replies.clear()
-        forget_new(ledger)
+        self._unstage(done)
+        forget_new(ledger, done)
+        self.refuse(error)
+        await asyncio.sleep(self.pause_s)
+        if self.draining and clock.monotonic_s() > self.give_up_s:
+            raise error
+
+    def _unstage(self, done: set[int]) -> None:
+        """What was about to leave goes back into the queues, unless its intention is durable: it may wait for long."""
+        ledger = self.ledger
+        out: set[tuple[int, int]] = set()
         for name, staged in list(self._frames.items()):
-            still = {(day, row[0]) for day, work in ledger.work.items() for row in work.intents}
-            keep = [k for k, (w, part) in enumerate(staged.parts) if (w.day, w.seq << 8 | part) in still]
+            keep = [k for k, (w, _) in enumerate(staged.parts) if w.day in done]
+            back = [(w, part) for w, part in staged.parts if w.day not in done]
+            out.update((w.day, w.seq << 8 | part) for w, part in back)
+            self._requeue([(w, part) for w, part in back if w.seq < ledger.new_from.get(w.day, 1 << 62)])
             self._frames[name] = Staged(
                 staged.session,
                 [staged.frames[k] for k in keep],
                 [staged.sequences[k] for k in keep],
                 [staged.parts[k] for k in keep],
             )
-        self.refuse(error)
-        await asyncio.sleep(self.pause_s)
+        for day in {day for day, _ in out}:
+            work = ledger.work[day]
+            work.intents = [row for row in work.intents if (day, row[0]) not in out]
 
-    def _tell(self, now_s: float, acknowledge: list[tuple[Any, list[tuple[int, int]]]]) -> None:
+    def _tell(self, now_s: float, acknowledge: list[Acknowledgement]) -> None:
         staged, self._frames = self._frames, {}
         for name, what in staged.items():
             kept = what.parts
@@ -269,11 +291,12 @@ class Beat:
                 self.ledger.segments["submitted"] += len(kept)
             else:
                 # The bind went while the intention was being written: nothing left, so nothing is indeterminate.
+                # As to the disk its segments were submitted, the next beat says otherwise before anything leaves again.
                 for waiting, part in kept:
-                    self.ledger.work[waiting.day].segment_status.append((2, None, waiting.seq << 8 | part))
+                    self.ledger.work[waiting.day].requeued.append((QUEUED, None, waiting.seq << 8 | part))
                 self._requeue(kept)
-        for bind, answers in acknowledge:
-            if bind.transport is not None:
+        for bind, session, answers in acknowledge:
+            if bind.transport is not None and bind.session is session:
                 bind.session.acknowledge(answers)
                 bind.flush()
 
@@ -299,6 +322,8 @@ def _tried(act: Act) -> Any:
         return act()
     except Error as e:
         return e
+    except DatabaseError:
+        return Error("store_damaged", "the message store cannot be read", "see the engine's log")
 
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:

@@ -11,10 +11,12 @@ import msgspec
 from appliance import clock
 from appliance.keys import DataKey, blind_index
 from appliance.message import STATUSES, new_ids
-from appliance.smpp import Deliver, parse_receipt, receipt_id, response_id
+from appliance.smpp import ClientSession, Deliver, parse_receipt, receipt_id, response_id
 
 from .ledger import Ledger
-from .link import Bind, Link
+from .link import Bind, Delivered, Link
+
+Acknowledgement = tuple[Bind, ClientSession, list[tuple[int, int]]]  # (sequence, status) of each
 
 ESME_RX_T_APPN: Final = 0x64  # "try again": nothing can be sealed now
 STATUS_NUMBER: Final = {name: number for number, name in enumerate(STATUSES)}
@@ -38,13 +40,11 @@ class Inbound:
         """Makes ids of responses comparable with ids of receipts, as the link's `id_base` says."""
         return self._canonical(link.settings.id_base)
 
-    def heard(
-        self, ledger: Ledger, link: Link, delivers: list[tuple[Bind, Deliver]], now_ms: int
-    ) -> list[tuple[Bind, list[tuple[int, int]]]]:
-        """Takes all in; what to answer on each bind once it is durable."""
-        answers: dict[Bind, list[tuple[int, int]]] = {}
+    def heard(self, ledger: Ledger, link: Link, delivers: list[Delivered], now_ms: int) -> list[Acknowledgement]:
+        """Takes all in; what to answer on each bind once it is durable, if it is then still in the same session."""
+        answers: dict[tuple[Bind, ClientSession], list[tuple[int, int]]] = {}
         id_base = link.settings.id_base
-        for bind, deliver in delivers:
+        for bind, session, deliver in delivers:
             status = 0
             receipt = parse_receipt(deliver)
             if receipt is None:
@@ -59,8 +59,8 @@ class Inbound:
                     _error(code, receipt.stat, receipt.error),
                     now_ms,
                 )
-            answers.setdefault(bind, []).append((deliver.sequence, status))
-        return list(answers.items())
+            answers.setdefault((bind, session), []).append((deliver.sequence, status))
+        return [(*where, each) for where, each in answers.items()]
 
     def _message(self, ledger: Ledger, link: Link, deliver: Deliver, now_ms: int) -> int:
         if self.keys is None:

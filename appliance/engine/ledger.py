@@ -7,10 +7,13 @@ be told: to gateways, to operators (submits and receipts' answers), to the couri
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 from appliance import clock, limits
 from appliance.audit import Outbox, entry
+from appliance.errors import Error
 from appliance.message import (
     ACCEPTED,
     CANCELLED,
@@ -26,7 +29,7 @@ from appliance.message import (
     id_text,
 )
 from appliance.router import RouteTable
-from appliance.store import Partition, Work, link_numbers, partition_path
+from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .outcome import may_change, message_status
 from .waiting import Queues, Waiting
@@ -43,7 +46,13 @@ class Outstanding(dict[tuple[str, str], tuple[int, int, int, bool]]):
     def remember(self, key: tuple[str, str], value: tuple[int, int, int, bool]) -> None:
         self[key] = value
         if len(self) > self.MOST:
-            del self[next(iter(self))]
+            drop_oldest(self, self.MOST // 20)
+
+
+def drop_oldest(table: dict[Any, Any], count: int) -> None:
+    """Many at a time: the first key of a dict is found by walking over all that were deleted before it."""
+    for key in list(islice(table, count)):
+        del table[key]
 
 
 class Ledger:
@@ -64,7 +73,8 @@ class Ledger:
         self.work: defaultdict[int, Work] = defaultdict(Work)
         self.touched: set[tuple[int, int]] = set()  # long messages whose status must be worked out again
         self.just_ended: set[tuple[str, str]] = set()
-        self.new_counts = [0] * len(STATUSES)  # of what this beat accepted
+        self.cancelled_now: set[tuple[int, int]] = set()
+        self.new_counts: dict[int, list[int]] = {}  # by day: of what this beat accepted
         self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
         self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
@@ -75,25 +85,43 @@ class Ledger:
     # --- partitions -------------------------------------------------------------------------------------
 
     def partition(self, day: int) -> Partition:
-        """The partition of a day, made when it is not there."""
+        """The partition of a day, made when it is not there. Raises Error `store_full` or `store_damaged`, half done never."""
         partition = self.partitions.get(day)
         if partition is None:
-            partition = self.partitions[day] = Partition(self.folder, day)
-            self.link_numbers[day] = link_numbers(partition, self.links)
-            Outbox.create(partition.conn)
-            self.outboxes[day] = Outbox(partition.conn, f"{self.name}/{clock.day_name(day)}")
+            partition = Partition(self.folder, day)
+            try:
+                numbers = link_numbers(partition, self.links)
+                Outbox.create(partition.conn)
+                outbox = Outbox(partition.conn, f"{self.name}/{clock.day_name(day)}")
+            except DatabaseError as e:
+                partition.close()
+                raise Error(
+                    "store_full", f"{partition.path.name} cannot be written: {e}", "free space on the disk"
+                ) from None
+            self.partitions[day], self.link_numbers[day], self.outboxes[day] = partition, numbers, outbox
         return partition
 
     def existing(self, day: int) -> Partition | None:
-        if day not in self.partitions and not partition_path(self.folder, day).exists():
+        if day not in self.partitions and not partition_exists(self.folder, day):
             return None
         return self.partition(day)
 
+    def close(self, day: int) -> None:
+        """Closes a partition in which nothing can still move; late receipts for it are then unknown."""
+        self.partitions.pop(day).close()
+        del self.link_numbers[day], self.outboxes[day]
+        for where in [k for k, known in self.outstanding.items() if known[0] == day]:
+            del self.outstanding[where]
+        for where in [k for k, kept in self.parked.items() if kept[1] == day]:
+            del self.parked[where]
+
     def committed(self) -> None:
         """What this beat decided is durable."""
-        for status, n in enumerate(self.new_counts):
-            self.statuses[status] += n
-        self.new_counts = [0] * len(STATUSES)
+        for counts in self.new_counts.values():
+            for status, n in enumerate(counts):
+                self.statuses[status] += n
+        self.new_counts = {}
+        self.cancelled_now.clear()
         self.touched.clear()
         self.work.clear()
         self.just_ended.clear()
@@ -123,10 +151,12 @@ class Ledger:
             self.receipted(link, operator_id, status, error, now_ms)
 
     def refused(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
-        """An operator refused a segment for good."""
+        """An operator refused a segment for good: what is left of its message would never be read, so it does not leave."""
         self._ended(
             waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, REJECTED, error, now_ms, link
         )
+        if waiting.segments > 1:
+            self._abandon(waiting, REJECTED, "another segment was refused", now_ms)
 
     def receipted(self, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
         """A final receipt. False when it matches nothing yet: it is then parked."""
@@ -135,6 +165,8 @@ class Ledger:
             return True  # a duplicate within one beat
         known = self.outstanding.pop(where, None)
         if known is None:
+            if where in self.parked:
+                return False  # the first counts
             known = self._find(link, operator_id)
             if known is None:
                 today = clock.day_of(now_ms)
@@ -142,7 +174,7 @@ class Ledger:
                 self.work[today].parked.append((self.link_numbers[today][link], operator_id, status, now_ms, error))
                 self.parked[where] = (status, today, error)
                 if len(self.parked) > limits.PARKED_RECEIPTS_MAX:
-                    del self.parked[next(iter(self.parked))]
+                    drop_oldest(self.parked, limits.PARKED_RECEIPTS_MAX // 20)
                 return False
         day, key, segments, webhook = known
         if key < 0:  # already final: a duplicate
@@ -173,22 +205,29 @@ class Ledger:
     def undecided(self, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
         """A bind was lost between submit and answer. True when policy sends the segment again."""
         again = self.resend[waiting.class_]
-        self.interrupted(waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, link, again, now_ms)
+        first, waiting.undecided = not waiting.undecided, True
+        key = waiting.seq << 8 | part
+        self.interrupted(waiting.day, key, waiting.segments, waiting.webhook, link, again, now_ms, first)
         return again
 
     def interrupted(
-        self, day: int, key: int, segments: int, webhook: bool, link: str, again: bool, now_ms: int
+        self, day: int, key: int, segments: int, webhook: bool, link: str, again: bool, now_ms: int, first: bool
     ) -> None:
-        """A segment that may or may not have left: recorded as such, and queued again or held."""
+        """A segment that may or may not have left: recorded as such, and queued again or held.
+
+        `first`: its message was not indeterminate before; only then it is counted and told. A long message that is
+        held becomes so when none of its segments is under way any more: in `settle_long`.
+        """
         work = self.work[day]
         seq = key >> 8
         part = "" if segments == 1 else f", segment {key & 255} of {segments}"
         work.events.append((seq, now_ms, INDETERMINATE, f"no answer from link {link}{part}"))
-        self.statuses[INDETERMINATE] += 1
-        if webhook:
-            work.webhooks.append((seq, INDETERMINATE, now_ms, None))
+        if first and (again or segments == 1):
+            self.statuses[INDETERMINATE] += 1
+            if webhook:
+                work.webhooks.append((seq, INDETERMINATE, now_ms, None))
         if again:
-            work.segment_status.append((QUEUED, None, key))
+            work.requeued.append((QUEUED, None, key))
             work.events.append((seq, now_ms, QUEUED, "sent again as the class's policy says"))
         else:
             work.segment_status.append((INDETERMINATE, "no answer", key))
@@ -204,11 +243,21 @@ class Ledger:
                 waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.webhook, now_ms
             )
             return
-        for part in waiting.todo:
+        self._abandon(waiting, EXPIRED, "validity ended", now_ms)
+
+    def _abandon(self, waiting: Waiting, status: int, error: str, now_ms: int) -> None:
+        """The parts of a begun message that are still to do will not leave."""
+        work = self.work[waiting.day]
+        for part in waiting.todo or ():
             key = waiting.seq << 8 | part
-            self.work[waiting.day].intents.append((key, 0, now_ms))
-            self.work[waiting.day].segment_status.append((EXPIRED, "validity ended", key))
+            work.intents.append((key, 0, now_ms))
+            work.segment_status.append((status, error, key))
+        waiting.todo = []  # a part that comes back later is queued by itself
         self.touched.add((waiting.day, waiting.seq))
+
+    def unreadable(self, day: int, seq: int, webhook: bool, now_ms: int) -> None:
+        """What is stored of a waiting message is not what was sealed: it cannot be sent."""
+        self._message_ended(day, seq, FAILED, "its seal is broken", webhook, now_ms)
 
     def unroutable(self, waiting: Waiting, now_ms: int) -> None:
         self._message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.webhook, now_ms)
@@ -246,17 +295,19 @@ class Ledger:
         if row is None:
             return "not_found"
         seq, status, webhook, _ = row
-        if status == CANCELLED:
+        if status == CANCELLED or (day, seq) in self.cancelled_now:
             return "cancelled"
         assert partition is not None
         if status not in (QUEUED, SCHEDULED, ACCEPTED) or partition.parts(seq) or self._leaving(day, seq):
             return "not_cancellable"
+        audit = entry(now_ms, who, "message.cancelled", f"message:{id_text(message_id)}")  # or Error, nothing done yet
+        self.cancelled_now.add((day, seq))
         self.queues.remove(day, frozenset({seq}))
         work = self.work[day]
         if status == SCHEDULED:
             work.unschedule.append((seq,))
         self._message_ended(day, seq, CANCELLED, None, bool(webhook), now_ms)
-        work.audit.append(entry(now_ms, who, "message.cancelled", f"message:{id_text(message_id)}"))
+        work.audit.append(audit)
         return "cancelled"
 
     def _leaving(self, day: int, seq: int) -> bool:
@@ -270,19 +321,23 @@ class Ledger:
             return "not_found"
         if row[1] in (QUEUED, SCHEDULED, ACCEPTED):
             return "not_redactable"
+        audit = entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}")
         self.work[day].redactions.append((row[0],))
         if row[2]:
             self.work[day].webhooks.append((row[0], REDACTED, now_ms, None))
-        self.work[day].audit.append(entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}"))
+        self.work[day].audit.append(audit)
         return "redacted"
 
     # --- long messages ----------------------------------------------------------------------------------
 
-    def settle_long(self, now_ms: int) -> tuple[dict[int, Work], list[int]]:
+    def settle_long(self, now_ms: int, done: set[int]) -> tuple[dict[int, Work], dict[int, list[int]]]:
         """After the segments' rows are written, still inside the transaction: rows and status counts for long messages."""
         out: defaultdict[int, Work] = defaultdict(Work)
-        counts: list[int] = []
+        counted: defaultdict[int, list[int]] = defaultdict(list)
         for day, seq in self.touched:
+            if day in done:
+                continue
+            counts = counted[day]
             partition = self.partitions[day]
             before, segments, webhook, sent_ms = partition.state(seq)
             parts = partition.parts(seq)
@@ -292,15 +347,19 @@ class Ledger:
             work = out[day]
             link = parts[-1][3]
             error = next((p[2] for p in parts if p[1] == after and p[2]), None)
-            if sent_ms is None and all(p[1] not in (INDETERMINATE, EXPIRED, REJECTED) for p in parts):
+            if sent_ms is None and after != INDETERMINATE and all(p[4] for p in parts):
                 work.sent_progress.append((after, link, now_ms, now_ms, error, seq))
                 counts.append(SENT)
                 if after != SENT:
                     counts.append(after)
             else:
                 work.progress.append((after, link, now_ms, error, seq))
-                if after != INDETERMINATE:  # counted when its segment became so
-                    counts.append(after)
+                counts.append(after)
             if webhook:
                 work.webhooks.append((seq, after, now_ms, error))
-        return out, counts
+        return out, counted
+
+    def forget_old(self, today: int) -> None:
+        """Receipts that waited 72 h for a response: an operator may give their ids again."""
+        oldest = today - limits.PARKED_RECEIPT_S // 86_400
+        drop_oldest(self.parked, sum(1 for _ in takewhile(lambda kept: kept[1] < oldest, self.parked.values())))

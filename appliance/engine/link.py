@@ -20,6 +20,11 @@ from .pace import Pace
 from .waiting import Waiting
 
 Answer = tuple["Link", Waiting, int, int, str]  # link, message, part, command status, operator id
+Delivered = tuple["Bind", ClientSession, Deliver]  # sequences mean something within their session only
+
+
+#: Heard and not yet durable; an operator that delivers faster than a slow or failing disk takes is not read meanwhile.
+DELIVERS_MAX = 20_000
 
 
 class Bind(asyncio.Protocol):
@@ -36,6 +41,7 @@ class Bind(asyncio.Protocol):
         self._pause_s = link.settings.reconnect_s_min
         self._task: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
+        self._deaf = False
 
     def _session(self) -> ClientSession:
         s = self.link.settings
@@ -77,6 +83,7 @@ class Bind(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports are duck-typed
+        self._deaf = False
         self.session.connected(clock.monotonic_s())
         self.flush()
 
@@ -98,7 +105,11 @@ class Bind(asyncio.Protocol):
                 if sent is not None:
                     link.answers.append((link, *sent, status, operator_id))
         if heard.delivers:
-            link.delivers.extend((self, d) for d in heard.delivers)
+            session = self.session
+            link.delivers.extend((self, session, d) for d in heard.delivers)
+            if len(link.delivers) > DELIVERS_MAX and self.transport is not None and not self._deaf:
+                self._deaf = True
+                self.transport.pause_reading()
         if heard.answers or heard.delivers:
             link.wake()
         self.flush()
@@ -134,6 +145,9 @@ class Bind(asyncio.Protocol):
 
     def tick(self, now_s: float) -> None:
         if self.transport is not None:
+            if self._deaf and len(self.link.delivers) <= DELIVERS_MAX:
+                self._deaf = False
+                self.transport.resume_reading()
             self.act(self.session.tick(now_s))
 
     async def stop(self) -> None:
@@ -170,7 +184,7 @@ class Link:
         self.binds = [Bind(self, kind) for kind in kinds]
         self.in_flight: dict[int, tuple[Waiting, int]] = {}
         self.answers: list[Answer] = []
-        self.delivers: list[tuple[Bind, Deliver]] = []
+        self.delivers: list[Delivered] = []
         self.lost: list[tuple[Link, list[tuple[Waiting, int]]]] = []
         self.staged: list[tuple[Waiting, int]] = []
         self.paused_until_s = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from appliance import clock
 from appliance.errors import Error
 from appliance.intercom import Client
 
@@ -13,6 +14,7 @@ from .ledger import Ledger
 EACH_S: Final = 0.1  # between two sendings of one outbox: many beats make one call
 RETRY_S: Final = 1.0
 ROWS: Final = 1_000
+OCTETS_MAX: Final = 8 * 1024 * 1024  # of sealed contents in one call
 
 Key = tuple[str, int]  # "audit" or "webhooks", day
 
@@ -58,6 +60,9 @@ class Outward:
             if key in self._busy or key in self.settled or now_s < self._not_before.get(key, 0.0):
                 continue
             kind, day = key
+            if day not in self.ledger.partitions:
+                self.dirty.discard(key)  # closed: everything was told
+                continue
             rows: list[Any]
             if kind == "audit":
                 first, rows = self.ledger.outboxes[day].pending(ROWS)
@@ -77,18 +82,16 @@ class Outward:
                 continue
             self._busy.add(key)
             self._not_before[key] = now_s + EACH_S
-            task = asyncio.get_running_loop().create_task(
-                self._call(key, call, op, payload, first + len(rows) - 1, now_s)
-            )
+            task = asyncio.get_running_loop().create_task(self._call(key, call, op, payload, first + len(rows) - 1))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _call(self, key: Key, client: Client, op: str, payload: dict[str, Any], upto: int, now_s: float) -> None:
+    async def _call(self, key: Key, client: Client, op: str, payload: dict[str, Any], upto: int) -> None:
         try:
             await client.call(op, payload)
             self.settled[key] = upto
         except Error:
-            self._not_before[key] = now_s + RETRY_S
+            self._not_before[key] = clock.monotonic_s() + RETRY_S
         finally:
             self._busy.discard(key)
 
@@ -101,8 +104,10 @@ class Outward:
 def _consecutive(first: int, found: list[tuple[Any, ...]]) -> list[list[Any]]:
     """Events as the courier takes them; numbers run without a gap from `first`, a redacted message's content is empty."""
     out: list[list[Any]] = []
+    octets = 0
     for n, message_id, key_id, content, status, at_ms, error, caller in found:
-        if n != first + len(out):
+        octets += len(content or b"")
+        if n != first + len(out) or (out and octets > OCTETS_MAX):
             break
         out.append([message_id, key_id, content or b"", status, at_ms, error or "", caller])
     return out

@@ -40,25 +40,29 @@ class Pager:
         ledger = self.ledger
         today = clock.day_of(now_ms)
         undecided = 0
+        seen: set[tuple[int, int]] = set()
         for day in partition_days(ledger.folder):
             if day < today - LOOK_BACK_DAYS:
                 partition = ledger.partition(day)
-                if not partition.has_schedule():
-                    partition.close()
-                    del ledger.partitions[day]
-                continue
+                if not (partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]):
+                    ledger.close(day)
+                    continue
             partition = ledger.partition(day)
             names = {number: name for name, number in ledger.link_numbers[day].items()}
             for key, link, class_, segments, webhook in partition.interrupted(partition.mark("floor")):
+                first = (day, key >> 8) not in seen
+                seen.add((day, key >> 8))
                 ledger.interrupted(
-                    day, key, segments, bool(webhook), names.get(link, ""), ledger.resend[class_], now_ms
+                    day, key, segments, bool(webhook), names.get(link, ""), ledger.resend[class_], now_ms, first
                 )
                 undecided += 1
-            for link, operator_id, status, _, error in partition.parked(limits.PARKED_RECEIPTS_MAX):
+            left = limits.PARKED_RECEIPTS_MAX - len(ledger.parked)
+            for link, operator_id, status, _, error in reversed(partition.parked(left)):
                 ledger.parked[names.get(link, ""), operator_id] = (status, day, error)
         for day, partition in ledger.partitions.items():
             if partition.has_schedule():
                 ledger.scheduled_days.add(day)
+        ledger.forget_old(today)
         ledger.spilled = [True] * 4
         ledger.paged_upto = [(0, 0)] * 4
         return undecided
@@ -71,7 +75,7 @@ class Pager:
         try:
             for class_ in range(4):
                 if ledger.spilled[class_] and ledger.queues.lengths[class_] < limits.QUEUE_PAGE_MESSAGES:
-                    await self._page(class_)
+                    await self._page(class_, now_ms)
             if ledger.scheduled_days and now_s - self._due_s >= DUE_EACH_S:
                 self._due_s = now_s
                 await self._due(now_ms)
@@ -80,13 +84,13 @@ class Pager:
             self.why = e.code if isinstance(e, Error) else "peer_unavailable"
             self._again_s = now_s + RETRY_S
 
-    async def _page(self, class_: int) -> None:
+    async def _page(self, class_: int, now_ms: int) -> None:
         ledger = self.ledger
         left = limits.QUEUE_PAGE_MESSAGES
         day, after = ledger.paged_upto[class_]
         for each in sorted(d for d in ledger.partitions if d >= day):
             rows = ledger.partitions[each].waiting(class_, after if each == day else 0, left)
-            for waiting in await self._open(each, rows):
+            for waiting in await self._open(each, rows, now_ms):
                 ledger.queues.push(ledger.routes.links(waiting.to), waiting)
             if rows:
                 ledger.paged_upto[class_] = (each, rows[-1][0])
@@ -105,11 +109,11 @@ class Pager:
                     ledger.scheduled_days.discard(day)
                 continue
             work = ledger.work[day]
-            for waiting in await self._open(day, partition.rows_of(seqs)):
+            for waiting in await self._open(day, partition.rows_of(seqs), now_ms):
                 start_scheduled(ledger, waiting, now_ms)
             work.unschedule += [(seq,) for seq in seqs]
 
-    async def _open(self, day: int, rows: list[tuple[Any, ...]]) -> list[Waiting]:
+    async def _open(self, day: int, rows: list[tuple[Any, ...]], now_ms: int) -> list[Waiting]:
         """The messages of rows of Partition.waiting, opened. Raises Error or TimeoutError before any of them is taken."""
         keys = {}
         for key_id in {row[8] for row in rows}:
@@ -118,6 +122,13 @@ class Pager:
         out = []
         for seq, mid, class_, encoding, segments, sender, number, content, key_id, expires, webhook, _ in rows:
             key = keys[key_id]
+            try:
+                to = key.open(number, b"n" + mid).decode()
+                payload = _decode(key.open(content or b"", b"c" + mid)).payload
+            except (Error, msgspec.MsgspecError, UnicodeDecodeError):
+                # One row that somebody damaged does not hold up those behind it.
+                self.ledger.unreadable(day, seq, bool(webhook), now_ms)
+                continue
             waiting = Waiting(
                 day,
                 seq,
@@ -126,14 +137,16 @@ class Pager:
                 encoding,
                 segments,
                 sender,
-                key.open(number, b"n" + mid).decode(),
-                _decode(key.open(content, b"c" + mid)).payload,
+                to,
+                payload,
                 expires,
                 bool(webhook),
             )
             if segments > 1:
-                begun = {part: status for part, status, _, _ in self.ledger.partitions[day].parts(seq)}
+                begun = {part: status for part, status, *_ in self.ledger.partitions[day].parts(seq)}
                 if begun:
                     waiting.todo = [p for p in range(1, segments + 1) if begun.get(p, QUEUED) == QUEUED]
+                    if not waiting.todo:
+                        continue  # nothing of it is still to leave
             out.append(waiting)
         return out

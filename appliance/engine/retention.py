@@ -15,17 +15,17 @@ from .paging import LOOK_BACK_DAYS
 log = logging.getLogger(__name__)
 
 
-def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int) -> list[dict[str, Any]]:
-    """Closes and erases old partitions; the audit entries to record. A day with messages scheduled for later stays."""
+def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: set[int]) -> list[dict[str, Any]]:
+    """Closes and erases old partitions; the audit entries to record. A day with anything that may still move stays; `busy` are those with messages under way."""
     notes = []
     for day in partition_days(ledger.folder):
-        if day >= today - LOOK_BACK_DAYS or day in ledger.scheduled_days or day in ledger.work:
+        if day >= today - LOOK_BACK_DAYS or day in ledger.scheduled_days or day in ledger.work or day in busy:
             continue
-        partition = ledger.partitions.pop(day, None)
+        partition = ledger.partitions.get(day)
         if partition is not None:
-            ledger.outboxes.pop(day, None)
-            ledger.link_numbers.pop(day, None)
-            partition.close()
+            if partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]:
+                continue
+            ledger.close(day)
         if day < today - retention_days:
             path = partition_path(ledger.folder, day)
             for suffix in ("", "-wal", "-shm"):

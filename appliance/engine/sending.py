@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -122,5 +121,7 @@ def _pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
 def _parts(waiting: Waiting, reference_bits: int) -> list[bytes]:
     if waiting.segments == 1:
         return [waiting.payload]
-    # Random, so that two long messages to one telephone hardly ever share a reference.
-    return parts_with_udh(waiting.encoding, waiting.payload, int.from_bytes(os.urandom(2), "big"), reference_bits)
+    # Random octets of the id: two long messages to one telephone hardly ever share a reference, and after a restart
+    # the parts still to send have that of the parts that left.
+    reference = int.from_bytes(waiting.message_id[-2:], "big")
+    return parts_with_udh(waiting.encoding, waiting.payload, reference, reference_bits)

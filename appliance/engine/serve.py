@@ -96,8 +96,8 @@ class Engine:
         return {"redacted": True}
 
     async def _act(self, word: str, payload: Any) -> str:
-        if not self.ready:
-            raise Error("engine_unavailable", "the engine is starting", "try again in a second")
+        if not self.ready or self.stopping.is_set():
+            raise Error("engine_unavailable", "the engine is starting or stopping", "try again in a second")
         message_id, who = payload["id"], payload["who"]
         act = self.ledger.cancel if word == "cancel" else self.ledger.redact
         day = clock.day_of(id_ms(message_id))
@@ -164,6 +164,9 @@ class Engine:
         waiting = [w for qs in self.ledger.queues.by_route.values() for q in qs for w in q]
         waiting += [w for link in self.links.values() for w, _ in link.in_flight.values()]
         waiting += self.beat.staged()
+        # Heard while this beat waits for a disk that fails: undecided on disk until the next one.
+        waiting += [w for link in self.links.values() for _, w, *_ in link.answers]
+        waiting += [w for link in self.links.values() for _, lost in link.lost for w, _ in lost]
         for w in waiting:
             lowest[w.day] = min(lowest.get(w.day, w.seq), w.seq)
         for day, partition in self.ledger.partitions.items():
@@ -215,8 +218,9 @@ class Engine:
         now_s, now_ms = clock.monotonic_s(), clock.now_ms()
         if not await self._open_days(now_ms):
             return
-        await self._fetch_keys(now_s, now_ms)
-        await self.pager.fill(now_s, now_ms)
+        if not self.stopping.is_set():  # neither is needed any more, and the HSM may hang
+            await self._fetch_keys(now_s, now_ms)
+            await self.pager.fill(now_s, now_ms)
         await self.beat.once()
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
@@ -230,12 +234,23 @@ class Engine:
         try:
             self.ledger.partition(clock.day_of(now_ms))
             self.ledger.partition(day)
-            self.beat.notes += retire(self.ledger, day, self.settings["store.retention_days"], now_ms)
+            self.beat.notes += retire(
+                self.ledger, day, self.settings["store.retention_days"], now_ms, self._busy_days()
+            )
             return True
         except Error as e:
             self.beat.refuse(e)
             await asyncio.sleep(1.0)
             return False
+
+    def _busy_days(self) -> set[int]:
+        """Days with messages in memory: queued, delayed or under way."""
+        days = {w.day for queues in self.ledger.queues.by_route.values() for q in queues for w in q}
+        days |= {waiting.day for _, _, waiting, _ in self.beat.delayed}
+        for link in self.links.values():
+            days |= {w.day for w, _ in link.in_flight.values()} | {w.day for _, w, *_ in link.answers}
+            days |= {w.day for _, lost in link.lost for w, _ in lost}
+        return days
 
     def _settled(self) -> bool:
         in_flight = any(link.in_flight and link.submitter.bound for link in self.links.values())
@@ -267,6 +282,7 @@ class Engine:
         while not await self._open_days(self.started_ms) and not self.stopping.is_set():
             pass
         await self.beat.once()  # what a crash left undecided is on disk before anything is paged in
+        self.outward.committed(set(self.ledger.partitions))  # what was not told before is told now
         self._note("process.start")
         if undecided:
             self.beat.notes.append(
@@ -285,21 +301,32 @@ class Engine:
         ticks = loop.create_task(self._ticks())
         try:
             await self._beats()
+            await self._stop_links()
+            self._note("process.stop")
+            await self._beat_once()
+            await self.outward.drain(1.0)
+            await self._beat_once()
+        except Error as e:
+            if not self.stopping.is_set():
+                raise
+            log.error("stopped although the store could not be written: %s", e.code)
+            await self._stop_links()
         finally:
             ticks.cancel()
-        await asyncio.gather(*(link.stop() for link in self.links.values()))
-        self._note("process.stop")
-        await self._beat_once()
-        await self.outward.drain(1.0)
-        await self._beat_once()
         await server.stop()
         self.beat.close()
+
+    async def _stop_links(self) -> None:
+        await asyncio.gather(*(link.stop() for link in self.links.values()))
 
     def _note(self, what: str) -> None:
         self.beat.notes.append(entry(clock.now_ms(), f"process:{self.name}", what, f"process:{self.name}"))
 
     def _stop(self) -> None:
+        if self.stopping.is_set():
+            return
         self._settle_by = clock.monotonic_s() + limits.SETTLE_S_MAX
+        self.beat.give_up_s = self._settle_by
         self.beat.draining = True
         self.stopping.set()
         self._wake()

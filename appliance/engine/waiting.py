@@ -29,6 +29,7 @@ class Waiting:
         "seq",
         "to",
         "todo",
+        "undecided",
         "webhook",
     )
 
@@ -59,11 +60,19 @@ class Waiting:
         self.webhook = webhook
         self.parts: list[bytes] | None = None
         self.todo: list[int] | None = None  # None: every part
-        self.attempts = 0
+        self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
+        self.undecided = False  # it was indeterminate once: it is counted so once
 
     def left(self) -> int:
         """How many parts are still to submit."""
         return self.segments if self.todo is None else len(self.todo)
+
+    def tried(self, part: int) -> int:
+        """Counts a 'try later' for a part; how many it had."""
+        if self.attempts is None:
+            self.attempts = {}
+        n = self.attempts[part] = self.attempts.get(part, 0) + 1
+        return n
 
     def take(self, most: int) -> list[int]:
         """The next parts, at most `most`, in order; they are then no longer to do."""

@@ -41,6 +41,9 @@ def _false(path: Path) -> Error:
     )
 
 
+UNREAD_OCTETS_MAX = 256 * 1024
+
+
 def _gone(path: Path) -> Error:
     return Error(
         "peer_unavailable",
@@ -66,23 +69,31 @@ class Client:
 
     async def call(self, op: str, payload: Any = None, timeout_s: float = CALL_S_MAX) -> Any:
         """The reply's payload. Raises the Error the other side raised, or `peer_unavailable`."""
-        if self._transport is None:
-            async with self._connecting:
-                if self._transport is None:
-                    await self._connect()
         self._number += 1
         number = self._number
+        frame = pack([number, op, payload])
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
         try:
-            assert self._transport is not None
-            self._transport.write(pack([number, op, payload]))
             async with asyncio.timeout(timeout_s):
+                if self._transport is None:
+                    async with self._connecting:
+                        if self._transport is None:
+                            await self._connect()
+                if self._transport is None:  # lost in the instant it stood
+                    raise _gone(self.path)
+                self._waiting[number] = future
+                self._transport.write(frame)
                 return await future
         except TimeoutError:
+            self._drop_unread()
             raise _gone(self.path) from None
         finally:
             self._waiting.pop(number, None)
+
+    def _drop_unread(self) -> None:
+        """A peer that hangs without reading would let what it is sent again and again pile up here."""
+        if self._transport is not None and self._transport.get_write_buffer_size() > UNREAD_OCTETS_MAX:
+            self._transport.abort()
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -165,6 +176,10 @@ class BlockingClient:
             except OSError:
                 self.close()
                 raise _gone(self.path) from None
+            except Error as e:
+                if e.code in ("malformed", "too_large"):
+                    self.close()  # what follows in the stream may mean nothing
+                raise
             # The peer restarted since the last call: the request never reached it, so asking again is safe.
             try:
                 return self._exchange(op, payload, timeout_s)

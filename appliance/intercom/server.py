@@ -119,8 +119,24 @@ class _Connection(asyncio.Protocol):
         except Exception:
             log.exception("intercom: operation failed")
             reply = [number, False, error_payload(Error("internal", "the operation failed"))]
+        try:
+            frame = pack(reply)
+        except Error as e:  # too large
+            frame = pack([number, False, error_payload(e)])
+        except (TypeError, ValueError, OverflowError):
+            log.exception("intercom: a reply is not msgpack")
+            frame = pack([number, False, error_payload(Error("internal", "the operation failed"))])
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(pack(reply))
+            self.transport.write(frame)
+
+    def pause_writing(self) -> None:
+        """The peer does not read its replies: no more of its requests are taken until it does."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server._connections.discard(self)

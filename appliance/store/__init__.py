@@ -1,6 +1,6 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
-from .folder import partition_days, partition_path
+from .folder import partition_days, partition_exists, partition_path
 from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
 from .partition import (
     SUBMITTED,
@@ -25,5 +25,6 @@ __all__ = [
     "migrate",
     "open_store",
     "partition_days",
+    "partition_exists",
     "partition_path",
 ]

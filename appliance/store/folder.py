@@ -8,11 +8,17 @@ from pathlib import Path
 from appliance import clock
 
 EPOCH = date(1970, 1, 1)
+DAY_MAX = (date.max - EPOCH).days  # an id may name a day that no calendar has
 
 
 def partition_path(folder: Path, day: int) -> Path:
     """`messages-2026-11-22.db` in `folder` for a day number."""
     return folder / f"messages-{clock.day_name(day)}.db"
+
+
+def partition_exists(folder: Path, day: int) -> bool:
+    """Whether there is a partition of a day, which may be any number."""
+    return 0 <= day <= DAY_MAX and partition_path(folder, day).exists()
 
 
 def partition_days(folder: Path) -> list[int]:

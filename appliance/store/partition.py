@@ -27,6 +27,9 @@ INTEND: Final = "INSERT OR REPLACE INTO segment(key,status,link,submitted_ms) VA
 ANSWER: Final = "UPDATE segment SET status=?,answered_ms=?,operator_id=?,error=? WHERE key=?"
 RECEIPT: Final = "UPDATE segment SET status=?,receipted_ms=?,error=? WHERE key=?"
 SEGMENT_STATUS: Final = "UPDATE segment SET status=?,error=? WHERE key=?"
+#: Some time in the future up to which something of the day may still move; only grows.
+MARK: Final = "INSERT INTO mark(name,value) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=max(value,excluded.value)"
+LOWER_FLOOR: Final = "UPDATE mark SET value=min(value,?) WHERE name='floor'"
 PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,error=? WHERE seq=?"
 SENT_PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,sent_ms=?,error=? WHERE seq=?"
 EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
@@ -44,7 +47,7 @@ FIND_OPERATOR_ID: Final = (
     "SELECT s.key,s.status,m.segments,m.webhook,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
     " JOIN progress p ON p.seq=m.seq WHERE s.operator_id=? AND s.link=?"
 )
-PARTS: Final = "SELECT key&255,status,error,link FROM segment WHERE key>=? AND key<?"
+PARTS: Final = "SELECT key&255,status,error,link,operator_id IS NOT NULL FROM segment WHERE key>=? AND key<?"
 STATE: Final = (
     "SELECT p.status,m.segments,m.webhook,p.sent_ms FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq=?"
 )
@@ -61,6 +64,9 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("schedule", INSERT_SCHEDULE),
     ("idempotent", IDEMPOTENT),
     ("unschedule", UNSCHEDULE),
+    ("marks", MARK),
+    ("floors", LOWER_FLOOR),
+    ("requeued", SEGMENT_STATUS),  # before the intents: what comes back may leave again in the same beat
     ("intents", INTEND),
     ("answers", ANSWER),
     ("receipts", RECEIPT),
@@ -86,6 +92,9 @@ class Work:
     schedule: list[tuple[Any, ...]]
     idempotent: list[tuple[Any, ...]]
     unschedule: list[tuple[Any, ...]]
+    marks: list[tuple[Any, ...]]
+    floors: list[tuple[Any, ...]]
+    requeued: list[tuple[Any, ...]]
     intents: list[tuple[Any, ...]]
     answers: list[tuple[Any, ...]]
     receipts: list[tuple[Any, ...]]
@@ -164,8 +173,8 @@ class Partition:
         key, status, segments, webhook, message_status = max(rows)
         return Sent(self.day, key, status, segments, bool(webhook), message_status)
 
-    def parts(self, seq: int) -> list[tuple[int, int, str | None, int]]:
-        """(part, status, error, link) of each segment of a message that was ever submitted."""
+    def parts(self, seq: int) -> list[tuple[int, int, str | None, int, int]]:
+        """(part, status, error, link, whether an operator took it) of each segment of a message that was ever submitted."""
         return self.conn.execute(PARTS, (seq << 8, (seq + 1) << 8)).fetchall()
 
     def state(self, seq: int) -> tuple[int, int, int, int | None]:
@@ -237,6 +246,14 @@ class Partition:
         return self.conn.execute(
             "SELECT link,operator_id,status,at_ms,error FROM parked ORDER BY at_ms DESC LIMIT ?", (limit,)
         ).fetchall()
+
+    def may_move(self, now_ms: int) -> bool:
+        """Whether something of this day is still to happen: scheduled, scheduled once and not over, or not yet told."""
+        return (
+            self.has_schedule()
+            or self.mark("open_until") > now_ms
+            or self.conn.execute("SELECT 1 FROM webhook_outbox LIMIT 1").fetchone() is not None
+        )
 
     def totals(self) -> dict[int, int]:
         return dict(self.conn.execute("SELECT status,count(*) FROM progress GROUP BY status").fetchall())

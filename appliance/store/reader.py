@@ -23,7 +23,7 @@ from appliance.message import (
     id_ms,
 )
 
-from .folder import partition_days, partition_path
+from .folder import partition_days, partition_exists, partition_path
 from .opening import Connection, DatabaseError, open_store
 from .partition import SUBMITTED
 
@@ -179,10 +179,12 @@ class Reader:
 
     def _partition(self, day: int) -> Connection | None:
         conn = self._open.pop(day, None)
+        if not partition_exists(self.folder, day):
+            if conn is not None:
+                conn.close()  # erased since: what is still readable through an open file is gone for us, too
+            return None
         if conn is None:
             path = partition_path(self.folder, day)
-            if not path.exists():
-                return None
             try:
                 conn = open_store(path, read_only=True)
                 conn.execute("SELECT 1 FROM message LIMIT 1")

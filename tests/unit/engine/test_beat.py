@@ -12,122 +12,12 @@ from typing import Any
 import pytest
 
 from appliance import clock
-from appliance.engine.beat import Beat
-from appliance.engine.inbound import Inbound
-from appliance.engine.ledger import Ledger
-from appliance.engine.link import Link
 from appliance.errors import Error
-from appliance.message import ALERT, BULK, OTP, REDACTED, SENT, TRANSACTION, Batch, IdempotentRequest, new_ids
-from appliance.router import RouteTable
-from appliance.settings import Settings, parse
-from appliance.smpp import Framer, decode, encode, pack_deliver, pack_submit_resp, parse_submit
-from appliance.store import Found, Reader
-from appliance.text import encode as encode_text
+from appliance.message import ALERT, BULK, OTP, REDACTED, SENT, TRANSACTION, new_ids
+from appliance.store import Reader
+from tests.support.engine_alone import World, batch
 
-BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM_RESP = 0x09, 0x04, 0x80000005
-
-
-class Wire:
-    """Stands where a transport would: keeps what was written."""
-
-    def __init__(self) -> None:
-        self.octets = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.octets += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-
-class World:
-    """One engine, one link `op`, one operator that says only what the test makes it say."""
-
-    def __init__(self, folder: Path, **link: Any) -> None:
-        raw = {"link": [{"name": "op", "host": "h", "window": 10, **link}]}
-        settings: Settings = parse(raw, folder, "test")
-        routes = RouteTable((r.prefix, r.links) for r in settings.routes)
-        self.folder = settings.store
-        self.ledger = Ledger(self.folder, routes, ["op"], {0: True, 1: False, 2: False, 3: False}, "engine-0")
-        self.link = Link(settings.links[0], lambda: None, lambda *_: None)
-        self.beat = Beat(self.ledger, {"op": self.link}, Inbound())
-        self.framer = Framer()
-        self.wire = Wire()
-        self.ledger.partition(clock.day_of(clock.now_ms()))
-
-    def bind(self) -> None:
-        self.wire, self.framer = Wire(), Framer()
-        bind = self.link.submitter
-        bind.session = bind._session()
-        bind.connection_made(self.wire)  # type: ignore[arg-type]
-        (request,) = self.heard()
-        assert request.command_id == BIND_TRANSCEIVER
-        self.say(encode(decode(bytes.fromhex("00000015800000090000000000000001") + b"SMSC\0")))
-        assert self.link.up
-
-    def say(self, octets: bytes) -> None:
-        self.link.submitter.data_received(octets)
-
-    def heard(self) -> list[Any]:
-        octets, self.wire.octets = self.wire.octets, b""
-        return [decode(frame) for frame in self.framer.hear(octets)]
-
-    def submits(self) -> list[Any]:
-        octets, self.wire.octets = self.wire.octets, b""
-        frames = self.framer.hear(octets)
-        return [parse_submit(f) for f in frames if int.from_bytes(f[4:8], "big") == SUBMIT_SM]
-
-    def answer(self, sequence: int, operator_id: str, status: int = 0) -> None:
-        self.say(pack_submit_resp(sequence, status, operator_id))
-
-    def receipt(self, operator_id: str, stat: str = "DELIVRD", sequence: int = 77) -> None:
-        text = (
-            f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:000 text:"
-        )
-        self.say(pack_deliver(sequence, "+393471234567", "BANK", 0x04, 0, text.encode()))
-
-    def run(self) -> None:
-        asyncio.run(self.beat.once())
-
-    def accept(self, batch: Batch) -> Any:
-        async def both() -> Any:
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self.beat.batches.append((batch, future))
-            await self.beat.once()
-            return await future
-
-        return asyncio.run(both())
-
-    def drop(self) -> None:
-        self.link.submitter.connection_lost(None)
-
-    def found(self, message_id: bytes) -> Found:
-        reader = Reader(self.folder)
-        found = reader.message(message_id)
-        reader.close()
-        assert found is not None
-        return found
-
-    def status(self, message_id: bytes) -> str:
-        return self.found(message_id).events[-1][1]
-
-
-def batch(
-    *texts: str, class_: int = TRANSACTION, life_ms: int = 3_600_000, at: int = 0, key: bytes = b"", body: bytes = b"b"
-) -> Batch:
-    now = clock.now_ms()
-    n = len(texts)
-    ids = new_ids(n, now)
-    encoded = [encode_text(t) for t in texts]
-    requests = [IdempotentRequest(0, n, key, body, b"sealed answer")] if key else []
-    return Batch(
-        clock.day_of(now), now, 1, ids, [1] * n, [class_] * n, [e[0] for e in encoded], [e[2] for e in encoded],
-        ["BANK"] * n, [39] * n, [b"i" * 16] * n, [b"n" * 40] * n, [b"c" * 60] * n, [at] * n, [(at or now) + life_ms] * n,
-        [False] * n, ["+393471234567"] * n, [e[1] for e in encoded], requests,
-    )  # fmt: skip
+DELIVER_SM_RESP = 0x80000005
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_a_crash_between_intention_and_answer_is_found(tmp_path: Path) -> None:
     again = Partition(tmp_path, DAY)
     assert [row[0] >> 8 for row in again.interrupted(0)] == [2]
     assert again.interrupted(3) == []
-    assert again.parts(2) == [(1, SUBMITTED, None, 1)]
+    assert again.parts(2) == [(1, SUBMITTED, None, 1, 0)]
     assert again.last_seq == 3
 
 

@@ -5,6 +5,8 @@ Unknown keys are errors. Secrets are named by file, never written into the setti
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import tomllib
@@ -164,6 +166,12 @@ class Settings:
     def socket(self, process: str) -> Path:
         """The Unix socket of a process: `keys`, `auditor`, `engine-0`, `gateway-0`, `courier`."""
         return self.home / "run" / f"{process}.sock"
+
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
+        links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
+        whole = [self._values, links, [vars(route) for route in self.routes]]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
     @property
     def store(self) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from appliance import logbook
+from appliance.audit import BlockingRecorder
 from appliance.errors import Error
 from appliance.settings import Settings, home_of, load
 
@@ -99,26 +100,44 @@ def run(name: str, config: Path | None, index: int) -> None:
 
 @contextlib.contextmanager
 def _on_record(settings: Settings, process: str) -> Iterator[None]:
-    """Records start and stop of the processes that come after the auditor; the others have an outbox of their own."""
-    if process in ("keys", "auditor", "engine"):
+    """Records the settings that a process runs with, and its start and stop unless it has an outbox of its own.
+
+    Keys and auditor come before there is anything to record with.
+    """
+    if process in ("keys", "auditor"):
         yield
         return
-    from appliance.audit import BlockingRecorder
-
-    def record(what: str) -> None:
-        recorder = BlockingRecorder(settings)
-        try:
-            recorder.record(f"process:{process}", what, f"process:{process}", pid=os.getpid())
-        except Error as e:
-            logging.getLogger(__name__).warning("%s of %s is not on record: %s", what, process, e)
-        finally:
-            recorder.close()
-
-    record("process.start")
+    own = process != "engine"
+    _record(settings, process, [("process.start", f"process:{process}", {"pid": os.getpid()})] if own else [], True)
     try:
         yield
     finally:
-        record("process.stop")
+        if own:
+            _record(settings, process, [("process.stop", f"process:{process}", {"pid": os.getpid()})])
+
+
+def _record(
+    settings: Settings, process: str, acts: list[tuple[str, str, dict[str, Any]]], loaded: bool = False
+) -> None:
+    """Says them to the auditor; one that does not answer holds nothing up."""
+    seen = settings.home / "run" / f"{process}.settings"
+    digest = settings.digest()
+    if loaded:
+        acts = [*acts, ("settings.loaded", "settings:file", {"digest": digest})]
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            before = seen.read_text(encoding="ascii")
+            if before != digest:
+                acts.append(("settings.changed", "settings:file", {"before": before[:64], "digest": digest}))
+    recorder = BlockingRecorder(settings)
+    try:
+        for what, on, detail in acts:
+            recorder.record(f"process:{process}", what, on, **detail)
+        if loaded:
+            seen.write_text(digest, encoding="ascii")
+    except (Error, OSError) as e:
+        logging.getLogger(__name__).warning("what %s did is not on record: %s", process, e)
+    finally:
+        recorder.close()
 
 
 def _close_shutters() -> None:

@@ -89,3 +89,17 @@ def test_clear_text_only_on_loopback() -> None:
     with pytest.raises(Error) as caught:
         check_listen("0.0.0.0:80", "")
     assert caught.value.code == "unsafe_listen"
+
+
+def test_the_digest_follows_every_setting_and_no_password(tmp_path: Path) -> None:
+    def of(raw: dict[str, object]) -> str:
+        return parse(raw, tmp_path, "test").digest()
+
+    link = {"name": "one", "host": "127.0.0.1"}
+    (tmp_path / "a").write_text("first")
+    (tmp_path / "b").write_text("second")
+    assert of({}) == of({"api": {"listen": "127.0.0.1:8080"}}), "a default that is written out changes nothing"
+    different = [{}, {"store": {"retention_days": 7}}, {"link": [link]}, {"link": [link | {"window": 7}]}]
+    assert len({of(raw) for raw in different}) == len(different)
+    secret = [of({"link": [link | {"password_file": str(tmp_path / name)}]}) for name in "ab"]
+    assert secret[0] == secret[1]

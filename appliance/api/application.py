@@ -15,6 +15,7 @@ from .asgi import TEXT, Answer, Application, Request, Route
 from .gateway import Gateway
 from .openapi import document
 from .reading import Reading
+from .refusals import Refusals
 from .sending import Sending
 from .views import Alive, Ready
 
@@ -41,7 +42,7 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/metrics", {"GET": standing.metrics}, open_to_all=True, media=TEXT),
         Route("/errors/{id}", {"GET": standing.error}, open_to_all=True),
     ]
-    return Application(routes, check, gateway.numbers)
+    return Application(routes, check, gateway.numbers, Refusals(gateway.recorder).note)
 
 
 class Standing:

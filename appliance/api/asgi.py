@@ -92,8 +92,15 @@ class Route(NamedTuple):
 class Application:
     """Routes by exact address, `{id}` standing for one segment. `check` turns a token into its API key, or None."""
 
-    def __init__(self, routes: list[Route], check: Callable[[str], ApiKey | None], numbers: Numbers) -> None:
+    def __init__(
+        self,
+        routes: list[Route],
+        check: Callable[[str], ApiKey | None],
+        numbers: Numbers,
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.check = check
+        self.refused = refused  # hears the address that a credential came from which opens nothing
         self.numbers = numbers
         self.exact = {r.pattern: r for r in routes if "{" not in r.pattern}
         self.wild = {r.pattern: r for r in routes if "{" in r.pattern}
@@ -162,6 +169,8 @@ class Application:
             scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
             caller = self.check(token.strip().decode("latin-1")) if scheme.lower() == b"bearer" else None
             if caller is None:
+                if token:
+                    self.refused((scope.get("client") or ("",))[0])
                 raise Error(
                     "unauthorized", "no valid API key was presented", "send the header Authorization: Bearer KEY"
                 )

@@ -26,6 +26,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 HANDS: dict[str, set[str]] = {
     "socket": {
         "appliance/api/process.py",
+        "appliance/console/wire.py",  # deadlines and counts of what gunicorn accepts
         "appliance/intercom/client.py",
         "appliance/intercom/server.py",
         "appliance/supervisor/ports.py",

@@ -57,6 +57,7 @@ SENTENCES: Final = {
 HEADINGS: Final = {
     "audit_unavailable": "Refused: it could not be recorded",
     "peer_unavailable": "A part of the appliance does not answer",
+    "overloaded": "One at a time",
     "invalid": "That cannot be done as asked",
     "number_invalid": "That is not a telephone number",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -23,6 +24,7 @@ from .desk import desk
 PUBLIC: Final = frozenset({"static", "sign.form", "sign.enter", "health.healthz", "health.readyz"})
 #: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
 POLLED: Final = frozenset({"overview.live", "overview.now", "links.now"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 POLICY: Final = (
@@ -143,7 +145,20 @@ def _to_sign_in() -> AnyResponse:
     return response
 
 
+def known_host() -> bool:
+    """In clear text the console is on loopback, so no other name leads to it but by a trick (DNS rebinding).
+
+    With TLS the browser has compared the name with the certificate.
+    """
+    if desk().tls:
+        return True
+    host = request.host.rpartition(":")[0] if re.search(r":\d{1,5}$", request.host) else request.host
+    return host in LOOPBACK
+
+
 def _before() -> AnyResponse | None:
+    if not known_host():
+        return make_response("This console has another name.\n", 421, {"Content-Type": "text/plain; charset=utf-8"})
     endpoint = request.endpoint
     if endpoint in PUBLIC:
         return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tarfile
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,6 +25,18 @@ from .guard import needs
 views = Blueprint("audit", __name__)
 
 ROWS: Final = 50
+#: Reading the whole log takes a core and, exported, its size on disk: one at a time, for everybody together.
+_WHOLE_LOG: Final = threading.Lock()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    if not _WHOLE_LOG.acquire(blocking=False):
+        raise Error("overloaded", "somebody verifies or exports the log already", "try again when that is done")
+    try:
+        yield
+    finally:
+        _WHOLE_LOG.release()
 
 
 def _before() -> int | None:
@@ -60,7 +75,8 @@ def page() -> str:
 @views.post("/audit/verify")
 @needs("audit.verify")
 def verify() -> str:
-    verdict = desk().peers.verify(who())
+    with _alone():
+        verdict = desk().peers.verify(who())
     template = "_verdict.html" if guard.is_htmx() else "verdict.html"
     return render_template(template, verdict=verdict, at_ms=desk().clock())
 
@@ -71,14 +87,17 @@ def export() -> AnyResponse:
     """The log as `.tar.gz`. The auditor records the export before it makes it: what is exported holds its own entry."""
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
-    try:
-        desk().peers.export(str(folder / "audit"), who())
-        packed = cast(Any, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115  # closed with the answer
-        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
-            tar.add(folder / "audit", arcname="casemate-audit", filter=_anonymous)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _alone():
+        for left in scratch.glob("audit-*"):  # by a console that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
+        try:
+            desk().peers.export(str(folder / "audit"), who())
+            packed = cast(Any, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115  # closed with the answer
+            with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
+                tar.add(folder / "audit", arcname="casemate-audit", filter=_anonymous)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     packed.seek(0)
     name = f"casemate-audit-{rfc3339(desk().clock())[:19].replace(':', '')}Z.tar.gz"
     return send_file(packed, mimetype="application/gzip", as_attachment=True, download_name=name)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from appliance.access import Access
 from appliance.console import create_app
 from appliance.console.guard import PUBLIC, safe_next
+from appliance.message import id_text
 from appliance.settings import parse
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, sign_in, token_in
@@ -169,3 +170,46 @@ def test_a_mistake_of_our_own_shows_no_traceback(app: Flask, client: FlaskClient
     assert response.status_code == 500
     assert "RuntimeError" not in response.text and "393471234567" not in response.text
     assert PASSWORD not in response.text and token_in(client.get("/account"))
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil:8081", "box.bank.example", "10.0.0.1:8081"]
+)
+def test_in_clear_text_only_loopback_names_lead_here(client: FlaskClient, host: str) -> None:
+    for path in ("/", "/sign-in", "/static/casemate.css", "/nope"):
+        response = client.get(path, headers={"Host": host})
+        assert response.status_code == 421 and host not in response.text, path
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8081", "localhost:9999", "[::1]:8081", "localhost"])
+def test_a_forwarded_port_leads_here(client: FlaskClient, host: str) -> None:
+    assert client.get("/sign-in", headers={"Host": host}).status_code == 200
+
+
+def test_an_operators_words_are_only_words(client: FlaskClient, peers: Played) -> None:
+    """What a link says of an error, a sender's name and an error code come from outside."""
+    evil = "</span><img src=x onerror=alert(1)>{{7*7}}"
+    state = peers.engine_state()
+    state["links"][0]["last_error"] = evil
+    peers.engine_state = lambda: state  # type: ignore[method-assign]
+    row = peers.rows[0]
+    events = [(NOW, "failed", evil)]
+    parts = [
+        {
+            "part": 1,
+            "status": "failed",
+            "link": evil,
+            "submitted_ms": 1,
+            "answered_ms": 1,
+            "receipted_ms": 1,
+            "error": evil,
+        }
+    ]
+    import msgspec
+
+    peers.rows[0] = msgspec.structs.replace(row, sender=evil, error=evil, events=events, parts=parts)
+    sign_in(client)
+    for path in ("/", "/links", "/messages", f"/messages/{id_text(row.id)}"):
+        page = client.get(path)
+        assert page.status_code == 200 and "<img" not in page.text, path
+        assert "{{7*7}}" in page.text, "shown as it came"

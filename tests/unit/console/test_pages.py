@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from pathlib import Path
 
 from flask.testing import FlaskClient
 
@@ -250,3 +251,24 @@ def test_words() -> None:
     ]
     assert short("a" * 64) == "a" * 12 + "…" and short("wrong name or password") == "wrong name or password"
     assert share(1, 1_000) == 1 and share(0, 10) == 0 and share(5, 0) == 0 and share(20, 10) == 100
+
+
+def test_the_whole_log_is_read_for_one_at_a_time(client: FlaskClient, peers: Played, tmp_path: Path) -> None:
+    sign_in(client)
+    csrf = csrf_for(client)
+    (tmp_path / "export" / "audit-left").mkdir(parents=True)
+    meanwhile: list[int] = []
+    other = client.application.test_client()
+    sign_in(other, "carlo")
+    others = csrf_for(other)
+
+    def verify(who: str) -> dict[str, object]:
+        meanwhile.append(other.post("/audit/verify", data={"csrf": others}).status_code)
+        meanwhile.append(other.post("/audit/export", data={"csrf": others}).status_code)
+        return peers.verdict
+
+    peers.verify = verify  # type: ignore[method-assign,assignment]
+    assert client.post("/audit/verify", data={"csrf": csrf}).status_code == 200
+    assert meanwhile == [503, 503]
+    assert client.post("/audit/export", data={"csrf": csrf}).status_code == 200
+    assert list((tmp_path / "export").iterdir()) == [], "and nothing of it stays on disk"

@@ -22,7 +22,7 @@ check: $(VENV)/.test  ## in under two minutes: is the house in order, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto tests/tidy tests/unit
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/tidy tests/unit
 
 bench: $(VENV)/.run  ## measure segments a second, end to end, on this machine
 	$(BIN)/casemate bench $(ARGS)

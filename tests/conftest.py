@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 HERE = Path(__file__).parent
+
+# A machine that is busy is no reason to fail, and what one run found out does not change the next one.
+hypothesis.settings.register_profile(
+    "casemate",
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("casemate")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

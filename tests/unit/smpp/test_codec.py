@@ -94,7 +94,7 @@ def pdus(draw: st.DrawFn, commands: tuple[int, ...] = tuple(sorted(spec.BODIES))
     return Pdu(command, draw(st.sampled_from((0, 8, 0x58))), draw(st.integers(0, 0x7FFFFFFF)), fields, tlvs)
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(pdus())
 def test_round_trip_of_every_pdu(pdu: Pdu) -> None:
     octets = encode(pdu)
@@ -192,11 +192,11 @@ def test_statuses_have_names_and_verdicts() -> None:
 
 # --- frames -----------------------------------------------------------------------------------------------
 @settings(max_examples=1_000, deadline=None)
-@given(st.lists(st.integers(1, 60), max_size=60))
-def test_frames_come_out_whole_however_they_are_cut(cuts: list[int]) -> None:
+@given(st.binary(max_size=60))
+def test_frames_come_out_whole_however_they_are_cut(cuts: bytes) -> None:
     frames = [SUBMIT, pack_submit_resp(1, 0, "abc"), pack_deliver_resp(2), SUBMIT] * 5
     stream, framer, out, at = b"".join(frames), Framer(), [], 0
-    for cut in cuts:
+    for cut in (1 + octet % 60 for octet in cuts):
         out += framer.hear(stream[at : at + cut])
         at += cut
     out += framer.hear(stream[at:])
@@ -216,7 +216,7 @@ TAGS = st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=40), max_size=
 VALIDITIES = st.sampled_from((b"", absolute_validity(1_732_300_000_123), relative_validity(600)))
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(DIGITS, st.integers(0, 255), st.integers(0, 255), VALIDITIES, MESSAGES)
 def test_fast_submit_is_the_tables_submit(
     dest: str, esm_class: int, coding: int, validity: bytes, message: bytes
@@ -231,7 +231,7 @@ def test_fast_submit_is_the_tables_submit(
     assert (submit.schedule, submit.validity, submit.short_message) == (b"", validity, message)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(pdus((spec.SUBMIT_SM, spec.DELIVER_SM)))
 def test_fast_parsers_agree_with_the_tables(pdu: Pdu) -> None:
     frame, fields = encode(pdu), pdu.fields
@@ -249,7 +249,7 @@ def test_fast_parsers_agree_with_the_tables(pdu: Pdu) -> None:
     assert (submit.schedule, submit.validity) == (fields["schedule_delivery_time"], fields["validity_period"])
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(DIGITS, MESSAGES, TAGS)
 def test_fast_deliver_is_the_tables_deliver(source: str, message: bytes, tlvs: dict[int, bytes]) -> None:
     frame = pack_deliver(9, source, "BANCA", 4, 3, message, pack_tlvs(tlvs))

@@ -75,18 +75,9 @@ class ApiKeys(Place):
 
     def create_api_key(self, name: str, rate_per_s: int | None = None, at_ms: int | None = None) -> tuple[ApiKey, str]:
         """The new key and its token `cm_ID_SECRET`, which is never to be had again. Raises Error `invalid`."""
-        if not NAME.fullmatch(name):
-            raise Error("invalid", "an API key's name is 1 to 64 letters, digits, spaces, dots, dashes or underscores")
-        if rate_per_s is not None and not 0 <= rate_per_s <= 1_000_000:
-            raise Error("invalid", "the rate of an API key is 0 (no limit) to 1,000,000 requests a second")
         created_ms = now_ms() if at_ms is None else at_ms
         with self.writing() as conn:
-            if conn.execute(
-                "SELECT 1 FROM api_key WHERE name = ? COLLATE NOCASE AND revoked_ms IS NULL", (name,)
-            ).fetchone():
-                raise Error(
-                    "invalid", "an API key of this name exists already", "choose another or revoke that one first"
-                )
+            self.check_new_api_key(name, rate_per_s)
             cursor = conn.execute(
                 "INSERT INTO api_key (name, hash, rate_per_s, created_ms) VALUES (?, ?, ?, ?)",
                 (name, _NOBODY, rate_per_s, created_ms),
@@ -95,6 +86,15 @@ class ApiKeys(Place):
             token = f"cm_{number}_{secrets.token_urlsafe(32)}"
             conn.execute("UPDATE api_key SET hash = ? WHERE id = ?", (hash_of(token), number))
         return ApiKey(number, name, rate_per_s, created_ms), token
+
+    def check_new_api_key(self, name: str, rate_per_s: int | None = None) -> None:
+        """Raises Error `invalid` when a key of this name and rate cannot be made now."""
+        if not NAME.fullmatch(name):
+            raise Error("invalid", "an API key's name is 1 to 64 letters, digits, spaces, dots, dashes or underscores")
+        if rate_per_s is not None and not 0 <= rate_per_s <= 1_000_000:
+            raise Error("invalid", "the rate of an API key is 0 (no limit) to 1,000,000 messages a second")
+        if self.row("SELECT 1 FROM api_key WHERE name = ? COLLATE NOCASE AND revoked_ms IS NULL", name):
+            raise Error("invalid", "an API key of this name exists already", "choose another or revoke that one first")
 
     def api_keys(self) -> list[ApiKey]:
         """All of them, also the revoked, newest first."""

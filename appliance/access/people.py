@@ -57,11 +57,7 @@ class People(Place):
 
     def create_user(self, name: str, password: str, role: str = "administrator", at_ms: int | None = None) -> Person:
         """Raises Error `invalid` with the rule that is broken. Slow: hashes a password."""
-        if not NAME.fullmatch(name):
-            raise Error("invalid", "a user name is 1 to 32 letters, digits, dots, dashes or underscores")
-        if role not in ROLES:
-            raise Error("invalid", f"there is no role {role!r}", f"roles: {', '.join(ROLES)}")
-        check_rules(password, name)
+        self.check_new_user(name, password, role)
         hashed = self._passwords.hashed(password)
         created_ms = now_ms() if at_ms is None else at_ms
         with self.writing() as conn:
@@ -72,6 +68,16 @@ class People(Place):
                 (name, role, hashed, created_ms, created_ms),
             )
         return Person(int(cursor.lastrowid), name, role, created_ms, created_ms)
+
+    def check_new_user(self, name: str, password: str, role: str = "administrator") -> None:
+        """Raises Error `invalid` when this user cannot be made now."""
+        if not NAME.fullmatch(name):
+            raise Error("invalid", "a user name is 1 to 32 letters, digits, dots, dashes or underscores")
+        if role not in ROLES:
+            raise Error("invalid", f"there is no role {role!r}", f"roles: {', '.join(ROLES)}")
+        if self.user(name) is not None:
+            raise Error("invalid", "this user name is taken")
+        check_rules(password, name)
 
     def users(self) -> list[Person]:
         return [

@@ -74,6 +74,7 @@ def messages() -> None:
 )
 @click.option("--limit", default=20, show_default=True, help="how many")
 @click.option("--cursor", help="the next page, as the page before named it")
+@click.option("--content", is_flag=True, help="with --json: the numbers as well")
 @_api
 @_key
 @_ca
@@ -81,6 +82,7 @@ def messages() -> None:
 def search(
     class_: str | None,
     number_file: Any,
+    content: bool,
     api: str | None,
     key_file: Path | None,
     ca: Path | None,
@@ -91,8 +93,12 @@ def search(
     query |= {"class": class_, "number": number_file.readline().strip() if number_file else None}
     page = get(api, key_file, ca, "/v1/messages", query)
     if as_json:
+        if not content:
+            page["messages"] = [{n: v for n, v in m.items() if n != "to"} for m in page["messages"]]
         click.echo(json.dumps(page, indent=1, ensure_ascii=False))
         return
+    if not page["messages"]:
+        click.echo("no messages", err=True)
     for m in page["messages"]:
         line = f"{m['id']}  {m['accepted_at']}  {m['class']:<11}  {m['status']:<13}  {m['segments']:>3}  {m['link'] or '-'}"
         click.echo(line + (f"  {m['error']}" if m.get("error") else ""))
@@ -111,7 +117,7 @@ def show(
     message_id: str, content: bool, api: str | None, key_file: Path | None, ca: Path | None, as_json: bool
 ) -> None:
     """Show one message with its events in order."""
-    if id_octets(message_id) is None:
+    if id_octets(message_id.lower()) is None:
         raise Error("invalid", "this is not the id of a message", "36 characters, as the API answered it")
     m = get(api, key_file, ca, f"/v1/messages/{message_id}", {})
     if not content:

@@ -35,7 +35,10 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
-    columns = list(rows[0]) if rows else []
+    if not rows:
+        click.echo("none yet", err=True)
+        return
+    columns = list(rows[0])
     cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
     for line in cells:
@@ -57,11 +60,12 @@ def apikey() -> None:
 
 @apikey.command("create")
 @click.argument("name")
-@click.option("--rate", type=int, help="requests a second; 0: no limit  [default: limits.requests_per_s]")
+@click.option("--rate", type=int, help="messages a second; 0: no limit  [default: limits.requests_per_s]")
 @_json
 def create_key(name: str, rate: int | None, as_json: bool) -> None:
     """Create the API key NAME and print its token, which is never shown again."""
     desk = _Desk()
+    desk.access.check_new_api_key(name, rate)  # what will be refused is not to be on record as done
     desk.record("apikey.created", "apikey:new", name=name, rate_per_s=-1 if rate is None else rate)
     key, token = desk.access.create_api_key(name, rate)
     if as_json:
@@ -91,7 +95,7 @@ def list_keys(as_json: bool) -> None:
 @apikey.command("revoke")
 @click.argument("number", type=int)
 def revoke_key(number: int) -> None:
-    """Revoke the API key with this NUMBER: it stops working within a second."""
+    """Revoke the API key with this NUMBER, as `casemate apikey list` shows it: it stops working within a second."""
     desk = _Desk()
     found = desk.access.api_key(number)
     if found is None:
@@ -104,7 +108,10 @@ def revoke_key(number: int) -> None:
 @apikey.command("webhook-secret")
 @click.argument("number", type=int)
 def key_webhook_secret(number: int) -> None:
-    """Print the secret that signs the webhooks of API key NUMBER (`whsec_...`). That it was shown goes on the audit log."""
+    """Print the secret that signs the webhooks of API key NUMBER (`whsec_...`), for the program that checks them.
+
+    NUMBER is what `casemate apikey list` shows. That the secret was shown goes on the audit log.
+    """
     from appliance.courier import webhook_secret
 
     desk = _Desk()
@@ -139,7 +146,7 @@ def create_user(name: str, role: str, password_file: Any) -> None:
     else:
         raise click.UsageError("no terminal to ask for the password: use --password-file")
     desk = _Desk()
-    desk.access.check_new_password(name, password)
+    desk.access.check_new_user(name, password, role)  # as above: what will be refused is not on record as done
     desk.record("console.user_created", f"user:{name}", role=role)
     person = desk.access.create_user(name, password, role)
     click.echo(f"user {person.name} ({person.role}) may sign in to the console")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ def _ask(settings: Settings, process: str, op: str) -> dict[str, Any]:
         answer = client.call(op, {}, ASK_S_MAX)
         return answer if isinstance(answer, dict) else {}
     except Error as e:
-        return {"ready": False, "why": str(e)}
+        return {"ready": False, "why": str(e), "answers": False}
     finally:
         client.close()
 
@@ -30,6 +31,8 @@ def _ask(settings: Settings, process: str, op: str) -> dict[str, Any]:
 def gather(settings: Settings) -> dict[str, Any]:
     """Everything that is shown, as plain values."""
     supervisor = StateFile(settings.home / "run" / "state.json").read() or {}
+    if not Path(f"/proc/{supervisor.get('supervisor')}").exists():
+        supervisor = {}  # it was killed, and took its processes with it: what it wrote last is no longer so
     keys = _ask(settings, "keys", "state")
     return {
         "home": str(settings.home),
@@ -48,12 +51,19 @@ def _ago(since_ms: int, at_ms: int) -> str:
     return f"{seconds} s"
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def lines(found: dict[str, Any], at_ms: int) -> list[str]:
     """For a person."""
     out = [f"state folder  {found['home']}", ""]
+    parts = [found[name] for name in ("engine", "hsm", "audit")]
+    if not found["processes"] and all(part.get("answers") is False for part in parts):
+        return [*out, "nothing runs here: `casemate up` starts the appliance, CASEMATE_HOME names another state folder"]
     for p in found["processes"]:
         since = _ago(p["since_ms"], at_ms) if p["since_ms"] else "-"
-        again = f", {p['restarts']} restarts" if p["restarts"] else ""
+        again = f", {_count(p['restarts'], 'restart')}" if p["restarts"] else ""
         row = f"{p['name']:<12}  {p['state']:<9}  pid {p['pid'] or '-':<8}  for {since}{again}"
         out.append(row + (f"  {p['why']}" if p.get("why") else ""))
     engine, hsm, audit = found["engine"], found["hsm"], found["audit"]
@@ -75,7 +85,8 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         out.append("segments      " + "  ".join(f"{name} {count}" for name, count in counts))
     state = "ready" if hsm.get("ready") else f"not ready: {hsm.get('why', '')}"
     out.append(
-        f"HSM           {state}" + (f", token {hsm['token']}, {hsm['keys']} data keys" if hsm.get("token") else "")
+        f"HSM           {state}"
+        + (f", token {hsm['token']}, {_count(hsm['keys'], 'data key')}" if hsm.get("token") else "")
     )
     out.append(f"audit log     {'recording' if audit.get('ready') else 'not ready: ' + str(audit.get('why', ''))}")
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from appliance.cli.settings import table
 from appliance.cli.status import lines
 from appliance.errors import CODES
 from appliance.settings import SETTINGS, TABLES
+
+messages = importlib.import_module("appliance.cli.messages")  # modules, not the commands of the same names
+people = importlib.import_module("appliance.cli.people")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,9 +106,83 @@ def test_messages_without_a_key_says_where_to_get_one(capsys: pytest.CaptureFixt
 
 def test_status_of_nothing_is_told_plainly(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status"]) == 1
-    assert "engine" in capsys.readouterr().out
+    assert "nothing runs here: `casemate up` starts" in capsys.readouterr().out
     assert main(["status", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["processes"] == []
+
+
+def test_status_does_not_believe_what_a_killed_supervisor_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CASEMATE_HOME", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    row = {"name": "keys", "state": "ready", "pid": 7, "restarts": 0, "since_ms": 1, "why": ""}
+    written = {"supervisor": 4_194_305, "processes": [row]}  # above the highest process id that Linux gives
+    (tmp_path / "run" / "state.json").write_text(json.dumps(written))
+    assert main(["status"]) == 1
+    out = capsys.readouterr().out
+    assert "ready" not in out and "nothing runs here" in out
+
+
+def test_a_list_of_nothing_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CASEMATE_HOME", str(tmp_path))
+    assert main(["apikey", "list"]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "none yet\n")
+
+
+@pytest.mark.parametrize("words", [["a/b"], [""], ["bank", "--rate", "-1"], ["Taken"]])
+def test_an_api_key_that_is_refused_is_not_on_record_as_made(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CASEMATE_HOME", str(tmp_path))
+    recorded: list[str] = []
+    monkeypatch.setattr(people.BlockingRecorder, "record", lambda self, who, what, *rest, **more: recorded.append(what))
+    assert main(["apikey", "create", "taken"]) == 0
+    assert main(["apikey", "create", *words]) == 2
+    assert recorded == ["apikey.created"]
+    assert "[invalid]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["anna", "no good", "new"])
+def test_a_user_that_is_refused_is_not_on_record_as_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CASEMATE_HOME", str(tmp_path))
+    recorded: list[str] = []
+    monkeypatch.setattr(people.BlockingRecorder, "record", lambda self, who, what, *rest, **more: recorded.append(what))
+    (tmp_path / "good").write_text("correct horse battery staple\n")
+    (tmp_path / "bad").write_text("x\n")
+    assert main(["user", "create", "anna", "--password-file", str(tmp_path / "good")]) == 0
+    file = "bad" if name == "new" else "good"
+    assert main(["user", "create", name, "--password-file", str(tmp_path / file)]) == 2
+    assert recorded == ["console.user_created"]
+
+
+def test_numbers_are_shown_only_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"id": "i", "to": "+393331234567", "accepted_at": "t", "class": "otp", "status": "sent", "segments": 1}
+    monkeypatch.setattr(messages, "get", lambda *_: {"messages": [dict(row)], "next": None})
+    assert main(["messages", "list", "--json"]) == 0
+    assert "+39" not in capsys.readouterr().out
+    assert main(["messages", "list", "--json", "--content"]) == 0
+    assert "+39" in capsys.readouterr().out
+
+
+def test_an_empty_search_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(messages, "get", lambda *_: {"messages": [], "next": None})
+    assert main(["messages"]) == 0
+    assert capsys.readouterr().err == "no messages\n"
+
+
+def test_one_of_a_thing_is_told_in_the_singular() -> None:
+    process = {"name": "keys", "state": "ready", "pid": 7, "restarts": 1, "since_ms": 1_000, "why": ""}
+    hsm = {"ready": True, "token": "t", "keys": 1}
+    shown = "\n".join(lines({"home": "h", "processes": [process], "engine": {}, "hsm": hsm, "audit": {}}, 61_000))
+    assert "1 restart\n" in shown and "1 data key\n" in shown
 
 
 def test_status_shows_why_a_process_is_not_ready() -> None:

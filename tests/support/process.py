@@ -40,7 +40,11 @@ class Running:
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             self._process = subprocess.Popen(command, cwd=ROOT, stderr=log, env=environment)
         self.pid = self._process.pid
-        self.await_ping(ready)
+        try:
+            self.await_ping(ready)
+        except BaseException:
+            self.kill()
+            raise
 
     def await_ping(self, ready: bool, patience_s: float = 60.0) -> None:
         until = time.monotonic() + patience_s

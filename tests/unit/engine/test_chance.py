@@ -1,0 +1,298 @@
+"""Chance plays the operators, the disk, the clock and the power switch; what was promised must hold whatever it does.
+
+Seeded: a seed that fails fails again. Nothing sleeps, nothing opens a socket; days of the engine pass in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import clock, limits
+from appliance.message import FINAL, STATUSES, Batch
+from appliance.smpp import Framer, pack_deliver, pack_submit_resp, parse_submit
+from appliance.store import OperationalError, Partition
+from tests.support.engine_alone import Wire, World, batch
+
+SUBMIT_SM, DELIVER_SM_RESP = 0x04, 0x80000005
+OK, TRY_LATER, FOREVER, THROTTLED = 0, 0x08, 0x0B, 0x58
+STATS = ("DELIVRD", "DELIVRD", "DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED")
+
+
+class Dead(BaseException):
+    """The power is gone."""
+
+
+class Operator:
+    """Takes submits, answers as chance says, sends a receipt again until it is acknowledged."""
+
+    def __init__(self, sim: Sim, name: str) -> None:
+        self.sim, self.name = sim, name
+        self.wire, self.framer = Wire(), Framer()
+        self.unanswered: list[tuple[int, Any]] = []
+        self.owed: dict[str, str] = {}  # receipts not acknowledged: id -> stat
+        self.under_way: dict[int, str] = {}  # sequence of a deliver_sm -> id
+        self.sequence = self.taken = 0
+
+    @property
+    def bind(self) -> Any:
+        return self.sim.world.links[self.name].submitter
+
+    def connect(self) -> None:
+        if self.bind.transport is None:
+            view = self.sim.world.other(self.name)
+            view.bind()
+            self.wire, self.framer = view.wire, view.framer
+            self.under_way.clear()
+
+    def drop(self) -> None:
+        self.hear()
+        if self.bind.transport is not None:
+            self.bind.connection_lost(None)
+        self.unanswered.clear()
+
+    def hear(self) -> None:
+        octets, self.wire.octets = self.wire.octets, b""
+        for frame in self.framer.hear(octets):
+            command, sequence = int.from_bytes(frame[4:8], "big"), int.from_bytes(frame[12:16], "big")
+            if command == SUBMIT_SM:
+                submit = parse_submit(frame)
+                found = re.search(rb"<(\d+)>", submit.short_message)
+                assert found is not None
+                part = submit.short_message[submit.short_message[0]] if submit.esm_class else 1
+                self.sim.submits[int(found[1]), part] += 1
+                self.unanswered.append((sequence, (int(found[1]), part)))
+            elif command == DELIVER_SM_RESP:
+                assert sequence in self.under_way, "an acknowledgement of what this session never delivered"
+                self.owed.pop(self.under_way.pop(sequence), None)
+
+    def answer(self, kindly: bool) -> None:
+        chance = self.sim.chance
+        for sequence, what in self.unanswered[:]:
+            if self.bind.transport is None:
+                return
+            if not kindly and chance.random() < 0.3:
+                continue  # later, or never
+            self.unanswered.remove((sequence, what))
+            status = OK if kindly else chance.choices((OK, TRY_LATER, FOREVER, THROTTLED), (80, 6, 3, 11))[0]
+            operator_id = ""
+            if status == OK:
+                self.taken += 1
+                operator_id = f"{self.name}{self.taken}"
+                self.owed[operator_id] = chance.choice(STATS)
+                if chance.random() < 0.1:
+                    self.receipt(operator_id)  # before the response
+            elif status != FOREVER:
+                self.sim.not_taken[what] += 1
+            self.bind.data_received(pack_submit_resp(sequence, status, operator_id))
+
+    def receipt(self, operator_id: str, stat: str = "") -> None:
+        self.sequence += 1
+        self.under_way[self.sequence] = operator_id
+        stat = stat or self.owed.get(operator_id, "DELIVRD")
+        text = f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:0 text:"
+        self.bind.data_received(pack_deliver(self.sequence, "+393471234567", "BANK", 0x04, 0, text.encode()))
+
+    def receipts(self, share: float) -> None:
+        for operator_id in list(self.owed):
+            if self.bind.transport is not None and self.sim.chance.random() < share:
+                self.receipt(operator_id)
+                if self.sim.chance.random() < 0.2:
+                    self.receipt(operator_id, "UNDELIV")  # a duplicate that says otherwise
+
+
+class Sim:
+    """One life of an engine with its crashes."""
+
+    def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch, crashes: bool) -> None:
+        self.chance = random.Random(seed)
+        self.folder, self.crashes = folder, crashes
+        self.ms = clock.now_ms() // clock.DAY_MS * clock.DAY_MS + clock.DAY_MS - self.chance.randrange(60_000)
+        self.s = 1_000.0
+        self.disk = ""
+        patch.setattr(clock, "now_ms", lambda: self.ms)
+        patch.setattr(clock, "monotonic_s", lambda: self.s)
+        patch.setattr(limits, "QUEUE_MESSAGES_MAX", 8)
+        patch.setattr(limits, "QUEUE_PAGE_MESSAGES", 4)
+        patch.setattr("appliance.engine.paging.DUE_EACH_S", 0.0)
+        really = Partition.commit
+
+        def commit(partition: Partition) -> None:
+            if self.disk == "full" and self.chance.random() < 0.5:
+                self.disk = ""
+                raise OperationalError("database or disk is full")
+            really(partition)
+            if self.disk == "dead":
+                raise Dead
+
+        patch.setattr(Partition, "commit", commit)
+        self.submits: Counter[tuple[int, int]] = Counter()
+        self.not_taken: Counter[tuple[int, int]] = Counter()
+        self.ids: dict[int, bytes] = {}  # of accepted messages
+        self.cancelled: set[int] = set()
+        self.ended: dict[int, int] = {}
+        self.messages = 0
+        self.operators: list[Operator] = []
+        self.world = self.make()
+        self.operators = [Operator(self, "op"), Operator(self, "two")]
+
+    def make(self) -> World:
+        world = World(self.folder, ("op", "two"), window=5, throttle_pause_s=0.3)
+        world.beat.pause_s = 0.0
+        world.beat.before_commit.append(self.before_commit)
+        return world
+
+    def before_commit(self) -> None:
+        if self.disk == "dead early":
+            raise Dead
+        if self.disk == "full" and self.chance.random() < 0.5:
+            raise OperationalError("disk I/O error")
+
+    def crash(self) -> None:
+        for operator in self.operators:
+            operator.hear()
+            operator.unanswered.clear()
+        self.disk = ""
+        self.world.crash()
+        self.world = self.make()
+        self.world.start()
+
+    def beat(self, batches: list[tuple[Batch, list[int]]]) -> None:
+        world = self.world
+
+        async def once() -> None:
+            loop = asyncio.get_running_loop()
+            futures = []
+            for b, numbers in batches:
+                future = loop.create_future()
+                world.beat.batches.append((b, future))
+                futures.append((b, numbers, future))
+            try:
+                world.ledger.partition(clock.day_of(self.ms))
+                await world.pager.fill(self.s, self.ms)
+                await world.beat.once()
+            finally:
+                for b, numbers, future in futures:
+                    if future.done() and future.exception() is None:
+                        self.ids.update(zip(numbers, b.ids, strict=True))
+
+        try:
+            asyncio.run(once())
+        except Dead:
+            self.crash()
+        for operator in self.operators:
+            operator.hear()
+
+    def new(self) -> tuple[Batch, list[int]]:
+        chance = self.chance
+        numbers = list(range(self.messages, self.messages + chance.randrange(1, 4)))
+        self.messages = numbers[-1] + 1
+        now = self.ms + chance.choices((0, -clock.DAY_MS, clock.DAY_MS), (90, 5, 5))[0]
+        texts = [f"<{n}>" * (1 if chance.random() < 0.7 else 400 // len(f"<{n}>")) for n in numbers]
+        at = self.ms + chance.randrange(60_000) if chance.random() < 0.15 else 0
+        life = 5_000 if chance.random() < 0.1 else 5 * clock.DAY_MS
+        return batch(*texts, class_=chance.randrange(4), life_ms=life, at=at, now=now), numbers
+
+    def cancel(self) -> None:
+        if not self.ids:
+            return
+        n = self.chance.choice(list(self.ids))
+        ledger = self.world.ledger
+
+        def act() -> str:
+            return ledger.cancel(clock.day_of(int.from_bytes(self.ids[n][:6], "big")), self.ids[n], "api:t", self.ms)
+
+        async def once() -> None:
+            future = asyncio.get_running_loop().create_future()
+            self.world.beat.acts.append((act, future))
+            await self.world.beat.once()
+            if future.result() == "cancelled":
+                self.cancelled.add(n)
+
+        asyncio.run(once())
+
+    def step(self) -> None:
+        chance = self.chance
+        batches = [self.new() for _ in range(chance.choices((0, 1, 3), (60, 30, 10))[0])]
+        for operator in self.operators:
+            if chance.random() < 0.3:
+                operator.connect()
+            operator.answer(kindly=False)
+            operator.receipts(0.3)
+            if chance.random() < 0.04:
+                operator.drop()
+        if chance.random() < 0.05:
+            self.cancel()
+        if chance.random() < 0.06:
+            self.disk = "full"
+        elif self.crashes and chance.random() < 0.03:
+            self.disk = chance.choice(("dead", "dead early"))
+        self.beat(batches)
+        if self.crashes and chance.random() < 0.01:
+            self.crash()
+        self.disk = ""
+        seconds = chance.choice((0.01, 0.05, 0.5, 2.0))
+        self.s += seconds
+        self.ms += int(seconds * 1000) + chance.choices((0, 7_200_000, -7_200_000), (98, 1, 1))[0]
+
+    def settle(self) -> None:
+        """Everything works again for long enough, also for what was scheduled before the clock was set back."""
+        self.ms += clock.DAY_MS
+        for _ in range(60 + self.messages // 2):
+            for operator in self.operators:
+                operator.connect()
+                operator.answer(kindly=True)
+                operator.receipts(1.0)
+            self.beat([])
+            self.s += 5.0
+            self.ms += 5_000
+
+    def check(self, at_the_end: bool) -> None:
+        reached: Counter[int] = Counter()
+        for n, message_id in self.ids.items():
+            found = self.world.found(message_id)
+            assert self.ended.setdefault(n, found.status) == found.status or self.ended[n] not in FINAL, n
+            self.ended[n] = found.status
+            reached[found.status] += 1
+            unsure = Counter(
+                int(m[1]) if (m := re.search(r"segment (\d+)", detail)) else 1
+                for _, status, detail in found.events
+                if status == "indeterminate" and detail.startswith("no answer from")
+            )
+            for part in range(1, found.segments + 1):
+                allowed = 1 + self.not_taken[n, part] + unsure[part]
+                assert self.submits[n, part] <= allowed, (n, part, self.submits[n, part], allowed)
+            if n in self.cancelled:
+                assert self.submits[n, 1] == 0 and STATUSES[found.status] == "cancelled"
+            if at_the_end:
+                assert found.status in FINAL or (STATUSES[found.status] == "indeterminate" and unsure), (
+                    n,
+                    found.events,
+                    found.parts,
+                )
+        if at_the_end and not self.crashes:
+            counted = self.world.ledger.statuses
+            assert {s: counted[s] for s in FINAL} == {s: reached[s] for s in FINAL}
+            assert counted[0] == len(self.ids)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_promises_hold(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = Sim(tmp_path, seed, monkeypatch, crashes=seed % 3 != 0)
+    for n in range(150):
+        sim.step()
+        if n % 25 == 24:
+            sim.check(at_the_end=False)
+    sim.settle()
+    sim.check(at_the_end=True)
+    assert len(sim.ids) > 50
+    ledger, beat = sim.world.ledger, sim.world.beat
+    left = (len(ledger.queues), len(ledger.outstanding), len(ledger.work), len(ledger.touched), len(beat.delayed))
+    assert left == (0, 0, 0, 0, 0)
+    assert not any(link.in_flight or link.staged for link in sim.world.links.values())

@@ -124,6 +124,16 @@ class People(Place):
             conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
         return Person(person.id, person.name, person.role, person.created_ms, changed_ms, person.disabled_ms)
 
+    def remove_user(self, name: str) -> Person:
+        """The person who was; the session ends with it. Raises Error `not_found`."""
+        person = self.user(name)
+        if person is None:
+            raise Error("not_found", "there is no such user")
+        with self.writing() as conn:
+            conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
+            conn.execute("DELETE FROM person WHERE id = ?", (person.id,))
+        return person
+
     # --- signing in ---------------------------------------------------------------------------------------
 
     def sign_in(self, name: str, password: str, remote: str, at_ms: int) -> Person | None:

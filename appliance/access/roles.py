@@ -20,6 +20,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "audit.export": frozenset({"administrator", "compliance"}),
     "apikeys.read": frozenset({"administrator"}),
     "apikeys.write": frozenset({"administrator"}),
+    "users.read": frozenset({"administrator"}),
+    "users.write": frozenset({"administrator"}),
     "account.write": frozenset({"administrator", "compliance", "viewer"}),
 }
 

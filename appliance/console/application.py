@@ -15,7 +15,18 @@ from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.settings import Settings
 
-from . import guard, page_account, page_api_keys, page_audit, page_links, page_messages, page_overview, page_sign, words
+from . import (
+    guard,
+    page_account,
+    page_api_keys,
+    page_audit,
+    page_links,
+    page_messages,
+    page_overview,
+    page_sign,
+    page_users,
+    words,
+)
 from .desk import Desk
 from .health import health
 from .peers import Peers
@@ -82,7 +93,7 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     desk = Desk(settings, access or Access(settings), peers or Peers(settings), Pulse(), clock)
     app.extensions["casemate"] = desk
-    pages = (page_sign, page_overview, page_messages, page_links, page_audit, page_api_keys, page_account)
+    pages = (page_sign, page_overview, page_messages, page_links, page_audit, page_api_keys, page_users, page_account)
     for page in pages:
         app.register_blueprint(page.views)
     app.register_blueprint(health)

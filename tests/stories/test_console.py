@@ -264,7 +264,7 @@ def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes
     watched = Watched(browser, box[0], color_scheme=scheme, viewport={"width": width, "height": 800})
     watched.sign_in()
     page = watched.page
-    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/account"):
+    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/users", "/account"):
         page.goto(watched.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         faint = page.evaluate(CONTRAST)
@@ -272,6 +272,49 @@ def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes
     watched.context.close()
     assert watched.foreign == [] and watched.errors == []
 
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(browser: Any, box: tuple[str, Box, list[bytes]], scheme: str) -> None:
+    """axe-core finds nothing against WCAG 2.2 AA on any page, and none that has been forgotten here."""
+    watched = Watched(browser, box[0], color_scheme=scheme, viewport={"width": 1360, "height": 900})
+    page = watched.page
+    found = []
+
+    def look(name: str) -> None:
+        page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+        for each in page.evaluate(RUN_AXE, TAGS):
+            found.append((scheme, name, *each))
+
+    page.goto(f"{watched.url}/sign-in")
+    look("sign-in")
+    watched.sign_in()
+    for path in (
+        "/",
+        "/messages",
+        f"/messages/{id_text(box[2][0])}",
+        "/links",
+        "/audit",
+        "/api-keys",
+        "/account",
+        "/users",
+    ):
+        page.goto(watched.url + path)
+        look(path)
+    page.goto(watched.url + "/audit")
+    page.click("text=Verify now")
+    page.wait_for_selector("#verdict >> text=The log verifies")
+    look("a verdict")
+    assert watched.errors == []
+    page.goto(watched.url + "/no/such/page")
+    look("a refusal")
+    watched.context.close()
+    assert found == []
+
+
+AXE = ROOT / "tests" / "support" / "vendor" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN_AXE = """async (tags) => (await axe.run(document, {runOnly: {type: 'tag', values: tags}})).violations
+    .map((v) => [v.id, v.help, v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3)])"""
 
 #: Texts whose contrast with what is behind them is below WCAG 2.2 AA (1.4.3): 4.5, or 3 for large text.
 CONTRAST = """() => {

@@ -24,7 +24,7 @@ def routes(app: Flask) -> list[tuple[str, str, str]]:
     out = []
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<[^>]*message_id>", "01a204ad-f726-707f-a054-9e4cb7a38f1b", rule.rule)
-        path = re.sub(r"<[^>]*number>", "1", path).replace("<path:filename>", "casemate.css")
+        path = re.sub(r"<[^>]*number>", "1", path.replace("<name>", "carlo")).replace("<path:filename>", "casemate.css")
         out += [(method, path, rule.endpoint) for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}]
     return out
 
@@ -55,10 +55,12 @@ def test_a_view_without_a_permission_is_shut_to_all(app: Flask, client: FlaskCli
     assert response.status_code == 403 and "secret" not in response.text
 
 
-@pytest.mark.parametrize(("name", "shut"), [("vera", ["/audit", "/api-keys"]), ("carlo", ["/api-keys"]), ("anna", [])])
+@pytest.mark.parametrize(
+    ("name", "shut"), [("vera", ["/audit", "/api-keys", "/users"]), ("carlo", ["/api-keys", "/users"]), ("anna", [])]
+)
 def test_roles(client: FlaskClient, name: str, shut: list[str]) -> None:
     sign_in(client, name)
-    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/account"):
+    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/users", "/account"):
         response = client.get(path)
         assert response.status_code == (403 if path in shut else 200), path
         menu = response.text.split('aria-label="Main"')[1].split("</nav>")[0]

@@ -7,6 +7,7 @@ import re
 import tarfile
 from pathlib import Path
 
+from flask import Flask
 from flask.testing import FlaskClient
 
 from appliance.access import Access
@@ -272,3 +273,27 @@ def test_the_whole_log_is_read_for_one_at_a_time(client: FlaskClient, peers: Pla
     assert meanwhile == [503, 503]
     assert client.post("/audit/export", data={"csrf": csrf}).status_code == 200
     assert list((tmp_path / "export").iterdir()) == [], "and nothing of it stays on disk"
+
+
+def test_people_come_and_go_on_the_record(app: Flask, client: FlaskClient, access: Access, peers: Played) -> None:
+    sign_in(client)
+    csrf = csrf_for(client)
+    new = {"csrf": csrf, "name": "dora", "role": "viewer", "password": PASSWORD}
+    assert client.post("/users", data=new).status_code == 303
+    assert peers.log[-1] == ("console:anna", "console.user_created", "user:dora", "ok", {"role": "viewer"})
+    dora = app.test_client()
+    assert sign_in(dora, "dora").status_code == 303
+    before = len(peers.log)
+    for wrong in ({"name": "dora"}, {"name": "x y"}, {"name": "e", "password": "short"}, {"name": "e", "role": "root"}):
+        refused = client.post("/users", data=new | wrong)
+        assert refused.status_code == 422 and PASSWORD not in refused.text
+    assert client.post("/users/anna/remove", data={"csrf": csrf}).status_code == 422, "one administrator stays"
+    assert client.post("/users/nobody/remove", data={"csrf": csrf}).status_code == 404
+    assert len(peers.log) == before
+    assert client.post("/users/dora/remove", data={"csrf": csrf}).status_code == 303
+    assert peers.log[-1] == ("console:anna", "console.user_removed", "user:dora", "ok", {"role": "viewer"})
+    assert access.user("dora") is None and dora.get("/").status_code == 303, "signed out at once"
+    peers.down.add("auditor")
+    assert client.post("/users/carlo/remove", data={"csrf": csrf}).status_code == 503
+    assert client.post("/users", data=new).status_code == 503
+    assert access.user("carlo") is not None and access.user("dora") is None

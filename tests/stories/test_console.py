@@ -210,15 +210,15 @@ def test_finding_a_message_and_its_life(watched: Watched, box: tuple[str, Box, l
     page.goto(watched.url + "/messages")
     assert page.locator("tbody tr:not(.more)").count() == 50
     page.click("text=Older messages")
-    page.wait_for_function("document.querySelectorAll('tbody tr:not(.more)').length === 100")
+    playwright.expect(page.locator("tbody tr:not(.more)")).to_have_count(100)
     page.select_option("#status", "failed")
     page.press("#status", "Enter")
     page.click("button:text-is('Search')")
-    texts = "[...document.querySelectorAll('tbody .badge')].map(b => b.innerText)"
-    page.wait_for_function(f"{texts}.length > 0 && {texts}.every(t => t === 'failed')")
+    playwright.expect(page.locator("tbody .badge").filter(has_not_text="failed")).to_have_count(0)
+    assert set(page.locator("tbody .badge").all_inner_texts()) == {"failed"}
     page.fill("#number", "+39 347 123 4567")
     page.click("text=Search by number")
-    page.wait_for_function("document.querySelectorAll('tbody tr').length === 43")
+    playwright.expect(page.locator("tbody tr")).to_have_count(43)
     assert NUMBER not in page.content()
     page.fill("#id", id_text(ids[0]))
     page.click("button:text-is('Search')")

@@ -67,7 +67,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "limits.requests_per_s",
         "int",
         200,
-        "requests a second per API key unless the key says otherwise; 0: no limit",
+        "messages a second per API key unless the key says otherwise; 0: no limit",
         0,
         1_000_000,
     ),

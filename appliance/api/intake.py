@@ -81,6 +81,7 @@ class Intake:
         sealing: Sealing,
         at_ms: int,
         check_callback: Callable[[str], None],
+        links: Callable[[str], tuple[str, ...]],
         indexed: bool,
     ) -> None:
         self.ids = new_ids(count, at_ms)
@@ -88,6 +89,7 @@ class Intake:
         self.sealing = sealing
         self.at_ms = at_ms
         self.check_callback = check_callback
+        self.links = links
         self.indexed = indexed
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
@@ -95,7 +97,7 @@ class Intake:
 
     def take(self, rows: list[Message | Error], first: int) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
-        at_ms, indexed, blind = self.at_ms, self.indexed, self.sealing.index
+        at_ms, indexed, blind, links = self.at_ms, self.indexed, self.sealing.index, self.links
         accepted, ids = self.accepted, self.ids
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
@@ -108,6 +110,8 @@ class Intake:
                     raise row
                 field = "to"
                 to, calling_code = normalise(row.to)
+                if not links(to):
+                    raise no_route()
                 field = "text"
                 encoding, payload, segments = encode(row.text)
                 name = row.class_ or "transaction"
@@ -160,6 +164,10 @@ class Intake:
 
 def empty_batch(day: int, at_ms: int, key_id: int) -> Batch:
     return Batch(day, at_ms, key_id, [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [])
+
+
+def no_route() -> Error:
+    return Error("no_route", "no link serves this destination", "an administrator adds a route for its prefix")
 
 
 def scheduled_ms(at_s: float, now_ms: int) -> int:

@@ -35,7 +35,7 @@ STATUS: Final[dict[str, int]] = {
     "audit_unavailable": 503,
     "store_full": 503,
     "overloaded": 503,
-    "no_route": 503,
+    "no_route": 422,
 }
 
 #: What another process says, and what the caller is told instead.

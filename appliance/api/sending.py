@@ -120,7 +120,9 @@ class Sending:
         gateway = self.gateway
         at_ms = now_ms()
         sealing = await gateway.sealing(at_ms)
-        intake = Intake(len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, indexed)
+        intake = Intake(
+            len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, gateway.routes.links, indexed
+        )
         typed: list[Message | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:

@@ -39,7 +39,7 @@ def create() -> tuple[str, int]:
     access = desk().access
     rate = request.form.get("rate", "").strip()
     if rate and not (rate.isascii() and rate.isdigit() and len(rate) <= 7):
-        return _list("A rate is a whole number of requests a second, 0 for no limit.", status=422)
+        return _list("A rate is a whole number of messages a second, 0 for no limit.", status=422)
     try:
         key, token = access.create_api_key(
             request.form.get("name", "").strip(), int(rate) if rate else None, desk().clock()

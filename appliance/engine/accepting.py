@@ -139,6 +139,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
             continue
         if (spilled[class_] or lengths[class_] >= most) and (day, seq) > ledger.paged_upto[class_]:
             spilled[class_] = True
+            ledger.on_disk[class_] += 1
             continue
         queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
         if not spilled[class_]:
@@ -154,6 +155,7 @@ def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:
     ledger.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
     ledger.statuses[QUEUED] += 1
     if ledger.spilled[waiting.class_] and where > ledger.paged_upto[waiting.class_]:
+        ledger.on_disk[waiting.class_] += 1
         return  # it will be paged in, in its place
     ledger.queues.push(ledger.routes.links(waiting.to), waiting)
     if not ledger.spilled[waiting.class_]:

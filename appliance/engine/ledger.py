@@ -77,6 +77,7 @@ class Ledger:
         self.new_counts: dict[int, list[int]] = {}  # by day: of what this beat accepted
         self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
+        self.on_disk = [0] * 4  # by class, about how many wait on disk only: for people and metrics, not for decisions
         self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
         self.statuses = [0] * len(STATUSES)
         self.segments = {"submitted": 0, "answered": 0, "receipted": 0}

@@ -56,6 +56,8 @@ class Pager:
                     day, key, segments, bool(webhook), names.get(link, ""), ledger.resend[class_], now_ms, first
                 )
                 undecided += 1
+            for class_, n in partition.waiting_counts(partition.mark("floor")):
+                ledger.on_disk[class_] += n
             left = limits.PARKED_RECEIPTS_MAX - len(ledger.parked)
             for link, operator_id, status, _, error in reversed(partition.parked(left)):
                 ledger.parked[names.get(link, ""), operator_id] = (status, day, error)
@@ -94,10 +96,12 @@ class Pager:
                 ledger.queues.push(ledger.routes.links(waiting.to), waiting)
             if rows:
                 ledger.paged_upto[class_] = (each, rows[-1][0])
+            ledger.on_disk[class_] = max(0, ledger.on_disk[class_] - len(rows))
             left -= len(rows)
             if left <= 0:
                 return
         ledger.spilled[class_] = False
+        ledger.on_disk[class_] = 0
 
     async def _due(self, now_ms: int) -> None:
         ledger = self.ledger

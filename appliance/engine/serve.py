@@ -130,7 +130,7 @@ class Engine:
             "ready": self.ready,
             "started_ms": self.started_ms,
             "links": links,
-            "queues": dict(zip(CLASSES, ledger.queues.lengths, strict=True)),
+            "queues": {c: m + d for c, m, d in zip(CLASSES, ledger.queues.lengths, ledger.on_disk, strict=True)},
             "spilled": dict(zip(CLASSES, ledger.spilled, strict=True)),
             "statuses": dict(zip(STATUSES, ledger.statuses, strict=True)),
             "segments": dict(ledger.segments),

@@ -230,6 +230,14 @@ class Partition:
             (floor_seq << 8,),
         ).fetchall()
 
+    def waiting_counts(self, floor_seq: int) -> list[tuple[int, int]]:
+        """(class, messages) that wait to be sent, from `floor_seq` on."""
+        return self.conn.execute(
+            "SELECT m.class,count(*) FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>=? AND p.status=2"
+            " GROUP BY m.class",
+            (floor_seq,),
+        ).fetchall()
+
     def webhooks(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
         """The oldest status events that the courier has not yet taken: (number of the first, rows)."""
         rows = self.conn.execute(

@@ -273,7 +273,7 @@ def test_the_answer_waits_for_the_engine(alone: Alone) -> None:
         (Error("peer_unavailable", "engine-0 does not answer", process="engine-0"), 503, "engine_unavailable"),
         (Error("overloaded", "full"), 503, "overloaded"),
         (Error("store_full", "full"), 503, "store_full"),
-        (Error("no_route", "no link"), 503, "no_route"),
+        (Error("no_route", "no link"), 422, "no_route"),
         (Error("settings_invalid", "our secret /path"), 500, "internal"),
         (RuntimeError("a mistake about +393331234567"), 500, "internal"),
     ],
@@ -351,3 +351,12 @@ def test_preview_tells_and_sends_nothing(alone: Alone) -> None:
     assert alone.post("/v1/preview", {"text": "x"}).json["route"] is None
     assert alone.post("/v1/preview", {"text": "x", "to": "1"}).json["field"] == "to"
     assert alone.engine.batches == []
+
+
+def test_a_number_that_no_link_serves_is_refused_before_it_is_accepted() -> None:
+    alone = Alone(route=[{"prefix": "39", "links": ["one"]}])
+    reply = alone.post("/v1/messages", GOOD | {"to": "+4915123456789"})
+    assert (reply.status, reply.json["code"], reply.json["field"]) == (422, "no_route", "to")
+    batch = alone.post("/v1/messages/batch", {"messages": [GOOD, GOOD | {"to": "+4915123456789"}]})
+    assert [r["code"] for r in batch.json["rejected"]] == ["no_route"]
+    assert len(alone.engine.rows) == 1

@@ -324,3 +324,12 @@ def test_a_redacted_message_is_forgotten_by_the_courier_too(world: World) -> Non
     assert world.found(b.ids[0]).content is None
     _, events = world.ledger.partitions[b.day].webhooks(10)
     assert [(e[3], e[4]) for e in events] == [(None, SENT), (None, REDACTED)]
+
+
+def test_what_waits_on_disk_only_is_counted_as_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.limits.QUEUE_MESSAGES_MAX", 2)
+    world.accept(batch("1", "2", "3", "4", "5"))
+    assert world.ledger.queues.lengths[TRANSACTION] == 2
+    assert world.ledger.on_disk[TRANSACTION] == 3
+    (partition,) = {id(p): p for p in world.ledger.partitions.values()}.values()
+    assert partition.waiting_counts(0) == [(TRANSACTION, 5)]

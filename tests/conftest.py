@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,6 +16,8 @@ hypothesis.settings.register_profile(
     "casemate",
     deadline=None,
     database=None,
+    # The same inputs at every run, so that a failure is somebody's change; HYPOTHESIS_FRESH=1 goes looking for new ones.
+    derandomize="HYPOTHESIS_FRESH" not in os.environ,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

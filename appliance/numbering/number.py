@@ -13,6 +13,7 @@ from appliance.errors import Error
 from .plan import PLANS, plan_for, without_national_prefix
 
 _SEPARATORS: Final = str.maketrans("", "", " -.()")
+TRUNK_DIGITS_MAX: Final = 3  # the longest national prefix that people write after a calling code: Mexico's old 044
 _HOW: Final = "write it as + calling code number, like +39 347 123 4567"
 
 
@@ -50,8 +51,9 @@ def _written_otherwise(text: str) -> tuple[str, int]:
     if plan is None:
         raise Error("number_invalid", "nobody has the calling code that the number starts with", _HOW)
     if not plan.plain.match(number):
-        number = without_national_prefix(number)
-        if not plan.fits.match(number):
+        written, number = number, without_national_prefix(number)
+        # A carrier's selection code (China has five digits) is no trunk prefix: what follows it may be anybody's number.
+        if len(written) - len(number) > TRUNK_DIGITS_MAX or not plan.fits.match(number):
             raise Error(
                 "number_invalid",
                 f"no number with calling code +{plan.code} looks like this",

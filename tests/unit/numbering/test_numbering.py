@@ -196,8 +196,8 @@ def test_the_printable_characters_are_those_of_the_alphabet():
 
 
 def test_a_carrier_selection_code_is_never_taken_out() -> None:
-    for text in ("+861110810000000000", "+8617911 139 1234 5678", "+86 12593 13912345678"):
+    for written in ("+861110810000000000", "+8617911 139 1234 5678", "+86 12593 13912345678"):
         with pytest.raises(Error) as caught:
-            normalise(text)
+            normalise(written)
         assert caught.value.code == "number_invalid"
     assert normalise("+86 (0) 10 1234 5678") == ("+861012345678", 86)

@@ -40,7 +40,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
                 worker.held[self.address] -= 1
                 if worker.held[self.address] <= 0:
                     del worker.held[self.address]
-        super().close(graceful)
+        # Never gracefully: gunicorn would linger up to 2 s in its one loop for each body that was left unread.
+        super().close(False)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

@@ -4,5 +4,6 @@ from .api_keys import ApiKey, Verifier
 from .doors import Access
 from .people import Person, Session
 from .roles import PERMISSIONS, ROLES, may
+from .throttle import address_of
 
-__all__ = ["PERMISSIONS", "ROLES", "Access", "ApiKey", "Person", "Session", "Verifier", "may"]
+__all__ = ["PERMISSIONS", "ROLES", "Access", "ApiKey", "Person", "Session", "Verifier", "address_of", "may"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from typing import Final, Protocol
 
+from appliance.access import address_of
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
@@ -45,19 +45,6 @@ class Pauses:
         return count
 
 
-def shown(remote: str) -> str:
-    """An address as it is recorded: IPv4 whole, IPv6 by its /64, since one machine owns all of it."""
-    try:
-        address = ipaddress.ip_address(remote)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address), 64), strict=False))
-    return str(address)
-
-
 class Refusals:
     """Says them to the audit log beside the answer, which does not wait: nothing privileged happened."""
 
@@ -67,7 +54,7 @@ class Refusals:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def note(self, remote: str) -> None:
-        address = shown(remote)
+        address = address_of(remote)
         count = self._pauses.refused(address, monotonic_s())
         if count:
             task = asyncio.get_running_loop().create_task(self._say(address, count))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.api.refusals import ADDRESSES_MAX, EVERY_S, Pauses, shown
+from appliance.api.refusals import ADDRESSES_MAX, EVERY_S, Pauses, address_of
 from appliance.audit.entry import entry
 from tests.support.api_alone import Alone
 
@@ -26,7 +26,7 @@ def test_many_addresses_are_one() -> None:
 
 def test_addresses_may_be_recorded() -> None:
     for remote in ("192.168.100.200", "2001:db8:1111:2222:3333:4444:5555:6666", "::ffff:10.20.30.40", "", "x"):
-        entry(0, "api:unknown", "apikey.refused", f"address:{shown(remote)}", "refused", attempts=3)
+        entry(0, "api:unknown", "apikey.refused", f"address:{address_of(remote)}", "refused", attempts=3)
 
 
 def test_the_gateway_says_so(alone: Alone) -> None:

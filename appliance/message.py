@@ -42,6 +42,10 @@ FINAL: Final = frozenset({DELIVERED, UNDELIVERED, FAILED, EXPIRED, CANCELLED, RE
 #: Not a status: in the events for the courier, "the content was erased: forget what you hold of it".
 REDACTED: Final = 254
 
+#: Bits of a message's `notify`: the callback address in its content; the system that sent it through the SMPP door, of
+#: every final status, or of those that are not `delivered`.
+NOTIFY_WEBHOOK, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES = 1, 2, 4
+
 #: In order of priority: a class never waits behind one to its right.
 CLASSES: Final = ("otp", "alert", "transaction", "bulk")
 OTP, ALERT, TRANSACTION, BULK = range(len(CLASSES))
@@ -117,7 +121,7 @@ class Batch(msgspec.Struct, array_like=True):
     contents: list[bytes]  # sealed Content, AAD b"c" + id
     send_at_ms: list[int]  # 0: now
     expires_ms: list[int]
-    webhooks: list[bool]  # whether the content holds a callback address
+    notify: list[int]  # NOTIFY_ bits: who is told of a message's statuses
     to: list[str]  # clear, with the plus
     payloads: list[bytes]  # clear, encoded: unpacked septets or UTF-16BE
     requests: list[IdempotentRequest]

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from appliance.errors import Error
 from appliance.limits import SCHEDULE_AHEAD_S_MAX, SCHEDULE_BEHIND_S_MAX, VALIDITY_S_DEFAULT
-from appliance.message import CLASSES, ENCODINGS, Batch, Content, id_text, new_ids
+from appliance.message import CLASSES, ENCODINGS, NOTIFY_WEBHOOK, Batch, Content, id_text, new_ids
 from appliance.numbering import normalise, sender_kind
 from appliance.text import encode
 
@@ -24,7 +24,7 @@ _content: Final = msgspec.msgpack.Encoder().encode
 #: The columns that a row fills by itself, in the order in which `take` gathers them.
 TAKEN: Final = (
     "ids", "classes", "encodings", "segments", "senders", "calling_codes", "number_indexes",
-    "send_at_ms", "expires_ms", "webhooks", "to", "payloads",
+    "send_at_ms", "expires_ms", "notify", "to", "payloads",
 )  # fmt: skip
 _AHEAD_MS: Final = SCHEDULE_AHEAD_S_MAX * 1000
 _BEHIND_MS: Final = SCHEDULE_BEHIND_S_MAX * 1000
@@ -138,7 +138,7 @@ class Intake:
             message_id = ids[index]
             until_ms = (send_at_ms or at_ms) + validity_s * 1000
             row_of = (message_id, class_, encoding, segments, sender, calling_code, blind(to))
-            taken.append((*row_of, send_at_ms, until_ms, callback is not None, to, payload))
+            taken.append((*row_of, send_at_ms, until_ms, NOTIFY_WEBHOOK if callback is not None else 0, to, payload))
             contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata)))
             shown = index if indexed else UNSET
             reference = UNSET if row.reference is None else row.reference

@@ -28,7 +28,7 @@ COLUMNS: Final = (
     "contents",
     "send_at_ms",
     "expires_ms",
-    "webhooks",
+    "notify",
     "to",
     "payloads",
 )
@@ -98,7 +98,7 @@ def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[i
             repeat(batch.accepted_ms),
             batch.send_at_ms,
             batch.expires_ms,
-            batch.webhooks,
+            batch.notify,
             strict=False,
         )
     )
@@ -132,7 +132,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
         batch.to,
         batch.payloads,
         batch.expires_ms,
-        batch.webhooks,
+        batch.notify,
         strict=True,
     ):
         if seq in held:
@@ -213,6 +213,7 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
             ("progress", -1, first),
             ("events", 0, first),
             ("webhooks", 0, first),
+            ("doors", 0, first),
         ):
             setattr(work, name, [row for row in getattr(work, name) if row[column] < least])
         ledger.touched = {(d, seq) for d, seq in ledger.touched if d != day or seq < first}

@@ -20,6 +20,9 @@ from appliance.message import (
     EXPIRED,
     FAILED,
     INDETERMINATE,
+    NOTIFY_DOOR,
+    NOTIFY_DOOR_FAILURES,
+    NOTIFY_WEBHOOK,
     QUEUED,
     REDACTED,
     REJECTED,
@@ -35,15 +38,15 @@ from .outcome import may_change, message_status
 from .waiting import Queues, Waiting
 
 
-class Outstanding(dict[tuple[str, str], tuple[int, int, int, bool]]):
-    """(link, operator id) -> (day, segment key, segments, webhook) of segments whose receipt is awaited.
+class Outstanding(dict[tuple[str, str], tuple[int, int, int, int]]):
+    """(link, operator id) -> (day, segment key, segments, notify) of segments whose receipt is awaited.
 
     Bounded: the oldest are forgotten here and found on disk instead.
     """
 
     MOST = 200_000
 
-    def remember(self, key: tuple[str, str], value: tuple[int, int, int, bool]) -> None:
+    def remember(self, key: tuple[str, str], value: tuple[int, int, int, int]) -> None:
         self[key] = value
         if len(self) > self.MOST:
             drop_oldest(self, self.MOST // 20)
@@ -140,12 +143,11 @@ class Ledger:
         if waiting.segments == 1:
             work.sent_progress.append((SENT, self.link_numbers[day][link], now_ms, now_ms, None, seq))
             self.statuses[SENT] += 1
-            if waiting.webhook:
-                work.webhooks.append((seq, SENT, now_ms, None))
+            work.tell(waiting.notify, seq, SENT, now_ms, None)
         else:
             self.touched.add((day, seq))
         where = (link, operator_id)
-        self.outstanding.remember(where, (day, key, waiting.segments, waiting.webhook))
+        self.outstanding.remember(where, (day, key, waiting.segments, waiting.notify))
         if where in self.parked:
             status, parked_day, error = self.parked.pop(where)
             self.work[parked_day].unparked.append((self.link_numbers[parked_day][link], operator_id))
@@ -154,7 +156,7 @@ class Ledger:
     def refused(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """An operator refused a segment for good: what is left of its message would never be read, so it does not leave."""
         self._ended(
-            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, REJECTED, error, now_ms, link
+            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, REJECTED, error, now_ms, link
         )
         if waiting.segments > 1:
             self._abandon(waiting, REJECTED, "another segment was refused", now_ms)
@@ -177,7 +179,7 @@ class Ledger:
                 if len(self.parked) > limits.PARKED_RECEIPTS_MAX:
                     drop_oldest(self.parked, limits.PARKED_RECEIPTS_MAX // 20)
                 return False
-        day, key, segments, webhook = known
+        day, key, segments, notify = known
         if key < 0:  # already final: a duplicate
             return True
         self.just_ended.add(where)
@@ -187,20 +189,19 @@ class Ledger:
         if segments == 1:
             work.progress.append((status, self.link_numbers[day][link], now_ms, error, key >> 8))
             self.statuses[status] += 1
-            if webhook:
-                work.webhooks.append((key >> 8, status, now_ms, error))
+            work.tell(notify, key >> 8, status, now_ms, error)
         else:
             self.touched.add((day, key >> 8))
         return True
 
-    def _find(self, link: str, operator_id: str) -> tuple[int, int, int, bool] | None:
+    def _find(self, link: str, operator_id: str) -> tuple[int, int, int, int] | None:
         """A segment by its operator's id in the partitions of the last days; key -1 when it has already ended."""
         for day in sorted(self.partitions, reverse=True):
             number = self.link_numbers[day].get(link)
             found = self.partitions[day].find_operator_id(number, operator_id) if number is not None else None
             if found is not None:
                 open_ = found.status in (SENT, INDETERMINATE)
-                return day, (found.key if open_ else -1), found.segments, found.webhook
+                return day, (found.key if open_ else -1), found.segments, found.notify
         return None
 
     def undecided(self, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
@@ -208,11 +209,11 @@ class Ledger:
         again = self.resend[waiting.class_]
         first, waiting.undecided = not waiting.undecided, True
         key = waiting.seq << 8 | part
-        self.interrupted(waiting.day, key, waiting.segments, waiting.webhook, link, again, now_ms, first)
+        self.interrupted(waiting.day, key, waiting.segments, waiting.notify, link, again, now_ms, first)
         return again
 
     def interrupted(
-        self, day: int, key: int, segments: int, webhook: bool, link: str, again: bool, now_ms: int, first: bool
+        self, day: int, key: int, segments: int, notify: int, link: str, again: bool, now_ms: int, first: bool
     ) -> None:
         """A segment that may or may not have left: recorded as such, and queued again or held.
 
@@ -225,8 +226,7 @@ class Ledger:
         work.events.append((seq, now_ms, INDETERMINATE, f"no answer from link {link}{part}"))
         if first and (again or segments == 1):
             self.statuses[INDETERMINATE] += 1
-            if webhook:
-                work.webhooks.append((seq, INDETERMINATE, now_ms, None))
+            work.tell(notify, seq, INDETERMINATE, now_ms, None)
         if again:
             work.requeued.append((QUEUED, None, key))
             work.events.append((seq, now_ms, QUEUED, "sent again as the class's policy says"))
@@ -241,7 +241,7 @@ class Ledger:
         """The validity ended before the message (or the rest of it) left."""
         if waiting.todo is None:
             self._message_ended(
-                waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.webhook, now_ms
+                waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.notify, now_ms
             )
             return
         self._abandon(waiting, EXPIRED, "validity ended", now_ms)
@@ -256,36 +256,33 @@ class Ledger:
         waiting.todo = []  # a part that comes back later is queued by itself
         self.touched.add((waiting.day, waiting.seq))
 
-    def unreadable(self, day: int, seq: int, webhook: bool, now_ms: int) -> None:
+    def unreadable(self, day: int, seq: int, notify: int, now_ms: int) -> None:
         """What is stored of a waiting message is not what was sealed: it cannot be sent."""
-        self._message_ended(day, seq, FAILED, "its seal is broken", webhook, now_ms)
+        self._message_ended(day, seq, FAILED, "its seal is broken", notify, now_ms)
 
     def unroutable(self, waiting: Waiting, now_ms: int) -> None:
-        self._message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.webhook, now_ms)
+        self._message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.notify, now_ms)
 
     def gave_up(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """A segment was refused too often with 'try later'."""
-        self._ended(
-            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.webhook, FAILED, error, now_ms, link
-        )
+        self._ended(waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, FAILED, error, now_ms, link)
 
     def _ended(
-        self, day: int, key: int, segments: int, webhook: bool, status: int, error: str, now_ms: int, link: str
+        self, day: int, key: int, segments: int, notify: int, status: int, error: str, now_ms: int, link: str
     ) -> None:
         self.work[day].answers.append((status, now_ms, None, error, key))
         if segments == 1:
-            self._message_ended(day, key >> 8, status, error, webhook, now_ms, link)
+            self._message_ended(day, key >> 8, status, error, notify, now_ms, link)
         else:
             self.touched.add((day, key >> 8))
 
     def _message_ended(
-        self, day: int, seq: int, status: int, error: str | None, webhook: bool, now_ms: int, link: str = ""
+        self, day: int, seq: int, status: int, error: str | None, notify: int, now_ms: int, link: str = ""
     ) -> None:
         work = self.work[day]
         work.progress.append((status, self.link_numbers[day].get(link), now_ms, error, seq))
         self.statuses[status] += 1
-        if webhook:
-            work.webhooks.append((seq, status, now_ms, error))
+        work.tell(notify, seq, status, now_ms, error)
 
     # --- acts -------------------------------------------------------------------------------------------
 
@@ -295,7 +292,7 @@ class Ledger:
         row = partition.by_id(message_id) if partition is not None else None
         if row is None:
             return "not_found"
-        seq, status, webhook, _ = row
+        seq, status, notify, _ = row
         if status == CANCELLED or (day, seq) in self.cancelled_now:
             return "cancelled"
         assert partition is not None
@@ -307,7 +304,7 @@ class Ledger:
         work = self.work[day]
         if status == SCHEDULED:
             work.unschedule.append((seq,))
-        self._message_ended(day, seq, CANCELLED, None, bool(webhook), now_ms)
+        self._message_ended(day, seq, CANCELLED, None, notify, now_ms)
         work.audit.append(audit)
         return "cancelled"
 
@@ -324,8 +321,10 @@ class Ledger:
             return "not_redactable"
         audit = entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}")
         self.work[day].redactions.append((row[0],))
-        if row[2]:
+        if row[2] & NOTIFY_WEBHOOK:
             self.work[day].webhooks.append((row[0], REDACTED, now_ms, None))
+        if row[2] & (NOTIFY_DOOR | NOTIFY_DOOR_FAILURES):
+            self.work[day].doors.append((row[0], REDACTED, now_ms, None))
         self.work[day].audit.append(audit)
         return "redacted"
 
@@ -340,7 +339,7 @@ class Ledger:
                 continue
             counts = counted[day]
             partition = self.partitions[day]
-            before, segments, webhook, sent_ms = partition.state(seq)
+            before, segments, notify, sent_ms = partition.state(seq)
             parts = partition.parts(seq)
             after = message_status([p[1] for p in parts], segments)
             if not may_change(before, after):
@@ -356,8 +355,7 @@ class Ledger:
             else:
                 work.progress.append((after, link, now_ms, error, seq))
                 counts.append(after)
-            if webhook:
-                work.webhooks.append((seq, after, now_ms, error))
+            work.tell(notify, seq, after, now_ms, error)
         return out, counted
 
     def forget_old(self, today: int) -> None:

@@ -49,11 +49,11 @@ class Pager:
                     continue
             partition = ledger.partition(day)
             names = {number: name for name, number in ledger.link_numbers[day].items()}
-            for key, link, class_, segments, webhook in partition.interrupted(partition.mark("floor")):
+            for key, link, class_, segments, notify in partition.interrupted(partition.mark("floor")):
                 first = (day, key >> 8) not in seen
                 seen.add((day, key >> 8))
                 ledger.interrupted(
-                    day, key, segments, bool(webhook), names.get(link, ""), ledger.resend[class_], now_ms, first
+                    day, key, segments, notify, names.get(link, ""), ledger.resend[class_], now_ms, first
                 )
                 undecided += 1
             for class_, n in partition.waiting_counts(partition.mark("floor")):
@@ -124,14 +124,14 @@ class Pager:
             async with asyncio.timeout(KEY_S_MAX):
                 keys[key_id] = await self.keyring.by_id(key_id)
         out = []
-        for seq, mid, class_, encoding, segments, sender, number, content, key_id, expires, webhook, _ in rows:
+        for seq, mid, class_, encoding, segments, sender, number, content, key_id, expires, notify, _ in rows:
             key = keys[key_id]
             try:
                 to = key.open(number, b"n" + mid).decode()
                 payload = _decode(key.open(content or b"", b"c" + mid)).payload
             except (Error, msgspec.MsgspecError, UnicodeDecodeError):
                 # One row that somebody damaged does not hold up those behind it.
-                self.ledger.unreadable(day, seq, bool(webhook), now_ms)
+                self.ledger.unreadable(day, seq, notify, now_ms)
                 continue
             waiting = Waiting(
                 day,
@@ -144,7 +144,7 @@ class Pager:
                 to,
                 payload,
                 expires,
-                bool(webhook),
+                notify,
             )
             if segments > 1:
                 begun = {part: status for part, status, *_ in self.ledger.partitions[day].parts(seq)}

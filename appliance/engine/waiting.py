@@ -22,6 +22,7 @@ class Waiting:
         "encoding",
         "expires_ms",
         "message_id",
+        "notify",
         "parts",
         "payload",
         "segments",
@@ -30,7 +31,6 @@ class Waiting:
         "to",
         "todo",
         "undecided",
-        "webhook",
     )
 
     def __init__(
@@ -45,7 +45,7 @@ class Waiting:
         to: str,
         payload: bytes,
         expires_ms: int,
-        webhook: bool,
+        notify: int,
     ) -> None:
         self.day = day
         self.seq = seq
@@ -57,7 +57,7 @@ class Waiting:
         self.to = to
         self.payload = payload
         self.expires_ms = expires_ms
-        self.webhook = webhook
+        self.notify = notify
         self.parts: list[bytes] | None = None
         self.todo: list[int] | None = None  # None: every part
         self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'

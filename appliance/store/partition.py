@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
+
 from .folder import partition_path
 from .opening import Connection, migrate, open_store
 from .schema import MIGRATIONS
@@ -19,7 +21,7 @@ SUBMITTED: Final = 20
 
 INSERT_MESSAGE: Final = (
     "INSERT INTO message(seq,id,caller,class,encoding,segments,sender,calling_code,number_index,number,content,key_id,"
-    "accepted_ms,send_at_ms,expires_ms,webhook) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "accepted_ms,send_at_ms,expires_ms,notify) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 INSERT_PROGRESS: Final = "INSERT INTO progress(seq,status,changed_ms) VALUES(?,?,?)"
 INSERT_SCHEDULE: Final = "INSERT INTO schedule(seq,send_at_ms) VALUES(?,?)"
@@ -36,6 +38,7 @@ EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
 UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
 IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
 WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
+DOOR: Final = "INSERT INTO door_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
 PARK: Final = "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error) VALUES(?,?,?,?,?)"
 UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
 INBOUND: Final = (
@@ -44,18 +47,18 @@ INBOUND: Final = (
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
 
 FIND_OPERATOR_ID: Final = (
-    "SELECT s.key,s.status,m.segments,m.webhook,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
+    "SELECT s.key,s.status,m.segments,m.notify,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
     " JOIN progress p ON p.seq=m.seq WHERE s.operator_id=? AND s.link=?"
 )
 PARTS: Final = "SELECT key&255,status,error,link,operator_id IS NOT NULL FROM segment WHERE key>=? AND key<?"
 STATE: Final = (
-    "SELECT p.status,m.segments,m.webhook,p.sent_ms FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq=?"
+    "SELECT p.status,m.segments,m.notify,p.sent_ms FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq=?"
 )
 WAITING: Final = (
-    "SELECT m.seq,m.id,m.class,m.encoding,m.segments,m.sender,m.number,m.content,m.key_id,m.expires_ms,m.webhook,p.status"
+    "SELECT m.seq,m.id,m.class,m.encoding,m.segments,m.sender,m.number,m.content,m.key_id,m.expires_ms,m.notify,p.status"
     " FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>? AND p.status=2 AND m.class=? ORDER BY p.seq LIMIT ?"
 )
-BY_ID: Final = "SELECT m.seq,p.status,m.webhook,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
+BY_ID: Final = "SELECT m.seq,p.status,m.notify,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
 
 #: Statement by the kind of work; the order is the order of execution inside one transaction.
 STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
@@ -75,6 +78,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("progress", PROGRESS),
     ("events", EVENT),
     ("webhooks", WEBHOOK),
+    ("doors", DOOR),
     ("parked", PARK),
     ("unparked", UNPARK),
     ("inbound", INBOUND),
@@ -103,6 +107,7 @@ class Work:
     progress: list[tuple[Any, ...]]
     events: list[tuple[Any, ...]]
     webhooks: list[tuple[Any, ...]]
+    doors: list[tuple[Any, ...]]
     parked: list[tuple[Any, ...]]
     unparked: list[tuple[Any, ...]]
     inbound: list[tuple[Any, ...]]
@@ -113,6 +118,15 @@ class Work:
         for name, _ in STATEMENTS:
             setattr(self, name, [])
         self.audit = []
+
+    def tell(self, notify: int, seq: int, status: int, at_ms: int, error: str | None) -> None:
+        """Appends what the bank's systems are told of a status that a message reached, as its NOTIFY_ bits say."""
+        if not notify:
+            return
+        if notify & NOTIFY_WEBHOOK:
+            self.webhooks.append((seq, status, at_ms, error))
+        if status in FINAL and (notify & NOTIFY_DOOR or (notify & NOTIFY_DOOR_FAILURES and status != DELIVERED)):
+            self.doors.append((seq, status, at_ms, error))
 
     def __bool__(self) -> bool:
         return bool(self.audit) or any(getattr(self, name) for name, _ in STATEMENTS)
@@ -125,7 +139,7 @@ class Sent(NamedTuple):
     key: int  # seq << 8 | part, parts counted from 1... see segment_key
     status: int
     segments: int
-    webhook: bool
+    notify: int
     message_status: int
 
 
@@ -170,15 +184,15 @@ class Partition:
         rows = self.conn.execute(FIND_OPERATOR_ID, (operator_id, link)).fetchall()
         if not rows:
             return None
-        key, status, segments, webhook, message_status = max(rows)
-        return Sent(self.day, key, status, segments, bool(webhook), message_status)
+        key, status, segments, notify, message_status = max(rows)
+        return Sent(self.day, key, status, segments, notify, message_status)
 
     def parts(self, seq: int) -> list[tuple[int, int, str | None, int, int]]:
         """(part, status, error, link, whether an operator took it) of each segment of a message that was ever submitted."""
         return self.conn.execute(PARTS, (seq << 8, (seq + 1) << 8)).fetchall()
 
     def state(self, seq: int) -> tuple[int, int, int, int | None]:
-        """(status, segments, webhook, sent_ms) of a message."""
+        """(status, segments, notify, sent_ms) of a message."""
         return self.conn.execute(STATE, (seq,)).fetchone()
 
     def waiting(self, class_: int, after_seq: int, limit: int) -> list[tuple[Any, ...]]:
@@ -186,7 +200,7 @@ class Partition:
         return self.conn.execute(WAITING, (after_seq, class_, limit)).fetchall()
 
     def by_id(self, message_id: bytes) -> tuple[int, int, int, int] | None:
-        """(seq, status, webhook, segments) of a message."""
+        """(seq, status, notify, segments) of a message."""
         return self.conn.execute(BY_ID, (message_id,)).fetchone()
 
     def due(self, now_ms: int, limit: int) -> list[int]:
@@ -223,9 +237,9 @@ class Partition:
         self.conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES(?,?)", (name, value))
 
     def interrupted(self, floor_seq: int) -> list[tuple[int, int, int, int, int]]:
-        """(key, link, class, segments, webhook) of segments a crash left between intention and answer."""
+        """(key, link, class, segments, notify) of segments a crash left between intention and answer."""
         return self.conn.execute(
-            "SELECT s.key,s.link,m.class,m.segments,m.webhook FROM segment s JOIN message m ON m.seq=s.key>>8"
+            "SELECT s.key,s.link,m.class,m.segments,m.notify FROM segment s JOIN message m ON m.seq=s.key>>8"
             " WHERE s.key>=? AND s.status=20",
             (floor_seq << 8,),
         ).fetchall()
@@ -261,6 +275,7 @@ class Partition:
             self.has_schedule()
             or self.mark("open_until") > now_ms
             or self.conn.execute("SELECT 1 FROM webhook_outbox LIMIT 1").fetchone() is not None
+            or self.conn.execute("SELECT 1 FROM door_outbox LIMIT 1").fetchone() is not None
         )
 
     def totals(self) -> dict[int, int]:

@@ -15,6 +15,13 @@ def first(db: Database) -> None:
             db.execute(statement)
 
 
+@MIGRATIONS()
+def second(db: Database) -> None:
+    for statement in SECOND.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
 FIRST = """
 CREATE TABLE message(
   seq INTEGER PRIMARY KEY,
@@ -99,4 +106,15 @@ CREATE TABLE inbound(
 ) STRICT;
 CREATE TABLE link(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+SECOND = """
+ALTER TABLE message RENAME COLUMN webhook TO notify;
+CREATE TABLE door_outbox(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  error TEXT
+) STRICT;
 """

@@ -313,7 +313,7 @@ def test_throttling_a_paced_link_never_passes_its_pace(tmp_path: Path) -> None:
 def test_a_redacted_message_is_forgotten_by_the_courier_too(world: World) -> None:
     world.bind()
     b = batch("secret")
-    b.webhooks = [True]
+    b.notify = [1]
     world.accept(b)
     assert world.ledger.redact(b.day, b.ids[0], "api:test", clock.now_ms()) == "not_redactable"
     (submit,) = world.submits()

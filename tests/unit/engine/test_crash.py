@@ -178,7 +178,7 @@ def test_the_rest_of_a_long_message_has_the_same_reference_after_a_restart(tmp_p
 def test_a_long_message_is_indeterminate_once(world: World) -> None:
     world.bind()
     b = batch("x" * 400)
-    b.webhooks = [True]
+    b.notify = [1]
     world.accept(b)
     world.submits()
     world.drop()
@@ -247,7 +247,7 @@ def refused(world: World, *batches: Any) -> list[Any]:
 
 def test_what_ended_in_the_beat_that_is_undone_leaves_nothing(world: World) -> None:
     b = batch("late", "x" * 400, life_ms=-1)
-    b.webhooks = [True, True]
+    b.notify = [1, 1]
     world.bind()
     failing(world)
     (answer,) = refused(world, b)

@@ -49,10 +49,13 @@ class Engine:
         self.name = f"engine-{index}"
         s = settings
         routes = RouteTable((r.prefix, r.links) for r in s.routes)
-        again = {
-            c: s["engine.indeterminate_otp" if not c else "engine.indeterminate_other"] == "resend"
-            for c in range(len(CLASSES))
-        }
+        policies = (
+            s["engine.indeterminate_otp"],
+            s["engine.indeterminate_alert"],
+            s["engine.indeterminate_transaction"],
+            s["engine.indeterminate_bulk"],
+        )
+        again = {class_: policy == "resend" for class_, policy in enumerate(policies)}
         self.ledger = Ledger(s.store, routes, [link.name for link in s.links], again, self.name)
         self.keyring = Keyring(s)
         self.pager = Pager(self.ledger, self.keyring)

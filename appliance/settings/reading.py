@@ -1,7 +1,4 @@
-"""Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it.
-
-Unknown keys are errors. Secrets are named by file, never written into the settings.
-"""
+"""From a TOML file to settings: every key known and checked, links with their profiles, routes; nothing is guessed."""
 
 from __future__ import annotations
 
@@ -10,145 +7,17 @@ import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from appliance.errors import Error
 
-
-class Setting(NamedTuple):
-    """One row. `kind` is one of str, int, float, bool, path, strs (list of str), or a tuple of the allowed words."""
-
-    name: str
-    kind: str | tuple[str, ...]
-    default: Any
-    help: str
-    least: float | None = None
-    most: float | None = None
-
-
-SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("api.listen", "str", "127.0.0.1:8080", "address and port of the REST API; clear text only on loopback"),
-    Setting("api.tls_certificate", "path", "", "PEM chain of the REST API's server certificate"),
-    Setting("api.tls_key", "path", "", "PEM key of the REST API's server certificate"),
-    Setting("api.gateways", "int", 1, "gateway processes; one per core is a good number", 1, 64),
-    Setting("console.listen", "str", "127.0.0.1:8081", "address and port of the admin console"),
-    Setting("console.tls_certificate", "path", "", "PEM chain of the console's server certificate"),
-    Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),
-    Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
-    Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
-    Setting("hsm.module", "path", "", "PKCS#11 library; empty: the embedded SoftHSM"),
-    Setting("hsm.token_label", "str", "casemate", "label of the token that holds the keys"),
-    Setting(
-        "hsm.pin_file",
-        "path",
-        "",
-        "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM",
-    ),
-    Setting("hsm.call_s_max", "float", 5.0, "a PKCS#11 call that takes longer is ended with its worker", 0.1, 9.0),
-    Setting(
-        "audit.origin",
-        "str",
-        "casemate.local/audit",
-        "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)",
-    ),
-    Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
-    Setting(
-        "engine.indeterminate_otp",
-        ("resend", "hold"),
-        "resend",
-        "a one-time code that may or may not have left: send again, or hold",
-    ),
-    Setting("engine.indeterminate_other", ("resend", "hold"), "hold", "the same for every other class"),
-    Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
-    Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
-    Setting(
-        "limits.requests_per_s",
-        "int",
-        200,
-        "messages a second per API key unless the key says otherwise; 0: no limit",
-        0,
-        1_000_000,
-    ),
-    Setting("simulator.listen", "str", "127.0.0.1:2775", "SMPP address of the simulated operator that the demo starts"),
-    Setting("simulator.control", "str", "127.0.0.1:8082", "HTTP control of the simulated operator"),
-)
-
-LINK_SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("name", "str", None, "name of the link: letters, digits, dash"),
-    Setting("host", "str", None, "operator's host name or address"),
-    Setting("port", "int", 2775, "operator's port", 1, 65_535),
-    Setting("system_id", "str", "", "user name for the bind"),
-    Setting("password_file", "path", "", "file that holds the bind's password"),
-    Setting("system_type", "str", "", "system_type of the bind"),
-    Setting("bind", ("transceiver", "pair"), "transceiver", "one bind for both ways, or a transmitter and a receiver"),
-    Setting("window", "int", 100, "submits under way without an answer", 1, 10_000),
-    Setting("pace", "float", 0.0, "segments a second; 0: no limit", 0, 1_000_000),
-    Setting("enquire_s", "float", 30.0, "enquire_link after so long without traffic", 1, 3_600),
-    Setting("response_s", "float", 10.0, "an answer that takes longer ends the bind", 0.5, 600),
-    Setting("reconnect_s_min", "float", 0.5, "first pause before binding again", 0.05, 600),
-    Setting("reconnect_s_max", "float", 60.0, "longest pause before binding again", 0.1, 3_600),
-    Setting(
-        "throttle_pause_s", "float", 1.0, "pause of the whole link after ESME_RTHROTTLED or ESME_RMSGQFUL", 0.05, 600
-    ),
-    Setting("tls", "bool", False, "TLS to the operator"),
-    Setting("tls_ca", "path", "", "PEM authorities the operator's certificate is checked against; empty: the system's"),
-    Setting("tls_certificate", "path", "", "PEM client certificate for the operator"),
-    Setting("tls_key", "path", "", "PEM key of the client certificate"),
-    Setting(
-        "id_base",
-        ("as_is", "hex_dec", "dec_hex", "hex", "dec"),
-        "as_is",
-        "base of message ids in the response and in the receipt: as_is compares text; hex_dec means hex in the response, decimal in the receipt",
-    ),
-    Setting("reference_bits", ("8", "16"), "16", "size of the reference number of long messages"),
-    Setting("default_sender", "str", "", "sender when the message names none"),
-    Setting("source_ton", "int", -1, "type of number of the sender; -1: by its form", -1, 7),
-    Setting("source_npi", "int", -1, "numbering plan of the sender; -1: by its form", -1, 18),
-)
-
-ROUTE_SETTINGS: Final[tuple[Setting, ...]] = (
-    Setting("prefix", "str", "", "digits a number starts with, without the plus; empty: every number"),
-    Setting("links", "strs", None, "links in order of preference"),
-)
+from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
+from .listen import address
+from .route import ROUTE_SETTINGS, Route
+from .rows import SETTINGS, Setting
 
 TABLES: Final = {"link": LINK_SETTINGS, "route": ROUTE_SETTINGS}
-
-
-@dataclass(frozen=True)
-class Link:
-    """One operator link as LINK_SETTINGS describes it; `password` was read from its file."""
-
-    name: str
-    host: str
-    port: int
-    system_id: str
-    password: str = field(repr=False)
-    system_type: str
-    bind: str
-    window: int
-    pace: float
-    enquire_s: float
-    response_s: float
-    reconnect_s_min: float
-    reconnect_s_max: float
-    throttle_pause_s: float
-    tls: bool
-    tls_ca: str
-    tls_certificate: str
-    tls_key: str
-    id_base: str
-    reference_bits: int
-    default_sender: str
-    source_ton: int
-    source_npi: int
-
-
-@dataclass(frozen=True)
-class Route:
-    prefix: str
-    links: tuple[str, ...]
 
 
 class Settings:
@@ -171,7 +40,7 @@ class Settings:
         """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
         whole = [self._values, links, [vars(route) for route in self.routes]]
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
 
     @property
     def store(self) -> Path:
@@ -183,7 +52,7 @@ def home_of(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path:
     """The state folder: CASEMATE_HOME, else `var/` in a checkout, else `/var/lib/casemate`."""
     if environ.get("CASEMATE_HOME"):
         return Path(environ["CASEMATE_HOME"]).absolute()
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").exists():
         return checkout / "var"
     return Path("/var/lib/casemate")
@@ -279,6 +148,8 @@ def _link(row: dict[str, Any], where: str) -> Link:
             ) from None
     fields = {k: v for k, v in row.items() if k != "password_file"}
     fields["reference_bits"] = int(row["reference_bits"])
+    fields["more_hosts"] = tuple(address(text) for text in row["more_hosts"])
+    fields["tlvs"] = tuple(_tlv(given, where) for given in row["tlvs"])
     return Link(password=password, **fields)
 
 
@@ -289,6 +160,9 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "float": (int, float),
     "bool": (bool,),
     "strs": (list,),
+    "numbers": (dict,),
+    "words": (dict,),
+    "tlvs": (list,),
 }
 
 
@@ -305,6 +179,12 @@ def _checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
         raise wrong(f"must be of type {row.kind}")
     if row.kind == "strs" and not all(isinstance(v, str) for v in value):
         raise wrong("must be a list of strings")
+    if row.kind == "words" and not all(isinstance(v, str) for v in value.values()):
+        raise wrong("must be a table of strings")
+    if row.kind == "numbers" and not all(
+        isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in value.values()
+    ):
+        raise wrong("must be a table of numbers above 0")
     if row.kind in ("int", "float"):
         if (row.least is not None and value < row.least) or (row.most is not None and value > row.most):
             raise wrong(f"must be between {row.least} and {row.most}")
@@ -312,6 +192,51 @@ def _checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
     if row.kind == "path" and value and folder is not None:
         return str(folder / value)
     return value
+
+
+def _tlv(given: Any, where: str) -> Tlv:
+    """One of `tlvs`, its values packed. Raises Error `settings_invalid`."""
+
+    def wrong(what: str) -> Error:
+        return Error(
+            "settings_invalid",
+            f"{where}: tlvs: {what}",
+            'write { name = "pe_id", tag = 0x1400, kind = "string", value = "1001" }, or by_sender = { MYBANK = "1001" }',
+        )
+
+    if not isinstance(given, dict) or set(given) - {"name", "tag", "kind", "value", "by_sender"}:
+        raise wrong("each is a table of name, tag, kind and value or by_sender")
+    name, tag, kind = given.get("name"), given.get("tag"), given.get("kind", "string")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,32}", name):
+        raise wrong("`name` is 1 to 32 small letters, digits and underscores")
+    if not isinstance(tag, int) or isinstance(tag, bool) or not 0 < tag <= 0xFFFF:
+        raise wrong(f"{name}: `tag` is a number up to 0xFFFF")
+    if kind not in TLV_KINDS:
+        raise wrong(f"{name}: `kind` is one of {', '.join(TLV_KINDS)}")
+    if ("value" in given) == ("by_sender" in given):
+        raise wrong(f"{name}: give `value` or `by_sender`")
+    by_sender = given.get("by_sender", {})
+    if not isinstance(by_sender, dict):
+        raise wrong(f"{name}: `by_sender` is a table of sender and value")
+    try:
+        value = _packed(given["value"], kind) if "value" in given else b""
+        packed = {sender: _packed(each, kind) for sender, each in by_sender.items()}
+    except (ValueError, OverflowError, TypeError):
+        raise wrong(f"{name}: a value does not fit its kind {kind}") from None
+    return Tlv(name, tag, kind, value, packed)
+
+
+def _packed(value: Any, kind: str) -> bytes:
+    if kind.startswith("int"):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError
+        return value.to_bytes(int(kind[3:]) // 8, "big")
+    octets = bytes.fromhex(value) if kind == "octets" else value.encode("latin-1")
+    if kind == "cstring":
+        octets += b"\0"
+    if len(octets) > 0xFFFF or not isinstance(value, str):
+        raise ValueError
+    return octets
 
 
 def _unknown(name: str, known: list[str], source: str) -> Error:
@@ -323,24 +248,3 @@ def _unknown(name: str, known: list[str], source: str) -> Error:
         f"{source}: unknown setting `{name}`",
         f"did you mean `{near[0]}`?" if near else "see `casemate settings`",
     )
-
-
-def address(text: str) -> tuple[str, int]:
-    """`("127.0.0.1", 8080)` for "127.0.0.1:8080"; IPv6 in brackets. Raises Error `settings_invalid`."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65_535:
-        raise Error("settings_invalid", f"{text!r} is not ADDRESS:PORT")
-    return host, int(port)
-
-
-def check_listen(text: str, certificate: str) -> tuple[str, int]:
-    """Address and port, refused with `unsafe_listen` when it is reachable from outside and has no certificate."""
-    host, port = address(text)
-    if not certificate and host not in ("127.0.0.1", "::1", "localhost"):
-        raise Error(
-            "unsafe_listen",
-            f"clear text on {host} is refused",
-            "set tls_certificate and tls_key, or listen on 127.0.0.1",
-        )
-    return host, port

@@ -1,0 +1,79 @@
+"""Every setting of a box as one row of one table; unknown keys are errors. Secrets are named by file, never written into the settings."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+
+class Setting(NamedTuple):
+    """One row. `kind` is one of str, int, float, bool, path, strs (list of str), or a tuple of the allowed words."""
+
+    name: str
+    kind: str | tuple[str, ...]
+    default: Any
+    help: str
+    least: float | None = None
+    most: float | None = None
+
+
+#: What becomes of a message of which nobody can know whether it left.
+INDETERMINATE_POLICIES: Final = ("resend", "hold", "report")
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("api.listen", "str", "127.0.0.1:8080", "address and port of the REST API; clear text only on loopback"),
+    Setting("api.tls_certificate", "path", "", "PEM chain of the REST API's server certificate"),
+    Setting("api.tls_key", "path", "", "PEM key of the REST API's server certificate"),
+    Setting("api.gateways", "int", 1, "gateway processes; one per core is a good number", 1, 64),
+    Setting("console.listen", "str", "127.0.0.1:8081", "address and port of the admin console"),
+    Setting("console.tls_certificate", "path", "", "PEM chain of the console's server certificate"),
+    Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),
+    Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
+    Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
+    Setting("hsm.module", "path", "", "PKCS#11 library; empty: the embedded SoftHSM"),
+    Setting("hsm.token_label", "str", "casemate", "label of the token that holds the keys"),
+    Setting(
+        "hsm.pin_file",
+        "path",
+        "",
+        "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM",
+    ),
+    Setting("hsm.call_s_max", "float", 5.0, "a PKCS#11 call that takes longer is ended with its worker", 0.1, 9.0),
+    Setting(
+        "audit.origin",
+        "str",
+        "casemate.local/audit",
+        "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)",
+    ),
+    Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
+    Setting(
+        "engine.indeterminate_otp",
+        INDETERMINATE_POLICIES,
+        "resend",
+        "a one-time code that may or may not have left: send again (over another link if there is one), hold, or report",
+    ),
+    Setting(
+        "engine.indeterminate_alert",
+        INDETERMINATE_POLICIES,
+        "hold",
+        "the same for alerts; hold: until a person decides or a receipt comes",
+    ),
+    Setting("engine.indeterminate_transaction", INDETERMINATE_POLICIES, "hold", "the same for transactions"),
+    Setting(
+        "engine.indeterminate_bulk",
+        INDETERMINATE_POLICIES,
+        "report",
+        "the same for bulk; report: tell the bank, nobody is asked, a late receipt still counts",
+    ),
+    Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
+    Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
+    Setting(
+        "limits.requests_per_s",
+        "int",
+        200,
+        "messages a second per API key unless the key says otherwise; 0: no limit",
+        0,
+        1_000_000,
+    ),
+    Setting("simulator.listen", "str", "127.0.0.1:2775", "SMPP address of the simulated operator that the demo starts"),
+    Setting("simulator.control", "str", "127.0.0.1:8082", "HTTP control of the simulated operator"),
+)

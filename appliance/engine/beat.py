@@ -21,10 +21,11 @@ from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError
 
 from .accepting import accept, forget_new
+from .choosing import dispatch
 from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
 from .link import Link
-from .sending import Staged, dispatch
+from .packing import Staged
 from .waiting import Waiting
 
 ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'

@@ -13,8 +13,9 @@ from appliance.keys import DataKey, blind_index
 from appliance.message import STATUSES, new_ids
 from appliance.smpp import ClientSession, Deliver, parse_receipt, receipt_id, response_id
 
+from .bind import Bind, Delivered
 from .ledger import Ledger
-from .link import Bind, Delivered, Link
+from .link import Link
 
 Acknowledgement = tuple[Bind, ClientSession, list[tuple[int, int]]]  # (sequence, status) of each
 

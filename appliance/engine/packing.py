@@ -1,4 +1,4 @@
-"""HOT: from the queues into the links' windows, by class; the intention of each segment becomes a row before it may leave."""
+"""HOT: from a queue into a link's window; the intention of each segment becomes a row before its submit may leave."""
 
 from __future__ import annotations
 
@@ -27,30 +27,8 @@ class Staged(NamedTuple):
     parts: list[tuple[Waiting, int]]
 
 
-def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> dict[str, Staged]:
-    """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
-    rooms = {name: link.room(now_s) for name, link in links.items()}
-    routes = ledger.queues.by_route
-    for class_ in range(4):
-        if not ledger.queues.lengths[class_]:
-            continue
-        for route, queues in routes.items():
-            queue = queues[class_]
-            if not queue:
-                continue
-            if not route:
-                while queue:
-                    ledger.unroutable(queue.popleft(), now_ms)
-                    ledger.queues.popped(class_)
-                continue
-            link = next((links[n] for n in route if links[n].up), None)
-            if link is None or rooms[link.name] <= 0:
-                continue
-            rooms[link.name] -= _fill(ledger, link, queue, class_, rooms[link.name], now_ms)
-    return {link.name: _pack(ledger, link, now_ms) for link in links.values() if link.staged}
-
-
-def _fill(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, room: int, now_ms: int) -> int:
+def fill(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, room: int, now_ms: int) -> int:
+    """Stages at most `room` segments of one queue on a link, in order; how many. What has expired leaves the queue."""
     staged = link.staged
     before = len(staged)
     while queue and room > 0:
@@ -76,12 +54,12 @@ def _fill(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, room: 
     return len(staged) - before
 
 
-def _pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
+def pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
     """Reserves sequences, packs the submits and notes the intentions."""
     staged, link.staged = link.staged, []
     session = link.submitter.session
     sequences = session.reserve(len(staged))
-    pack = link.packer.pack
+    pack_one = link.packer.pack
     frames: list[bytes] = []
     kept: list[tuple[Waiting, int]] = []
     used: list[int] = []
@@ -92,7 +70,7 @@ def _pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
         left_s = (waiting.expires_ms - now_ms) // 1000
         try:
             frames.append(
-                pack(
+                pack_one(
                     sequence,
                     waiting.sender or sender_default,
                     waiting.to,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 ROLES: Final[dict[str, str]] = {
-    "administrator": "runs the appliance: API keys, people, and all that can be seen",
+    "administrator": "runs the appliance: API keys, people, links, messages in doubt, and all that can be seen",
     "compliance": "reviews and exports: messages, search by number, the audit log",
     "viewer": "sees traffic, links and single messages",
 }
@@ -15,6 +15,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "messages.read": frozenset({"administrator", "compliance", "viewer"}),
     "messages.search_by_number": frozenset({"administrator", "compliance"}),
     "links.read": frozenset({"administrator", "compliance", "viewer"}),
+    "links.write": frozenset({"administrator"}),
+    "messages.decide": frozenset({"administrator"}),
     "audit.read": frozenset({"administrator", "compliance"}),
     "audit.verify": frozenset({"administrator", "compliance"}),
     "audit.export": frozenset({"administrator", "compliance"}),

@@ -20,6 +20,8 @@ from . import (
     page_account,
     page_api_keys,
     page_audit,
+    page_held,
+    page_link,
     page_links,
     page_messages,
     page_overview,
@@ -41,6 +43,7 @@ HTTP_STATUS: Final = {
     "invalid": 422,
     "number_invalid": 422,
     "not_found": 404,
+    "not_decidable": 409,
     "forbidden": 403,
     "rate_limited": 429,
     "peer_unavailable": 503,
@@ -93,7 +96,10 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     desk = Desk(settings, access or Access(settings), peers or Peers(settings), Pulse(), clock)
     app.extensions["casemate"] = desk
-    pages = (page_sign, page_overview, page_messages, page_links, page_audit, page_api_keys, page_users, page_account)
+    pages = (
+        *(page_sign, page_overview, page_messages, page_held, page_links, page_link),
+        *(page_audit, page_api_keys, page_users, page_account),
+    )
     for page in pages:
         app.register_blueprint(page.views)
     app.register_blueprint(health)

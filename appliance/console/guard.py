@@ -23,7 +23,7 @@ from .desk import desk
 
 PUBLIC: Final = frozenset({"static", "sign.form", "sign.enter", "health.healthz", "health.readyz"})
 #: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
-POLLED: Final = frozenset({"overview.live", "overview.now", "links.now"})
+POLLED: Final = frozenset({"overview.live", "overview.now", "links.now", "link.now", "link.trace_now"})
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -19,6 +19,8 @@ from appliance.store import Found, Reader
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
 COUNT_PAUSE_S: Final = 1.5
 COUNT_SHARE: Final = 20  # counting takes at most a twentieth of one core
+LINK_TEST_S_MAX: Final = 45.0  # connecting, binding, one answer and one receipt, each with its own patience
+TRACE_ROWS_MAX: Final = 200
 VERIFY_S_MAX: Final = 55.0  # a long log is read from end to end
 
 
@@ -44,6 +46,29 @@ class Peers:
         state: dict[str, Any] = self._client("engine-0").call("state", {}, LOOK_S_MAX)
         return state
 
+    def drain(self, link: str, on: bool, who: str) -> None:
+        """The engine records who did it, and lets nothing new over the link, or binds it again."""
+        self._client("engine-0").call("drain", {"link": link, "on": on, "who": who})
+
+    def link_test(self, link: str, to: str, text: str, who: str) -> dict[str, Any]:
+        """A fresh bind, one message when `to` is given, and what went over the wire."""
+        asked = {"link": link, "to": to, "text": text, "who": who}
+        verdict: dict[str, Any] = self._client("engine-0").call("link_test", asked, LINK_TEST_S_MAX)
+        return verdict
+
+    def trace(self, link: str, minutes: int, who: str) -> None:
+        """0 minutes ends it."""
+        self._client("engine-0").call("trace", {"link": link, "minutes": minutes, "who": who})
+
+    def trace_read(self, link: str, after: int) -> dict[str, Any]:
+        asked = {"link": link, "after": after, "limit": TRACE_ROWS_MAX}
+        traced: dict[str, Any] = self._client("engine-0").call("trace_read", asked, LOOK_S_MAX)
+        return traced
+
+    def decide(self, message_id: bytes, act: str, who: str) -> None:
+        """What becomes of a message that may or may not have left: `resend` or `close`."""
+        self._client("engine-0").call("decide", {"id": message_id, "act": act, "who": who})
+
     # --- store --------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:
@@ -54,6 +79,10 @@ class Peers:
 
     def search(self, **criteria: Any) -> tuple[list[Found], str | None]:
         return self._reader().search(**criteria)
+
+    def held(self, limit: int, cursor: str | None) -> tuple[list[Found], str | None]:
+        """Messages in doubt that wait for a person, newest first."""
+        return self._reader().held(limit=limit, cursor=cursor)
 
     def message(self, message_id: bytes) -> Found | None:
         return self._reader().message(message_id)

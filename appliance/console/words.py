@@ -26,7 +26,14 @@ STATUS_WORDS: Final[dict[str, tuple[str, str]]] = {
     "indeterminate": ("warn", "the link was lost before the operator answered: it may have left"),
 }
 CLASS_WORDS: Final = {"otp": "One-time codes", "alert": "Alerts", "transaction": "Transactions", "bulk": "Bulk"}
-LINK_TONES: Final = {"up": "good", "partly": "warn", "down": "bad"}
+LINK_TONES: Final = {
+    "up": "good",
+    "partly": "warn",
+    "down": "bad",
+    "drained": "quiet",
+    "draining": "warn",
+    "bound": "good",
+}
 OUTCOME_TONES: Final = {"ok": "good", "refused": "warn", "failed": "bad"}
 PROCESS_TONES: Final = {"ready": "good", "starting": "warn", "waiting": "warn", "pausing": "warn", "stopping": "warn"}
 

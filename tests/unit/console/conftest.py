@@ -60,6 +60,14 @@ class Played:
     searched: list[dict[str, Any]] = field(default_factory=list)
     cursor: str | None = None
     verdict: dict[str, Any] = field(default_factory=lambda: {"ok": True, "size": 7, "problems": [], "unsigned": 0})
+    pdu: dict[str, Any] = field(
+        default_factory=lambda: {
+            "at_ms": NOW,
+            "way": "out",
+            "name": "enquire_link",
+            "lines": ["command_id enquire_link"],
+        }
+    )
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
 
     def _ask(self, name: str) -> None:
@@ -69,9 +77,43 @@ class Played:
     def engine_state(self) -> dict[str, Any]:
         self._ask("engine")
         link = {"name": "simulated", "state": "up", "window": 10, "in_flight": 1, "queued": 0, "last_error": ""}
-        counted = {"submitted": 10, "answered": 10, "receipted": 9, "errors": 0, "throttled": 0, "pace": 0}
+        counted = {
+            "pace_now": 0,
+            "drained": False,
+            "submitted": 10,
+            "answered": 10,
+            "receipted": 9,
+            "errors": 0,
+            "throttled": 0,
+            "pace": 0,
+        }
         queues = {"otp": 1, "alert": 0, "transaction": 0, "bulk": 5}
         return {"links": [link | counted | {"up_since_ms": NOW}], "queues": queues, "indeterminate": 0}
+
+    def held(self, limit: int, cursor: str | None) -> tuple[list[Found], str | None]:
+        return self.search(limit=limit, cursor=cursor)
+
+    def _act(self, *what: Any) -> None:
+        self._ask("engine")
+        self.acts.append(" ".join(str(w) for w in what))
+
+    def drain(self, link: str, on: bool, who: str) -> None:
+        self._act("drain", link, on, who)
+
+    def decide(self, message_id: bytes, act: str, who: str) -> None:
+        self._act("decide", act, who)
+
+    def trace(self, link: str, minutes: int, who: str) -> None:
+        self._act("trace", link, minutes, who)
+
+    def trace_read(self, link: str, after: int) -> dict[str, Any]:
+        self._ask("engine")
+        return {"until_ms": NOW + 60_000, "pdus": [self.pdu]}
+
+    def link_test(self, link: str, to: str, text: str, who: str) -> dict[str, Any]:
+        self._act("link_test", link, bool(to), who)
+        step = {"name": "bind", "ok": True, "why": "bound", "hint": ""}
+        return {"ok": True, "steps": [step], "pdus": [self.pdu]}
 
     def keys_state(self) -> dict[str, Any]:
         self._ask("keys")

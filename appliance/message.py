@@ -45,6 +45,8 @@ REDACTED: Final = 254
 #: Bits of a message's `notify`: the callback address in its content; the system that sent it through the SMPP door, of
 #: every final status, or of those that are not `delivered`.
 NOTIFY_WEBHOOK, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES = 1, 2, 4
+#: Above the bits: the number of the door account that sent the message and is told (`account << NOTIFY_ACCOUNT_SHIFT`).
+NOTIFY_ACCOUNT_SHIFT: Final = 8
 
 #: In order of priority: a class never waits behind one to its right.
 CLASSES: Final = ("otp", "alert", "transaction", "bulk")
@@ -127,6 +129,18 @@ class Batch(msgspec.Struct, array_like=True):
     requests: list[IdempotentRequest]
 
 
+class DoorNote(msgspec.Struct, array_like=True):
+    """What a message that came through the SMPP door must say again in its receipt, as the bank's system wrote it.
+
+    Addresses are (type of number, numbering plan, text) as submitted; the receipt has them the other way round.
+    """
+
+    source: tuple[int, int, str]
+    dest: tuple[int, int, str]
+    ids: list[str]  # as given in each submit_sm_resp whose receipt is wanted; empty: one, the message's own id
+    service_type: str = ""
+
+
 class Content(msgspec.Struct, array_like=True):
     """What is sealed as one blob: the encoded text and what the bank attached to it."""
 
@@ -135,3 +149,4 @@ class Content(msgspec.Struct, array_like=True):
     reference: str | None = None
     callback_url: str | None = None
     metadata: dict[str, str] | None = None
+    door: DoorNote | None = None

@@ -62,7 +62,7 @@ class Standing:
 
     async def readyz(self, request: Request) -> Answer:
         """GET /readyz: from the last look at the other processes, not from a new one."""
-        checks = self.gateway.checks
+        checks = self.gateway.peers.checks
         said = {name: "ok" if ok else why or "not ready" for name, (ok, why) in checks.items()}
         for name, code in CHECKS.items():
             if not checks[name][0]:

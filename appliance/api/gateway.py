@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol, TypeVar
 
 from appliance.access import ApiKey
-from appliance.clock import DAY_MS, day_of, monotonic_s, now_ms
+from appliance.clock import monotonic_s
 from appliance.errors import Error
+from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
 from appliance.message import Batch
 from appliance.router import RouteTable
 from appliance.settings import Settings
 from appliance.store import Reader
 
 from .callbacks import CallbackRule
-from .funnel import Funnel
-from .intake import Key, Sealing
 from .numbers import Numbers
-from .rate import Rates
 
 T = TypeVar("T")
 
-POLL_S: Final = 0.5  # between two looks at the other processes
 STATE_FRESH_S: Final = 0.1  # an engine's state so young is not asked for again
-LOOK_S_MAX: Final = 2.0  # a process that takes longer to say how it is, is not well
-
-
-class Ring(Protocol):
-    """The part of `appliance.keys.Keyring` that a gateway uses."""
-
-    async def for_day(self, day: int) -> Any: ...
-    async def by_id(self, key_id: int) -> Any: ...
-    async def index_key(self) -> bytes: ...
-    async def derive(self, purpose: str, subject: str) -> bytes: ...
-    async def healthy(self) -> tuple[bool, str]: ...
-
-
-class Caller(Protocol):
-    """The part of `appliance.intercom.Client` that a gateway uses."""
-
-    async def call(self, op: str, payload: Any = None, timeout_s: float = ...) -> Any: ...
 
 
 class Record(Protocol):
@@ -68,18 +48,14 @@ class Gateway:
         self.engine = engine
         self.auditor = auditor
         self.recorder = recorder
-        self.blind_index = blind_index
+        self.seals = Seals(ring, blind_index)
+        self.peers = Peers(self.seals, engine, auditor)
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.routes = RouteTable((r.prefix, r.links) for r in settings.routes)
         self.numbers = Numbers(index)
-        self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.checks.items()}
-        #: Process -> (ready, why not), as of the last look.
-        self.checks: dict[str, tuple[bool, str]] = dict.fromkeys(
-            ("keys", "engine", "auditor"), (False, "not asked yet")
-        )
-        self._sealing: Sealing | None = None
+        self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
         self._state_at_s = -1.0
         # One thread with its own Reader for single messages, one for searches, so that a slow search holds up no status.
         self._lookups = ThreadPoolExecutor(1, "lookup")
@@ -87,15 +63,6 @@ class Gateway:
         self._readers = {self._lookups: Reader(settings.store), self._searches: Reader(settings.store)}
 
     # --- sending ------------------------------------------------------------------------------------------
-
-    def check_open(self) -> None:
-        """Raises `hsm_unavailable` or `engine_unavailable` when the last look said that nothing can be accepted."""
-        ok, why = self.checks["keys"]
-        if not ok:
-            raise Error("hsm_unavailable", "new messages cannot be sealed now", _why(why))
-        ok, why = self.checks["engine"]
-        if not ok:
-            raise Error("engine_unavailable", "new messages cannot be made durable now", _why(why))
 
     def charge(self, caller: ApiKey, messages: int) -> None:
         """Raises Error `rate_limited`; 0 messages only asks."""
@@ -108,25 +75,9 @@ class Gateway:
                 retry_after_s=wait_s,
             )
 
-    async def sealing(self, at_ms: int) -> Sealing:
-        """Keys of the day of `at_ms`; asks the keys process once a day."""
-        day = day_of(at_ms)
-        sealing = self._sealing
-        if sealing is None or sealing.day != day:
-            try:
-                key: Key = await self.ring.for_day(day)
-                index_key = await self.ring.index_key()
-                requests_key = await self.ring.derive("idempotency", "")
-            except Error as e:
-                raise Error("hsm_unavailable", "new messages cannot be sealed now", _why(e.code)) from None
-            blind = self.blind_index
-            sealing = Sealing(day, key, lambda number: blind(index_key, number), requests_key)
-            if self._sealing is None or self._sealing.day < day:
-                self._sealing = sealing
-        return sealing
-
-    async def sealing_now(self) -> Sealing:
-        return await self.sealing(now_ms())
+    def serves(self, to: str, class_: int, sender: str) -> bool:
+        """Whether a link takes this message."""
+        return bool(self.routes.links(to))
 
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         reply: dict[str, Any] = await self.engine.call("accept", batch)
@@ -143,36 +94,7 @@ class Gateway:
     async def _in(self, pool: ThreadPoolExecutor, do: Callable[[Reader], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, do, self._readers[pool])
 
-    # --- how the others are -------------------------------------------------------------------------------
-
-    async def look(self) -> None:
-        """One look at the other processes. Never raises."""
-        await asyncio.gather(
-            self._look("keys", self.ring.healthy),
-            self._look("engine", lambda: _pinged(self.engine)),
-            self._look("auditor", lambda: _pinged(self.auditor)),
-        )
-        if self.checks["keys"][0]:
-            try:
-                await self.sealing_now()
-            except Error as e:
-                self.checks["keys"] = (False, e.hint or e.code)
-
-    async def _look(self, name: str, ask: Callable[[], Awaitable[tuple[bool, str]]]) -> None:
-        try:
-            async with asyncio.timeout(LOOK_S_MAX):
-                self.checks[name] = await ask()
-        except TimeoutError:
-            self.checks[name] = (False, "it does not answer in time")
-        except Error as e:
-            self.checks[name] = (False, e.message)
-        except (OSError, ValueError, KeyError, TypeError):
-            self.checks[name] = (False, "its answer makes no sense")
-
-    async def keep_looking(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL_S)
+    # --- how the engine is --------------------------------------------------------------------------------
 
     async def engine_state(self) -> dict[str, Any]:
         """The engine's `state`, a tenth of a second old at most. Raises Error `engine_unavailable`."""
@@ -190,15 +112,3 @@ class Gateway:
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)
-
-
-async def _pinged(client: Caller) -> tuple[bool, str]:
-    reply = await client.call("ping", {}, timeout_s=LOOK_S_MAX)
-    return bool(reply["ready"]), str(reply.get("why", ""))
-
-
-def _why(why: str) -> str:
-    return f"{why or 'it is not ready'}; try again in a moment"
-
-
-assert POLL_S < LOOK_S_MAX < DAY_MS

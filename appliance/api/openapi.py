@@ -8,10 +8,10 @@ import msgspec
 
 import appliance
 from appliance.errors import CODES
+from appliance.intake import Accepted
 from appliance.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES
 
-from .intake import Accepted
 from .problems import STATUS
 from .requests import Message, MessageBatch, Preview
 from .sending import BatchAnswer, Previewed

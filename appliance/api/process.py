@@ -59,7 +59,7 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
     intercom = Server({"ping": _ping(gateway, index)})
     try:
         await keys.look()
-        await gateway.look()
+        await gateway.peers.look()
         server = uvicorn.Server(configuration(settings, gateway, keys))
         await intercom.start(settings.socket(f"gateway-{index}"))
         await _until(stop, server, listening, gateway, keys)
@@ -73,7 +73,7 @@ async def _until(
     stop: asyncio.Event, server: uvicorn.Server, listening: socket.socket, gateway: Gateway, keys: ApiKeyWatch
 ) -> None:
     watching: list[asyncio.Task[Any]] = [
-        asyncio.create_task(gateway.keep_looking()),
+        asyncio.create_task(gateway.peers.keep_looking()),
         asyncio.create_task(keys.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
@@ -187,7 +187,7 @@ def _ping(gateway: Gateway, index: int) -> Callable[[Any, Any], Awaitable[dict[s
     import os
 
     async def ping(_: Any, __: Any) -> dict[str, Any]:
-        bad = [f"{name}: {why}" for name, (ok, why) in gateway.checks.items() if not ok]
-        return {"process": f"gateway-{index}", "pid": os.getpid(), "ready": not bad, "why": "; ".join(bad)}
+        why = gateway.peers.not_ready()
+        return {"process": f"gateway-{index}", "pid": os.getpid(), "ready": not why, "why": why}
 
     return ping

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from appliance.clock import rfc3339
+from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES, Content, id_octets, id_text
@@ -46,7 +46,7 @@ class Reading:
         asked = query_of(request.query)
         number_index = None
         if "number" in asked:
-            number_index = (await self.gateway.sealing_now()).index(asked.pop("number"))
+            number_index = (await self.gateway.seals.at(now_ms())).index(asked.pop("number"))
         caller = request.caller
         rows, cursor = await self.gateway.search(
             lambda reader: reader.search(number_index=number_index, callers=[caller.id], **asked)

@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.clock import now_ms
 from appliance.errors import Error
+from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Sealing
 from appliance.limits import (
     BODY_OCTETS_MAX,
     GATEWAY_ROWS_AT_ONCE,
@@ -21,9 +22,7 @@ from appliance.numbering import normalise, sender_kind
 from appliance.text import decode, encode, reference_bits_for, split
 
 from .asgi import Answer, Request
-from .funnel import CONFLICT
 from .gateway import Gateway
-from .intake import Accepted, Intake, Rejected, Sealing
 from .requests import Message, batch_of, message_of, preview_of
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -67,7 +66,7 @@ class Sending:
         key = idempotency_key(request)
         body = await request.body(SINGLE_BODY_OCTETS_MAX)
         gateway = self.gateway
-        gateway.check_open()
+        gateway.peers.check_open()
         gateway.charge(request.caller, 1)
         gateway.funnel.check_room(1)
         try:
@@ -86,7 +85,7 @@ class Sending:
         key = idempotency_key(request)
         body = await request.body(BODY_OCTETS_MAX)
         gateway = self.gateway
-        gateway.check_open()
+        gateway.peers.check_open()
         gateway.charge(request.caller, 0)
         rows = batch_of(body)
         gateway.funnel.check_room(len(rows))
@@ -119,10 +118,8 @@ class Sending:
     async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
         gateway = self.gateway
         at_ms = now_ms()
-        sealing = await gateway.sealing(at_ms)
-        intake = Intake(
-            len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, gateway.routes.links, indexed
-        )
+        sealing = await gateway.seals.at(at_ms)
+        intake = Intake(len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, gateway.serves, indexed)
         typed: list[Message | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:

@@ -53,7 +53,7 @@ class Alone:
         for pool in self.gateway._readers:
             self.gateway._readers[pool] = FakeReader(self.engine)  # type: ignore[assignment]
         self.app = application(self.gateway, KEYS.get)
-        self.loop.run_until_complete(self.gateway.look())
+        self.loop.run_until_complete(self.gateway.peers.look())
 
     async def request(
         self,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.api.callbacks import CallbackRule
-from appliance.api.rate import Bucket, Rates
 from appliance.errors import Error
+from appliance.intake.rate import Bucket, Rates
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), st.integers(1, 1000)), min_size=1, max_size=60), st.integers(1, 500))

@@ -291,7 +291,7 @@ def test_what_the_engine_refuses_is_told(
 
 def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> None:
     alone.ring.well = (False, "the token is gone")
-    alone.loop.run_until_complete(alone.gateway.look())
+    alone.loop.run_until_complete(alone.gateway.peers.look())
     reply = alone.post("/v1/messages", GOOD)
     assert (reply.status, reply.json["code"]) == (503, "hsm_unavailable")
     ready = alone.get("/readyz")
@@ -300,10 +300,10 @@ def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> N
     assert alone.get("/healthz").status == 200
     alone.ring.well = (True, "")
     alone.engine.down = Error("peer_unavailable", "gone")
-    alone.loop.run_until_complete(alone.gateway.look())
+    alone.loop.run_until_complete(alone.gateway.peers.look())
     assert alone.post("/v1/messages", GOOD).json["code"] == "engine_unavailable"
     alone.engine.down = None
-    alone.loop.run_until_complete(alone.gateway.look())
+    alone.loop.run_until_complete(alone.gateway.peers.look())
     assert alone.post("/v1/messages", GOOD).status == 202
     assert alone.get("/readyz").json["ready"] is True
 

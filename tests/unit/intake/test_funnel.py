@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.api.funnel import CONFLICT, Funnel
-from appliance.api.intake import empty_batch
 from appliance.errors import Error
+from appliance.intake import CONFLICT, Funnel, empty_batch
 from appliance.limits import COMMIT_ROWS_MAX, GATEWAY_FLIGHTS_MAX
 from appliance.message import Batch, IdempotentRequest
 

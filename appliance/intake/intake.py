@@ -5,8 +5,8 @@ HOT: one loop, one turn a message. A row that cannot be sent is set aside with i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,7 +17,8 @@ from appliance.message import CLASSES, ENCODINGS, NOTIFY_WEBHOOK, Batch, Content
 from appliance.numbering import normalise, sender_kind
 from appliance.text import encode
 
-from .requests import Message
+from .row import Row
+from .sealing import Sealing
 
 CLASS: Final = {name: number for number, name in enumerate(CLASSES)}
 _content: Final = msgspec.msgpack.Encoder().encode
@@ -28,25 +29,6 @@ TAKEN: Final = (
 )  # fmt: skip
 _AHEAD_MS: Final = SCHEDULE_AHEAD_S_MAX * 1000
 _BEHIND_MS: Final = SCHEDULE_BEHIND_S_MAX * 1000
-
-
-class Key(Protocol):
-    """A day's data key as `appliance.keys` gives it."""
-
-    @property
-    def key_id(self) -> int: ...
-    def seal(self, plaintext: bytes, aad: bytes) -> bytes: ...
-    def seal_many(self, plaintexts: list[bytes], aads: list[bytes]) -> list[bytes]: ...
-    def open(self, blob: bytes, aad: bytes) -> bytes: ...
-
-
-class Sealing(msgspec.Struct, frozen=True):
-    """What a day's messages are sealed with. Immutable: another day is another Sealing."""
-
-    day: int
-    key: Any  # Key
-    index: Callable[[str], bytes]  # number -> 16 octets of blind index
-    requests_key: bytes  # keys the MACs of idempotency keys and bodies
 
 
 class Accepted(msgspec.Struct, omit_defaults=True):
@@ -72,7 +54,11 @@ class Rejected(msgspec.Struct, omit_defaults=True):
 
 
 class Intake:
-    """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete."""
+    """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete.
+
+    `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids` and
+    `notify`, one entry a row: ids given before (all of the sealing's day), and who is told besides a callback.
+    """
 
     def __init__(
         self,
@@ -81,24 +67,27 @@ class Intake:
         sealing: Sealing,
         at_ms: int,
         check_callback: Callable[[str], None],
-        links: Callable[[str], tuple[str, ...]],
-        indexed: bool,
+        serves: Callable[[str, int, str], bool],
+        indexed: bool = False,
+        ids: list[bytes] | None = None,
+        notify: Sequence[int] | None = None,
     ) -> None:
-        self.ids = new_ids(count, at_ms)
+        self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
         self.sealing = sealing
         self.at_ms = at_ms
         self.check_callback = check_callback
-        self.links = links
+        self.serves = serves
         self.indexed = indexed
+        self.notify = notify
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
         self.batch = empty_batch(sealing.day, at_ms, sealing.key.key_id)
 
-    def take(self, rows: list[Message | Error], first: int) -> None:
+    def take(self, rows: Sequence[Row | Error], first: int = 0) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
-        at_ms, indexed, blind, links = self.at_ms, self.indexed, self.sealing.index, self.links
-        accepted, ids = self.accepted, self.ids
+        at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
+        accepted, ids, told = self.accepted, self.ids, self.notify
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         index = first - 1
@@ -110,8 +99,6 @@ class Intake:
                     raise row
                 field = "to"
                 to, calling_code = normalise(row.to)
-                if not links(to):
-                    raise no_route()
                 field = "text"
                 encoding, payload, segments = encode(row.text)
                 name = row.class_ or "transaction"
@@ -121,6 +108,9 @@ class Intake:
                 if row.from_ is not None:
                     sender = row.from_
                     sender_kind(sender)
+                field = "to"
+                if not serves(to, class_, sender):
+                    raise no_route()
                 field = "send_at"
                 send_at_ms, status = 0, "accepted"
                 if row.send_at is not None:
@@ -138,7 +128,10 @@ class Intake:
             message_id = ids[index]
             until_ms = (send_at_ms or at_ms) + validity_s * 1000
             row_of = (message_id, class_, encoding, segments, sender, calling_code, blind(to))
-            taken.append((*row_of, send_at_ms, until_ms, NOTIFY_WEBHOOK if callback is not None else 0, to, payload))
+            notify = NOTIFY_WEBHOOK if callback is not None else 0
+            if told is not None:
+                notify |= told[index]
+            taken.append((*row_of, send_at_ms, until_ms, notify, to, payload))
             contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata)))
             shown = index if indexed else UNSET
             reference = UNSET if row.reference is None else row.reference

@@ -1,0 +1,87 @@
+"""How the processes are that a face needs before it may accept anything: keys, engine, auditor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from appliance.clock import DAY_MS, now_ms
+from appliance.errors import Error
+
+from .sealing import Seals
+
+POLL_S: Final = 0.5  # between two looks at the other processes
+LOOK_S_MAX: Final = 2.0  # a process that takes longer to say how it is, is not well
+
+
+class Caller(Protocol):
+    """The part of `appliance.intercom.Client` that a face uses."""
+
+    async def call(self, op: str, payload: Any = None, timeout_s: float = ...) -> Any: ...
+
+
+class Peers:
+    """`checks`: process -> (ready, why not), as of the last look."""
+
+    def __init__(self, seals: Seals, engine: Caller, auditor: Caller) -> None:
+        self.seals = seals
+        self.engine = engine
+        self.auditor = auditor
+        self.checks: dict[str, tuple[bool, str]] = dict.fromkeys(
+            ("keys", "engine", "auditor"), (False, "not asked yet")
+        )
+
+    def check_open(self) -> None:
+        """Raises `hsm_unavailable` or `engine_unavailable` when the last look said that nothing can be accepted."""
+        ok, why = self.checks["keys"]
+        if not ok:
+            raise Error("hsm_unavailable", "new messages cannot be sealed now", _why(why))
+        ok, why = self.checks["engine"]
+        if not ok:
+            raise Error("engine_unavailable", "new messages cannot be made durable now", _why(why))
+
+    def not_ready(self) -> str:
+        """What is missing, as a `ping` tells it; empty when nothing is."""
+        return "; ".join(f"{name}: {why}" for name, (ok, why) in self.checks.items() if not ok)
+
+    async def look(self) -> None:
+        """One look at the other processes. Never raises."""
+        await asyncio.gather(
+            self._look("keys", self.seals.ring.healthy),
+            self._look("engine", lambda: _pinged(self.engine)),
+            self._look("auditor", lambda: _pinged(self.auditor)),
+        )
+        if self.checks["keys"][0]:
+            try:
+                await self.seals.at(now_ms())
+            except Error as e:
+                self.checks["keys"] = (False, e.hint or e.code)
+
+    async def _look(self, name: str, ask: Callable[[], Awaitable[tuple[bool, str]]]) -> None:
+        try:
+            async with asyncio.timeout(LOOK_S_MAX):
+                self.checks[name] = await ask()
+        except TimeoutError:
+            self.checks[name] = (False, "it does not answer in time")
+        except Error as e:
+            self.checks[name] = (False, e.message)
+        except (OSError, ValueError, KeyError, TypeError):
+            self.checks[name] = (False, "its answer makes no sense")
+
+    async def keep_looking(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(POLL_S)
+
+
+async def _pinged(client: Caller) -> tuple[bool, str]:
+    reply = await client.call("ping", {}, timeout_s=LOOK_S_MAX)
+    return bool(reply["ready"]), str(reply.get("why", ""))
+
+
+def _why(why: str) -> str:
+    return f"{why or 'it is not ready'}; try again in a moment"
+
+
+assert POLL_S < LOOK_S_MAX < DAY_MS

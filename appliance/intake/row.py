@@ -1,0 +1,29 @@
+"""What one message looks like when it comes in, whatever face it comes through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Row(Protocol):
+    """What a face gives for one message; its own type has these as attributes. Everything optional may be None."""
+
+    @property
+    def to(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def from_(self) -> str | None: ...
+    @property
+    def class_(self) -> str | None: ...
+    @property
+    def reference(self) -> str | None: ...
+    @property
+    def validity_s(self) -> int | None: ...
+    @property
+    def send_at(self) -> datetime | None: ...
+    @property
+    def callback_url(self) -> str | None: ...
+    @property
+    def metadata(self) -> dict[str, str] | None: ...

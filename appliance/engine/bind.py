@@ -82,6 +82,8 @@ class Bind(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
+        if self.link.tap is not None:
+            self.link.tap(self, "in", data)
         self.act(self.session.hear(data, clock.monotonic_s()))
 
     def act(self, heard: Heard) -> None:
@@ -119,6 +121,8 @@ class Bind(asyncio.Protocol):
         if self.transport is not None:
             data = self.session.take()
             if data:
+                if self.link.tap is not None:
+                    self.link.tap(self, "out", data)
                 self.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -41,6 +41,8 @@ class Link:
         self.delivers: list[Delivered] = []
         self.lost: list[tuple[Link, list[tuple[Waiting, int]]]] = []
         self.staged: list[tuple[Waiting, int]] = []
+        #: Sees every octet both ways (`in`, `out`) while somebody traces or tests the link; never raises.
+        self.tap: Callable[[Bind, str, bytes], None] | None = None
         self.paused_until_s = 0.0
         self.submitted = self.answered = self.receipted = self.errors = self.throttled = 0
 

@@ -27,6 +27,7 @@ from .fast import (
     parse_submit_resp,
     source_form,
 )
+from .packer import RECEIPTS_ASKED, LinkPacker, Parts
 from .receipt import (
     STATES,
     Receipt,
@@ -40,10 +41,11 @@ from .receipt import (
 from .session import ClientSession
 from .spec import status_name, verdict
 from .states import CLOSES, Alert, Heard
-from .validity import absolute_validity, relative_validity, validity_ms
+from .validity import absolute_validity, receipt_ms, relative_validity, validity_ms
 
 __all__ = [
     "CLOSES",
+    "RECEIPTS_ASKED",
     "STATES",
     "Alert",
     "ClientSession",
@@ -51,6 +53,8 @@ __all__ = [
     "Framer",
     "FramingError",
     "Heard",
+    "LinkPacker",
+    "Parts",
     "Pdu",
     "PduError",
     "Receipt",
@@ -75,6 +79,7 @@ __all__ = [
     "parse_submit",
     "parse_submit_resp",
     "receipt_id",
+    "receipt_ms",
     "receipt_tlvs",
     "relative_validity",
     "response_id",

@@ -15,11 +15,22 @@ def _day(day: int) -> bytes:
     return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%y%m%d").encode("ascii")
 
 
-def absolute_validity(at_ms: int) -> bytes:
-    """Section 7.1.1.1 for a wall-clock time in ms since 1970, in UTC (`nn` 00, `p` +), tenths of a second kept."""
-    day, within = divmod(at_ms, DAY_S * 1000)
+def absolute_validity(at_ms: int, offset_minutes: int = 0) -> bytes:
+    """Section 7.1.1.1 for a wall-clock time in ms since 1970, tenths of a second kept.
+
+    Written as the local time so many minutes (in steps of 15) ahead of UTC, `nn` and `p` saying so.
+    """
+    day, within = divmod(at_ms + 60_000 * offset_minutes, DAY_S * 1000)
     s, ms = divmod(within, 1000)
-    return b"%b%02d%02d%02d%d00+" % (_day(day), s // 3600, s // 60 % 60, s % 60, ms // 100)
+    return b"%b%02d%02d%02d%d%02d%c" % (
+        _day(day),
+        s // 3600,
+        s // 60 % 60,
+        s % 60,
+        ms // 100,
+        abs(offset_minutes) // 15,
+        b"-" if offset_minutes < 0 else b"+",
+    )
 
 
 def relative_validity(seconds: int) -> bytes:
@@ -47,3 +58,21 @@ def validity_ms(octets: bytes, now_ms: int) -> int | None:
     if octets[15:] == b"-":
         offset = -offset
     return int((local - offset).timestamp()) * 1000 + 100 * int(octets[12:13])
+
+
+def receipt_ms(text: str) -> int | None:
+    """The wall-clock time in ms that a receipt's date means if it is UTC, None when it is none.
+
+    Ten digits `YYMMDDhhmm`, twelve with seconds, fourteen with the century too. Operators write local times as often,
+    so it is good for "about when", never for order.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) not in (10, 12, 14):
+        return None
+    digits = text if len(text) == 14 else "20" + text
+    year, rest = int(digits[:4]), digits[4:].ljust(10, "0")
+    try:
+        month, day, hour, minute, second = (int(rest[k : k + 2]) for k in range(0, 10, 2))
+        at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(at.timestamp()) * 1000

@@ -36,7 +36,13 @@ def split(encoding: int, payload: bytes, reference_bits: int) -> list[bytes]:
     """
     if len(payload) <= ROOM[encoding, 0]:
         return [payload]
-    room = ROOM[encoding, reference_bits]
+    parts = cut_at(encoding, payload, ROOM[encoding, reference_bits])
+    assert len(parts) <= limits.SEGMENTS_MAX
+    return parts
+
+
+def cut_at(encoding: int, payload: bytes, room: int) -> list[bytes]:
+    """`payload` in pieces of at most `room` octets; never cuts an escape pair or a surrogate pair."""
     parts = []
     start, length = 0, len(payload)
     if encoding == GSM7:
@@ -54,7 +60,6 @@ def split(encoding: int, payload: bytes, reference_bits: int) -> list[bytes]:
                 end -= 2
             parts.append(payload[start:end])
             start = end
-    assert len(parts) <= limits.SEGMENTS_MAX
     return parts
 
 

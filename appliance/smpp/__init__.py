@@ -38,16 +38,22 @@ from .receipt import (
     receipt_tlvs,
     response_id,
 )
+from .server import ServerSession
+from .server_states import SERVER_CLOSES, BindAsked, Received
 from .session import ClientSession
 from .spec import status_name, verdict
 from .states import CLOSES, Alert, Heard
+from .submission import Address, Submission, address_of, parse_submission, submission_of
 from .validity import absolute_validity, receipt_ms, relative_validity, validity_ms
 
 __all__ = [
     "CLOSES",
     "RECEIPTS_ASKED",
+    "SERVER_CLOSES",
     "STATES",
+    "Address",
     "Alert",
+    "BindAsked",
     "ClientSession",
     "Deliver",
     "Framer",
@@ -58,9 +64,13 @@ __all__ = [
     "Pdu",
     "PduError",
     "Receipt",
+    "Received",
+    "ServerSession",
+    "Submission",
     "Submit",
     "SubmitPacker",
     "absolute_validity",
+    "address_of",
     "decode",
     "destinations",
     "encode",
@@ -76,6 +86,7 @@ __all__ = [
     "pack_tlvs",
     "parse_deliver",
     "parse_receipt",
+    "parse_submission",
     "parse_submit",
     "parse_submit_resp",
     "receipt_id",
@@ -86,6 +97,7 @@ __all__ = [
     "source_form",
     "spec",
     "status_name",
+    "submission_of",
     "validity_ms",
     "verdict",
 ]

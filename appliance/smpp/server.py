@@ -11,6 +11,7 @@ from typing import Final
 
 from appliance.limits import SEQUENCE_MAX
 
+from . import spec
 from .codec import Framer, FramingError, Pdu, PduError, decode, encode, encode_answer
 from .fast import HEADER, pack_submit_resp
 from .server_states import (
@@ -25,40 +26,11 @@ from .server_states import (
     BindAsked,
     Received,
 )  # fmt: skip
-from .spec import (
-    BIND_RECEIVER,
-    BIND_TRANSCEIVER,
-    BIND_TRANSMITTER,
-    CANCEL_SM,
-    COMMANDS,
-    DATA_SM,
-    DATA_SM_RESP,
-    DELIVER_SM_RESP,
-    ENQUIRE_LINK,
-    ENQUIRE_LINK_RESP,
-    ESME_RALYBND,
-    ESME_RINVBNDSTS,
-    ESME_RINVCMDID,
-    ESME_RINVCMDLEN,
-    ESME_ROK,
-    ESME_RSYSERR,
-    ESME_RTHROTTLED,
-    ESME_RUNKNOWNERR,
-    GENERIC_NACK,
-    INTERFACE_VERSION,
-    QUERY_SM,
-    REPLACE_SM,
-    RESPONSE,
-    SUBMIT_MULTI,
-    SUBMIT_SM,
-    TLV_SC_INTERFACE_VERSION,
-    UNBIND,
-    UNBIND_RESP,
-)  # fmt: skip
+from .spec import BIND_RECEIVER, ESME_ROK, RESPONSE, SUBMIT_SM
 from .submission import parse_submission, submission_of
 
-_KINDS: Final = {BIND_RECEIVER: "receiver", BIND_TRANSMITTER: "transmitter", BIND_TRANSCEIVER: "transceiver"}
-_SENDS: Final = frozenset({SUBMIT_SM, DATA_SM, SUBMIT_MULTI, QUERY_SM, CANCEL_SM, REPLACE_SM})
+_KINDS: Final = {BIND_RECEIVER: "receiver", spec.BIND_TRANSMITTER: "transmitter", spec.BIND_TRANSCEIVER: "transceiver"}
+_SENDS: Final = frozenset({SUBMIT_SM, spec.DATA_SM, spec.SUBMIT_MULTI, spec.QUERY_SM, spec.CANCEL_SM, spec.REPLACE_SM})
 _CREDENTIAL: Final = ("system_id", "password", "system_type")
 _NEVER: Final = float("inf")
 
@@ -121,7 +93,7 @@ class ServerSession:
     @property
     def room(self) -> int:
         """How many deliver_sm may be sent now; 0 unless bound to receive."""
-        if self.state != BOUND or self._bind[0] == BIND_TRANSMITTER:
+        if self.state != BOUND or self._bind[0] == spec.BIND_TRANSMITTER:
             return 0
         return max(0, self.deliver_window - len(self._delivers))
 
@@ -132,7 +104,7 @@ class ServerSession:
         command, sequence = self._bind
         self._go("bind accepted", now)
         self._heard_s = now
-        version = {TLV_SC_INTERFACE_VERSION: bytes((INTERFACE_VERSION,))}
+        version = {spec.TLV_SC_INTERFACE_VERSION: bytes((spec.INTERFACE_VERSION,))}
         answer = encode(Pdu(command | RESPONSE, ESME_ROK, 0, {"system_id": self._system_id}, version))
         self._out.append(answer[:12] + sequence.to_bytes(4, "big") + answer[16:])
 
@@ -152,7 +124,7 @@ class ServerSession:
             self._out.append(pack_submit_resp(sequence, status, message_id))
         elif command:
             fields: dict[str, int | bytes] = {}
-            if not status and command in (DATA_SM, SUBMIT_MULTI, QUERY_SM):
+            if not status and command in (spec.DATA_SM, spec.SUBMIT_MULTI, spec.QUERY_SM):
                 fields["message_id"] = message_id.encode("latin-1", "replace")
             self._out.append(encode_answer(command | RESPONSE, status, sequence, fields))
         return self._settle(now)
@@ -216,7 +188,7 @@ class ServerSession:
         if self.state in (OPEN, BINDING):
             if late >= self._bind_s:
                 if self.state == BINDING:
-                    self._out.append(encode_answer(self._bind[0] | RESPONSE, ESME_RSYSERR, self._bind[1]))
+                    self._out.append(encode_answer(self._bind[0] | RESPONSE, spec.ESME_RSYSERR, self._bind[1]))
                 self._close(received, "bind time-out", "bind_timeout", now)
         elif self.state == UNBINDING:
             if late >= self._response_s:
@@ -242,7 +214,7 @@ class ServerSession:
             self._own = 0  # no answer, but something was heard since: alive
         if not self._own and now - self._heard_s >= self._enquire_s:
             self._own, self._own_s = self._sequence(), now
-            self._out.append(encode(Pdu(ENQUIRE_LINK, 0, self._own)))
+            self._out.append(encode(Pdu(spec.ENQUIRE_LINK, 0, self._own)))
 
     # --- hearing ------------------------------------------------------------------------------------------
     def hear(self, data: bytes, now: float) -> Received:
@@ -253,7 +225,7 @@ class ServerSession:
         try:
             frames = self._framer.hear(data)
         except FramingError:
-            self._out.append(encode(Pdu(GENERIC_NACK, ESME_RINVCMDLEN, 0)))
+            self._out.append(encode(Pdu(spec.GENERIC_NACK, spec.ESME_RINVCMDLEN, 0)))
             self._close(received, "nonsense", "framing", now)
             return received
         if frames:
@@ -272,7 +244,7 @@ class ServerSession:
 
     def _hear_submit(self, received: Received, frame: bytes, sequence: int) -> None:
         if len(self._unanswered) >= self.window or sequence in self._unanswered:
-            status = ESME_RTHROTTLED if sequence not in self._unanswered else ESME_RSYSERR
+            status = spec.ESME_RTHROTTLED if sequence not in self._unanswered else spec.ESME_RSYSERR
             self._refuse(received, SUBMIT_SM, status, sequence)
             return
         try:
@@ -285,24 +257,24 @@ class ServerSession:
 
     def _hear(self, received: Received, frame: bytes, command: int, status: int, sequence: int, now: float) -> None:
         """One PDU that does not come by the thousand."""
-        if command in (DELIVER_SM_RESP, DATA_SM_RESP, GENERIC_NACK):
+        if command in (spec.DELIVER_SM_RESP, spec.DATA_SM_RESP, spec.GENERIC_NACK):
             self._hear_answer(received, command, status, sequence)
         elif command & RESPONSE:
             self._hear_response(received, command, sequence, now)
-        elif command == ENQUIRE_LINK:
-            self._say(ENQUIRE_LINK_RESP, ESME_ROK, sequence)
+        elif command == spec.ENQUIRE_LINK:
+            self._say(spec.ENQUIRE_LINK_RESP, ESME_ROK, sequence)
         elif command in _KINDS:
             self._hear_bind(received, frame, command, sequence, now)
-        elif command == UNBIND:
+        elif command == spec.UNBIND:
             self._hear_unbind(received, sequence, now)
         elif command in _SENDS:
             self._hear_request(received, frame, command, sequence)
         else:
-            self._refuse(received, command, ESME_RINVCMDID, sequence)
+            self._refuse(received, command, spec.ESME_RINVCMDID, sequence)
 
     def _hear_bind(self, received: Received, frame: bytes, command: int, sequence: int, now: float) -> None:
         if self.state != OPEN:
-            self._refuse(received, command, ESME_RALYBND, sequence)
+            self._refuse(received, command, spec.ESME_RALYBND, sequence)
             return
         try:
             fields = decode(frame).fields
@@ -321,17 +293,17 @@ class ServerSession:
     def _hear_request(self, received: Received, frame: bytes, command: int, sequence: int) -> None:
         """Section 2.3: a receiver sends nothing, and nobody before a bind. While we say goodbye it is to come back later."""
         if self.state in (UNBINDING, LEAVING):
-            self._refuse(received, command, ESME_RSYSERR, sequence)
+            self._refuse(received, command, spec.ESME_RSYSERR, sequence)
         elif self.state != BOUND or self._bind[0] == BIND_RECEIVER:
-            self._refuse(received, command, ESME_RINVBNDSTS, sequence)
+            self._refuse(received, command, spec.ESME_RINVBNDSTS, sequence)
         elif len(self._unanswered) >= self.window:
-            self._refuse(received, command, ESME_RTHROTTLED, sequence)
+            self._refuse(received, command, spec.ESME_RTHROTTLED, sequence)
         elif sequence in self._unanswered:
-            self._refuse(received, command, ESME_RSYSERR, sequence)
+            self._refuse(received, command, spec.ESME_RSYSERR, sequence)
         else:
             try:
                 pdu = decode(frame)
-                if command == DATA_SM:
+                if command == spec.DATA_SM:
                     received.submissions.append(submission_of(pdu))
                 else:
                     received.requests.append(pdu)
@@ -342,25 +314,25 @@ class ServerSession:
     def _hear_answer(self, received: Received, command: int, status: int, sequence: int) -> None:
         if self._delivers.pop(sequence, None) is None:
             received.strangers += 1
-            if command == GENERIC_NACK and sequence == self._own:
+            if command == spec.GENERIC_NACK and sequence == self._own:
                 self._own = 0  # who refuses an enquire_link has heard it
             return
-        if command == GENERIC_NACK:
-            status = status or ESME_RUNKNOWNERR
+        if command == spec.GENERIC_NACK:
+            status = status or spec.ESME_RUNKNOWNERR
         received.answers.append((sequence, status))
 
     def _hear_response(self, received: Received, command: int, sequence: int, now: float) -> None:
         if not self._own or sequence != self._own:
             received.strangers += 1
-        elif self.state == UNBINDING and command == UNBIND_RESP:
+        elif self.state == UNBINDING and command == spec.UNBIND_RESP:
             self._close(received, "unbind answered", "unbound", now)
-        elif command == ENQUIRE_LINK_RESP:
+        elif command == spec.ENQUIRE_LINK_RESP:
             self._own = 0
 
     def _hear_unbind(self, received: Received, sequence: int, now: float) -> None:
         """The answer waits until every request has its own: after it nothing is owed."""
         if self.state in (OPEN, BINDING):
-            self._say(UNBIND_RESP, ESME_ROK, sequence)
+            self._say(spec.UNBIND_RESP, ESME_ROK, sequence)
             self._close(received, "unbind", "unbound_by_client", now)
         elif self.state in (BOUND, UNBINDING):
             self._go("unbind", now)
@@ -376,11 +348,11 @@ class ServerSession:
                 self._leave(received, "settled", now)
             elif self.state == UNBINDING and not self._own:
                 self._own, self._own_s = self._sequence(), now
-                self._out.append(encode(Pdu(UNBIND, 0, self._own)))
+                self._out.append(encode(Pdu(spec.UNBIND, 0, self._own)))
         return received
 
     def _leave(self, received: Received, why: str, now: float) -> None:
-        self._say(UNBIND_RESP, ESME_ROK, self._farewell)
+        self._say(spec.UNBIND_RESP, ESME_ROK, self._farewell)
         self._close(received, why, "unbound_by_client", now)
 
     def _sequence(self) -> int:
@@ -395,8 +367,8 @@ class ServerSession:
 
     def _refuse(self, received: Received, command: int, status: int, sequence: int) -> None:
         received.refused.append(status)
-        known = command in COMMANDS and (command | RESPONSE) in COMMANDS and status != ESME_RINVCMDID
-        self._say(command | RESPONSE if known else GENERIC_NACK, status, sequence)
+        known = command in spec.COMMANDS and (command | RESPONSE) in spec.COMMANDS and status != spec.ESME_RINVCMDID
+        self._say(command | RESPONSE if known else spec.GENERIC_NACK, status, sequence)
 
     def _go(self, heard: str, now: float) -> None:
         self.state = SERVER_TRANSITIONS[self.state, heard]

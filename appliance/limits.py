@@ -52,15 +52,31 @@ COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for
 QUEUE_MESSAGES_MAX: Final = 100_000  # held in memory per class; the rest stays on disk and is paged in, in order
 QUEUE_PAGE_MESSAGES: Final = 10_000
 PENDING_BATCHES_MAX: Final = 256  # batches waiting for a commit before the engine says `overloaded`
-RECEIPT_DAYS: Final = 4  # receipts are matched against this many partitions: 72 h and a margin
+RECEIPT_DAYS: Final = VALIDITY_S_MAX // 86_400 + 1  # partitions kept open: a message may leave, and its receipt come, so late
 PARKED_RECEIPTS_MAX: Final = 1_000_000  # receipts kept for a response that has not come; then the oldest go
 PARKED_RECEIPT_S: Final = 259_200  # 72 h
+CLOCK_BACK_S_MAX: Final = 10_800  # a clock that is set back further may make a receipt look older than its message
+DOUBTS_MAX: Final = 100_000  # numbers with an indeterminate message that are looked at again; more wait for a person
 
 # --- SMPP -------------------------------------------------------------------------------------------------
 PDU_OCTETS_MIN: Final = 16  # SMPP 3.4 section 3.2: the header
 PDU_OCTETS_MAX: Final = 70_000  # a message_payload of 64 KiB and its surroundings
 SEQUENCE_MAX: Final = 0x7FFFFFFF  # SMPP 3.4 section 5.1.4
 WINDOW_MAX: Final = 10_000
+
+# --- SMPP door ----------------------------------------------------------------------------------------------
+DOOR_PASSWORD_CHARACTERS: Final = 8  # SMPP 3.4 section 5.2.2: nine octets with the NUL, and many clients take no more
+DOOR_PASSWORD_CHARACTERS_LONG: Final = 32
+DOOR_NETWORKS_MAX: Final = 64  # of one account
+DOOR_RECIPIENTS_MAX: Final = 1_000  # numbers and short codes of one account
+DOOR_BINDS_MAX: Final = 64  # of one account
+DOOR_EVENTS_MAX: Final = 10_000  # in one call from an engine
+DOOR_LETTERS_HELD: Final = 256  # of one account in memory; the rest stays in the book
+DOOR_LETTERS_LATER: Final = 256  # of one account that wait for a turn of their own; more and the whole account waits
+DOOR_RETRY_S_MIN: Final = 1.0
+DOOR_RETRY_S_MAX: Final = 300.0
+DOOR_ATTEMPTS_IN_ORDER: Final = 3  # of one letter before those behind it no longer wait for it
+DOOR_SETTLE_S: Final = 0.05  # letters that were taken are deleted so often, in one commit
 
 # --- processes --------------------------------------------------------------------------------------------
 STOP_S_MAX: Final = 10.0  # SIGTERM to exit 0
@@ -117,4 +133,5 @@ assert KEY_AHEAD_LOOK_S * 1_000 * 10 < KEY_AHEAD_MS
 assert AUDIT_FORWARD_ENTRIES <= AUDIT_CALL_ENTRIES_MAX < AUDIT_PENDING_ENTRIES_MAX
 assert AUDIT_FORWARD_OCTETS_MAX + AUDIT_ENTRY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX
+assert DOOR_RETRY_S_MIN < DOOR_RETRY_S_MAX
 assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

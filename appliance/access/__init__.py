@@ -1,9 +1,23 @@
-"""Who may come in: API keys, people of the console, their sessions. Keeps no token and no password, only what checks them."""
+"""Who may come in: API keys, people of the console, their sessions, accounts of the SMPP door. Keeps no token and no password, only what checks them."""
 
 from .api_keys import ApiKey, Verifier
+from .door_accounts import ALPHABETS, DoorAccount, DoorAccounts
 from .doors import Access
 from .people import Person, Session
 from .roles import PERMISSIONS, ROLES, may
 from .throttle import address_of
 
-__all__ = ["PERMISSIONS", "ROLES", "Access", "ApiKey", "Person", "Session", "Verifier", "address_of", "may"]
+__all__ = [
+    "ALPHABETS",
+    "PERMISSIONS",
+    "ROLES",
+    "Access",
+    "ApiKey",
+    "DoorAccount",
+    "DoorAccounts",
+    "Person",
+    "Session",
+    "Verifier",
+    "address_of",
+    "may",
+]

@@ -52,7 +52,7 @@ class Verifier:
 
     def fresh(self) -> bool:
         """Whether no key was made or revoked since; microseconds. To be asked on the thread that took this snapshot."""
-        return self._stamp == _stamp(self._place)
+        return self._stamp == self._place.stamp()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -61,13 +61,6 @@ class Verifier:
 def hash_of(token: str) -> bytes:
     """32 octets. A plain SHA-256 is enough: a token is 256 random bits, there is nothing to guess."""
     return hashlib.sha256(token.encode()).digest()
-
-
-def _stamp(place: Place) -> tuple[int, ...]:
-    # data_version (sqlite.org/pragma.html#pragma_data_version) tells of others' commits, total_changes of our own.
-    # Both are this connection's own count, so the connection belongs to the stamp: on another thread nothing is fresh.
-    conn = place.conn
-    return id(conn), int(conn.execute("PRAGMA data_version").fetchone()[0]), int(conn.total_changes)
 
 
 class ApiKeys(Place):
@@ -121,7 +114,7 @@ class ApiKeys(Place):
 
     def verifier(self) -> Verifier:
         """A snapshot of the valid keys, to be replaced when its `fresh()` is false."""
-        stamp = _stamp(self)  # before reading: a change in between makes the snapshot stale, never wrongly fresh
+        stamp = self.stamp()  # before reading: a change in between makes the snapshot stale, never wrongly fresh
         keys = {}
         for number, digest, *rest in self.rows(
             "SELECT id, hash, name, rate_per_s, created_ms FROM api_key WHERE revoked_ms IS NULL"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from appliance.settings import Settings
+
 from .api_keys import ApiKeys
+from .door_accounts import DoorKeeping, Remembered
+from .passwords import Passwords
 from .people import People
 
 
-class Access(ApiKeys, People):
-    """API keys, people and sessions of `settings.home / "access.db"`.
+class Access(ApiKeys, DoorKeeping, People):
+    """API keys, people, sessions and the SMPP door's accounts of `settings.home / "access.db"`.
 
     May be used from several threads; each gets its own connection. Nothing is opened before the first use.
     """
+
+    def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
+        People.__init__(self, settings, passwords)
+        self._remembered = Remembered()

@@ -6,15 +6,15 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.settings import Settings
 
 from . import throttle
+from .attempts import Attempts
 from .passwords import Passwords, check_rules
-from .place import Place
 from .roles import ROLES
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -44,7 +44,7 @@ class Session:
     ends_ms: int
 
 
-class People(Place):
+class People(Attempts):
     """The people's part of `Access`."""
 
     def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
@@ -142,27 +142,11 @@ class People(Place):
         Raises Error `rate_limited` with detail `wait_s` when it is too early to try again; the password is then not
         looked at. The attempt is counted as failed before the slow check, so that many at once gain nothing. Slow.
         """
-        address = throttle.address_of(remote)
-        keys = throttle.subjects(name, address)
-        with self.writing() as conn:
-            counts = _counts(conn, keys)
-            familiar = conn.execute(
-                "SELECT 1 FROM familiar WHERE pair = ? AND seen_ms > ?", (keys["pair"], at_ms - throttle.FAMILIAR_MS)
-            ).fetchone()
-            wait_ms = throttle.wait_ms(counts, familiar is not None, at_ms)
-            if not wait_ms:
-                _count(conn, keys, {k: throttle.failed(k, counts[k], at_ms) for k in keys})
-                _prune(conn, at_ms)
-        if wait_ms:
-            wait_s = -(-wait_ms // 1000)
-            raise Error("rate_limited", "too many failed attempts", f"try again in {wait_s} s", wait_s=wait_s)
+        keys = throttle.subjects(name, throttle.address_of(remote))
+        counts = self.begin_attempt(keys, at_ms)
         person = self.check_password(name, password)
         if person is not None:
-            with self.writing() as conn:
-                # The address keeps its count, else one's own account would be the way to go on guessing at others'.
-                conn.execute("DELETE FROM attempt WHERE subject IN (?, ?)", (keys["pair"], keys["person"]))
-                _count(conn, {"address": keys["address"]}, {"address": counts["address"]})
-                conn.execute("INSERT OR REPLACE INTO familiar (pair, seen_ms) VALUES (?, ?)", (keys["pair"], at_ms))
+            self.end_attempt(keys, counts, at_ms)
         return person
 
     # --- sessions -----------------------------------------------------------------------------------------
@@ -209,29 +193,3 @@ class People(Place):
 
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def _counts(conn: Any, keys: dict[str, str]) -> dict[str, throttle.Count]:
-    out = {}
-    for kind, key in keys.items():
-        row = conn.execute("SELECT failures, last_ms, until_ms FROM attempt WHERE subject = ?", (key,)).fetchone()
-        out[kind] = throttle.Count(*row) if row else throttle.Count()
-    return out
-
-
-def _count(conn: Any, keys: dict[str, str], counts: dict[str, throttle.Count]) -> None:
-    conn.executemany(
-        "INSERT OR REPLACE INTO attempt (subject, failures, last_ms, until_ms) VALUES (?, ?, ?, ?)",
-        [(keys[kind], c.failures, c.last_ms, c.until_ms) for kind, c in counts.items()],
-    )
-
-
-def _prune(conn: Any, at_ms: int) -> None:
-    conn.execute("DELETE FROM attempt WHERE last_ms < ? AND until_ms < ?", (at_ms - throttle.FORGET_MS, at_ms))
-    conn.execute("DELETE FROM familiar WHERE seen_ms < ?", (at_ms - throttle.FAMILIAR_MS,))
-    over = conn.execute("SELECT count(*) FROM attempt").fetchone()[0] - throttle.SUBJECTS_MAX
-    if over > 0:
-        conn.execute(
-            "DELETE FROM attempt WHERE subject IN (SELECT subject FROM attempt ORDER BY until_ms, last_ms LIMIT ?)",
-            (over,),
-        )

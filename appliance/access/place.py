@@ -52,6 +52,13 @@ class Place:
     def rows(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
         return list(self.conn.execute(sql, given).fetchall())
 
+    def stamp(self) -> tuple[int, ...]:
+        """Another value after any change of the store; microseconds. Only comparable with one taken on the same thread."""
+        # data_version (sqlite.org/pragma.html#pragma_data_version) tells of others' commits, total_changes of our own.
+        # Both are this connection's own count, so the connection belongs to the stamp: on another thread nothing is fresh.
+        conn = self.conn
+        return id(conn), int(conn.execute("PRAGMA data_version").fetchone()[0]), int(conn.total_changes)
+
     def close(self) -> None:
         """Closes this thread's connection."""
         conn = getattr(self._local, "conn", None)

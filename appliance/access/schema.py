@@ -2,7 +2,9 @@
 
 Trust: this store decides who comes in, so it is trusted, and it is mode 0600 of the appliance's own user. Somebody who can
 read it learns names, roles and hashes: API keys and session tokens are 32 random octets, which no hash search finds;
-passwords are argon2id. Somebody who can write it can give themselves an API key or a role; that leaves no entry in the audit
+passwords are argon2id. An SMPP door account's password of eight random characters
+is 46 bits behind argon2id: a search for one is years of many graphics cards, not impossible; with `--long` it is.
+Somebody who can write it can give themselves an API key or a role; that leaves no entry in the audit
 log, which is why the file belongs to the appliance's user alone.
 """
 
@@ -19,6 +21,11 @@ MIGRATIONS: Final = Migrations("access")
 def _first(db: Database) -> None:
     for statement in _FIRST:
         db.execute(statement)
+
+
+@MIGRATIONS(name="0002_door_accounts")
+def _second(db: Database) -> None:
+    db.execute(_SECOND)
 
 
 _FIRST: Final = (
@@ -57,3 +64,23 @@ _FIRST: Final = (
         seen_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
 )
+
+_SECOND: Final = """CREATE TABLE door_account (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: messages and letters due name it
+    system_id TEXT NOT NULL UNIQUE, -- as it binds, case and all; a revoked one is not given again
+    caller INTEGER NOT NULL REFERENCES api_key (id), -- whose messages these are
+    password TEXT NOT NULL, -- argon2id in PHC form
+    networks TEXT NOT NULL, -- JSON list of CIDRs; [] is loopback
+    binds_max INTEGER NOT NULL CHECK (binds_max > 0),
+    window INTEGER NOT NULL CHECK (window > 0),
+    rate_per_s INTEGER CHECK (rate_per_s >= 0), -- NULL: the setting limits.requests_per_s; 0: no limit
+    class TEXT NOT NULL,
+    alphabet TEXT NOT NULL, -- of data_coding 0
+    sender TEXT NOT NULL,
+    inbound TEXT NOT NULL, -- JSON list of recipients whose messages go here; "*" is all others
+    receipt_text INTEGER NOT NULL,
+    receipt_body INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    password_ms INTEGER NOT NULL,
+    revoked_ms INTEGER
+) STRICT"""

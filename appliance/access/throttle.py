@@ -3,7 +3,7 @@
 Three subjects are counted. The pair of person and address waits soon and long: that is one guesser at one desk. The person
 alone (guesses from many addresses) and the address alone (guesses at many people) wait only after many failures and never
 for long, and neither holds up a *familiar* pair, that is a person at an address they signed in from before: nobody locks
-out others by guessing wrong.
+out others by guessing wrong. At the SMPP door the person is an account's system_id.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ def address_of(remote: str) -> str:
     return str(address)
 
 
-def subjects(name: str, address: str) -> dict[str, str]:
-    """The three subjects of one attempt: kind -> key."""
+def subjects(name: str, address: str, place: str = "") -> dict[str, str]:
+    """The three subjects of one attempt: kind -> key. What happens at one `place` counts for nothing at another."""
     folded = name.strip().casefold()[:64]
-    return {"pair": f"pair|{folded}|{address}", "person": f"person|{folded}", "address": f"address|{address}"}
+    pair, person = f"{place}pair|{folded}|{address}", f"{place}person|{folded}"
+    return {"pair": pair, "person": person, "address": f"{place}address|{address}"}
 
 
 def wait_ms(counts: dict[str, Count], familiar: bool, at_ms: int) -> int:

@@ -1,26 +1,37 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
+from .hours import Hours
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
 from .listen import address, check_listen
+from .profile import Profile, parse_profile
+from .profile import find as find_profile
+from .profile import names as profile_names
 from .reading import TABLES, Settings, home_of, load, parse
-from .route import ROUTE_SETTINGS, Route
+from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 
 __all__ = [
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
+    "OPERATOR_SETTINGS",
     "ROUTE_SETTINGS",
     "SETTINGS",
     "TABLES",
     "TLV_KINDS",
+    "Hours",
     "Link",
+    "Operator",
+    "Profile",
     "Route",
     "Setting",
     "Settings",
     "Tlv",
     "address",
     "check_listen",
+    "find_profile",
     "home_of",
     "load",
     "parse",
+    "parse_profile",
+    "profile_names",
 ]

@@ -144,7 +144,12 @@ LINK_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("protocol_id", "int", 0, "protocol_id of every submit", 0, 255),
     Setting("priority_flag", "int", 0, "priority_flag of every submit", 0, 3),
     Setting("replace_if_present", "bool", False, "replace_if_present_flag of every submit"),
-    Setting("tlvs", "tlvs", [], "the operator's own optional parameters: { name, tag, kind, value or by_sender }"),
+    Setting(
+        "tlvs",
+        "tlvs",
+        [],
+        "the operator's own optional parameters: { name, tag, kind, value or by_sender }; without a value known by name, not sent",
+    ),
 )
 
 TLV_KINDS: Final = ("string", "cstring", "octets", "int8", "int16", "int32")
@@ -239,6 +244,10 @@ class Link:
     priority_flag: int
     replace_if_present: bool
     tlvs: tuple[Tlv, ...]
+    #: Tag and name of the operator's own optional parameters, those that are only heard among them.
+    tlv_names: dict[int, str]
+    #: What is odd about these settings, each with a hint; `casemate link check` tells them.
+    doubts: tuple[tuple[str, str], ...]
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """(host, port) of each of the operator's addresses, the first first."""

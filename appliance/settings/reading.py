@@ -12,8 +12,11 @@ from typing import Any, Final
 
 from appliance.errors import Error
 
-from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
+from .checking import checked, tlv, unknown
+from .fitting import faults
+from .link import LINK_SETTINGS, Link
 from .listen import address
+from .profile import find, merged
 from .route import ROUTE_SETTINGS, Route
 from .rows import SETTINGS, Setting
 
@@ -91,15 +94,17 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
                 raise Error("settings_invalid", f"{source}: write [[{key}]] with two brackets")
             for n, given in enumerate(inner):
                 where = f"{source}: {key} {n + 1}"
+                if key == "link" and given.get("profile") and isinstance(given["profile"], str):
+                    given = merged(given, find(given["profile"], folder))
                 tables[key].append(_rows(given, TABLES[key], where, folder))
         elif isinstance(inner, dict):
             for name, value in inner.items():
                 row = rows.get(f"{key}.{name}")
                 if row is None:
-                    raise _unknown(f"{key}.{name}", list(rows), source)
-                values[row.name] = _checked(row, value, source, folder)
+                    raise unknown("setting", f"{key}.{name}", list(rows), source)
+                values[row.name] = checked(row, value, source, folder)
         else:
-            raise _unknown(key, [*rows, *TABLES], source)
+            raise unknown("setting", key, [*rows, *TABLES], source)
     links = tuple(_link(t, f"{source}: link {n + 1}") for n, t in enumerate(tables["link"]))
     names = [link.name for link in links]
     if len(set(names)) != len(names):
@@ -125,8 +130,8 @@ def _rows(given: dict[str, Any], table: tuple[Setting, ...], where: str, folder:
     out: dict[str, Any] = {}
     for name, value in given.items():
         if name not in rows:
-            raise _unknown(name, list(rows), where)
-        out[name] = _checked(rows[name], value, where, folder)
+            raise unknown("setting", name, list(rows), where)
+        out[name] = checked(rows[name], value, where, folder)
     for row in table:
         if row.name not in out:
             if row.default is None:
@@ -149,102 +154,11 @@ def _link(row: dict[str, Any], where: str) -> Link:
     fields = {k: v for k, v in row.items() if k != "password_file"}
     fields["reference_bits"] = int(row["reference_bits"])
     fields["more_hosts"] = tuple(address(text) for text in row["more_hosts"])
-    fields["tlvs"] = tuple(_tlv(given, where) for given in row["tlvs"])
-    return Link(password=password, **fields)
-
-
-_KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "str": (str,),
-    "path": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "strs": (list,),
-    "numbers": (dict,),
-    "words": (dict,),
-    "tlvs": (list,),
-}
-
-
-def _checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
-    def wrong(what: str) -> Error:
-        return Error("settings_invalid", f"{source}: `{row.name}` {what}", row.help)
-
-    if isinstance(row.kind, tuple):
-        if str(value) not in row.kind:
-            raise wrong(f"must be one of {', '.join(row.kind)}")
-        return str(value)
-    fits: bool = isinstance(value, _KINDS[row.kind]) and (row.kind == "bool" or not isinstance(value, bool))
-    if not fits:
-        raise wrong(f"must be of type {row.kind}")
-    if row.kind == "strs" and not all(isinstance(v, str) for v in value):
-        raise wrong("must be a list of strings")
-    if row.kind == "words" and not all(isinstance(v, str) for v in value.values()):
-        raise wrong("must be a table of strings")
-    if row.kind == "numbers" and not all(
-        isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in value.values()
-    ):
-        raise wrong("must be a table of numbers above 0")
-    if row.kind in ("int", "float"):
-        if (row.least is not None and value < row.least) or (row.most is not None and value > row.most):
-            raise wrong(f"must be between {row.least} and {row.most}")
-        return float(value) if row.kind == "float" else value
-    if row.kind == "path" and value and folder is not None:
-        return str(folder / value)
-    return value
-
-
-def _tlv(given: Any, where: str) -> Tlv:
-    """One of `tlvs`, its values packed. Raises Error `settings_invalid`."""
-
-    def wrong(what: str) -> Error:
-        return Error(
-            "settings_invalid",
-            f"{where}: tlvs: {what}",
-            'write { name = "pe_id", tag = 0x1400, kind = "string", value = "1001" }, or by_sender = { MYBANK = "1001" }',
-        )
-
-    if not isinstance(given, dict) or set(given) - {"name", "tag", "kind", "value", "by_sender"}:
-        raise wrong("each is a table of name, tag, kind and value or by_sender")
-    name, tag, kind = given.get("name"), given.get("tag"), given.get("kind", "string")
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,32}", name):
-        raise wrong("`name` is 1 to 32 small letters, digits and underscores")
-    if not isinstance(tag, int) or isinstance(tag, bool) or not 0 < tag <= 0xFFFF:
-        raise wrong(f"{name}: `tag` is a number up to 0xFFFF")
-    if kind not in TLV_KINDS:
-        raise wrong(f"{name}: `kind` is one of {', '.join(TLV_KINDS)}")
-    if ("value" in given) == ("by_sender" in given):
-        raise wrong(f"{name}: give `value` or `by_sender`")
-    by_sender = given.get("by_sender", {})
-    if not isinstance(by_sender, dict):
-        raise wrong(f"{name}: `by_sender` is a table of sender and value")
-    try:
-        value = _packed(given["value"], kind) if "value" in given else b""
-        packed = {sender: _packed(each, kind) for sender, each in by_sender.items()}
-    except (ValueError, OverflowError, TypeError):
-        raise wrong(f"{name}: a value does not fit its kind {kind}") from None
-    return Tlv(name, tag, kind, value, packed)
-
-
-def _packed(value: Any, kind: str) -> bytes:
-    if kind.startswith("int"):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError
-        return value.to_bytes(int(kind[3:]) // 8, "big")
-    octets = bytes.fromhex(value) if kind == "octets" else value.encode("latin-1")
-    if kind == "cstring":
-        octets += b"\0"
-    if len(octets) > 0xFFFF or not isinstance(value, str):
-        raise ValueError
-    return octets
-
-
-def _unknown(name: str, known: list[str], source: str) -> Error:
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return Error(
-        "settings_invalid",
-        f"{source}: unknown setting `{name}`",
-        f"did you mean `{near[0]}`?" if near else "see `casemate settings`",
-    )
+    written = tuple(tlv(given, where, declared=True) for given in row["tlvs"])
+    fields["tlvs"] = tuple(each for each in written if each.value or each.by_sender)
+    fields["tlv_names"] = {each.tag: each.name for each in written}
+    found = faults(Link(password=password, doubts=(), **fields), list(written))
+    for fault in found:
+        if fault.fatal:
+            raise Error("settings_invalid", f"{where}: {fault.message}", fault.hint)
+    return Link(password=password, doubts=tuple((fault.message, fault.hint) for fault in found), **fields)

@@ -93,13 +93,14 @@ def _absolute(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
             inner_paths = paths
         for row, prefix in rows:
             for name, value in row.items():
-                if prefix + name in inner_paths and isinstance(value, str) and value:
+                named = prefix + name in inner_paths or (name == "profile" and str(value).endswith(".toml"))
+                if named and isinstance(value, str) and value:
                     row[name] = str(folder / value)
     return raw
 
 
 def toml(document: dict[str, Any]) -> str:
-    """A settings document as TOML: sections of plain values and lists of tables, nothing deeper (a settings file has no more)."""
+    """A settings document as TOML: sections and lists of tables; what is deeper stands in one line."""
     out = []
     for name, inner in document.items():
         for heading, row in [(f"[[{name}]]", r) for r in inner] if isinstance(inner, list) else [(f"[{name}]", inner)]:
@@ -112,6 +113,8 @@ def toml(document: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_value(str(k))} = {_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return json.dumps(value)

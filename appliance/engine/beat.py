@@ -57,7 +57,7 @@ class Beat:
         self.write_s = self.commit_s = 0.0
         self.changed_days: set[int] = set()
         self._pool = ThreadPoolExecutor(1, "commit")
-        self._frames: dict[str, Staged] = {}
+        self._frames: list[Staged] = []
         self._counts: dict[int, list[int]] = {}
         self._delays = 0
         self._sweep_s = 0.0
@@ -152,7 +152,7 @@ class Beat:
             return
         self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
         if word == "throttled":
-            link.pause(now_s)
+            link.throttled_at(now_s)
             back.append((waiting, part))
             return
         attempts = waiting.tried(part)
@@ -267,12 +267,13 @@ class Beat:
         """What was about to leave goes back into the queues, unless its intention is durable: it may wait for long."""
         ledger = self.ledger
         out: set[tuple[int, int]] = set()
-        for name, staged in list(self._frames.items()):
+        for n, staged in enumerate(self._frames):
             keep = [k for k, (w, _) in enumerate(staged.parts) if w.day in done]
             back = [(w, part) for w, part in staged.parts if w.day not in done]
             out.update((w.day, w.seq << 8 | part) for w, part in back)
             self._requeue([(w, part) for w, part in back if w.seq < ledger.new_from.get(w.day, 1 << 62)])
-            self._frames[name] = Staged(
+            self._frames[n] = Staged(
+                staged.bind,
                 staged.session,
                 [staged.frames[k] for k in keep],
                 [staged.sequences[k] for k in keep],
@@ -283,12 +284,12 @@ class Beat:
             work.intents = [row for row in work.intents if (day, row[0]) not in out]
 
     def _tell(self, now_s: float, acknowledge: list[Acknowledgement]) -> None:
-        staged, self._frames = self._frames, {}
-        for name, what in staged.items():
-            kept = what.parts
+        frames, self._frames = self._frames, []
+        for staged in frames:
+            kept = staged.parts
             if not kept:
                 continue
-            if self.links[name].submit(what.session, what.frames, what.sequences, kept, now_s):
+            if staged.bind.submit(staged.session, staged.frames, staged.sequences, kept, now_s):
                 self.ledger.segments["submitted"] += len(kept)
             else:
                 # The bind went while the intention was being written: nothing left, so nothing is indeterminate.
@@ -310,7 +311,7 @@ class Beat:
 
     def staged(self) -> list[Waiting]:
         """The messages this beat is about to submit."""
-        return [w for staged in self._frames.values() for w, _ in staged.parts]
+        return [w for staged in self._frames for w, _ in staged.parts]
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)

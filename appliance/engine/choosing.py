@@ -7,7 +7,7 @@ from .link import Link
 from .packing import Staged, fill, pack
 
 
-def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> dict[str, Staged]:
+def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> list[Staged]:
     """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
     rooms = {name: link.room(now_s) for name, link in links.items()}
     routes = ledger.queues.by_route
@@ -27,4 +27,4 @@ def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) 
             if link is None or rooms[link.name] <= 0:
                 continue
             rooms[link.name] -= fill(ledger, link, queue, class_, rooms[link.name], now_ms)
-    return {link.name: pack(ledger, link, now_ms) for link in links.values() if link.staged}
+    return [staged for link in links.values() if link.staged for staged in pack(ledger, link, now_ms)]

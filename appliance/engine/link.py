@@ -1,28 +1,35 @@
-"""HOT: an operator link: its binds, its pace, its window, and the lists of what was heard.
+"""HOT: an operator link: its binds to each of the operator's addresses, its pace, and the lists of what was heard.
 
-A link is one transceiver bind or a transmitter and a receiver. What is heard is put into the link's lists; the beat
-takes it from there. Nothing is written to an operator but by `Link.submit` (after the commit) and by the session itself.
+Each address gets `binds` transceivers, or as many pairs of a transmitter and a receiver. Submits go out over all of them as
+their windows have room; receipts are taken on any. What is heard is put into the link's lists; the beat takes it from there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
 
+from appliance import clock
 from appliance.errors import Error
 from appliance.settings import Link as LinkSettings
-from appliance.smpp import ClientSession, SubmitPacker
+from appliance.smpp import SubmitPacker
 
 from .bind import Bind, Delivered
-from .pace import Pace
+from .pace import UNLIMITED, Paces
+from .throttle import Throttle
 from .waiting import Waiting
 
 Answer = tuple["Link", Waiting, int, int, str]  # link, message, part, command status, operator id
+Tap = Callable[[Bind, str, bytes], None]  # bind, `in` or `out`, octets as they are on the wire: not cut into PDUs
+
+SILENT_SUBMITS_MIN: Final = 100  # fewer submits taken without a delivery say nothing about a link
 
 
 class Link:
-    """One operator link: its binds, its pace, its window, and the lists of what was heard."""
+    """One operator link. `changed(link, up, why)` is called when it becomes usable and when it is no longer."""
 
     def __init__(
         self, settings: LinkSettings, wake: Callable[[], None], changed: Callable[[Link, bool, str], None]
@@ -32,67 +39,167 @@ class Link:
         self.wake = wake
         self._changed = changed
         self.tls = tls_context(settings)
-        self.pace = Pace(settings.pace)
+        self.paces = Paces(settings)
+        self.throttle = Throttle(settings)
         self.packer = SubmitPacker(source_ton=settings.source_ton, source_npi=settings.source_npi)
         kinds = ("transceiver",) if settings.bind == "transceiver" else ("transmitter", "receiver")
-        self.binds = [Bind(self, kind) for kind in kinds]
-        self.in_flight: dict[int, tuple[Waiting, int]] = {}
+        self.binds = [
+            Bind(self, kind, host, port)
+            for _ in range(settings.binds)
+            for host, port in settings.addresses()
+            for kind in kinds
+        ]
+        self.submitters = [bind for bind in self.binds if bind.submits]
         self.answers: list[Answer] = []
         self.delivers: list[Delivered] = []
         self.lost: list[tuple[Link, list[tuple[Waiting, int]]]] = []
         self.staged: list[tuple[Waiting, int]] = []
         #: Sees every octet both ways (`in`, `out`) while somebody traces or tests the link; never raises.
-        self.tap: Callable[[Bind, str, bytes], None] | None = None
-        self.paused_until_s = 0.0
-        self.submitted = self.answered = self.receipted = self.errors = self.throttled = 0
+        self.tap: Tap | None = None
+        self.drained = False  # takes nothing new and is not bound, until a person says otherwise
+        self.submitted = self.answered = self.receipted = self.errors = self.delivered = 0
+        self._was_up = False
+        self._turn = 0
+        self._renew: deque[Bind] = deque()  # half-dead binds that are still to be bound anew, one at a time
+        self._heard = (0.0, 0, 0)  # since when nothing was delivered; taken, delivered then
 
-    def changed(self, up: bool, why: str) -> None:
-        self._changed(self, up, why)
+    # --- what it can do ---------------------------------------------------------------------------------
 
     @property
     def submitter(self) -> Bind:
-        return self.binds[0]
+        return self.submitters[0]
 
     @property
     def up(self) -> bool:
         """Whether it can submit and hear receipts."""
-        return all(bind.bound for bind in self.binds)
+        if self.drained:
+            return False
+        can_submit = can_hear = False
+        for bind in self.binds:
+            if bind.bound and not bind.resting:
+                can_submit = can_submit or bind.submits
+                can_hear = can_hear or bind.hears
+        return can_submit and can_hear
+
+    @property
+    def in_flight(self) -> int:
+        """Segments submitted and not answered."""
+        return sum(len(bind.in_flight) for bind in self.submitters)
+
+    @property
+    def throttled(self) -> int:
+        return self.throttle.total
+
+    @property
+    def taken(self) -> int:
+        """Segments that the operator took, as far as beats have seen."""
+        return self.answered - self.errors
 
     def room(self, now_s: float) -> int:
-        """Segments that may be submitted now: what window, pace and a throttled operator leave."""
-        if not self.submitter.bound or now_s < self.paused_until_s:
+        """Segments that may be submitted now: what windows, pace and a throttled operator leave."""
+        if now_s < self.throttle.paused_until_s or self.drained:
             return 0
-        return max(0, min(self.submitter.session.room, self.pace.allowed(now_s)) - len(self.staged))
+        room = sum(bind.room for bind in self.submitters)
+        if not room:
+            return 0
+        return max(0, min(room, self.paces.link.allowed(now_s)) - len(self.staged))
 
-    def pause(self, now_s: float) -> None:
-        self.throttled += 1
-        self.paused_until_s = max(self.paused_until_s, now_s + self.settings.throttle_pause_s)
+    def class_room(self, class_: int, now_s: float) -> int:
+        """The same for one class, by its own pace alone."""
+        pace = self.paces.classes[class_]
+        return UNLIMITED if pace is None else pace.allowed(now_s)
 
-    def submit(
-        self,
-        session: ClientSession,
-        frames: list[bytes],
-        sequences: list[int],
-        staged: list[tuple[Waiting, int]],
-        now_s: float,
-    ) -> bool:
-        """Writes submits whose intention is durable. False when the bind went away meanwhile: nothing was written."""
-        bind = self.submitter
-        if bind.session is not session or not bind.bound:
-            return False
-        self.in_flight.update(zip(sequences, staged, strict=True))
-        bind.session.sent(sequences, b"".join(frames), now_s)
-        self.submitted += len(sequences)
-        bind.flush()
-        return True
+    def next_s(self, now_s: float) -> float:
+        """Seconds until pace or a pause lets something go; 0 when neither holds it back, or nobody can say."""
+        if self.drained or not self.up:
+            return UNLIMITED
+        if now_s < self.throttle.paused_until_s:
+            return self.throttle.paused_until_s - now_s
+        return self.paces.link.next_s()
+
+    def shares(self, segments: int) -> list[tuple[Bind, int]]:
+        """How many of `segments` (at most the sum of the windows' room) leave over which bind, in the order of leaving."""
+        if len(self.submitters) == 1:
+            return [(self.submitters[0], segments)]
+        self._turn = (self._turn + 1) % len(self.submitters)
+        order = self.submitters[self._turn :] + self.submitters[: self._turn]
+        rooms = sorted(((bind.room, bind) for bind in order if bind.room), key=lambda each: -each[0])
+        room = sum(each for each, _ in rooms)
+        out: list[tuple[Bind, int]] = []
+        for each, bind in rooms:
+            share = min(each, -(-segments * each // room))
+            if share:
+                out.append((bind, share))
+            segments -= share
+            room -= each
+        assert segments == 0, "more staged than there was room for"
+        return out
+
+    def under_way(self) -> Iterator[Waiting]:
+        """Messages with a segment that left, or was heard of, and that no beat has settled yet."""
+        for bind in self.submitters:
+            for waiting, _ in bind.in_flight.values():
+                yield waiting
+        for _, waiting, *_ in self.answers:
+            yield waiting
+        for _, lost in self.lost:
+            for waiting, _ in lost:
+                yield waiting
+
+    # --- what happens to it -----------------------------------------------------------------------------
+
+    def changed(self, why: str) -> None:
+        """A bind came or went: tells when that made the link usable or not."""
+        if self.up != self._was_up:
+            self._was_up = not self._was_up
+            self._changed(self, self._was_up, why if not self._was_up else "")
+
+    def throttled_at(self, now_s: float) -> None:
+        """The operator said "too fast"."""
+        self.throttle.heard(self.taken, now_s)
+        self.paces.link.set_rate(self.throttle.rate)
+
+    def drain(self, on: bool) -> None:
+        """Takes the link out of use, or back. In-flight submits are still answered; then its binds unbind."""
+        self.drained = on
+        for bind in self.binds:
+            if on:
+                bind.rest()
+            else:
+                bind.hurry()
+        self.changed("drained")
 
     def start(self) -> None:
         for bind in self.binds:
             bind.start()
 
     def tick(self, now_s: float) -> None:
+        self.throttle.tick(self.taken, now_s)
+        self.paces.link.set_rate(self.throttle.rate)
+        self._listen(now_s)
         for bind in self.binds:
             bind.tick(now_s)
+
+    def _listen(self, now_s: float) -> None:
+        """Submits are taken and nothing is ever delivered: the operator has lost our receiving side, so it is bound anew."""
+        if self._renew:
+            if not any(bind.resting for bind in self.binds):
+                self._renew.popleft().rest()
+            return
+        patience_s = self.settings.receipts_s
+        since_s, taken, delivered = self._heard
+        if (
+            self.delivered != delivered
+            or self.taken == taken
+            or not patience_s
+            or self.settings.registered_delivery not in ("final", "intermediate")
+        ):
+            self._heard = (now_s, self.taken, self.delivered)
+        elif now_s - since_s >= patience_s and self.taken - taken >= SILENT_SUBMITS_MIN:
+            self._heard = (now_s, self.taken, self.delivered)
+            self._renew.extend(bind for bind in self.binds if bind.bound)
+            for bind in self._renew:
+                bind.last_error = "receipts_silent"
 
     async def stop(self) -> None:
         await asyncio.gather(*(bind.stop() for bind in self.binds))
@@ -100,13 +207,20 @@ class Link:
     def state(self) -> dict[str, object]:
         """For `state` and the console; nothing personal."""
         bound = [b for b in self.binds if b.bound]
-        state = "up" if self.up else ("partly" if bound else "down")
+        state = "up" if self.up else "partly" if bound else "down"
+        if self.drained:
+            state = "draining" if bound else "drained"
+        now_s = clock.monotonic_s()
+        paused_s = self.throttle.paused_until_s - now_s
         return {
             "name": self.name,
             "state": state,
-            "window": self.settings.window,
-            "in_flight": len(self.in_flight),
+            "drained": self.drained,
+            "window": sum(b.session.window for b in self.submitters if b.bound) or self.settings.window,
+            "in_flight": self.in_flight,
             "pace": self.settings.pace,
+            "pace_now": self.throttle.rate,
+            "paused_until_ms": clock.now_ms() + int(paused_s * 1000) if paused_s > 0 else 0,
             "submitted": self.submitted,
             "answered": self.answered,
             "receipted": self.receipted,
@@ -114,6 +228,7 @@ class Link:
             "throttled": self.throttled,
             "up_since_ms": max((b.up_since_ms for b in bound), default=0),
             "last_error": next((b.last_error for b in self.binds if b.last_error), ""),
+            "binds": [b.state() for b in self.binds],
         }
 
 

@@ -1,10 +1,17 @@
-"""HOT: a token bucket in segments, the time passed in."""
+"""HOT: token buckets in segments, of a link, of each class on it and of each sender; the time passed in."""
 
 from __future__ import annotations
+
+from appliance.limits import PACED_SENDERS_MAX
+from appliance.settings import Link as LinkSettings
+
+UNLIMITED = 1 << 30
 
 
 class Pace:
     """`rate` segments a second, at most a tenth of a second's worth (at least one) at once; 0: no limit."""
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -12,19 +19,63 @@ class Pace:
         self._tokens = self.burst
         self._at = 0.0
 
+    def set_rate(self, rate: float) -> None:
+        """Another rate from now on; what had been saved up is not more than its burst."""
+        if rate != self.rate:
+            self.rate = rate
+            self.burst = max(1.0, rate / 10)
+            self._tokens = min(self._tokens, self.burst)
+
     def allowed(self, now_s: float) -> int:
         """Whole segments that may go now."""
         if self.rate <= 0:
-            return 1 << 30
+            return UNLIMITED
         if now_s > self._at:
             self._tokens = min(self.burst, self._tokens + (now_s - self._at) * self.rate)
         self._at = now_s
-        return int(self._tokens)
+        return max(0, int(self._tokens + 1e-9))  # ten tenths of a token are one
 
     def spent(self, segments: int) -> None:
         if self.rate > 0:
             self._tokens -= segments
 
     def next_s(self) -> float:
-        """Seconds until one more segment may go."""
+        """Seconds until one more segment may go, counted from when it was last asked."""
         return 0.0 if self.rate <= 0 or self._tokens >= 1 else (1 - self._tokens) / self.rate
+
+
+class SenderPaces:
+    """A bucket for each sender that has a pace; those named have their own, the others `rate` each (0: none)."""
+
+    def __init__(self, rate: float, named: dict[str, float]) -> None:
+        self._rate = rate
+        self._named = named
+        self._buckets: dict[str, Pace] = {}
+
+    def of(self, sender: str) -> Pace | None:
+        """The bucket of a sender, None when nothing paces it."""
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            rate = self._named.get(sender, self._rate)
+            if rate <= 0:
+                return None
+            if len(self._buckets) >= PACED_SENDERS_MAX:
+                del self._buckets[next(iter(self._buckets))]  # it starts with a full bucket when it comes again
+            bucket = self._buckets[sender] = Pace(rate)
+        return bucket
+
+
+class Paces:
+    """All that paces one link by its settings. `classes` and `senders` are None where nothing is set: the usual case."""
+
+    def __init__(self, settings: LinkSettings) -> None:
+        s = settings
+        self.link = Pace(s.pace)
+        rates = (s.pace_otp, s.pace_alert, s.pace_transaction, s.pace_bulk)
+        self.classes = tuple(Pace(rate) if rate > 0 else None for rate in rates)
+        paced = s.pace_sender > 0 or any(rate > 0 for rate in s.pace_senders.values())
+        self.senders = SenderPaces(s.pace_sender, s.pace_senders) if paced else None
+
+    def next_s(self) -> float:
+        """Seconds until the link's own bucket lets one more segment go."""
+        return self.link.next_s()

@@ -9,6 +9,7 @@ from appliance.message import OTP
 from appliance.smpp import ClientSession, PduError, relative_validity, status_name
 from appliance.text import parts_with_udh
 
+from .bind import Bind
 from .ledger import Ledger
 from .link import Link
 from .waiting import Waiting
@@ -19,8 +20,9 @@ RECEIPT_WANTED: Final = 1  # section 5.2.17
 
 
 class Staged(NamedTuple):
-    """What a beat submits on one link once its intentions are durable; only on the very session that gave the sequences."""
+    """What a beat submits on one bind once its intentions are durable; only on the very session that gave the sequences."""
 
+    bind: Bind
     session: ClientSession
     frames: list[bytes]
     sequences: list[int]
@@ -54,10 +56,20 @@ def fill(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, room: i
     return len(staged) - before
 
 
-def pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
-    """Reserves sequences, packs the submits and notes the intentions."""
+def pack(ledger: Ledger, link: Link, now_ms: int) -> list[Staged]:
+    """What is staged on a link as submits, each bind's share by itself."""
     staged, link.staged = link.staged, []
-    session = link.submitter.session
+    out: list[Staged] = []
+    at = 0
+    for bind, share in link.shares(len(staged)):
+        out.append(_pack_on(ledger, link, bind, staged[at : at + share], now_ms))
+        at += share
+    return out
+
+
+def _pack_on(ledger: Ledger, link: Link, bind: Bind, staged: list[tuple[Waiting, int]], now_ms: int) -> Staged:
+    """Reserves sequences, packs the submits and notes the intentions."""
+    session = bind.session
     sequences = session.reserve(len(staged))
     pack_one = link.packer.pack
     frames: list[bytes] = []
@@ -92,8 +104,8 @@ def pack(ledger: Ledger, link: Link, now_ms: int) -> Staged:
         ledger.work[waiting.day].intents.append(
             (waiting.seq << 8 | part, ledger.link_numbers[waiting.day][link.name], now_ms)
         )
-    link.pace.spent(len(kept))
-    return Staged(session, frames, used, kept)
+    link.paces.link.spent(len(kept))
+    return Staged(bind, session, frames, used, kept)
 
 
 def _parts(waiting: Waiting, reference_bits: int) -> list[bytes]:

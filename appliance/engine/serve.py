@@ -164,11 +164,9 @@ class Engine:
             return
         lowest: dict[int, int] = {}
         waiting = [w for qs in self.ledger.queues.by_route.values() for q in qs for w in q]
-        waiting += [w for link in self.links.values() for w, _ in link.in_flight.values()]
+        # Also what was heard while this beat waits for a disk that fails: undecided on disk until the next one.
+        waiting += [w for link in self.links.values() for w in link.under_way()]
         waiting += self.beat.staged()
-        # Heard while this beat waits for a disk that fails: undecided on disk until the next one.
-        waiting += [w for link in self.links.values() for _, w, *_ in link.answers]
-        waiting += [w for link in self.links.values() for _, lost in link.lost for w, _ in lost]
         for w in waiting:
             lowest[w.day] = min(lowest.get(w.day, w.seq), w.seq)
         for day, partition in self.ledger.partitions.items():
@@ -250,12 +248,11 @@ class Engine:
         days = {w.day for queues in self.ledger.queues.by_route.values() for q in queues for w in q}
         days |= {waiting.day for _, _, waiting, _ in self.beat.delayed}
         for link in self.links.values():
-            days |= {w.day for w, _ in link.in_flight.values()} | {w.day for _, w, *_ in link.answers}
-            days |= {w.day for _, lost in link.lost for w, _ in lost}
+            days |= {w.day for w in link.under_way()}
         return days
 
     def _settled(self) -> bool:
-        in_flight = any(link.in_flight and link.submitter.bound for link in self.links.values())
+        in_flight = any(bind.in_flight and bind.transport is not None for link in self.links.values() for bind in link.binds)
         return (not in_flight and not self.beat.batches) or clock.monotonic_s() > self._settle_by
 
     async def _ticks(self) -> None:

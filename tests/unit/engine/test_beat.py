@@ -192,7 +192,7 @@ def test_strict_priority(tmp_path: Path) -> None:
 
 
 def test_throttled_pauses_and_keeps_order(tmp_path: Path) -> None:
-    world = World(tmp_path, window=3, throttle_pause_s=0.05)
+    world = World(tmp_path, window=3, throttle_pause_s=1.0)
     world.bind()
     world.accept(batch("1", "2", "3", "4"))
     submits = world.submits()
@@ -201,7 +201,8 @@ def test_throttled_pauses_and_keeps_order(tmp_path: Path) -> None:
     world.answer(submits[2].sequence, "T3")
     world.run()
     assert world.submits() == []  # paused
-    world.link.paused_until_s = 0.0
+    world.link.throttle.paused_until_s = 0.0
+    world.link.paces.link.set_rate(0)  # as if it had come back to its pace
     world.run()
     assert [s.short_message for s in world.submits()] == [b"1", b"2", b"4"]
     assert world.link.throttled == 2

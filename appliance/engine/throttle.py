@@ -1,0 +1,86 @@
+"""HOT: what a link does when its operator says "too fast": how long it pauses, and how fast it goes on afterwards. Pure.
+
+Sources: messaging gateways' users ask for all three policies (the whole link pauses and keeps its order; only the message
+waits; the link stops for a fixed time). The rate falls by a factor and comes back in even steps, as TCP's does (RFC 5681).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from appliance.limits import THROTTLED_RETRY_S_MIN
+from appliance.settings import Link as LinkSettings
+
+MEASURED_S: Final = 1.0  # what the operator took is counted over so long
+RATE_MIN: Final = 1.0  # segments a second that are always tried, unless the link's pace is lower
+
+
+class Throttle:
+    """The state of one link. Rates are in segments a second, 0 is without limit; times are monotonic seconds."""
+
+    def __init__(self, settings: LinkSettings) -> None:
+        self.policy = settings.throttle_policy
+        self.total = 0  # throttled answers
+        self.paused_until_s = 0.0
+        self.rate = settings.pace  # what it may do now
+        self.slowed = False
+        self._pace = settings.pace
+        self._first_s = max(settings.throttle_pause_s, THROTTLED_RETRY_S_MIN)
+        self._most_s = max(settings.throttle_pause_s_max, self._first_s)
+        self._keep = settings.throttle_slow
+        self._recover_s = settings.throttle_recover_s
+        self._pause_s = 0.0  # the last pause
+        self._burst_until_s = 0.0  # throttled answers until then are one complaint
+        self._whole = 0.0  # the rate it comes back to
+        self._taken: deque[tuple[float, int]] = deque()  # (when, taken until then), of the last MEASURED_S
+        self._at_s = 0.0
+
+    def heard(self, taken: int, now_s: float) -> None:
+        """A throttled answer; `taken`: segments that the operator ever took on this link."""
+        self.total += 1
+        if now_s < self._burst_until_s:
+            if self.policy == "stop":
+                self._pause(now_s)
+            return
+        if now_s <= self._burst_until_s + self._pause_s:
+            self._pause_s = min(self._pause_s * 2, self._most_s)
+        else:
+            self._pause_s = self._first_s
+        self._slow(taken, now_s)
+        self._pause(now_s)
+
+    def delay_s(self, times: int) -> float:
+        """How long a message waits by itself that was throttled for the `times`-th time, counted from 1."""
+        return min(self._first_s * 2.0 ** min(times - 1, 16), self._most_s)
+
+    def tick(self, taken: int, now_s: float) -> None:
+        """Comes back a step; to be called some times a second."""
+        self._taken.append((now_s, taken))
+        while len(self._taken) > 1 and self._taken[1][0] <= now_s - MEASURED_S:
+            self._taken.popleft()
+        gone_s, self._at_s = now_s - self._at_s, now_s
+        if not self.slowed or now_s < self.paused_until_s:
+            return
+        self.rate += self._whole / 2 / self._recover_s * gone_s
+        # Without a limit of its own it is free again at twice what the operator was seen to take.
+        if self.rate >= (self._pace or self._whole * 2):
+            self.rate, self.slowed = self._pace, False
+
+    def _pause(self, now_s: float) -> None:
+        self._burst_until_s = now_s + (THROTTLED_RETRY_S_MIN if self.policy == "delay" else self._pause_s)
+        if self.policy != "delay":
+            self.paused_until_s = self._burst_until_s
+
+    def _slow(self, taken: int, now_s: float) -> None:
+        measured = taken - self._taken[0][1] if self._taken else taken
+        resumed_lately = self.slowed and now_s - self.paused_until_s < MEASURED_S
+        rate = self.rate if resumed_lately or (not measured and self.slowed) else float(measured)
+        if self.slowed:
+            rate = min(rate, self.rate)
+        least = min(RATE_MIN, self._pace) if self._pace else RATE_MIN
+        self._whole = self._pace or max(rate, least)
+        self.rate = max(rate * self._keep, least)
+        if self._pace:
+            self.rate = min(self.rate, self._pace)
+        self.slowed = True

@@ -24,6 +24,10 @@ EVENTS: Final[dict[str, str]] = {
     "apikey.revoked": "an API key was revoked",
     "apikey.secret_shown": "the secret that signs an API key's webhooks was shown",
     "apikey.refused": "a credential presented to the API was refused; recorded at most once a minute per address",
+    "door.account_created": "an account of the SMPP door was created; detail holds its API key",
+    "door.account_changed": "an account of the SMPP door was given other limits, networks or recipients",
+    "door.account_password": "an account of the SMPP door was given a new password",
+    "door.account_revoked": "an account of the SMPP door was revoked",
     # keys and HSM
     "token.initialised": "a token was initialised and its keys generated",
     "hsm.login": "the keys process logged in to the token",

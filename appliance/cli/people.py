@@ -18,7 +18,7 @@ from appliance.settings import home_of, load
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 
 
-class _Desk:
+class Desk:
     """Access and audit log of this box."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Desk:
         self.recorder.record(self.who, what, on, "ok", **detail)
 
 
-def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
+def show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -39,17 +39,17 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
         click.echo("none yet", err=True)
         return
     columns = list(rows[0])
-    cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
+    cells = [columns, *([cell(row[c]) for c in columns] for row in rows)]
     widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
     for line in cells:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _time(at_ms: int | None) -> str | None:
+def time_text(at_ms: int | None) -> str | None:
     return None if at_ms is None else rfc3339(at_ms)
 
 
@@ -64,7 +64,7 @@ def apikey() -> None:
 @_json
 def create_key(name: str, rate: int | None, as_json: bool) -> None:
     """Create the API key NAME and print its token, which is never shown again."""
-    desk = _Desk()
+    desk = Desk()
     desk.access.check_new_api_key(name, rate)  # what will be refused is not to be on record as done
     desk.record("apikey.created", "apikey:new", name=name, rate_per_s=-1 if rate is None else rate)
     key, token = desk.access.create_api_key(name, rate)
@@ -84,19 +84,19 @@ def list_keys(as_json: bool) -> None:
             "id": k.id,
             "name": k.name,
             "rate_per_s": k.rate_per_s,
-            "created": _time(k.created_ms),
-            "revoked": _time(k.revoked_ms),
+            "created": time_text(k.created_ms),
+            "revoked": time_text(k.revoked_ms),
         }
         for k in Access(load(home=home_of())).api_keys()
     ]
-    _show(rows, as_json)
+    show(rows, as_json)
 
 
 @apikey.command("revoke")
 @click.argument("number", type=int)
 def revoke_key(number: int) -> None:
     """Revoke the API key with this NUMBER, as `casemate apikey list` shows it: it stops working within a second."""
-    desk = _Desk()
+    desk = Desk()
     found = desk.access.api_key(number)
     if found is None:
         raise Error("not_found", f"there is no API key {number}", "see `casemate apikey list`")
@@ -114,7 +114,7 @@ def key_webhook_secret(number: int) -> None:
     """
     from appliance.courier import webhook_secret
 
-    desk = _Desk()
+    desk = Desk()
     found = desk.access.api_key(number)
     if found is None:
         raise Error("not_found", f"there is no API key {number}", "see `casemate apikey list`")
@@ -145,7 +145,7 @@ def create_user(name: str, role: str, password_file: Any) -> None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         raise click.UsageError("no terminal to ask for the password: use --password-file")
-    desk = _Desk()
+    desk = Desk()
     desk.access.check_new_user(name, password, role)  # as above: what will be refused is not on record as done
     desk.record("console.user_created", f"user:{name}", role=role)
     person = desk.access.create_user(name, password, role)
@@ -157,7 +157,7 @@ def create_user(name: str, role: str, password_file: Any) -> None:
 def list_users(as_json: bool) -> None:
     """List the people who may use the console."""
     rows = [
-        {"name": p.name, "role": p.role, "created": _time(p.created_ms), "disabled": _time(p.disabled_ms)}
+        {"name": p.name, "role": p.role, "created": time_text(p.created_ms), "disabled": time_text(p.disabled_ms)}
         for p in Access(load(home=home_of())).users()
     ]
-    _show(rows, as_json)
+    show(rows, as_json)

@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "send": ("appliance.cli.send", "send", "send a file of messages; refusals are summed up by line"),
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
+    "door": ("appliance.cli.door", "door", "accounts of the SMPP door for the bank's own systems"),
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),

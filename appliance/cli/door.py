@@ -1,0 +1,195 @@
+"""`casemate door`: accounts of the SMPP door for the bank's own systems. Every change is on the audit log first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from appliance.access import ALPHABETS, Access, DoorAccount
+from appliance.errors import Error
+from appliance.message import CLASSES
+from appliance.settings import home_of, load
+
+from .people import Desk, show, time_text
+
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+_long = click.option(
+    "--long", is_flag=True, help="32 characters instead of 8; many SMPP 3.4 clients take no more than 8"
+)
+
+#: Option of `create` and `change` -> what it sets. An option that is not given changes nothing.
+_OPTIONS = (
+    click.option(
+        "--allow", "networks", multiple=True, help="network it binds from (CIDR), repeated; none: loopback only"
+    ),
+    click.option("--binds", "binds_max", type=int, help="binds at the same time"),
+    click.option("--window", type=int, help="messages without an answer on one bind, each way"),
+    click.option(
+        "--rate", "rate_per_s", type=int, help="messages a second; 0: no limit  [default: limits.requests_per_s]"
+    ),
+    click.option("--class", "class_", type=click.Choice(CLASSES), help="class of messages that name none"),
+    click.option("--alphabet", type=click.Choice(ALPHABETS), help="what data_coding 0 means"),
+    click.option("--sender", help="sender of messages that have none"),
+    click.option(
+        "--inbound", multiple=True, help="number or short code whose messages go here, repeated; *: all others"
+    ),
+    click.option("--receipt-text/--no-receipt-text", default=None, help="receipts also in the text form"),
+    click.option("--receipt-body/--no-receipt-body", default=None, help="with the first 20 characters of the message"),
+)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None and value != ()}
+
+
+def _told(given: dict[str, Any]) -> dict[str, str | int | bool]:
+    """What the audit log says of a change: how many recipients, not which; they may be somebody's number."""
+    said = {name: value for name, value in given.items() if name not in ("networks", "inbound")}
+    if "networks" in given:
+        said["networks"] = " ".join(given["networks"]) or "loopback"
+    if "inbound" in given:
+        said["recipients"] = len(given["inbound"])
+    return said
+
+
+def _shown(account: DoorAccount) -> dict[str, Any]:
+    return {
+        "system_id": account.system_id,
+        "api_key": account.caller,
+        "networks": " ".join(account.networks) or "loopback",
+        "binds": account.binds_max,
+        "window": account.window,
+        "rate_per_s": account.rate_per_s,
+        "class": account.class_,
+        "alphabet": account.alphabet,
+        "created": time_text(account.created_ms),
+        "revoked": time_text(account.revoked_ms),
+    }
+
+
+def _print_password(account: DoorAccount, password: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"system_id": account.system_id, "api_key": account.caller, "password": password}))
+    else:
+        click.echo(f"door account `{account.system_id}`; keep its password, it is not shown again:", err=True)
+        click.echo(password)
+
+
+@click.group()
+def door() -> None:
+    """The SMPP door, through which the bank's own systems send and get their receipts."""
+
+
+@door.group()
+def account() -> None:
+    """Who may bind to the door. The appliance must be running: each change goes on the audit log first."""
+
+
+@account.command("create")
+@click.argument("system_id")
+@click.option("--api-key", "caller", type=int, required=True, help="number of the API key whose messages these are")
+@_options
+@_long
+@_json
+def create_account(system_id: str, caller: int, long: bool, as_json: bool, **options: Any) -> None:
+    """Create the account SYSTEM_ID and print its password, which is never shown again.
+
+    The token of the API key is a password of the account as well.
+    """
+    desk, given = Desk(), _given(options)
+    desk.access.check_new_door_account(
+        system_id, caller, **given
+    )  # what will be refused is not to be on record as done
+    desk.record("door.account_created", f"door:{system_id}", api_key=caller, **_told(given))
+    made, password = desk.access.create_door_account(system_id, caller, long, **given)
+    _print_password(made, password, as_json)
+
+
+@account.command("list")
+@_json
+def list_accounts(as_json: bool) -> None:
+    """List all accounts, also the revoked ones."""
+    show([_shown(a) for a in Access(load(home=home_of())).all_door_accounts()], as_json)
+
+
+@account.command("show")
+@click.argument("system_id")
+@_json
+def show_account(system_id: str, as_json: bool) -> None:
+    """Show everything about the account SYSTEM_ID but its password."""
+    found = Access(load(home=home_of())).door_account(system_id)
+    if found is None:
+        raise Error("not_found", "there is no such door account", "see `casemate door account list`")
+    whole = {
+        **_shown(found),
+        "sender": found.sender or None,
+        "inbound": " ".join(found.inbound) or None,
+        "receipt_text": found.receipt_text,
+        "receipt_body": found.receipt_body,
+        "password_set": time_text(found.password_ms),
+    }
+    if as_json:
+        click.echo(json.dumps(whole, indent=1))
+        return
+    for name, value in whole.items():
+        click.echo(f"{name:<14}{'-' if value is None else value}")
+
+
+@account.command("change")
+@click.argument("system_id")
+@_options
+@click.option("--loopback-only", is_flag=True, help="take all networks away")
+@click.option("--no-inbound", is_flag=True, help="take all recipients away")
+@click.option("--usual-rate", is_flag=True, help="the rate of the setting limits.requests_per_s again")
+def change_account(system_id: str, loopback_only: bool, no_inbound: bool, usual_rate: bool, **options: Any) -> None:
+    """Change the account SYSTEM_ID. Networks and recipients given replace those it had. Works within a second."""
+    desk, given = Desk(), _given(options)
+    for off, name, empty in (
+        (loopback_only, "networks", ()),
+        (no_inbound, "inbound", ()),
+        (usual_rate, "rate_per_s", None),
+    ):
+        if off and name in given:
+            raise click.UsageError(f"{name.replace('_per_s', '')}: either set it or take it away")
+        if off:
+            given[name] = empty
+    if not given:
+        raise click.UsageError("nothing to change")
+    desk.access.check_door_change(system_id, **given)
+    told = {name: -1 if value is None else value for name, value in _told(given).items()}
+    desk.record("door.account_changed", f"door:{system_id}", **told)
+    desk.access.change_door_account(system_id, **given)
+    click.echo(f"door account `{system_id}` is changed")
+
+
+@account.command("revoke")
+@click.argument("system_id")
+def revoke_account(system_id: str) -> None:
+    """Revoke the account SYSTEM_ID: its binds end within a second, and what was still due to it is dropped in time."""
+    desk = Desk()
+    desk.access.check_door_change(system_id)
+    desk.record("door.account_revoked", f"door:{system_id}")
+    desk.access.revoke_door_account(system_id)
+    click.echo(f"door account `{system_id}` is revoked")
+
+
+@account.command("password")
+@click.argument("system_id")
+@_long
+@_json
+def new_password(system_id: str, long: bool, as_json: bool) -> None:
+    """Make a new password for the account SYSTEM_ID and print it, which is never shown again. Binds it has stay."""
+    desk = Desk()
+    desk.access.check_door_change(system_id)
+    desk.record("door.account_password", f"door:{system_id}")
+    made, password = desk.access.new_door_password(system_id, long)
+    _print_password(made, password, as_json)

@@ -18,6 +18,7 @@ CODES: Final[dict[str, str]] = {
     "sender_invalid": "the sender is neither a number, a short code nor an alphanumeric sender",
     "text_too_long": "the text is longer than the appliance sends",
     "text_unmappable": "the text has characters that no encoding of this link can carry",
+    "content_refused": "the text has something in it that the policy on content refuses; `rule` says which",
     "expired_before_sent": "the validity ends before the message could be sent",
     "callback_not_allowed": "the callback address is not on the list of allowed hosts",
     "not_found": "there is no such thing, or it is not the caller's to see",

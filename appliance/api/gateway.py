@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from appliance.access import ApiKey
 from appliance.clock import monotonic_s
+from appliance.content import Guard
 from appliance.errors import Error
 from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
 from appliance.message import Batch
@@ -53,6 +54,7 @@ class Gateway:
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
+        self.guard = Guard.of(settings)
         self.routes = RouteTable((r.prefix, r.links) for r in settings.routes)
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}

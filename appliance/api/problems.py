@@ -27,6 +27,7 @@ STATUS: Final[dict[str, int]] = {
     "sender_invalid": 422,
     "text_too_long": 422,
     "text_unmappable": 422,
+    "content_refused": 422,
     "expired_before_sent": 422,
     "rate_limited": 429,
     "internal": 500,
@@ -80,7 +81,7 @@ def document(error: Error) -> dict[str, Any]:
         "code": error.code,
         "hint": error.hint,
     }
-    for name in ("field", "checks"):
+    for name in ("field", "rule", "checks"):
         if name in error.detail:
             body[name] = error.detail[name]
     return body

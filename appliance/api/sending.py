@@ -36,7 +36,9 @@ class BatchAnswer(msgspec.Struct):
 
 
 class Previewed(msgspec.Struct):
-    """What a text would cost: `parts` as the handset would put them together again, `route` the links in order of preference."""
+    """What a text would cost: `parts` as the handset would put them together again, `route` the links in order of preference, `rules` what changed
+    the text.
+    """
 
     encoding: str
     segments: int
@@ -44,6 +46,7 @@ class Previewed(msgspec.Struct):
     parts: list[str]
     route: list[str] | None
     price: None = None
+    rules: list[str] = []
 
 
 class Identified(msgspec.Struct):
@@ -101,7 +104,8 @@ class Sending:
         asked = preview_of(await request.body(SINGLE_BODY_OCTETS_MAX))
         field = "text"
         try:
-            encoding, payload, segments = encode(asked.text)
+            text, rules = self.gateway.guard.check(asked.text, asked.class_ == "otp")
+            encoding, payload, segments = encode(text)
             route = None
             field = "to"
             if asked.to is not None:
@@ -113,13 +117,22 @@ class Sending:
             e.detail.setdefault("field", field)
             raise
         parts = [decode(encoding, p) for p in split(encoding, payload, reference_bits_for(encoding, payload))]
-        return Answer(200, _encode(Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, route)))
+        return Answer(200, _encode(Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, route, rules=list(rules))))
 
     async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
         gateway = self.gateway
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
-        intake = Intake(len(rows), request.caller.id, sealing, at_ms, gateway.callbacks.check, gateway.serves, indexed)
+        intake = Intake(
+            len(rows),
+            request.caller.id,
+            sealing,
+            at_ms,
+            gateway.callbacks.check,
+            gateway.serves,
+            indexed,
+            guard=gateway.guard,
+        )
         typed: list[Message | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:

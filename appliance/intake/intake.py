@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from appliance.content import Guard
 from appliance.errors import Error
 from appliance.limits import SCHEDULE_AHEAD_S_MAX, SCHEDULE_BEHIND_S_MAX, VALIDITY_S_DEFAULT
 from appliance.message import CLASSES, ENCODINGS, NOTIFY_WEBHOOK, Batch, Content, id_text, new_ids
@@ -57,7 +58,7 @@ class Intake:
     """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete.
 
     `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids` and
-    `notify`, one entry a row: ids given before (all of the sealing's day), and who is told besides a callback.
+    `notify`, one entry a row: ids given before (all of the sealing's day), and who is told besides a callback. `guard`: what texts may carry.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Intake:
         indexed: bool = False,
         ids: list[bytes] | None = None,
         notify: Sequence[int] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
@@ -80,6 +82,7 @@ class Intake:
         self.serves = serves
         self.indexed = indexed
         self.notify = notify
+        self.check_content = guard.check if guard is not None else None
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
         self.batch = empty_batch(sealing.day, at_ms, sealing.key.key_id)
@@ -87,7 +90,7 @@ class Intake:
     def take(self, rows: Sequence[Row | Error], first: int = 0) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
         at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
-        accepted, ids, told = self.accepted, self.ids, self.notify
+        accepted, ids, told, check_content = self.accepted, self.ids, self.notify, self.check_content
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         index = first - 1
@@ -100,9 +103,12 @@ class Intake:
                 field = "to"
                 to, calling_code = normalise(row.to)
                 field = "text"
-                encoding, payload, segments = encode(row.text)
                 name = row.class_ or "transaction"
                 class_ = CLASS[name]
+                text = row.text
+                if check_content is not None:
+                    text = check_content(text, not class_).text
+                encoding, payload, segments = encode(text)
                 field = "from"
                 sender = ""
                 if row.from_ is not None:

@@ -64,6 +64,25 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "report",
         "the same for bulk; report: tell the bank, nobody is asked, a late receipt still counts",
     ),
+    Setting(
+        "content.cards",
+        ("refuse", "mask", "allow"),
+        "refuse",
+        "payment card numbers in a text: refuse it, mask all but the last four digits, or allow them",
+    ),
+    Setting(
+        "content.secrets",
+        ("refuse", "mask", "allow"),
+        "refuse",
+        "passwords and keys in a text: refuse it, mask them, or allow them",
+    ),
+    Setting(
+        "content.otp_links",
+        ("refuse", "allow"),
+        "refuse",
+        "links in one-time codes that lead anywhere but to content.link_hosts",
+    ),
+    Setting("content.link_hosts", "strs", [], "hosts that links in one-time codes may lead to, with all below them"),
     Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
     Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
     Setting(

@@ -117,6 +117,8 @@ def test_a_full_batch_keeps_its_order(alone: Alone) -> None:
         ({"reference": 5}, "invalid", "reference", 422),
         ({"to": None}, "invalid", "to", 422),
         ({"text": None}, "invalid", "text", 422),
+        ({"text": "Card 4111 1111 1111 1111 was used"}, "content_refused", "text", 422),
+        ({"text": "123456 http://evil.example", "class": "otp"}, "content_refused", "text", 422),
         ({"metadata": {"a": None}}, "invalid", "metadata", 422),
     ],
 )
@@ -126,6 +128,14 @@ def test_what_is_wrong_is_named(alone: Alone, more: dict[str, object], code: str
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json["type"] == f"/errors/{code}"
     assert alone.engine.batches == []
+
+
+def test_a_refusal_of_content_names_its_rule_and_the_preview_agrees(alone: Alone) -> None:
+    said = alone.post("/v1/messages", GOOD | {"text": "password: hunter2x"}).json
+    assert said["rule"] == "secret" and "hunter2x" not in str(said)
+    reply = alone.post("/v1/preview", {"text": "password: hunter2x"})
+    assert (reply.status, reply.json["rule"]) == (422, "secret")
+    assert alone.post("/v1/preview", {"text": "hello"}).json["rules"] == []
 
 
 OPTIONAL = ("from", "class", "channel", "reference", "validity_s", "send_at", "callback_url", "metadata",

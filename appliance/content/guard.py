@@ -1,0 +1,92 @@
+"""The policy on what a text may carry, compiled once from settings: each text passes, is masked, or is refused with the rule's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from appliance.errors import Error
+from appliance.settings import Settings
+
+from .card import DIGITS_MIN, card_numbers
+from .link import allowed, links
+from .secret import secrets
+
+POLICIES: Final = ("refuse", "mask", "allow")
+MASK: Final = "*"  # in every alphabet of 3GPP TS 23.038
+SHOWN: Final = 4  # digits of a card that stay: PCI DSS 3.4.1 allows the last four
+
+
+class Verdict(NamedTuple):
+    """A text that may leave, and the rules that changed it (`card_masked`, `secret_masked`), in order."""
+
+    text: str
+    rules: tuple[str, ...]
+
+
+class Guard:
+    """The compiled policy. Immutable. `link_hosts`: where links of one-time codes may lead, names with all that is below them."""
+
+    def __init__(self, cards: str, passwords: str, otp_links: str, link_hosts: Iterable[str]) -> None:
+        assert cards in POLICIES and passwords in POLICIES and otp_links in ("refuse", "allow")
+        self.cards = cards
+        self.passwords = passwords
+        self.otp_links = otp_links
+        self.link_hosts = frozenset(host.lower().rstrip(".") for host in link_hosts)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Guard:
+        """As the settings' section `content` says."""
+        return cls(
+            settings["content.cards"],
+            settings["content.secrets"],
+            settings["content.otp_links"],
+            settings["content.link_hosts"],
+        )
+
+    def check(self, text: str, otp: bool) -> Verdict:
+        """Raises Error `content_refused`; its detail names the rule, nothing says what was found."""
+        rules: tuple[str, ...] = ()
+        if self.cards != "allow" and len(text) >= DIGITS_MIN:
+            spans = card_numbers(text)
+            if spans and self.cards == "refuse":
+                raise _refused("card", "the text has a payment card number in it", "write its last four digits only")
+            if spans:
+                text, rules = _masked(text, spans, SHOWN), ("card_masked",)
+        if self.passwords != "allow":
+            spans = secrets(text)
+            if spans and self.passwords == "refuse":
+                raise _refused(
+                    "secret",
+                    "the text has a password or key in it",
+                    "send a one-time code or a link to set one instead",
+                )
+            if spans:
+                text, rules = _masked(text, spans, 0), (*rules, "secret_masked")
+        if otp and self.otp_links == "refuse" and not all(allowed(f.host, self.link_hosts) for f in links(text)):
+            raise _refused(
+                "otp_link",
+                "a one-time code's text has a link to a host that is not on the list",
+                "leave it out, or an administrator adds the host to content.link_hosts",
+            )
+        return Verdict(text, rules)
+
+
+def _refused(rule: str, message: str, hint: str) -> Error:
+    return Error("content_refused", message, hint, field="text", rule=rule)
+
+
+def _masked(text: str, spans: list[tuple[int, int]], shown: int) -> str:
+    """The letters and digits of each span as asterisks, but for the last `shown`."""
+    out: list[str] = []
+    at = 0
+    for begin, end in spans:
+        out.append(text[at:begin])
+        piece = list(text[begin:end])
+        places = [n for n, c in enumerate(piece) if shown == 0 or c.isdigit() or c.isnumeric()]
+        for n in places[: len(places) - shown]:
+            piece[n] = MASK
+        out.append("".join(piece))
+        at = end
+    out.append(text[at:])
+    return "".join(out)

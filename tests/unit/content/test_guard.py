@@ -1,0 +1,111 @@
+"""Secrets, links, and the policy over all three: refuse, mask or allow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.content import Guard, links, secrets
+from appliance.content.secret import _STEMS, WORDS
+from appliance.errors import Error
+
+CARD = "Card 4111 1111 1111 1111 used"
+STRICT = Guard("refuse", "refuse", "refuse", ["bank.example"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Your password is hunter2x", ["hunter2x"]),
+        ("Passwort: Tr0ub4dor&3!", ["Tr0ub4dor&3"]),
+        ("La tua password è Xy7$kkk.", ["Xy7$kkk"]),
+        ("пароль: qwerty12", ["qwerty12"]),
+        ("密码：abc12345", ["abc12345"]),
+        (
+            "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk",
+            ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk"],
+        ),
+        ("key AKIAIOSFODNN7EXAMPLE ok", ["AKIAIOSFODNN7EXAMPLE"]),
+        ("Your password will expire tomorrow", []),
+        ("Reset your password at the counter", []),
+        ("Your new password: 123456", []),  # digits alone are a one-time code
+        ("Set a password: https://bank.example/p1", []),
+        ("clave: abc", []),
+        ("123456 is your code", []),
+    ],
+)
+def test_secrets(text: str, found: list[str]) -> None:
+    assert [text[a:b] for a, b in secrets(text)] == found
+
+
+def test_every_word_is_looked_for() -> None:
+    for word in WORDS:
+        assert any(stem in word for stem in _STEMS), word
+        assert secrets(f"{word.capitalize()}: Xy7kkk99"), word
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("go to https://Evil.example/x?y", ["evil.example"]),
+        ("bit.ly/abc", ["bit.ly"]),
+        ("www.bank.it", ["www.bank.it"]),
+        ("see bank.it.", ["bank.it"]),
+        ("https://bank.example@evil.example/", ["evil.example"]),
+        ("http://10.0.0.1/x", ["10.0.0.1"]),
+        ("аpple.com", ["аpple.com"]),  # the first letter is Cyrillic
+        ("evil\u3002com/x", ["evil.com"]),
+        ("bankapp://pay", ["pay"]),
+        ("the app.In it", []),
+        ("EUR 12.50, n.5, 11.Nicht", []),
+        ("write to help@bank.example", []),
+        ("@bank.example #123456", []),  # a code bound to its origin, WICG sms-one-time-codes
+    ],
+)
+def test_links(text: str, hosts: list[str]) -> None:
+    assert [found.host for found in links(text)] == hosts
+
+
+def refusal(guard: Guard, text: str, otp: bool = False) -> str:
+    with pytest.raises(Error) as caught:
+        guard.check(text, otp)
+    assert caught.value.code == "content_refused" and "4111" not in str(caught.value) + str(caught.value.detail)
+    return str(caught.value.detail["rule"])
+
+
+def test_refused_by_rule() -> None:
+    assert refusal(STRICT, CARD) == "card"
+    assert refusal(STRICT, "password: hunter2x") == "secret"
+    assert refusal(STRICT, "123456 https://evil.example", otp=True) == "otp_link"
+
+
+def test_links_of_one_time_codes_only_and_within_the_list() -> None:
+    for text in ("123456 https://pay.bank.example/x", "123456 bank.example/x", "123456"):
+        assert STRICT.check(text, True) == (text, ())
+    assert STRICT.check("read https://evil.example", False).rules == ()
+    assert refusal(STRICT, "123456 https://notbank.example/", otp=True) == "otp_link"
+    assert refusal(STRICT, "123456 https://bаnk.example/", otp=True) == "otp_link", "a letter of another script"
+
+
+def test_masked() -> None:
+    guard = Guard("mask", "mask", "allow", [])
+    verdict = guard.check(f"{CARD}; password: hunter2x!", False)
+    assert verdict == ("Card **** **** **** 1111 used; password: ********!", ("card_masked", "secret_masked"))
+    assert guard.check(verdict.text, False) == (verdict.text, ()), "what is masked passes"
+
+
+def test_allowed() -> None:
+    guard = Guard("allow", "allow", "allow", [])
+    text = f"{CARD} password: hunter2x https://evil.example"
+    assert guard.check(text, True) == (text, ())
+
+
+@given(st.text(max_size=300), st.booleans())
+def test_any_text_passes_or_is_refused(text: str, otp: bool) -> None:
+    try:
+        assert STRICT.check(text, otp).text == text
+    except Error as e:
+        assert e.code == "content_refused"
+    masked = Guard("mask", "mask", "allow", []).check(text, otp)
+    assert len(masked.text) == len(text)

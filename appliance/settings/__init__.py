@@ -6,7 +6,7 @@ from .listen import address, check_listen
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
-from .reading import TABLES, Settings, home_of, load, parse
+from .reading import TABLES, Settings, home_of, load, parse, parse_routes
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 
@@ -33,5 +33,6 @@ __all__ = [
     "load",
     "parse",
     "parse_profile",
+    "parse_routes",
     "profile_names",
 ]

@@ -21,6 +21,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "bool": (bool,),
     "strs": (list,),
     "numbers": (dict,),
+    "amounts": (dict,),
     "words": (dict,),
     "tlvs": (list,),
 }
@@ -47,6 +48,10 @@ def checked(row: Setting, value: Any, source: str, folder: Path | None) -> Any:
         isinstance(v, int | float) and not isinstance(v, bool) and 0 < v < math.inf for v in value.values()
     ):
         raise wrong("must be a table of numbers above 0")
+    if row.kind == "amounts" and not all(
+        isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < 1e9 for v in value.values()
+    ):
+        raise wrong("must be a table of numbers, 0 or above")
     if row.kind in ("int", "float"):
         low = -math.inf if row.least is None else row.least
         high = math.inf if row.most is None else row.most

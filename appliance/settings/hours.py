@@ -54,7 +54,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
     if shape is None:
         raise ValueError(f"{text!r} does not read as hours")
     first, last = _minute(shape["from"], text), _minute(shape["to"], text)
-    if first == last or first == DAY_MINUTES:
+    if first in (last, DAY_MINUTES):
         raise ValueError(f"{text!r} is an empty span of time")
     out = []
     for day in _days(shape["days"], text):

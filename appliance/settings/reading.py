@@ -17,19 +17,27 @@ from .fitting import faults
 from .link import LINK_SETTINGS, Link
 from .listen import address
 from .profile import find, merged
-from .route import ROUTE_SETTINGS, Route
+from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route, operators_of, routes_of
 from .rows import SETTINGS, Setting
 
-TABLES: Final = {"link": LINK_SETTINGS, "route": ROUTE_SETTINGS}
+TABLES: Final = {"link": LINK_SETTINGS, "route": ROUTE_SETTINGS, "operator": OPERATOR_SETTINGS}
 
 
 class Settings:
     """The settings of one box: `settings["api.listen"]`, `.links`, `.routes`, and the places in its state folder."""
 
-    def __init__(self, values: dict[str, Any], links: tuple[Link, ...], routes: tuple[Route, ...], home: Path) -> None:
+    def __init__(
+        self,
+        values: dict[str, Any],
+        links: tuple[Link, ...],
+        routes: tuple[Route, ...],
+        home: Path,
+        operators: tuple[Operator, ...] = (),
+    ) -> None:
         self._values = values
         self.links = links
         self.routes = routes
+        self.operators = operators
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -42,7 +50,7 @@ class Settings:
     def digest(self) -> str:
         """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
-        whole = [self._values, links, [vars(route) for route in self.routes]]
+        whole = [self._values, links, [vars(route) for route in self.routes], [vars(o) for o in self.operators]]
         return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
 
     @property
@@ -109,20 +117,26 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     names = [link.name for link in links]
     if len(set(names)) != len(names):
         raise Error("settings_invalid", f"{source}: two links have the same name")
-    routes = tuple(Route(t["prefix"], tuple(t["links"])) for t in tables["route"])
-    for route in routes:
-        if not route.prefix.isascii() or (route.prefix and not route.prefix.isdigit()):
-            raise Error("settings_invalid", f"{source}: route prefix {route.prefix!r} is not digits")
-        for name in route.links:
-            if name not in names:
-                raise Error(
-                    "settings_invalid",
-                    f"{source}: route {route.prefix!r} names the unknown link {name!r}",
-                    f"links: {', '.join(names) or 'none'}",
-                )
+    operators = operators_of(tables["operator"], source)
+    routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:
         routes = (Route("", tuple(names)),)
-    return Settings(values, links, routes, home)
+    return Settings(values, links, routes, home, operators)
+
+
+def parse_routes(
+    raw: dict[str, Any], links: list[str], source: str, folder: Path | None = None
+) -> tuple[tuple[Route, ...], tuple[Operator, ...]]:
+    """Routes and operators from a document that holds nothing else, over `links` of the settings. Raises Error `settings_invalid`."""
+    tables: dict[str, list[dict[str, Any]]] = {"route": [], "operator": []}
+    for key, inner in raw.items():
+        if key not in tables:
+            raise unknown("table", key, list(tables), source, "a file of routes holds [[route]] and [[operator]]")
+        if not isinstance(inner, list) or not all(isinstance(t, dict) for t in inner):
+            raise Error("settings_invalid", f"{source}: write [[{key}]] with two brackets")
+        tables[key] = [_rows(t, TABLES[key], f"{source}: {key} {n}", folder) for n, t in enumerate(inner, 1)]
+    operators = operators_of(tables["operator"], source)
+    return routes_of(tables["route"], links, [o.name for o in operators], source), operators
 
 
 def _rows(given: dict[str, Any], table: tuple[Setting, ...], where: str, folder: Path | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def routes_of(rows: list[dict[str, Any]], links: list[str], operators: list[str]
     out = []
     names: set[str] = set()
     for n, row in enumerate(rows, 1):
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
         route = Route(**fields)
         where = f"{source}: route {n}" + (f" ({route.name})" if route.name else "")
         if route.name and route.name in names:

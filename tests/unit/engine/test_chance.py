@@ -143,7 +143,7 @@ class Sim:
         self.operators = [Operator(self, "op"), Operator(self, "two")]
 
     def make(self) -> World:
-        world = World(self.folder, ("op", "two"), window=5, throttle_pause_s=0.3)
+        world = World(self.folder, ("op", "two"), window=5, throttle_pause_s=1.0, enquire_s=3_600, response_s=600)
         world.beat.pause_s = 0.0
         world.beat.before_commit.append(self.before_commit)
         return world
@@ -165,6 +165,9 @@ class Sim:
 
     def beat(self, batches: list[tuple[Batch, list[int]]]) -> None:
         world = self.world
+
+        for link in world.links.values():
+            link.tick(self.s)
 
         async def once() -> None:
             loop = asyncio.get_running_loop()

@@ -443,4 +443,4 @@ def test_an_operator_that_always_throttles_is_tried_less_than_once_a_second(worl
         submits = world.submits()
         tries += len(submits)
         time.pass_(0.01)
-    assert 5 <= tries <= 11
+    assert 3 <= tries <= 11  # the pause doubles

@@ -7,15 +7,15 @@ from typing import Final
 
 import msgspec
 
-from appliance.access import ApiKey
+from appliance.access import ApiKey, address_of
 from appliance.errors import CODES, Error
+from appliance.intake import Refusals
 
 from . import problems
 from .asgi import TEXT, Answer, Application, Request, Route
 from .gateway import Gateway
 from .openapi import document
 from .reading import Reading
-from .refusals import Refusals
 from .sending import Sending
 from .views import Alive, Ready
 
@@ -42,7 +42,8 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/metrics", {"GET": standing.metrics}, open_to_all=True, media=TEXT),
         Route("/errors/{id}", {"GET": standing.error}, open_to_all=True),
     ]
-    return Application(routes, check, gateway.numbers, Refusals(gateway.recorder).note)
+    refusals = Refusals(gateway.recorder, "api:unknown", "apikey.refused")
+    return Application(routes, check, gateway.numbers, lambda remote: refusals.note(address_of(remote)))
 
 
 class Standing:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.api.refusals import ADDRESSES_MAX, EVERY_S, Pauses, address_of
+from appliance.access import address_of
 from appliance.audit.entry import entry
+from appliance.intake.refusals import ADDRESSES_MAX, EVERY_S, Pauses
 from tests.support.api_alone import Alone
 
 
@@ -29,10 +30,12 @@ def test_addresses_may_be_recorded() -> None:
         entry(0, "api:unknown", "apikey.refused", f"address:{address_of(remote)}", "refused", attempts=3)
 
 
-def test_the_gateway_says_so(alone: Alone) -> None:
+def test_the_gateway_says_so() -> None:
+    alone = Alone()
     for _ in range(3):
         assert alone.post("/v1/messages", b"{}", token="cm_9_guess").status == 401
     alone.post("/v1/messages", b"{}", {"authorization": None})  # type: ignore[dict-item]
     alone.loop.run_until_complete(asyncio.sleep(0))
     told = [e for e in alone.auditor.entries if e[1] == "apikey.refused"]
     assert told == [("api:unknown", "apikey.refused", "address:unknown", "refused", {"attempts": 1})]
+    alone.close()

@@ -1,4 +1,4 @@
-"""Credentials that the API refused, on the record: once a minute an address, however often it tries, and never what was presented."""
+"""What happens as often as a stranger likes, on the record: once a minute an address, and never what was presented."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
-from appliance.access import address_of
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
@@ -48,23 +47,25 @@ class Pauses:
 class Refusals:
     """Says them to the audit log beside the answer, which does not wait: nothing privileged happened."""
 
-    def __init__(self, recorder: Record) -> None:
+    def __init__(self, recorder: Record, who: str, what: str, outcome: str = "refused") -> None:
         self._recorder = recorder
+        self._who, self._what, self._outcome = who, what, outcome
         self._pauses = Pauses()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def note(self, remote: str) -> None:
-        address = address_of(remote)
-        count = self._pauses.refused(address, monotonic_s())
+    def note(self, address: str, on: str = "") -> None:
+        """`address` as `appliance.access.address_of` counts it; `on` what it is about, when that is not the address."""
+        count = self._pauses.refused(f"{on} {address}" if on else address, monotonic_s())
         if count:
-            task = asyncio.get_running_loop().create_task(self._say(address, count))
+            detail: dict[str, str | int | bool] = {"address": address} if on else {}
+            task = asyncio.get_running_loop().create_task(
+                self._say(on or f"address:{address}", {**detail, "attempts": count})
+            )
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _say(self, address: str, count: int) -> None:
+    async def _say(self, on: str, detail: dict[str, str | int | bool]) -> None:
         try:
-            await self._recorder.record(
-                "api:unknown", "apikey.refused", f"address:{address}", "refused", attempts=count
-            )
+            await self._recorder.record(self._who, self._what, on, self._outcome, **detail)
         except Error as e:
-            log.warning("a refused credential is not on record: %s", e.code)
+            log.warning("%s is not on record: %s", self._what, e.code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from appliance.message import CLASSES
+from appliance.smpp import Parts
 
 
 class Waiting:
@@ -58,7 +59,7 @@ class Waiting:
         self.payload = payload
         self.expires_ms = expires_ms
         self.notify = notify
-        self.parts: list[bytes] | None = None
+        self.parts: Parts | None = None  # as cut for the link it was last meant for
         self.todo: list[int] | None = None  # None: every part
         self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
         self.undecided = False  # it was indeterminate once: it is counted so once

@@ -44,6 +44,9 @@ UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
 INBOUND: Final = (
     "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
 )
+#: A link may need more or fewer submits for a message than were told: those that nobody has taken are then forgotten.
+RESIZE: Final = "UPDATE message SET segments=? WHERE seq=?"
+SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
 
 FIND_OPERATOR_ID: Final = (
@@ -70,6 +73,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("marks", MARK),
     ("floors", LOWER_FLOOR),
     ("requeued", SEGMENT_STATUS),  # before the intents: what comes back may leave again in the same beat
+    ("resized", RESIZE),
+    ("surplus", SURPLUS),
     ("intents", INTEND),
     ("answers", ANSWER),
     ("receipts", RECEIPT),
@@ -99,6 +104,8 @@ class Work:
     marks: list[tuple[Any, ...]]
     floors: list[tuple[Any, ...]]
     requeued: list[tuple[Any, ...]]
+    resized: list[tuple[Any, ...]]
+    surplus: list[tuple[Any, ...]]
     intents: list[tuple[Any, ...]]
     answers: list[tuple[Any, ...]]
     receipts: list[tuple[Any, ...]]

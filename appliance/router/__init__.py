@@ -1,5 +1,37 @@
-"""Which links may carry a message: an immutable table compiled from settings, asked once a message. No sockets, no clock."""
+"""Which links may carry a message: an immutable table compiled from settings, versions of it, and how well each link does."""
 
+from .checking import check_senders, warnings
+from .explaining import Explained, Step, explain
+from .group import Group, Way
+from .health import CLOSED, HALF_OPEN, OPEN, Health, Heard, LinkHealth
+from .operators import Numbers
+from .shelf import Active, Heading, Pointer, RouteShelf, table_of, through
 from .table import RouteTable
+from .watch import RouteWatch, Took, in_pieces
 
-__all__ = ["RouteTable"]
+__all__ = [
+    "CLOSED",
+    "HALF_OPEN",
+    "OPEN",
+    "Active",
+    "Explained",
+    "Group",
+    "Heading",
+    "Health",
+    "Heard",
+    "LinkHealth",
+    "Numbers",
+    "Pointer",
+    "RouteShelf",
+    "RouteTable",
+    "RouteWatch",
+    "Step",
+    "Took",
+    "Way",
+    "check_senders",
+    "explain",
+    "in_pieces",
+    "table_of",
+    "through",
+    "warnings",
+]

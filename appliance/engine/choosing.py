@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .ledger import Ledger
 from .link import Link
-from .packing import Staged, fill, pack
+from .packing import Staged, pack
+from .staging import fill
 
 
 def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> list[Staged]:
@@ -16,7 +17,7 @@ def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) 
             continue
         for route, queues in routes.items():
             queue = queues[class_]
-            if not queue:
+            if not queue and not queue.aside:
                 continue
             if not route:
                 while queue:
@@ -26,5 +27,5 @@ def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) 
             link = next((links[n] for n in route if links[n].up), None)
             if link is None or rooms[link.name] <= 0:
                 continue
-            rooms[link.name] -= fill(ledger, link, queue, class_, rooms[link.name], now_ms)
+            rooms[link.name] -= fill(ledger, link, queue, class_, rooms[link.name], now_ms, now_s)
     return [staged for link in links.values() if link.staged for staged in pack(ledger, link, now_ms)]

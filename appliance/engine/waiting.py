@@ -7,6 +7,8 @@ message gives way between two of its segments.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 
 from appliance.message import CLASSES
 from appliance.smpp import Parts
@@ -22,6 +24,7 @@ class Waiting:
         "day",
         "encoding",
         "expires_ms",
+        "lost_on",
         "message_id",
         "notify",
         "parts",
@@ -62,6 +65,7 @@ class Waiting:
         self.parts: Parts | None = None  # as cut for the link it was last meant for
         self.todo: list[int] | None = None  # None: every part
         self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
+        self.lost_on = ""  # the link that did not answer for it: it goes over another, if one is up
         self.undecided = False  # it was indeterminate once: it is counted so once
 
     def left(self) -> int:
@@ -96,26 +100,140 @@ class Waiting:
         return was_done
 
 
+def reference_of(message_id: bytes, part: int) -> int:
+    """The user_message_reference of a segment, 16 bits from the id and the part: the same after a restart."""
+    return int.from_bytes(message_id[-2:], "big") + part - 1 & 0xFFFF
+
+
+class Delayed:
+    """Segments that an operator asked to try again later, by when they are due."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Waiting, int]] = []
+        self._pushed = 0
+
+    def push(self, due_s: float, waiting: Waiting, part: int) -> None:
+        self._pushed += 1
+        heappush(self._heap, (due_s, self._pushed, waiting, part))
+
+    def due(self, now_s: float) -> list[tuple[Waiting, int]]:
+        """Takes out what is due, in order."""
+        out = []
+        while self._heap and self._heap[0][0] <= now_s:
+            _, _, waiting, part = heappop(self._heap)
+            out.append((waiting, part))
+        return out
+
+    def remove(self, day: int, seq: int) -> None:
+        """Takes out the segments of one message."""
+        self._heap = [row for row in self._heap if (row[2].day, row[2].seq) != (day, seq)]
+        heapify(self._heap)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return (waiting for _, _, waiting, _ in self._heap)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+
+class Queue(deque[Waiting]):
+    """One class of one route, in order.
+
+    `aside`: by sender, in order, those whose sender may not send yet; they are older than what the queue itself holds of
+    that sender. Empty unless a link paces its senders.
+    """
+
+    __slots__ = ("_pushed", "_ready", "aside")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aside: dict[str, deque[Waiting]] = {}
+        self._ready: list[tuple[float, int, str]] = []  # a heap: when each sender of `aside` is asked again
+        self._pushed = 0
+
+    def set_aside(self, waiting: Waiting, ready_s: float) -> None:
+        """Behind the others of its sender; `ready_s` counts when it is the first."""
+        line = self.aside.get(waiting.sender)
+        if line is None:
+            line = self.aside[waiting.sender] = deque()
+            self.ask_again(waiting.sender, ready_s)
+        line.append(waiting)
+
+    def ask_again(self, sender: str, ready_s: float) -> None:
+        self._pushed += 1
+        heappush(self._ready, (ready_s, self._pushed, sender))
+
+    def ready(self, now_s: float) -> str | None:
+        """A sender of `aside` whose time has come; the caller then says `ask_again`, or takes its line away."""
+        return heappop(self._ready)[2] if self._ready and self._ready[0][0] <= now_s else None
+
+    def lines(self) -> tuple[deque[Waiting], ...]:
+        """All that it holds, aside or not."""
+        return (self, *self.aside.values())
+
+    def rejoin(self) -> None:
+        """Nothing paces senders any more: what is aside goes back to the head, in order."""
+        out = [w for line in self.aside.values() for w in line]
+        self.aside.clear()
+        self._ready.clear()
+        self.put_back(out)
+
+    def put_back(self, out: list[Waiting]) -> None:
+        """Entries that had left the queue come back to its head, in the order in which they were accepted."""
+        for sender in {w.sender for w in out} if self.aside else ():
+            line = self.aside.get(sender)
+            if line is not None:
+                _merge(line, [w for w in out if w.sender == sender])
+                out = [w for w in out if w.sender != sender]
+        _merge(self, out)
+
+    def total(self) -> int:
+        return len(self) + sum(map(len, self.aside.values()))
+
+
+def _age(waiting: Waiting) -> tuple[int, int]:
+    return waiting.day, waiting.seq
+
+
+def _merge(line: deque[Waiting], out: list[Waiting]) -> None:
+    """Puts entries at the head of a line; those there that came back earlier and are older stay before them."""
+    if not out:
+        return
+    newest = max(map(_age, out))
+    while line and _age(line[0]) < newest:
+        out.append(line.popleft())
+    out.sort(key=_age, reverse=True)
+    line.extendleft(out)
+
+
 class Queues:
     """Per route (links in order of preference), one queue a class."""
 
     def __init__(self) -> None:
-        self.by_route: dict[tuple[str, ...], list[deque[Waiting]]] = {}
+        self.by_route: dict[tuple[str, ...], list[Queue]] = {}
         self.lengths = [0] * len(CLASSES)
 
-    def of(self, route: tuple[str, ...]) -> list[deque[Waiting]]:
+    def of(self, route: tuple[str, ...]) -> list[Queue]:
         queues = self.by_route.get(route)
         if queues is None:
-            queues = self.by_route[route] = [deque() for _ in CLASSES]
+            queues = self.by_route[route] = [Queue() for _ in CLASSES]
         return queues
 
     def push(self, route: tuple[str, ...], waiting: Waiting) -> None:
         self.of(route)[waiting.class_].append(waiting)
         self.lengths[waiting.class_] += 1
 
+    def put_back(self, those: list[tuple[tuple[str, ...], Waiting]]) -> None:
+        """Entries (with their routes) that had left their queues come back to the heads of these, in order."""
+        by_queue: dict[tuple[tuple[str, ...], int], list[Waiting]] = {}
+        for route, waiting in those:
+            by_queue.setdefault((route, waiting.class_), []).append(waiting)
+        for (route, class_), out in by_queue.items():
+            self.lengths[class_] += len(out)
+            self.of(route)[class_].put_back(out)
+
     def push_front(self, route: tuple[str, ...], waiting: Waiting) -> None:
-        self.of(route)[waiting.class_].appendleft(waiting)
-        self.lengths[waiting.class_] += 1
+        self.put_back([(route, waiting)])
 
     def popped(self, class_: int) -> None:
         """To be said after taking an entry off a queue of `of`."""
@@ -126,13 +244,14 @@ class Queues:
         gone: list[Waiting] = []
         for queues in self.by_route.values():
             for class_, queue in enumerate(queues):
-                late = [w for w in queue if w.expires_ms <= now_ms]
-                if late:
-                    stays = [w for w in queue if w.expires_ms > now_ms]
-                    queue.clear()
-                    queue.extend(stays)
-                    self.lengths[class_] -= len(late)
-                    gone += late
+                for line in queue.lines():
+                    out = [w for w in line if w.expires_ms <= now_ms]
+                    if out:
+                        stays = [w for w in line if w.expires_ms > now_ms]
+                        line.clear()
+                        line.extend(stays)
+                        self.lengths[class_] -= len(out)
+                        gone += out
         return gone
 
     def remove(self, day: int, seqs: frozenset[int]) -> list[Waiting]:
@@ -140,14 +259,30 @@ class Queues:
         gone: list[Waiting] = []
         for queues in self.by_route.values():
             for class_, queue in enumerate(queues):
-                out = [w for w in queue if w.day == day and w.seq in seqs]
-                if out:
-                    stays = [w for w in queue if not (w.day == day and w.seq in seqs)]
-                    queue.clear()
-                    queue.extend(stays)
-                    self.lengths[class_] -= len(out)
-                    gone += out
+                for line in queue.lines():
+                    out = [w for w in line if w.day == day and w.seq in seqs]
+                    if out:
+                        stays = [w for w in line if not (w.day == day and w.seq in seqs)]
+                        line.clear()
+                        line.extend(stays)
+                        self.lengths[class_] -= len(out)
+                        gone += out
         return gone
+
+    def remove_day(self, day: int) -> None:
+        """Takes out everything of a day whose partition is damaged."""
+        for queues in self.by_route.values():
+            for class_, queue in enumerate(queues):
+                for line in queue.lines():
+                    out = [w for w in line if w.day == day]
+                    if out:
+                        stays = [w for w in line if w.day != day]
+                        line.clear()
+                        line.extend(stays)
+                        self.lengths[class_] -= len(out)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return (w for queues in self.by_route.values() for q in queues for line in q.lines() for w in line)
 
     def __len__(self) -> int:
         return sum(self.lengths)

@@ -138,11 +138,6 @@ def _text(link: Link) -> Iterator[Fault]:
         yield Fault("`reference_bits` = 8 is of user data headers; sar_msg_ref_num always has 16 (section 5.3.2.22)")
     if link.long_message == "payload" and link.always_long:
         yield Fault("`always_long` needs parts: long_message = payload has none", "use udh or sar")
-    if link.segment_octets != 140 and link.alphabet == "gsm7":
-        yield Fault(
-            "`segment_octets` is counted in octets of alphabet latin1 or gsm7_packed; gsm7 sends a septet an octet",
-            "leave it out, or set the alphabet that the operator reads",
-        )
 
 
 def _fields(link: Link) -> Iterator[Fault]:

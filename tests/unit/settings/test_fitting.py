@@ -51,7 +51,6 @@ VENDOR = {"name": "a", "tag": 0x1400, "value": "1"}
         ({"alphabet": "latin1", "data_coding_default": 8, "data_coding_ucs2": 18}, "UCS-2"),
         ({"long_message": "sar", "reference_bits": "8"}, "reference_bits"),
         ({"long_message": "payload", "always_long": True}, "always_long"),
-        ({"segment_octets": 139}, "segment_octets"),
         ({"service_type": "ABCDEF"}, "service_type"),
         ({"service_type": "é"}, "service_type"),
         ({"validity_offset_minutes": 10}, "multiple of 15"),

@@ -91,6 +91,14 @@ def id_ms(message_id: bytes) -> int:
     return int.from_bytes(message_id[:6], "big")
 
 
+def reference_of(message_id: bytes, part: int = 1) -> int:
+    """16 random bits of an id: what an operator may give back of part `part`, and what joins a long message's parts.
+
+    The same after a restart; two messages to one telephone hardly ever share it.
+    """
+    return (message_id[-2] << 8 | message_id[-1]) + part - 1 & 0xFFFF
+
+
 class IdempotentRequest(msgspec.Struct, array_like=True):
     """A request inside a batch that came with an Idempotency-Key: rows `first` to `first + count` are its own."""
 

@@ -15,7 +15,8 @@ from typing import Final
 from appliance import clock
 from appliance.errors import Error
 from appliance.settings import Link as LinkSettings
-from appliance.smpp import SubmitPacker
+from appliance.smpp import LinkPacker, ReceiptReader
+from appliance.text import Cutter, sender_octets, shape_of
 
 from .bind import Bind, Delivered
 from .pace import UNLIMITED, Paces
@@ -41,7 +42,9 @@ class Link:
         self.tls = tls_context(settings)
         self.paces = Paces(settings)
         self.throttle = Throttle(settings)
-        self.packer = SubmitPacker(source_ton=settings.source_ton, source_npi=settings.source_npi)
+        shape = shape_of(settings)
+        self.packer = LinkPacker(settings, Cutter(shape).cut, sender_octets, shape)
+        self.reader = ReceiptReader(settings)
         kinds = ("transceiver",) if settings.bind == "transceiver" else ("transmitter", "receiver")
         self.binds = [
             Bind(self, kind, host, port)

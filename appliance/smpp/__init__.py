@@ -13,6 +13,7 @@ from .codec import (
     pack_destinations,
     pack_failures,
 )
+from .explain import explain
 from .fast import (
     Deliver,
     Submit,
@@ -27,19 +28,11 @@ from .fast import (
     parse_submit_resp,
     source_form,
 )
+from .message_ids import ID_BASES, MessageIds, id_pattern, receipt_id, response_id
 from .packer import RECEIPTS_ASKED, LinkPacker, Parts
-from .receipt import (
-    STATES,
-    Receipt,
-    format_id,
-    format_receipt,
-    parse_receipt,
-    receipt_id,
-    receipt_tlvs,
-    response_id,
-)
-from .server import ServerSession
-from .server_states import SERVER_CLOSES, BindAsked, Received
+from .receipt import Receipt, ReceiptReader
+from .receipt_words import STATES, WORDS
+from .receipt_writing import format_id, format_receipt, receipt_tlvs
 from .session import ClientSession
 from .spec import status_name, verdict
 from .states import CLOSES, Alert, Heard
@@ -48,9 +41,11 @@ from .validity import absolute_validity, receipt_ms, relative_validity, validity
 
 __all__ = [
     "CLOSES",
+    "ID_BASES",
     "RECEIPTS_ASKED",
     "SERVER_CLOSES",
     "STATES",
+    "WORDS",
     "Address",
     "Alert",
     "BindAsked",
@@ -60,10 +55,12 @@ __all__ = [
     "FramingError",
     "Heard",
     "LinkPacker",
+    "MessageIds",
     "Parts",
     "Pdu",
     "PduError",
     "Receipt",
+    "ReceiptReader",
     "Received",
     "ServerSession",
     "Submission",
@@ -74,9 +71,11 @@ __all__ = [
     "decode",
     "destinations",
     "encode",
+    "explain",
     "failures",
     "format_id",
     "format_receipt",
+    "id_pattern",
     "pack_deliver",
     "pack_deliver_resp",
     "pack_deliver_resps",
@@ -85,7 +84,6 @@ __all__ = [
     "pack_submit_resp",
     "pack_tlvs",
     "parse_deliver",
-    "parse_receipt",
     "parse_submission",
     "parse_submit",
     "parse_submit_resp",

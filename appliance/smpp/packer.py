@@ -6,13 +6,13 @@ Issue 1.2. How a text is cut and coded is the text room's: its `Cutter.cut` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 import msgspec
 
 from appliance.limits import SEGMENTS_MAX
-from appliance.message import OTP
+from appliance.message import OTP, UCS2
 from appliance.settings import Link
 
 from .codec import PduError
@@ -56,12 +56,17 @@ class Parts(msgspec.Struct, gc=False):
     joined: bool = False  # the optional parameters of `sar` go with each part; else by a header, or not at all
     whole: bool = False  # in message_payload
     reference: int = 0
+    alphabet: str = ""  # of the link it was prepared for
+    shape: Hashable = None
 
 
 class LinkPacker:
-    """Packs the submits of one link as its settings say. Raises PduError when they do not fit SMPP."""
+    """Packs the submits of one link as its settings say. Raises PduError when they do not fit SMPP.
 
-    def __init__(self, link: Link, cut: CutText, code_sender: CodeSender) -> None:
+    `as_is`: by encoding, payloads of up to so many octets leave as they are in one submit; -1: none does.
+    """
+
+    def __init__(self, link: Link, cut: CutText, code_sender: CodeSender, shape: Hashable = None) -> None:
         if len(link.service_type) > 5 or not link.service_type.isascii():
             raise PduError(ESME_RINVSERTYP, 0, "service_type is longer than 5 characters or not ASCII")
         self._link = link
@@ -71,9 +76,9 @@ class LinkPacker:
         self._dest = bytes((link.dest_ton, link.dest_npi)) + link.number_prefix.encode("ascii")
         self._dest_octets = link.address_octets - len(link.number_prefix)
         self._codings = (link.data_coding_default, link.data_coding_ucs2)
-        # By encoding, the payloads that need nobody to cut or code them; the usual message is one.
         short = link.segment_octets if not link.always_long else -1
-        self._as_is = (8 * short // 7 if link.alphabet == "gsm7" else -1, short)
+        self.as_is = (8 * short // 7 if link.alphabet == "gsm7" and short > 0 else -1, short)
+        self.shape = shape, self._codings  # links of one shape prepare a message alike
         self._relative = link.validity == "relative"
         self._timeless = link.validity == "none"
         self._referenced = link.user_message_reference
@@ -86,7 +91,7 @@ class LinkPacker:
 
         Raises PduError when it would be more than SEGMENTS_MAX.
         """
-        if len(payload) <= self._as_is[encoding]:
+        if len(payload) <= self.as_is[encoding]:
             return Parts(0, self._codings[encoding], [payload])
         encoding, how, octets = self._cut(encoding, payload, reference)
         coding = self._codings[encoding]
@@ -94,7 +99,24 @@ class LinkPacker:
             return Parts(0, coding, octets)
         if len(octets) > SEGMENTS_MAX:
             raise PduError(ESME_RINVMSGLEN, 0, "the message is too many parts on this link")
-        return Parts(ESM_UDHI if how == "udh" else 0, coding, octets, how == "sar", how == "payload", reference)
+        return Parts(
+            ESM_UDHI if how == "udh" else 0,
+            coding,
+            octets,
+            how == "sar",
+            how == "payload",
+            reference,
+            self._link.alphabet,
+            self.shape,
+        )
+
+    def adopt(self, parts: Parts, encoding: int) -> Parts | None:
+        """`parts` that another link began, for this one to end: as they were cut. None when its alphabet is another."""
+        if parts.shape == self.shape:
+            return parts
+        if parts.alphabet != self._link.alphabet or (parts.alphabet == "latin1" and encoding != UCS2):
+            return None
+        return msgspec.structs.replace(parts, data_coding=self._codings[encoding])
 
     def pack(
         self,

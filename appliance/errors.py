@@ -25,6 +25,7 @@ CODES: Final[dict[str, str]] = {
     "method_not_allowed": "the address exists, the method does not",
     "not_acceptable": "the answer cannot be given in a media type the caller reads",
     "not_cancellable": "the message has already left",
+    "not_held": "the message does not wait for a person's decision",
     "not_redactable": "the message has not left yet: its content is still needed",
     "idempotency_conflict": "the idempotency key was used before with another body",
     "rate_limited": "the caller sends faster than it was allowed to",

@@ -52,7 +52,9 @@ COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for
 QUEUE_MESSAGES_MAX: Final = 100_000  # held in memory per class; the rest stays on disk and is paged in, in order
 QUEUE_PAGE_MESSAGES: Final = 10_000
 PENDING_BATCHES_MAX: Final = 256  # batches waiting for a commit before the engine says `overloaded`
-RECEIPT_DAYS: Final = VALIDITY_S_MAX // 86_400 + 1  # partitions kept open: a message may leave, and its receipt come, so late
+RECEIPT_DAYS: Final = (
+    VALIDITY_S_MAX // 86_400 + 1
+)  # partitions kept open: a message may leave, and its receipt come, so late
 PARKED_RECEIPTS_MAX: Final = 1_000_000  # receipts kept for a response that has not come; then the oldest go
 PARKED_RECEIPT_S: Final = 259_200  # 72 h
 CLOCK_BACK_S_MAX: Final = 10_800  # a clock that is set back further may make a receipt look older than its message
@@ -72,6 +74,17 @@ DOOR_PASSWORD_CHARACTERS_LONG: Final = 32
 DOOR_NETWORKS_MAX: Final = 64  # of one account
 DOOR_RECIPIENTS_MAX: Final = 1_000  # numbers and short codes of one account
 DOOR_BINDS_MAX: Final = 64  # of one account
+DOOR_CONNECTIONS_MAX: Final = 1_000  # open at once; the next is closed at once
+DOOR_CONNECTIONS_PER_ADDRESS: Final = 200  # a bank's own gateway in front of many systems is one address
+DOOR_STRANGERS_PER_ADDRESS: Final = 16  # of these, without a bind
+DOOR_STRANGERS_MAX: Final = 200  # connections without a bind, of all addresses
+DOOR_BIND_S_MAX: Final = 10.0  # from the connection to its bind, and for the check of its credential
+DOOR_ENQUIRE_S: Final = 60.0  # without a PDU heard for so long the door asks with enquire_link
+DOOR_RESPONSE_S_MAX: Final = 30.0  # for an answer to what the door asks or delivers
+DOOR_STALL_S_MAX: Final = 30.0  # answers of which nothing is taken for so long: the connection is given up
+DOOR_UNSENT_OCTETS_MAX: Final = 256 * 1024  # answers not taken yet; then no more is read
+DOOR_PARTS_S_MAX: Final = 600.0  # from a long message's first part to its last
+DOOR_PARTS_WAITING_MAX: Final = 100_000  # parts on disk whose message is not whole; then `overloaded`
 DOOR_EVENTS_MAX: Final = 10_000  # in one call from an engine
 DOOR_LETTERS_HELD: Final = 256  # of one account in memory; the rest stays in the book
 DOOR_LETTERS_LATER: Final = 256  # of one account that wait for a turn of their own; more and the whole account waits
@@ -136,4 +149,5 @@ assert AUDIT_FORWARD_ENTRIES <= AUDIT_CALL_ENTRIES_MAX < AUDIT_PENDING_ENTRIES_M
 assert AUDIT_FORWARD_OCTETS_MAX + AUDIT_ENTRY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX
 assert DOOR_RETRY_S_MIN < DOOR_RETRY_S_MAX
+assert DOOR_STRANGERS_PER_ADDRESS <= DOOR_STRANGERS_MAX <= DOOR_CONNECTIONS_MAX
 assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

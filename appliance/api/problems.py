@@ -18,6 +18,7 @@ STATUS: Final[dict[str, int]] = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "not_cancellable": 409,
+    "not_held": 409,
     "not_redactable": 409,
     "idempotency_conflict": 409,
     "too_large": 413,

@@ -28,6 +28,8 @@ EVENTS: Final[dict[str, str]] = {
     "door.account_changed": "an account of the SMPP door was given other limits, networks or recipients",
     "door.account_password": "an account of the SMPP door was given a new password",
     "door.account_revoked": "an account of the SMPP door was revoked",
+    "door.bound": "a system bound to the SMPP door; recorded at most once a minute per account and address",
+    "door.refused": "a bind at the SMPP door was refused; recorded at most once a minute per address",
     # keys and HSM
     "token.initialised": "a token was initialised and its keys generated",
     "hsm.login": "the keys process logged in to the token",
@@ -44,11 +46,15 @@ EVENTS: Final[dict[str, str]] = {
     "message.viewed": "the clear content of a message was shown to a person",
     "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
     "message.cancelled": "a message was cancelled before it left",
+    "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "message.redacted": "the content of a message was erased",
+    "partition.quarantined": "a day of messages is damaged and is left alone until it is mended",
     "partition.erased": "a day of messages reached the end of its retention and was erased",
     # operator links
     "link.up": "an operator link was bound",
     "link.down": "an operator link was lost or unbound",
+    "link.drained": "a person took an operator link out of use: nothing new is submitted over it",
+    "link.resumed": "a person put a drained operator link back into use",
     "link.changed": "an operator link was paused, resumed or given other settings by a person",
     # the log itself
     "audit.verified": "somebody had the running log verified",

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from heapq import heappop, heappush
 from math import inf
 from typing import Any
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
 from appliance.message import QUEUED, Batch
@@ -26,6 +25,8 @@ from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
 from .link import Link
 from .packing import Staged
+from .receipts import answered
+from .undecided import count, lost
 from .waiting import Waiting
 
 ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'
@@ -46,7 +47,6 @@ class Beat:
         self.acts: list[tuple[Act, asyncio.Future[Any]]] = []
         self.notes: list[dict[str, Any]] = []  # audit entries of the engine itself
         self.before_commit: list[Callable[[], None]] = []
-        self.delayed: list[tuple[float, int, Waiting, int]] = []  # a heap: when due, a number, message, part
         self.wake = asyncio.Event()
         self.draining = False
         self.give_up_s = inf  # while draining: a disk that still fails then is given up
@@ -59,7 +59,6 @@ class Beat:
         self._pool = ThreadPoolExecutor(1, "commit")
         self._frames: list[Staged] = []
         self._counts: dict[int, list[int]] = {}
-        self._delays = 0
         self._sweep_s = 0.0
 
     async def once(self) -> None:
@@ -76,6 +75,8 @@ class Beat:
         self._timed(now_ms, now_s)
         if not self.draining:
             self._frames = dispatch(ledger, self.links, now_ms, now_s)
+        self.notes += ledger.notes
+        ledger.notes = []
         if self.notes:
             ledger.partition(clock.day_of(now_ms))
             ledger.work[clock.day_of(now_ms)].audit += self.notes
@@ -103,9 +104,9 @@ class Beat:
 
     def _lost(self, now_ms: int) -> None:
         for link in self.links.values():
-            lost, link.lost = link.lost, []
-            for _, unanswered in lost:
-                again = [(w, part) for w, part in unanswered if self.ledger.undecided(link.name, w, part, now_ms)]
+            gone, link.lost = link.lost, []
+            for _, unanswered in gone:
+                again = [(w, part) for w, part in unanswered if lost(self.ledger, link.name, w, part, now_ms)]
                 self._requeue(again)
                 self.notes.append(
                     entry(
@@ -120,7 +121,6 @@ class Beat:
 
     def _answers(self, now_ms: int, now_s: float) -> None:
         ledger = self.ledger
-        answered = ledger.answered
         for link in self.links.values():
             if not link.answers:
                 continue
@@ -130,7 +130,7 @@ class Beat:
             canonical = self.inbound.canonical(link)
             for _, waiting, part, status, operator_id in answers:
                 if status == 0:
-                    answered(link.name, waiting, part, canonical(operator_id), now_ms)
+                    answered(ledger, link.name, waiting, part, canonical(operator_id), now_ms)
                     continue
                 link.errors += 1
                 self._not_taken(link, waiting, part, status, back, now_ms, now_s)
@@ -153,20 +153,22 @@ class Beat:
         self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
         if word == "throttled":
             link.throttled_at(now_s)
-            back.append((waiting, part))
+            if link.throttle.policy == "delay":
+                due_s = now_s + link.throttle.delay_s(waiting.tried(-part))  # counted apart: it never gives up for this
+                self.ledger.delayed.push(due_s, waiting, part)
+            else:
+                back.append((waiting, part))
             return
         attempts = waiting.tried(part)
         if attempts > ATTEMPTS_MAX:
             self.ledger.gave_up(link.name, waiting, part, status_name(status), now_ms)
         else:
-            self._delays += 1
-            heappush(self.delayed, (now_s + RETRY_S[attempts - 1], self._delays, waiting, part))
+            self.ledger.delayed.push(now_s + RETRY_S[attempts - 1], waiting, part)
 
     def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
         """Puts segments back at the head of their queues, in their order."""
-        for waiting, part in reversed(back):
-            if waiting.give_back(part):
-                self.ledger.queues.push_front(self.ledger.routes.links(waiting.to), waiting)
+        links = self.ledger.routes.links
+        self.ledger.queues.put_back([(links(w.to), w) for w, part in back if w.give_back(part)])
 
     def _delivers(self, now_ms: int) -> list[Acknowledgement]:
         out: list[Acknowledgement] = []
@@ -179,14 +181,14 @@ class Beat:
     # --- sending ----------------------------------------------------------------------------------------
 
     def _timed(self, now_ms: int, now_s: float) -> None:
-        while self.delayed and self.delayed[0][0] <= now_s:
-            _, _, waiting, part = heappop(self.delayed)
+        for waiting, part in self.ledger.delayed.due(now_s):
             self._requeue([(waiting, part)])
         if now_s - self._sweep_s >= 1.0:
             self._sweep_s = now_s
             for waiting in self.ledger.queues.sweep(now_ms):
                 self.ledger.expired(waiting, now_ms)
-            self.ledger.forget_old(clock.day_of(now_ms))
+            # An operator may give the ids of receipts again that waited for so long for a response.
+            self.ledger.parked.forget(clock.day_of(now_ms) - limits.PARKED_RECEIPT_S // 86_400)
 
     # --- committing and telling --------------------------------------------------------------------------
 
@@ -244,6 +246,8 @@ class Beat:
         for day, work in ledger.work.items():
             if day not in done and work.audit:
                 ledger.outboxes[day].put(work.audit)
+            if work.doubts or work.decided:
+                count(ledger, ledger.partitions[day])
         for step in self.before_commit:
             step()
 

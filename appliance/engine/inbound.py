@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -11,11 +10,13 @@ import msgspec
 from appliance import clock
 from appliance.keys import DataKey, blind_index
 from appliance.message import STATUSES, new_ids
-from appliance.smpp import ClientSession, Deliver, parse_receipt, receipt_id, response_id
+from appliance.smpp import ClientSession, Deliver, Receipt, receipt_ms
 
 from .bind import Bind, Delivered
 from .ledger import Ledger
 from .link import Link
+from .matching import beginning, number_of, sender_of
+from .receipts import Signs, park, receipted
 
 Acknowledgement = tuple[Bind, ClientSession, list[tuple[int, int]]]  # (sequence, status) of each
 
@@ -32,36 +33,52 @@ class Inbound:
     def __init__(self) -> None:
         self.keys: tuple[DataKey, bytes] | None = None
 
-    @staticmethod
-    @cache
-    def _canonical(id_base: str) -> Callable[[str], str]:
-        return lambda raw: response_id(raw, id_base)
-
     def canonical(self, link: Link) -> Callable[[str], str]:
-        """Makes ids of responses comparable with ids of receipts, as the link's `id_base` says."""
-        return self._canonical(link.settings.id_base)
+        """Makes ids of responses comparable with ids of receipts, as the link's settings say."""
+        return link.reader.response_id
 
     def heard(self, ledger: Ledger, link: Link, delivers: list[Delivered], now_ms: int) -> list[Acknowledgement]:
         """Takes all in; what to answer on each bind once it is durable, if it is then still in the same session."""
         answers: dict[tuple[Bind, ClientSession], list[tuple[int, int]]] = {}
-        id_base = link.settings.id_base
+        reader = link.reader
         for bind, session, deliver in delivers:
             status = 0
-            receipt = parse_receipt(deliver)
+            receipt = reader.read(deliver)
             if receipt is None:
                 status = self._message(ledger, link, deliver, now_ms)
             elif receipt.final:
                 link.receipted += 1
                 code = STATUS_NUMBER[receipt.status]
-                ledger.receipted(
-                    link.name,
-                    receipt_id(receipt.message_id, id_base),
-                    code,
-                    _error(code, receipt.stat, receipt.error),
-                    now_ms,
-                )
+                error = _error(code, receipt.stat, receipt.error)
+                if receipt.message_id:
+                    operator_id = reader.receipt_id(receipt.message_id)
+                    if not receipted(ledger, link.name, operator_id, code, error, now_ms):
+                        park(ledger, link.name, operator_id, code, error, self._signs(link, receipt), now_ms)
+                else:
+                    signs = self._signs(link, receipt)
+                    park(ledger, link.name, _nameless(signs, code), code, error, signs, now_ms)
             answers.setdefault((bind, session), []).append((deliver.sequence, status))
         return [(*where, each) for where, each in answers.items()]
+
+    def _signs(self, link: Link, receipt: Receipt) -> Signs:
+        """What a receipt whose message is not found by its id says of it."""
+        if self.keys is None:
+            return Signs(reference=receipt.reference)
+        index_key = self.keys[1]
+        text = beginning(receipt.text)
+        accepted_ms = None
+        if not receipt.message_id:
+            at_ms = receipt_ms(receipt.accepted)
+            # The operator's clock is that of its absolute validities.
+            accepted_ms = at_ms - link.settings.validity_offset_minutes * 60_000 if at_ms is not None else 0
+        return Signs(
+            blind_index(index_key, number_of(receipt.source)),
+            sender_of(receipt.dest),
+            receipt.reference,
+            len(text),
+            blind_index(index_key, "text:" + text) if text else None,
+            accepted_ms,
+        )
 
     def _message(self, ledger: Ledger, link: Link, deliver: Deliver, now_ms: int) -> int:
         if self.keys is None:
@@ -90,6 +107,12 @@ class Inbound:
             )
         )
         return 0
+
+
+def _nameless(signs: Signs, status: int) -> str:
+    """Stands for the id of a receipt that has none, so that one delivered twice is parked once."""
+    index = signs.number_index.hex() if signs.number_index is not None else ""
+    return f"?{index}:{signs.sender}:{signs.accepted_ms}:{status}"
 
 
 def _error(status: int, stat: str, error: str) -> str | None:

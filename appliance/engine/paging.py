@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final
 
 import msgspec
@@ -11,15 +12,17 @@ from appliance import clock, limits
 from appliance.errors import Error
 from appliance.keys import Keyring
 from appliance.message import QUEUED, Content
-from appliance.store import partition_days
+from appliance.store import DatabaseError, doubts, partition_days
 
 from .accepting import start_scheduled
 from .ledger import Ledger
+from .undecided import count, interrupted
 from .waiting import Waiting
+
+log = logging.getLogger(__name__)
 
 KEY_S_MAX: Final = 1.0  # the beat does not wait longer for a data key; it tries again later
 RETRY_S: Final = 1.0
-LOOK_BACK_DAYS: Final = limits.VALIDITY_S_MAX // 86_400 + 1  # nothing older can still be valid
 DUE_EACH_S: Final = 0.25
 
 _decode = msgspec.msgpack.Decoder(Content).decode
@@ -40,34 +43,56 @@ class Pager:
         ledger = self.ledger
         today = clock.day_of(now_ms)
         undecided = 0
-        seen: set[tuple[int, int]] = set()
         for day in partition_days(ledger.folder):
-            if day < today - LOOK_BACK_DAYS:
-                partition = ledger.partition(day)
-                if not (partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]):
-                    ledger.close(day)
-                    continue
-            partition = ledger.partition(day)
-            names = {number: name for name, number in ledger.link_numbers[day].items()}
-            for key, link, class_, segments, notify in partition.interrupted(partition.mark("floor")):
-                first = (day, key >> 8) not in seen
-                seen.add((day, key >> 8))
-                ledger.interrupted(
-                    day, key, segments, notify, names.get(link, ""), ledger.resend[class_], now_ms, first
-                )
-                undecided += 1
-            for class_, n in partition.waiting_counts(partition.mark("floor")):
-                ledger.on_disk[class_] += n
-            left = limits.PARKED_RECEIPTS_MAX - len(ledger.parked)
-            for link, operator_id, status, _, error in reversed(partition.parked(left)):
-                ledger.parked[names.get(link, ""), operator_id] = (status, day, error)
-        for day, partition in ledger.partitions.items():
-            if partition.has_schedule():
-                ledger.scheduled_days.add(day)
-        ledger.forget_old(today)
+            try:
+                undecided += self._recover_day(day, today, now_ms)
+            except (Error, DatabaseError) as e:
+                if isinstance(e, Error) and e.code != "store_damaged":
+                    raise
+                ledger.quarantine(day, now_ms)
+                log.error("partition %s cannot be read and is left alone: %s", clock.day_name(day), e)
+        self._recover_parked(today)
         ledger.spilled = [True] * 4
         ledger.paged_upto = [(0, 0)] * 4
         return undecided
+
+    def _recover_day(self, day: int, today: int, now_ms: int) -> int:
+        ledger = self.ledger
+        partition = ledger.partition(day)
+        if day < today - limits.RECEIPT_DAYS and not (partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]):
+            ledger.close(day)
+            return 0
+        names = {number: name for name, number in ledger.link_numbers[day].items()}
+        for number, _, number_index in doubts.in_doubt(partition):
+            ledger.doubts.soon((names.get(number, ""), number_index))
+        seen: set[int] = set()
+        found = partition.interrupted(partition.mark("floor"))
+        for key, number, class_, segments, notify in found:
+            first = key >> 8 not in seen
+            seen.add(key >> 8)
+            link = names.get(number, "")
+            if interrupted(ledger, day, key, segments, notify, class_, link, now_ms, first) and segments == 1:
+                ledger.lost_on[day, key >> 8] = link
+        count(ledger, partition)
+        for class_, n in partition.waiting_counts(partition.mark("floor")):
+            ledger.on_disk[class_] += n
+        if partition.has_schedule():
+            ledger.scheduled_days.add(day)
+        return len(found)
+
+    def _recover_parked(self, today: int) -> None:
+        """The newest first while there is room, then in the order in which they came."""
+        ledger = self.ledger
+        left = limits.PARKED_RECEIPTS_MAX
+        kept: list[tuple[int, list[tuple[int, str]]]] = []
+        for day in sorted(ledger.partitions, reverse=True):
+            if day >= today - limits.PARKED_RECEIPT_S // 86_400:
+                kept.append((day, doubts.parked_ids(ledger.partitions[day], left)))
+                left -= len(kept[-1][1])
+        for day, rows in reversed(kept):
+            names = {number: name for name, number in ledger.link_numbers[day].items()}
+            for number, operator_id in rows:
+                ledger.parked.add(names.get(number, ""), operator_id, day)
 
     async def fill(self, now_s: float, now_ms: int) -> None:
         """Before a beat: pages in what there is room for, and queues what is due."""
@@ -107,7 +132,8 @@ class Pager:
         ledger = self.ledger
         for day in list(ledger.scheduled_days):
             partition = ledger.partition(day)
-            seqs = partition.due(now_ms, 1_000)
+            room = [c for c, n in enumerate(ledger.queues.lengths) if n < limits.QUEUE_MESSAGES_MAX]
+            seqs = partition.due(now_ms, 1_000, room)
             if not seqs:
                 if not partition.has_schedule():
                     ledger.scheduled_days.discard(day)
@@ -146,6 +172,7 @@ class Pager:
                 expires,
                 notify,
             )
+            waiting.lost_on = self.ledger.lost_on.pop((day, seq), "") if self.ledger.lost_on else ""
             if segments > 1:
                 begun = {part: status for part, status, *_ in self.ledger.partitions[day].parts(seq)}
                 if begun:

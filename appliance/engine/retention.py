@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.audit import entry
 from appliance.store import partition_days, partition_path
 
 from .ledger import Ledger
-from .paging import LOOK_BACK_DAYS
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: s
     """Closes and erases old partitions; the audit entries to record. A day with anything that may still move stays; `busy` are those with messages under way."""
     notes = []
     for day in partition_days(ledger.folder):
-        if day >= today - LOOK_BACK_DAYS or day in ledger.scheduled_days or day in ledger.work or day in busy:
+        if day >= today - limits.RECEIPT_DAYS or day in ledger.scheduled_days or day in ledger.work or day in busy:
             continue
         partition = ledger.partitions.get(day)
         if partition is not None:

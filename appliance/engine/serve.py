@@ -19,7 +19,9 @@ from appliance.message import CLASSES, STATUSES, Batch, id_ms
 from appliance.router import RouteTable
 from appliance.settings import Settings
 
+from . import acts
 from .beat import Act, Beat
+from .drained import Drains
 from .inbound import Inbound
 from .ledger import Ledger
 from .link import Link
@@ -37,6 +39,10 @@ KEYS_EACH_S: Final = 1.0
 REASONS: Final = {
     "not_found": Error("not_found", "there is no such message"),
     "not_cancellable": Error("not_cancellable", "the message has already left", "its status tells what became of it"),
+    "not_held": Error("not_held", "the message does not wait for a decision", "its status tells what became of it"),
+    "not_sendable": Error(
+        "not_held", "it cannot be sent again: its validity ended, or its content was erased", "close it"
+    ),
     "not_redactable": Error("not_redactable", "the message has not left yet", "cancel it first, or wait"),
 }
 
@@ -55,13 +61,13 @@ class Engine:
             s["engine.indeterminate_transaction"],
             s["engine.indeterminate_bulk"],
         )
-        again = {class_: policy == "resend" for class_, policy in enumerate(policies)}
-        self.ledger = Ledger(s.store, routes, [link.name for link in s.links], again, self.name)
+        self.ledger = Ledger(s.store, routes, [link.name for link in s.links], policies, self.name)
         self.keyring = Keyring(s)
         self.pager = Pager(self.ledger, self.keyring)
         self.inbound = Inbound()
         self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
         self.beat = Beat(self.ledger, self.links, self.inbound)
+        self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
         self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")))
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
@@ -75,11 +81,12 @@ class Engine:
 
     async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
         why = self.beat.broken or self.pager.why or ("" if self.ready else "starting")
+        if not why and self.ledger.damaged:
+            why = "damaged: " + ", ".join(clock.day_name(day) for day in sorted(self.ledger.damaged))
         return {"process": self.name, "pid": os.getpid(), "ready": self.ready and not self.beat.broken, "why": why}
 
     async def accept(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        if not self.ready or self.stopping.is_set():
-            raise Error("engine_unavailable", "the engine is starting or stopping", "try again in a second")
+        self._must_run()
         if self.beat.broken:
             raise Error("store_full", "the message store cannot be written", "free space on the disk")
         if len(self.beat.batches) >= limits.PENDING_BATCHES_MAX:
@@ -97,15 +104,34 @@ class Engine:
         await self._act("redact", payload)
         return {"redacted": True}
 
-    async def _act(self, word: str, payload: Any) -> str:
+    async def decide(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """A person's decision on a message that is held: `act` is resend or close."""
+        if payload["act"] not in ("resend", "close"):
+            raise Error("invalid", "a decision is `resend` or `close`", field="act")
+        return {"done": await self._act(payload["act"], payload)}
+
+    async def drain(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Takes a link out of use (`on`), or back; `who` says so."""
+        self._must_run()
+        return await self.drains.drain(payload)
+
+    def _must_run(self) -> None:
         if not self.ready or self.stopping.is_set():
             raise Error("engine_unavailable", "the engine is starting or stopping", "try again in a second")
+
+    async def _act(self, word: str, payload: Any) -> str:
+        self._must_run()
         message_id, who = payload["id"], payload["who"]
-        act = self.ledger.cancel if word == "cancel" else self.ledger.redact
         day = clock.day_of(id_ms(message_id))
 
         def decide() -> str:
-            result = act(day, message_id, who, clock.now_ms())
+            now_ms = clock.now_ms()
+            if word == "cancel":
+                result = acts.cancel(self.ledger, day, message_id, who, now_ms)
+            elif word == "redact":
+                result = acts.redact(self.ledger, day, message_id, who, now_ms)
+            else:
+                result = acts.decide(self.ledger, day, message_id, word, who, now_ms)
             if result in REASONS:
                 raise REASONS[result]
             return result
@@ -124,7 +150,7 @@ class Engine:
         links = []
         for link in self.links.values():
             queued = sum(
-                len(q) for route, qs in ledger.queues.by_route.items() if route[:1] == (link.name,) for q in qs
+                q.total() for route, qs in ledger.queues.by_route.items() if route[:1] == (link.name,) for q in qs
             )
             links.append({**link.state(), "queued": queued})
         return {
@@ -138,6 +164,9 @@ class Engine:
             "segments": dict(ledger.segments),
             "awaiting_receipt": len(ledger.outstanding),
             "parked": len(ledger.parked),
+            "held": ledger.doubts.held,
+            "indeterminate": ledger.doubts.messages,
+            "damaged": [clock.day_name(day) for day in sorted(ledger.damaged)],
             "stages": {"beats": beat.beats, "rows": beat.rows, "write_s": beat.write_s, "commit_s": beat.commit_s},
             "broken": beat.broken,
         }
@@ -160,10 +189,10 @@ class Engine:
         if now_s - self._floor_s < FLOOR_EACH_S:
             return
         self._floor_s = now_s
-        if any(self.ledger.spilled) or self.beat.delayed:
+        if any(self.ledger.spilled) or len(self.ledger.delayed):
             return
         lowest: dict[int, int] = {}
-        waiting = [w for qs in self.ledger.queues.by_route.values() for q in qs for w in q]
+        waiting = list(self.ledger.queues)
         # Also what was heard while this beat waits for a disk that fails: undecided on disk until the next one.
         waiting += [w for link in self.links.values() for w in link.under_way()]
         waiting += self.beat.staged()
@@ -196,9 +225,11 @@ class Engine:
             or any(link.answers or link.delivers or link.lost for link in self.links.values())
         ):
             return 0.0
-        if len(self.ledger.queues) and any(link.up for link in self.links.values()):
-            return WAITING_S
-        return IDLE_S
+        if not len(self.ledger.queues):
+            return IDLE_S
+        # While windows are full, an answer wakes it; while pace or a pause holds everything back, the time is known.
+        now_s = clock.monotonic_s()
+        return min(max(min((link.next_s(now_s) for link in self.links.values()), default=IDLE_S), WAITING_S), IDLE_S)
 
     async def _beats(self) -> None:
         while not (self.stopping.is_set() and self._settled()):
@@ -245,14 +276,16 @@ class Engine:
 
     def _busy_days(self) -> set[int]:
         """Days with messages in memory: queued, delayed or under way."""
-        days = {w.day for queues in self.ledger.queues.by_route.values() for q in queues for w in q}
-        days |= {waiting.day for _, _, waiting, _ in self.beat.delayed}
+        days = {w.day for w in self.ledger.queues}
+        days |= {waiting.day for waiting in self.ledger.delayed}
         for link in self.links.values():
             days |= {w.day for w in link.under_way()}
         return days
 
     def _settled(self) -> bool:
-        in_flight = any(bind.in_flight and bind.transport is not None for link in self.links.values() for bind in link.binds)
+        in_flight = any(
+            bind.in_flight and bind.transport is not None for link in self.links.values() for bind in link.binds
+        )
         return (not in_flight and not self.beat.batches) or clock.monotonic_s() > self._settle_by
 
     async def _ticks(self) -> None:
@@ -272,6 +305,8 @@ class Engine:
                 "accept": self.accept,
                 "cancel": self.cancel,
                 "redact": self.redact,
+                "decide": self.decide,
+                "drain": self.drain,
             }
         )
         for sign in (signal.SIGTERM, signal.SIGINT):

@@ -1,5 +1,6 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
+from . import doubts
 from .folder import partition_days, partition_exists, partition_path
 from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
 from .partition import (
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "Sent",
     "Work",
+    "doubts",
     "link_numbers",
     "migrate",
     "open_store",

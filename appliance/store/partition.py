@@ -7,6 +7,7 @@ What was committed is also counted, by digest, in the audit log.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +40,14 @@ UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
 IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
 WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
 DOOR: Final = "INSERT INTO door_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
-PARK: Final = "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error) VALUES(?,?,?,?,?)"
+PARK: Final = (
+    "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error,number_index,sender,reference,text_length,text_index,"
+    "accepted_ms) VALUES(?,?,?,?,?,?,?,?,?,?,?)"
+)
+DOUBT: Final = "INSERT OR REPLACE INTO undecided(key,link,act,at_ms) VALUES(?,?,?,?)"
+DECIDED: Final = "DELETE FROM undecided WHERE key=?"
+#: An id as the operator wrote it, where that is not its canonical form and the operator may be asked about it.
+RAW_ID: Final = "INSERT OR REPLACE INTO raw_id(key,operator_id) VALUES(?,?)"
 UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
 INBOUND: Final = (
     "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
@@ -77,6 +85,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("surplus", SURPLUS),
     ("intents", INTEND),
     ("answers", ANSWER),
+    ("raw_ids", RAW_ID),
     ("receipts", RECEIPT),
     ("segment_status", SEGMENT_STATUS),
     ("sent_progress", SENT_PROGRESS),
@@ -86,6 +95,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("doors", DOOR),
     ("parked", PARK),
     ("unparked", UNPARK),
+    ("doubts", DOUBT),
+    ("decided", DECIDED),
     ("inbound", INBOUND),
     ("redactions", REDACT),
 )
@@ -108,6 +119,7 @@ class Work:
     surplus: list[tuple[Any, ...]]
     intents: list[tuple[Any, ...]]
     answers: list[tuple[Any, ...]]
+    raw_ids: list[tuple[Any, ...]]
     receipts: list[tuple[Any, ...]]
     segment_status: list[tuple[Any, ...]]
     sent_progress: list[tuple[Any, ...]]
@@ -117,6 +129,8 @@ class Work:
     doors: list[tuple[Any, ...]]
     parked: list[tuple[Any, ...]]
     unparked: list[tuple[Any, ...]]
+    doubts: list[tuple[Any, ...]]
+    decided: list[tuple[Any, ...]]
     inbound: list[tuple[Any, ...]]
     redactions: list[tuple[Any, ...]]
     audit: list[dict[str, Any]]
@@ -210,10 +224,12 @@ class Partition:
         """(seq, status, notify, segments) of a message."""
         return self.conn.execute(BY_ID, (message_id,)).fetchone()
 
-    def due(self, now_ms: int, limit: int) -> list[int]:
-        """Scheduled messages whose time has come."""
+    def due(self, now_ms: int, limit: int, classes: Iterable[int] = range(4)) -> list[int]:
+        """Scheduled messages of some classes whose time has come."""
         rows = self.conn.execute(
-            "SELECT seq FROM schedule WHERE send_at_ms<=? ORDER BY send_at_ms LIMIT ?", (now_ms, limit)
+            "SELECT s.seq FROM schedule s JOIN message m ON m.seq=s.seq WHERE s.send_at_ms<=?"
+            " AND m.class IN (SELECT value FROM json_each(?)) ORDER BY s.send_at_ms LIMIT ?",
+            (now_ms, str(list(classes)), limit),
         )
         return [r[0] for r in rows]
 
@@ -270,11 +286,6 @@ class Partition:
 
     def settle_webhooks(self, upto: int) -> None:
         self.conn.execute("DELETE FROM webhook_outbox WHERE n<=?", (upto,))
-
-    def parked(self, limit: int) -> list[tuple[int, str, int, int, str | None]]:
-        return self.conn.execute(
-            "SELECT link,operator_id,status,at_ms,error FROM parked ORDER BY at_ms DESC LIMIT ?", (limit,)
-        ).fetchall()
 
     def may_move(self, now_ms: int) -> bool:
         """Whether something of this day is still to happen: scheduled, scheduled once and not over, or not yet told."""

@@ -155,6 +155,24 @@ class Reader:
                 return rows, _cursor_text(rows[-1].day, rows[-1].seq)
         return rows, None
 
+    def held(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Found], str | None]:
+        """A page of indeterminate messages that wait for a person, newest first, and the cursor of the next page."""
+        before = _cursor_of(cursor)
+        rows: list[Found] = []
+        for day in reversed(partition_days(self.folder)):
+            if before is not None and day > before[0]:
+                continue
+            conn = self._partition(day)
+            if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='undecided'").fetchone():
+                continue
+            upto = before[1] if before is not None and day == before[0] else 1 << 62
+            where = "m.seq IN (SELECT key>>8 FROM undecided WHERE act=1) AND p.status=? AND m.seq<?"
+            sql = f"SELECT {COLUMNS}{FROM} WHERE {where} ORDER BY m.seq DESC LIMIT ?"
+            rows += [_found(row, day) for row in conn.execute(sql, (INDETERMINATE, upto, limit + 1 - len(rows)))]
+            if len(rows) > limit:
+                return rows[:limit], _cursor_text(rows[limit - 1].day, rows[limit - 1].seq)
+        return rows, None
+
     def totals(self, day: int) -> dict[str, int]:
         """Messages of a day by the status they are in."""
         conn = self._partition(day)

@@ -117,4 +117,19 @@ CREATE TABLE door_outbox(
   at_ms INTEGER NOT NULL,
   error TEXT
 ) STRICT;
+ALTER TABLE parked ADD COLUMN number_index BLOB;
+ALTER TABLE parked ADD COLUMN sender TEXT;
+ALTER TABLE parked ADD COLUMN reference INTEGER;
+ALTER TABLE parked ADD COLUMN text_length INTEGER;
+ALTER TABLE parked ADD COLUMN text_index BLOB;
+ALTER TABLE parked ADD COLUMN accepted_ms INTEGER;
+CREATE INDEX parked_number ON parked(number_index, link) WHERE number_index IS NOT NULL;
+CREATE TABLE undecided(
+  key INTEGER PRIMARY KEY,
+  link INTEGER NOT NULL,
+  act INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+INSERT INTO undecided SELECT key,link,1,submitted_ms FROM segment WHERE status=10;
+CREATE TABLE raw_id(key INTEGER PRIMARY KEY, operator_id TEXT NOT NULL) STRICT;
 """

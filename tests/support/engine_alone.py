@@ -59,7 +59,7 @@ class World:
         settings: Settings = parse(raw, folder, "test")
         routes = RouteTable([("", names)])
         self.folder = settings.store
-        self.ledger = Ledger(self.folder, routes, list(names), {0: True, 1: False, 2: False, 3: False}, "engine-0")
+        self.ledger = Ledger(self.folder, routes, list(names), ("resend", "hold", "hold", "hold"), "engine-0")
         self.links = {each.name: Link(each, lambda: None, lambda *_: None) for each in settings.links}
         self.link = self.links[names[0]]
         self.beat = Beat(self.ledger, self.links, Inbound())

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.engine import acts
 from appliance.message import FINAL, STATUSES, Batch
 from appliance.smpp import Framer, pack_deliver, pack_submit_resp, parse_submit
 from appliance.store import OperationalError, Partition
@@ -209,7 +210,7 @@ class Sim:
         ledger = self.world.ledger
 
         def act() -> str:
-            return ledger.cancel(clock.day_of(int.from_bytes(self.ids[n][:6], "big")), self.ids[n], "api:t", self.ms)
+            return acts.cancel(ledger, clock.day_of(int.from_bytes(self.ids[n][:6], "big")), self.ids[n], "api:t", self.ms)
 
         async def once() -> None:
             future = asyncio.get_running_loop().create_future()
@@ -296,6 +297,6 @@ def test_promises_hold(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sim.check(at_the_end=True)
     assert len(sim.ids) > 50
     ledger, beat = sim.world.ledger, sim.world.beat
-    left = (len(ledger.queues), len(ledger.outstanding), len(ledger.work), len(ledger.touched), len(beat.delayed))
+    left = (len(ledger.queues), len(ledger.outstanding), len(ledger.work), len(ledger.touched), len(ledger.delayed))
     assert left == (0, 0, 0, 0, 0)
     assert not any(link.in_flight or link.staged for link in sim.world.links.values())

@@ -1,0 +1,104 @@
+"""HOT: what people and the bank's systems do with a message that was accepted: cancel, redact, decide. Each is on the record."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from appliance.audit import entry
+from appliance.message import (
+    ACCEPTED,
+    CANCELLED,
+    FAILED,
+    INDETERMINATE,
+    NOTIFY_DOOR,
+    NOTIFY_DOOR_FAILURES,
+    NOTIFY_WEBHOOK,
+    QUEUED,
+    REDACTED,
+    SCHEDULED,
+    id_text,
+)
+from appliance.store import doubts
+
+from .ledger import Ledger
+from .undecided import send_again
+
+DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
+CLOSED: Final = "closed by a person"
+
+
+def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -> str:
+    """`cancelled`, or the code why not."""
+    partition = ledger.existing(day)
+    row = partition.by_id(message_id) if partition is not None else None
+    if row is None:
+        return "not_found"
+    seq, status, notify, _ = row
+    if status == CANCELLED:
+        return "cancelled"
+    work = ledger.work[day]
+    if (day, seq) in ledger.decided_now:
+        ended = [row[0] for row in work.progress if row[-1] == seq]
+        return "cancelled" if CANCELLED in ended else "not_cancellable"
+    assert partition is not None
+    # A segment that the operator put off has not left: it waits like one that was never submitted.
+    back = {key for _, _, key in work.requeued}
+    begun = [part for part, state, *_ in partition.parts(seq) if state != QUEUED and seq << 8 | part not in back]
+    leaving = any(row[0] >> 8 == seq for row in work.intents)
+    if status not in (QUEUED, SCHEDULED, ACCEPTED) or begun or leaving:
+        return "not_cancellable"
+    audit = entry(now_ms, who, "message.cancelled", f"message:{id_text(message_id)}")  # or Error, nothing done yet
+    ledger.decided_now.add((day, seq))
+    ledger.queues.remove(day, frozenset({seq}))
+    ledger.delayed.remove(day, seq)
+    if status == SCHEDULED:
+        work.unschedule.append((seq,))
+    ledger.message_ended(day, seq, CANCELLED, None, notify, now_ms)
+    work.audit.append(audit)
+    return "cancelled"
+
+
+def redact(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -> str:
+    """`redacted`, or the code why not. A message that has not left is not redacted: cancel it first."""
+    partition = ledger.existing(day)
+    row = partition.by_id(message_id) if partition is not None else None
+    if row is None:
+        return "not_found"
+    if row[1] in (QUEUED, SCHEDULED, ACCEPTED):
+        return "not_redactable"
+    audit = entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}")
+    work = ledger.work[day]
+    work.redactions.append((row[0],))
+    if row[2] & NOTIFY_WEBHOOK:
+        work.webhooks.append((row[0], REDACTED, now_ms, None))
+    if row[2] & (NOTIFY_DOOR | NOTIFY_DOOR_FAILURES):
+        work.doors.append((row[0], REDACTED, now_ms, None))
+    work.audit.append(audit)
+    return "redacted"
+
+
+def decide(ledger: Ledger, day: int, message_id: bytes, act: str, who: str, now_ms: int) -> str:
+    """`resend` or `close`, done with a message that is held; else the code why not."""
+    partition = ledger.existing(day)
+    row = partition.by_id(message_id) if partition is not None else None
+    if row is None or partition is None:
+        return "not_found"
+    seq, status, notify, _ = row
+    keys = [key for key, held in doubts.doubt_of(partition, seq) if held == doubts.HELD]
+    if status != INDETERMINATE or not keys or (day, seq) in ledger.decided_now:
+        return "not_held"
+    content, expires_ms = doubts.sendable(partition, seq)
+    if act == "resend" and (not content or expires_ms <= now_ms):
+        return "not_sendable"
+    work = ledger.work[day]
+    audit = entry(now_ms, who, "message.decided", f"message:{id_text(message_id)}", act=act)
+    if act == "resend":
+        send_again(ledger, day, seq, keys, DECIDED_AGAIN, now_ms)
+    else:
+        ledger.decided_now.add((day, seq))
+        for key in keys:
+            work.segment_status.append((FAILED, CLOSED, key))
+            work.decided.append((key,))
+        ledger.message_ended(day, seq, FAILED, CLOSED, notify, now_ms)
+    work.audit.append(audit)
+    return act

@@ -1,0 +1,119 @@
+"""HOT: what the engine waits for from operators, in memory and bounded: receipts, responses to receipts that came first, and doubts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice, takewhile
+from typing import Any, Final
+
+from appliance import limits
+
+Pair = tuple[str, bytes]  # a link and the blind index of a number
+
+
+def drop_oldest(table: dict[Any, Any], count: int) -> None:
+    """Many at a time: the first key of a dict is found by walking over all that were deleted before it."""
+    for key in list(islice(table, count)):
+        del table[key]
+
+
+class Outstanding(dict[tuple[str, str], tuple[int, int, int, int]]):
+    """(link, operator id) -> (day, segment key, segments, notify) of segments whose receipt is awaited.
+
+    Bounded: the oldest are forgotten here and found on disk instead.
+    """
+
+    MOST = 200_000
+
+    def remember(self, key: tuple[str, str], value: tuple[int, int, int, int]) -> None:
+        self[key] = value
+        if len(self) > self.MOST:
+            drop_oldest(self, self.MOST // 20)
+
+
+class Parked:
+    """Receipts for ids that no response has brought yet: by link and id, the day whose partition holds the rest of it.
+
+    The days are shared whole numbers, so that a million of these take the room of their ids and little more.
+    """
+
+    def __init__(self) -> None:
+        self.by_link: dict[str, dict[str, int]] = {}
+        self._days: dict[int, int] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, where: tuple[str, str]) -> bool:
+        return where[1] in self.by_link.get(where[0], ())
+
+    def add(self, link: str, operator_id: str, day: int) -> None:
+        table = self.by_link.setdefault(link, {})
+        if operator_id in table:
+            return
+        table[operator_id] = self._days.setdefault(day, day)
+        self._count += 1
+        if self._count > limits.PARKED_RECEIPTS_MAX:
+            most = max(self.by_link.values(), key=len)
+            self._count -= min(len(most), limits.PARKED_RECEIPTS_MAX // 20 or 1)
+            drop_oldest(most, limits.PARKED_RECEIPTS_MAX // 20 or 1)
+
+    def pop(self, link: str, operator_id: str) -> int | None:
+        """The day a receipt is parked in; it is then forgotten here."""
+        table = self.by_link.get(link)
+        day = table.pop(operator_id, None) if table else None
+        if day is not None:
+            self._count -= 1
+        return day
+
+    def forget(self, oldest: int) -> None:
+        """Those parked before a day: an operator may give their ids again."""
+        for table in self.by_link.values():
+            old = sum(1 for _ in takewhile(lambda day: day < oldest, table.values()))
+            drop_oldest(table, old)
+            self._count -= old
+        for day in [day for day in self._days if day < oldest]:
+            del self._days[day]
+
+    def forget_day(self, day: int) -> None:
+        """Those in a partition that is closed."""
+        for table in self.by_link.values():
+            for operator_id in [i for i, d in table.items() if d == day]:
+                del table[operator_id]
+                self._count -= 1
+
+
+LOOK_S_MIN: Final = 1.0
+LOOK_S_MAX: Final = 3_600.0
+
+
+class Doubts:
+    """How many segments are indeterminate, and which numbers are to be looked at: a receipt may tell what became of one."""
+
+    def __init__(self) -> None:
+        self.by_day: dict[int, tuple[Counter[str], int, int]] = {}  # segments by link; messages held; messages
+        self.look: dict[Pair, tuple[float, float]] = {}  # when due, and how long to wait after that
+
+    def of(self, link: str) -> bool:
+        """Whether a link has any indeterminate segment."""
+        return any(links[link] for links, _, _ in self.by_day.values())
+
+    @property
+    def held(self) -> int:
+        """Messages that wait for a person, or for a late receipt."""
+        return sum(held for _, held, _ in self.by_day.values())
+
+    @property
+    def messages(self) -> int:
+        """Indeterminate messages, held and reported."""
+        return sum(n for _, _, n in self.by_day.values())
+
+    def soon(self, pair: Pair) -> None:
+        """Looks at a link and number again before the next beat."""
+        if pair in self.look or len(self.look) < limits.DOUBTS_MAX:
+            self.look[pair] = (0.0, LOOK_S_MIN)
+
+    def later(self, pair: Pair, now_s: float, pause_s: float) -> None:
+        """More than one message may be meant: looks again when others of them have had their answers."""
+        self.look[pair] = (now_s + pause_s, min(pause_s * 2, LOOK_S_MAX))

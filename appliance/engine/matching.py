@@ -1,0 +1,121 @@
+"""HOT: which parked receipt is whose, told by what it says beside an id that nobody knows. Pure; exactly one or nobody, never a guess.
+
+A receipt fits a segment by the user_message_reference that the link sent; without one by sender and the beginning of the
+text; in a form that has no ids by sender and the minute of acceptance. Number and link are the same already. Every segment
+that still has no receipt is asked, also those that are under way or were answered: what two could mean, none gets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from appliance import limits
+from appliance.message import INDETERMINATE, SENT
+from appliance.store.doubts import Candidate, Claim
+
+from .waiting import reference_of
+
+TEXT_CHARACTERS_MIN: Final = 8  # a shorter beginning fits too many texts, unless it is the whole text
+TEXT_CHARACTERS_MAX: Final = 20  # of a receipt's text (SMPP 3.4 Appendix B) that count
+ACCEPTED_MS: Final = 60_000  # both clocks tell minutes
+
+_ESCAPED: Final = re.compile("\x1b.", re.DOTALL)
+
+
+class Fit(NamedTuple):
+    """A receipt and the only segment it can be of."""
+
+    claim: Claim
+    candidate: Candidate
+    how: str  # reference, text or time
+
+
+def plain(text: str) -> str:
+    """The ASCII letters and digits of a text in lower case: what is left of it whatever alphabet an operator echoes it in."""
+    return "".join(c for c in _ESCAPED.sub("", text) if c.isascii() and c.isalnum()).lower()
+
+
+def beginning(text: str) -> str:
+    """What of a receipt's text is kept, as a keyed digest, for comparing."""
+    return plain(text[:TEXT_CHARACTERS_MAX])
+
+
+def number_of(heard: str) -> str:
+    """A number as heard on a link, with its plus."""
+    digits = heard.strip().removeprefix("+")
+    return "+" + digits.removeprefix("00")
+
+
+def sender_of(heard: str) -> str:
+    """A sender in a form in which what was sent and what is heard are equal."""
+    return number_of(heard)[1:].lower()
+
+
+def fits(
+    claims: list[Claim],
+    candidates: list[Candidate],
+    senders: dict[int, frozenset[str]],
+    texts: dict[tuple[int, int], str],
+    digest: Callable[[str], bytes],
+    referenced: bool,
+) -> list[Fit]:
+    """The pairs that belong together and to nobody else.
+
+    `senders`: by position in `candidates`, every form its sender may have on the link. `texts`: by (day, key), the plain
+    text of a segment. `digest`: keyed, as in `Claim.text_index`. `referenced`: the link sends references.
+    """
+    told = [_of(claim, candidates, senders, texts, digest, referenced) for claim in claims]
+    meant: dict[tuple[int, int], int] = {}
+    for places, _ in told:
+        for place in places:
+            where = (candidates[place].day, candidates[place].key)
+            meant[where] = meant.get(where, 0) + 1
+    out = []
+    for claim, (places, how) in zip(claims, told, strict=True):
+        if len(places) != 1:
+            continue
+        candidate = candidates[places[0]]
+        open_ = candidate.status == INDETERMINATE or (how == "time" and candidate.status == SENT)
+        if open_ and meant[candidate.day, candidate.key] == 1:
+            out.append(Fit(claim, candidate, how))
+    return out
+
+
+def _of(
+    claim: Claim,
+    candidates: list[Candidate],
+    senders: dict[int, frozenset[str]],
+    texts: dict[tuple[int, int], str],
+    digest: Callable[[str], bytes],
+    referenced: bool,
+) -> tuple[list[int], str]:
+    """Positions of the segments that a receipt fits, and by what."""
+    timely = [
+        n
+        for n, c in enumerate(candidates)
+        if c.submitted_ms - limits.CLOCK_BACK_S_MAX * 1_000
+        <= claim.at_ms
+        <= c.expires_ms + limits.PARKED_RECEIPT_S * 1_000
+    ]
+    if referenced and claim.reference is not None:
+        fit = [n for n in timely if reference_of(candidates[n].message_id, candidates[n].key & 255) == claim.reference]
+        return fit, "reference"
+    if claim.sender is None:
+        return [], ""
+    timely = [n for n in timely if claim.sender in senders[n]]
+    if claim.accepted_ms is not None:
+        near = [n for n in timely if abs(candidates[n].submitted_ms - claim.accepted_ms) <= ACCEPTED_MS]
+        return near, "time"
+    if not claim.text_length or claim.text_index is None:
+        return [], ""
+    out = []
+    for n in timely:
+        text = texts.get((candidates[n].day, candidates[n].key), "")
+        whole = len(text) == claim.text_length
+        if not whole and (claim.text_length < TEXT_CHARACTERS_MIN or len(text) < claim.text_length):
+            continue
+        if digest(text[: claim.text_length]) == claim.text_index:
+            out.append(n)
+    return out, "text"

@@ -1,0 +1,128 @@
+"""HOT: answers and receipts: matched by link and the operator's id, before or after each other, on any bind, on any day that is open.
+
+Never across links, never by likeness. What waits for its other half is on disk; what is final stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from appliance import clock, limits
+from appliance.message import INDETERMINATE, SENT
+from appliance.store import DatabaseError, doubts
+
+from .ledger import Ledger
+from .waiting import Waiting
+
+Known = tuple[int, int, int, int]  # day, segment key, segments, notify; key -1: its segment has ended
+
+
+class Signs(NamedTuple):
+    """What a receipt says of its message beside the id, nothing of it readable but sender and time."""
+
+    number_index: bytes | None = None  # blind index of the handset's number
+    sender: str | None = None
+    reference: int | None = None  # user_message_reference
+    text_length: int | None = None  # characters that `text_index` is of
+    text_index: bytes | None = None  # keyed digest of the text's beginning
+    accepted_ms: int | None = None
+
+
+def answered(ledger: Ledger, link: str, waiting: Waiting, part: int, operator_id: str, now_ms: int) -> None:
+    """An operator took a segment and gave it an id (in its canonical form; "" when it gives none)."""
+    day, seq = waiting.day, waiting.seq
+    work = ledger.work[day]
+    key = seq << 8 | part
+    ledger.segments["answered"] += 1
+    work.answers.append((SENT, now_ms, operator_id or None, None, key))
+    if waiting.segments == 1:
+        work.sent_progress.append((SENT, ledger.link_numbers[day][link], now_ms, now_ms, None, seq))
+        ledger.statuses[SENT] += 1
+        work.tell(waiting.notify, seq, SENT, now_ms, None)
+    else:
+        ledger.touched.add((day, seq))
+    if not operator_id:
+        return
+    where = (link, operator_id)
+    ledger.outstanding.remember(where, (day, key, waiting.segments, waiting.notify))
+    if len(ledger.parked) and where in ledger.parked:
+        _unpark(ledger, link, operator_id, day, key, now_ms)
+
+
+def _unpark(ledger: Ledger, link: str, operator_id: str, day: int, key: int, now_ms: int) -> None:
+    """The receipt of a segment came before its answer."""
+    parked_day = ledger.parked.pop(link, operator_id)
+    if parked_day is None or parked_day not in ledger.partitions:
+        return
+    partition, number = ledger.partitions[parked_day], ledger.link_numbers[parked_day][link]
+    row = doubts.parked_receipt(partition, number, operator_id)
+    ledger.work[parked_day].unparked.append((number, operator_id))
+    if row is None:
+        return
+    status, at_ms, error = row
+    left_ms = doubts.submitted_ms(ledger.partitions[day], key)
+    if left_ms is not None and at_ms < left_ms - limits.CLOCK_BACK_S_MAX * 1_000:
+        return  # it came long before this segment left: the operator gives its ids again
+    receipted(ledger, link, operator_id, status, error, now_ms)
+
+
+def receipted(ledger: Ledger, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
+    """A final receipt. False when no segment of the link has that id yet: it is then to be parked."""
+    where = (link, operator_id)
+    if where in ledger.just_ended:
+        return True  # a duplicate within one beat
+    known = ledger.outstanding.pop(where, None)
+    if known is None:
+        if where in ledger.parked:
+            return True  # the first counts
+        known = _find(ledger, link, operator_id, now_ms)
+        if known is None:
+            return False
+    day, key, segments, notify = known
+    if key < 0:  # already final: a duplicate
+        return True
+    ledger.just_ended.add(where)
+    settle(ledger, link, (day, key, segments, notify), status, error, now_ms)
+    return True
+
+
+def settle(ledger: Ledger, link: str, known: Known, status: int, error: str | None, now_ms: int) -> None:
+    """A segment has its final status, and a message of one segment with it."""
+    day, key, segments, notify = known
+    ledger.segments["receipted"] += 1
+    work = ledger.work[day]
+    work.receipts.append((status, now_ms, error, key))
+    if segments == 1:
+        work.progress.append((status, ledger.link_numbers[day][link], now_ms, error, key >> 8))
+        ledger.statuses[status] += 1
+        work.tell(notify, key >> 8, status, now_ms, error)
+    else:
+        ledger.touched.add((day, key >> 8))
+
+
+def park(
+    ledger: Ledger, link: str, operator_id: str, status: int, error: str | None, signs: Signs, now_ms: int
+) -> None:
+    """Keeps a receipt whose message is not known: its response may be under way, or was lost with a bind."""
+    today = clock.day_of(now_ms)
+    ledger.partition(today)
+    number = ledger.link_numbers[today][link]
+    ledger.work[today].parked.append((number, operator_id, status, now_ms, error, *signs))
+    ledger.parked.add(link, operator_id, today)
+    if signs.number_index is not None and (signs.accepted_ms is not None or ledger.doubts.of(link)):
+        ledger.doubts.soon((link, signs.number_index))
+
+
+def _find(ledger: Ledger, link: str, operator_id: str, now_ms: int) -> Known | None:
+    """A segment by its operator's id in the partitions that are open; key -1 when it has already ended."""
+    for day in sorted(ledger.partitions, reverse=True):
+        number = ledger.link_numbers[day].get(link)
+        try:
+            found = ledger.partitions[day].find_operator_id(number, operator_id) if number is not None else None
+        except DatabaseError:
+            ledger.quarantine(day, now_ms)
+            continue
+        if found is not None:
+            open_ = found.status in (SENT, INDETERMINATE)
+            return day, (found.key if open_ else -1), found.segments, found.notify
+    return None

@@ -191,7 +191,8 @@ class _Operator(click.Command):
 
 
 @simulate.command(cls=_Operator)
-def operator(**options: Any) -> None:
+@click.pass_context
+def operator(ctx: click.Context, **options: Any) -> None:
     """Run a simulated operator: an SMPP 3.4 SMSC with an HTTP control, until Ctrl-C or SIGTERM.
 
     The control answers GET /received?to=NUMBER, POST /inbound {from, to, text}, GET /counters, GET and POST /behaviour.
@@ -199,5 +200,7 @@ def operator(**options: Any) -> None:
     from appliance.simulator import Options, serve
 
     _log_plainly()
+    default = click.core.ParameterSource.DEFAULT
+    given = {name: value for name, value in options.items() if ctx.get_parameter_source(name) is not default}
     with _runner() as runner:
-        runner.run(serve(Options(**options)))
+        runner.run(serve(Options.made(given)))

@@ -33,6 +33,7 @@ class Fate(msgspec.Struct, gc=False):
     state: int
     word: str
     error: str
+    nacked: bool = False
 
 
 class Chance:
@@ -49,8 +50,9 @@ class Chance:
         self._options = options
         self._latency = Delay(options.latency_ms)
         self._receipt_delay = Delay(options.receipt_delay_ms)
-        rates = (options.throttle_rate, options.refuse_rate, options.fail_rate, options.no_answer_rate)
+        rates = [options.throttle_rate, options.refuse_rate, options.fail_rate, options.no_answer_rate]
         more = (options.drop_rate, options.receipt_before_answer_rate, options.throttle_above)
+        rates += [options.queue_full_rate, options.nack_rate]
         self._plain = self._latency.zero and not any(rates) and not any(more)
 
     def fate(self, now_s: float) -> Fate:
@@ -64,6 +66,11 @@ class Chance:
             status = spec.ESME_RTHROTTLED
         elif draw() < o.refuse_rate:
             status = spec.ESME_RINVDSTADR
+        elif o.queue_full_rate and draw() < o.queue_full_rate:
+            status = spec.ESME_RMSGQFUL
+        nacked = not status and bool(o.nack_rate) and draw() < o.nack_rate
+        if nacked:
+            status = spec.ESME_RSYSERR
         state = self._random.choice(_FAILURES) if draw() < o.fail_rate else _DELIVERED
         return Fate(
             status,
@@ -73,6 +80,7 @@ class Chance:
             draw() < o.receipt_before_answer_rate,
             answer_s + self._receipt_delay.draw(self._random),
             *state,
+            nacked,
         )
 
     def _too_fast(self, now_s: float) -> bool:
@@ -82,6 +90,13 @@ class Chance:
             self._second, self._in_second = int(now_s), 0
         self._in_second += 1
         return self._in_second > self._options.throttle_above
+
+    def draw(self) -> float:
+        """From 0 up to 1."""
+        return self._random.random()
+
+    def choice(self, words: tuple[str, ...]) -> str:
+        return self._random.choice(words)
 
     def uuid(self) -> str:
         """A random UUID in text."""

@@ -10,11 +10,14 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from appliance import clock
-from appliance.smpp import Submit, format_id, format_receipt, pack_submit_resp, receipt_tlvs, spec
+from appliance.smpp import Pdu, Submit, encode, pack_submit_resp, spec
 
+from .alphabet import fits, written
 from .fate import Chance, Fate
-from .handset import Inbox, Segment, fits, shown, unfold, written
+from .handset import Inbox, Segment, shown, unfold
+from .mischief import Mischief
 from .options import Options
+from .receipts import Deliver, Writer
 from .wheel import Wheel
 
 if TYPE_CHECKING:
@@ -25,18 +28,19 @@ OWED_MAX: Final = 1_000_000  # receipts and inbound messages kept for an account
 CONNECTIONS_MAX: Final = 1_000
 RETRY_S: Final = 1.0  # before a deliver_sm that was refused for now is tried again
 FIRST_GAP_S: Final = 0.05  # between a receipt that comes first and its answer
+_COUNTED: Final = {spec.ESME_RTHROTTLED: "throttled", spec.ESME_RMSGQFUL: "queue_full"}
+
+#: Packs an answer: (sequence, status) or (sequence, 0, message id).
+Response = Callable[..., bytes]
 
 
-class Deliver(msgspec.Struct, gc=False):
-    """A deliver_sm that is owed to an account; gets its sequence number when it leaves."""
+class Taken(msgspec.Struct, gc=False):
+    """A segment that was accepted: what query_sm says of it, and what cancel_sm takes back."""
 
-    source: str
-    dest: str
-    esm_class: int
-    data_coding: int
-    short_message: bytes
-    tlvs: bytes
-    sent_s: float = 0.0
+    state: int  # the final one
+    due_s: float  # when it is reached
+    segment: Segment
+    receipts: list[Deliver]
 
 
 class Account:
@@ -44,8 +48,10 @@ class Account:
 
     def __init__(self, system_id: str) -> None:
         self.system_id = system_id
+        self.bound: set[Session] = set()
         self.receivers: list[Session] = []
         self.owed: deque[Deliver] = deque(maxlen=OWED_MAX)
+        self.dropped_s = float("-inf")  # when the operator last dropped a connection of it
 
     def pump(self, now_s: float) -> None:
         """Hands what is owed to receivers with room in their window, one write each."""
@@ -74,46 +80,75 @@ class Operator:
         self.accounts: dict[str, Account] = {}
         self.sessions: set[Session] = set()
         self._unaddressed: deque[Deliver] = deque(maxlen=10_000)
-        self._states: dict[str, tuple[int, float]] = {}  # message id -> final state, and when it is reached
+        self._taken: dict[str, Taken] = {}  # by message id
         self._known: deque[str] = deque()  # the same ids, oldest first: a dict is slow at forgetting its oldest
-        self._next_id = clock.now_ms() * 1_000  # an operator that is started again does not give an id twice
+        # An operator that is started again does not give an id twice.
+        self._writer = Writer(self.chance, clock.now_ms() * 1_000)
+        self.mischief = Mischief(options, now())
         self._wheel: Wheel[Callable[[], None] | tuple[Account, Deliver]] = Wheel(SLOT_S)
         self._turning = False
-        self._minute = (-1, "")
-        self._journal: IO[str] | None = open(options.journal, "a", encoding="utf-8") if options.journal else None  # noqa: SIM115
+        self._connections = 0
+        self._journal = _opened(options.journal)
+        self._attempts = _opened(options.attempts)
 
     # --- submits --------------------------------------------------------------------------------------
-    def submit(self, session: Session, heard: Submit) -> tuple[bytes, bool]:
-        """`(octets to answer with now, whether to drop the connection instead)`."""
+    def submit(self, session: Session, heard: Submit, response: Response = pack_submit_resp) -> tuple[bytes, bool]:
+        """`(octets to answer with now, whether to drop the connection instead)`; `response` packs the answer."""
         counters = self.counters
         counters["submits"] += 1
         now_s = self.now()
         fate = self.chance.fate(now_s)
         if not fate.status:
-            fate.status = _refusal(heard)
+            fate.status = _refusal(heard, self.options.alphabet) or self.mischief.storm(now_s)
+        if self._attempts is not None:
+            digest = hashlib.sha256(heard.short_message).hexdigest()
+            self._attempts.write(f"{fate.status}\t{session.number}\t{digest}\n")
         if fate.status:
-            counters["throttled" if fate.status == spec.ESME_RTHROTTLED else "refused"] += 1
-            return self._answer(session, fate, pack_submit_resp(heard.sequence, fate.status), now_s), False
-        answer_id, receipt_id = self._ids()
-        self._take(heard, answer_id, receipt_id, fate, session.account, now_s)
+            counters[_COUNTED.get(fate.status, "refused") if not fate.nacked else "nacked"] += 1
+            octets = response(heard.sequence, fate.status)
+            if fate.nacked:
+                octets = encode(Pdu(spec.GENERIC_NACK, fate.status, heard.sequence & 0x7FFFFFFF))
+            return self._answer(session, fate, octets, now_s), False
+        answer_id, receipt_id = self._writer.ids(self.options.id_form)
+        self._take(heard, answer_id, receipt_id, fate, session, now_s)
         if fate.dropped:
             counters["unanswered"] += 1
             return b"", True
         if not fate.answered:
             counters["unanswered"] += 1
             return b"", False
-        return self._answer(session, fate, pack_submit_resp(heard.sequence, 0, answer_id), now_s), False
+        return self._answer(session, fate, response(heard.sequence, 0, answer_id), now_s), False
+
+    def submit_quietly(self, session: Session, heard: Submit) -> tuple[Submit, int, str]:
+        """One destination of a submit_multi: `(heard, status, message id)`; each gets an id, a receipt and a fate of its own."""
+        self.counters["submits"] += 1
+        fate = self.chance.fate(self.now())
+        fate.status = fate.status or _refusal(heard, self.options.alphabet)
+        if fate.status:
+            self.counters[_COUNTED.get(fate.status, "refused")] += 1
+            return heard, fate.status, ""
+        answer_id, receipt_id = self._writer.ids(self.options.id_form)
+        self._take(heard, answer_id, receipt_id, fate, session, self.now())
+        return heard, 0, answer_id
+
+    def connection(self) -> int:
+        """The number of a new connection, counted from 1."""
+        self._connections += 1
+        return self._connections
 
     def _answer(self, session: Session, fate: Fate, octets: bytes, now_s: float) -> bytes:
         wait_s = max(fate.answer_s, FIRST_GAP_S) if fate.receipt_first and not fate.status else fate.answer_s
+        if self.options.answers_per_s:
+            wait_s = max(wait_s, self.mischief.held_s(now_s))
         if wait_s <= 0:
             self.counters["answered"] += 1
             return octets
         self.later(now_s + wait_s, lambda: session.answer(octets))
         return b""
 
-    def _take(self, heard: Submit, answer_id: str, receipt_id: str, fate: Fate, account: Account, now_s: float) -> None:
+    def _take(self, heard: Submit, answer_id: str, receipt_id: str, fate: Fate, session: Session, now_s: float) -> None:
         self.counters["accepted"] += 1
+        account = session.account
         segment = Segment(
             shown(heard.dest, heard.dest_ton),
             shown(heard.source, heard.source_ton),
@@ -122,55 +157,49 @@ class Operator:
             heard.short_message,
             heard.tlvs,
             clock.now_ms(),
+            self.options.alphabet,
         )
         if fate.state == spec.STATE_DELIVERED:
             self.inbox.put(segment)
         receipt_s = 0.0 if fate.receipt_first else fate.receipt_s
-        self._states[answer_id] = (fate.state, now_s + receipt_s)
-        self._known.append(answer_id)
-        if len(self._known) > self.options.keep:
-            del self._states[self._known.popleft()]
         if self._journal is not None:
             part, body = unfold(segment)
             digest = hashlib.sha256(body).hexdigest()
-            self._journal.write(f"{answer_id}\t{segment.to}\t{part or ''}\t{digest}\n")
+            self._journal.write(f"{answer_id}\t{segment.to}\t{part or ''}\t{digest}\t{session.number}\n")
         wanted = heard.registered_delivery & 3
+        receipts: list[Deliver] = []
         if wanted == 1 or (wanted == 2 and fate.state != spec.STATE_DELIVERED):
-            receipt = self._receipt(heard, receipt_id, fate, segment.at_ms)
+            receipts = self._writer.receipts(heard, receipt_id, fate, segment.at_ms, self.options)
             if fate.receipt_first:
-                account.owed.append(receipt)
+                account.owed += receipts
                 account.pump(now_s)
             else:
-                self._put(now_s + receipt_s, (account, receipt))
-
-    def _receipt(self, heard: Submit, receipt_id: str, fate: Fate, at_ms: int) -> Deliver:
-        minute = at_ms // 60_000
-        if minute != self._minute[0]:
-            stamp = clock.rfc3339(at_ms)
-            self._minute = (minute, stamp[2:4] + stamp[5:7] + stamp[8:10] + stamp[11:13] + stamp[14:16])
-        date = self._minute[1]
-        form = self.options.receipt_format
-        body = b"" if form == "tlv" else format_receipt(receipt_id, fate.word, date, date, fate.error)
-        tlvs = b"" if form == "text" else receipt_tlvs(receipt_id, fate.state)
-        return Deliver(heard.dest, heard.source, spec.ESM_RECEIPT, 0, body, tlvs)
-
-    def _ids(self) -> tuple[str, str]:
-        """The id in the answer and in the receipt."""
-        form = self.options.id_form
-        if form == "uuid":
-            text = self.chance.uuid()
-            return text, text
-        self._next_id += 1
-        n = self._next_id
-        in_answer = format_id(n, 10 if form == "dec" else 16)
-        return in_answer, format_id(n, 16 if form == "hex" else 10)
+                for receipt in receipts:
+                    self._put(now_s + receipt_s, (account, receipt))
+        self._taken[answer_id] = Taken(fate.state, now_s + receipt_s, segment, receipts)
+        self._known.append(answer_id)
+        if len(self._known) > self.options.keep:
+            self._taken.pop(self._known.popleft(), None)
 
     def state(self, message_id: str) -> int | None:
         """message_state (section 5.2.28) of a message, by the id in its answer; None when it is not known."""
-        found = self._states.get(message_id)
+        found = self._taken.get(message_id)
         if found is None:
             return None
-        return found[0] if self.now() >= found[1] else spec.STATE_ENROUTE
+        return found.state if self.now() >= found.due_s else spec.STATE_ENROUTE
+
+    def cancel(self, message_id: str) -> bool:
+        """Takes back what no handset shows yet; its receipt then says that it was deleted (section 4.9)."""
+        found = self._taken.get(message_id)
+        if found is None or self.now() >= found.due_s or found.state == spec.STATE_DELETED:
+            return False
+        self.inbox.take_back(found.segment)
+        found.state, found.due_s = spec.STATE_DELETED, self.now()
+        self.counters["cancelled"] += 1
+        for receipt in found.receipts:
+            if receipt.esm_class != spec.ESM_INTERMEDIATE:
+                self._writer.deleted(receipt, self.options)
+        return True
 
     # --- binds ----------------------------------------------------------------------------------------
     def account(self, system_id: str) -> Account:
@@ -185,9 +214,17 @@ class Operator:
         # After the answer to the bind, which is still to be written.
         self.later(self.now(), lambda: account.pump(self.now()))
 
+    def may_bind(self, account: Account) -> int:
+        """ESME_ROK, or what a bind is refused with that has the right name and password."""
+        o = self.options
+        if self.now() < account.dropped_s + o.bound_after_drop_s or 0 < o.binds_most <= len(account.bound):
+            return spec.ESME_RALYBND
+        return spec.ESME_RBINDFAIL if self.mischief.refuses_bind() else spec.ESME_ROK
+
     def gone(self, session: Session, unanswered: list[Deliver]) -> None:
         """A connection ended: what it had not acknowledged is owed again, first of all."""
         self.sessions.discard(session)
+        session.account.bound.discard(session)
         if session in session.account.receivers:
             session.account.receivers.remove(session)
         session.account.owed.extendleft(reversed(unanswered))
@@ -243,13 +280,15 @@ class Operator:
 
     def flush(self) -> None:
         """The journal is with the kernel before an answer leaves."""
-        if self._journal is not None:
-            self._journal.flush()
+        for file in (self._journal, self._attempts):
+            if file is not None:
+                file.flush()
 
     def follow(self, options: Options) -> None:
         """Behaves otherwise from now on."""
         self.options = options
         self.chance.follow(options)
+        self.mischief.follow(options)
 
     def drop_all(self) -> int:
         """Ends every connection without a word; how many."""
@@ -265,22 +304,32 @@ class Operator:
             "owed": sum(len(a.owed) for a in self.accounts.values()) + len(self._unaddressed),
             "kept": len(self.inbox),
         }
-        names = "submits accepted refused throttled unanswered answered receipts delivered_again inbound binds bad_pdus dropped"
+        names = (
+            "submits accepted refused throttled queue_full nacked unanswered answered receipts delivered_again inbound"
+        )
+        names += " binds binds_refused unbinds cancelled duplicates aliens garbage bad_pdus dropped"
         return {**{name: self.counters[name] for name in names.split()}, **now}
 
     def close(self) -> None:
         for session in list(self.sessions):
             session.close()
-        if self._journal is not None:
-            self._journal.close()
+        for file in (self._journal, self._attempts):
+            if file is not None:
+                file.close()
 
 
-def _refusal(heard: Submit) -> int:
+def _opened(path: str) -> IO[str] | None:
+    return open(path, "a", encoding="utf-8") if path else None
+
+
+def _refusal(heard: Submit, alphabet: str) -> int:
     """The status that a strict operator refuses a submit with, ESME_ROK when it has nothing against it."""
     if not (heard.dest.isascii() and heard.dest.removeprefix("+").isdigit()):
         return spec.ESME_RINVDSTADR
     if not heard.short_message:
         return spec.ESME_RINVMSGLEN
-    if spec.TLV_MESSAGE_PAYLOAD not in heard.tlvs and not fits(heard.esm_class, heard.data_coding, heard.short_message):
+    if spec.TLV_MESSAGE_PAYLOAD not in heard.tlvs and not fits(
+        heard.esm_class, heard.data_coding, heard.short_message, alphabet
+    ):
         return spec.ESME_RINVMSGLEN
     return spec.ESME_ROK

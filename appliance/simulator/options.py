@@ -10,8 +10,46 @@ from typing import Any, Final
 
 from appliance.errors import Error
 
-ID_FORMS: Final = ("hex", "dec", "uuid", "hex-response-dec-receipt")
-RECEIPT_FORMATS: Final = ("text", "tlv", "both")
+from .alphabet import ALPHABETS
+
+ID_FORMS: Final = (
+    *("hex", "dec", "uuid", "hex-response-dec-receipt", "dec-response-hex-receipt"),
+    *("zeros-receipt", "zeros-response", "case", "wrapped", "text"),
+)
+RECEIPT_FORMATS: Final = ("text", "tlv", "both", "csv", "payload", "ucs2", "short", "sloppy")
+
+#: What `preset` stands for; whatever else is said wins.
+PRESETS: Final[dict[str, dict[str, Any]]] = {
+    "": {},
+    "hostile": {
+        "latency_ms": "2..40",
+        "receipt_delay_ms": "0..300",
+        "answers_per_s": 1_500,
+        "throttle_rate": 0.005,
+        "queue_full_rate": 0.003,
+        "storm_every_s": 15.0,
+        "storm_s": 1.0,
+        "refuse_rate": 0.01,
+        "nack_rate": 0.001,
+        "fail_rate": 0.02,
+        "no_answer_rate": 0.000_02,
+        "drop_after": 20_000,
+        "unbind_after": 9_000,
+        "bound_after_drop_s": 1.0,
+        "bind_refusal_rate": 0.25,
+        "binds_most": 4,
+        "disorder_rate": 0.5,
+        "duplicate_rate": 0.05,
+        "alien_rate": 0.02,
+        "garbage_rate": 0.005,
+        "receipt_before_answer_rate": 0.2,
+        "receipt_twice_rate": 0.05,
+        "intermediate_rate": 0.05,
+        "silent_every_s": 20.0,
+        "silent_s": 4.0,
+        "inbound_per_minute": 30.0,
+    },
+}
 
 
 def _row(default: Any, help: str, *, live: bool = False, **bounds: Any) -> Any:
@@ -40,6 +78,14 @@ class Options:
     receipt_delay_ms: str = _row("50..300", "time from a submit to its receipt, written like latency_ms", live=True)
     receipt_format: str = _row("both", "where a receipt says it", live=True, words=RECEIPT_FORMATS)
     id_form: str = _row("dec", "how message ids are written", live=True, words=ID_FORMS)
+    receipt_words: str = _row("plain", "words of a receipt", live=True, words=("plain", "odd"))
+    receipt_typed: str = _row("yes", "whether esm_class calls a receipt one", live=True, words=("yes", "no"))
+    receipt_reference: str = _row(
+        "yes", "whether a receipt gives user_message_reference back", live=True, words=("yes", "no")
+    )
+    receipt_twice_rate: float = _rate("share of receipts that come twice")
+    intermediate_rate: float = _rate("share of receipts before which one says that the message is on its way")
+    alphabet: str = _row("gsm", "what data_coding 0 means", live=True, words=ALPHABETS)
     receipt_window: int = _row(
         1_000, "receipts and inbound messages under way per bind", live=True, least=1, most=100_000
     )
@@ -49,6 +95,30 @@ class Options:
         0, "submits until a connection is dropped, the last ones unanswered; 0: never", live=True, least=0
     )
     drop_rate: float = _rate("share of submits after which the connection is dropped, the submit not answered")
+    unbind_after: int = _row(
+        0, "submits until the operator unbinds a connection, each time anew; 0: never", live=True, least=0
+    )
+    answers_per_s: int = _row(0, "answers to submits a second, the others leave later; 0: no limit", live=True, least=0)
+    queue_full_rate: float = _rate("share of submits answered ESME_RMSGQFUL")
+    nack_rate: float = _rate("share of submits not taken and answered with a generic_nack")
+    storm_every_s: float = _row(60.0, "from one storm to the next", live=True, least=0.1, most=86_400.0)
+    storm_s: float = _row(
+        0.0, "so long in each, every submit is throttled or meets a full queue; 0: no storms", live=True, least=0.0
+    )
+    silent_every_s: float = _row(60.0, "from one silence to the next", live=True, least=0.1, most=86_400.0)
+    silent_s: float = _row(
+        0.0, "so long in each, submits are answered and nothing is delivered; 0: none", live=True, least=0.0
+    )
+    bound_after_drop_s: float = _row(
+        0.0, "after a drop, so long every bind is ESME_RALYBND", live=True, least=0.0, most=3_600.0
+    )
+    bind_refusal_rate: float = _rate("share of binds refused (ESME_RBINDFAIL)")
+    binds_most: int = _row(0, "binds of one system_id, more are ESME_RALYBND; 0: no limit", live=True, least=0)
+    disorder_rate: float = _rate("share of writes whose answers are in any order")
+    duplicate_rate: float = _rate("share of answers that come twice")
+    alien_rate: float = _rate("share of answers followed by one to nobody")
+    garbage_rate: float = _rate("share of answers followed by a PDU that makes no sense")
+    preset: str = _row("", "options set together, for whatever is not said otherwise", words=tuple(PRESETS))
     inbound_per_minute: float = _row(
         0.0, "messages a minute that customers write by themselves", live=True, least=0.0, most=60_000.0
     )
@@ -62,8 +132,17 @@ class Options:
     tls_key: str = _row("", "PEM key of the SMPP server's certificate")
     keep: int = _row(100_000, "received segments kept in memory, the oldest go first", least=1, most=10_000_000)
     journal: str = _row(
-        "", "file that gets a line per accepted submit: id, to, part, SHA-256 of its payload; tab-separated"
+        "",
+        "file that gets a line per accepted submit: id, to, part, SHA-256 of its payload, connection; tab-separated",
     )
+    attempts: str = _row(
+        "", "file that gets a line per submit heard: status, connection, SHA-256 of its payload; tab-separated"
+    )
+
+    @classmethod
+    def made(cls, given: Mapping[str, Any]) -> Options:
+        """Options of what was given, a preset's for the rest. Raises Error `invalid`."""
+        return cls(**{**PRESETS.get(given.get("preset", ""), {}), **given})
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -74,6 +153,10 @@ class Options:
     def changed(self, given: Mapping[str, Any]) -> Options:
         """The same with live fields changed. Raises Error `invalid` for an unknown, fixed or wrong one; then nothing changes."""
         rows = {f.name: f for f in fields(self)}
+        if given.get("preset") in PRESETS:
+            given = {**PRESETS[given["preset"]], **given}
+            preset = given.pop("preset")
+            return replace(self.changed(given), preset=preset)
         for name in given:
             if name not in rows:
                 raise Error("invalid", f"there is no option {name!r}", "GET /behaviour lists them")

@@ -20,13 +20,19 @@ from appliance.smpp import (
     spec,
 )
 
-from .operator import CONNECTIONS_MAX, Account, Deliver, Operator
+from .operator import CONNECTIONS_MAX, Account, Operator
+from .receipts import Deliver
+from .submits import as_submit, data_response, multi_response, multi_submits
 
 SUBMIT: Final = spec.SUBMIT_SM.to_bytes(4, "big")
+DATA: Final = spec.DATA_SM.to_bytes(4, "big")
+MULTI: Final = spec.SUBMIT_MULTI.to_bytes(4, "big")
 DELIVER_RESP: Final = spec.DELIVER_SM_RESP.to_bytes(4, "big")
 BIND_S_MAX: Final = 30.0  # a connection that does not bind is closed
 ANSWER_S_MAX: Final = 30.0  # a deliver_sm without an answer is given to somebody else
 ENQUIRE_ANSWER_S_MAX: Final = 10.0
+LEAVE_S_MAX: Final = 5.0  # for an answer to our unbind
+ESME_RCANCELFAIL: Final = 0x11
 _BINDS: Final = (spec.BIND_RECEIVER, spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER)
 _NOBODY: Final = Account("")
 _REFUSED_FOR_NOW: Final = frozenset({spec.ESME_RX_T_APPN, spec.ESME_RMSGQFUL, spec.ESME_RTHROTTLED, spec.ESME_RSYSERR})
@@ -37,6 +43,7 @@ class Session(asyncio.Protocol):
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
+        self.number = operator.connection()
         self._framer = Framer()
         self._transport: asyncio.Transport | None = None
         self._bind = 0
@@ -47,17 +54,18 @@ class Session(asyncio.Protocol):
         self._paused = False
         self._since_s = self._heard_s = operator.now()
         self._enquired_s = 0.0
+        self._leaving = False
         self._answers: dict[int, Callable[[Pdu], Pdu | None]] = {
             spec.BIND_RECEIVER: self._on_bind,
             spec.BIND_TRANSMITTER: self._on_bind,
             spec.BIND_TRANSCEIVER: self._on_bind,
             spec.ENQUIRE_LINK: lambda pdu: Pdu(spec.ENQUIRE_LINK_RESP, 0, pdu.sequence),
             spec.ENQUIRE_LINK_RESP: lambda pdu: None,
-            spec.UNBIND_RESP: lambda pdu: None,
+            spec.UNBIND_RESP: self._on_unbind_resp,
             spec.GENERIC_NACK: self._on_nack,
             spec.UNBIND: self._on_unbind,
             spec.QUERY_SM: self._on_query,
-            spec.CANCEL_SM: lambda pdu: Pdu(spec.CANCEL_SM_RESP, 0x11, pdu.sequence),  # ESME_RCANCELFAIL
+            spec.CANCEL_SM: self._on_cancel,
             spec.REPLACE_SM: lambda pdu: Pdu(spec.REPLACE_SM_RESP, 0x13, pdu.sequence),  # ESME_RREPLACEFAIL
         }
 
@@ -89,6 +97,7 @@ class Session(asyncio.Protocol):
         """Ends the connection at once, whatever is still to be written."""
         if self._transport is not None:
             self._operator.counters["dropped"] += 1
+            self.account.dropped_s = self._operator.now()
             self._transport.abort()
 
     def close(self) -> None:
@@ -99,7 +108,7 @@ class Session(asyncio.Protocol):
         """An answer that took its time."""
         if self._transport is not None:
             self._operator.counters["answered"] += 1
-            self._transport.write(octets)
+            self._transport.write(b"".join(self._mixed([octets])))
 
     # --- hearing --------------------------------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
@@ -107,6 +116,7 @@ class Session(asyncio.Protocol):
         self._heard_s = operator.now()
         self._enquired_s = 0.0
         out: list[bytes] = []
+        answers: list[bytes] = []
         broken = dropped = False
         try:
             frames = self._framer.hear(data)
@@ -115,12 +125,12 @@ class Session(asyncio.Protocol):
         acknowledged = False
         for frame in frames:
             command = frame[4:8]
-            if command == SUBMIT:
-                octets, dropped = self._on_submit(frame)
+            if command in (SUBMIT, DATA, MULTI):
+                octets, dropped = self._on_submit(frame) if command == SUBMIT else self._on_odd_submit(frame)
                 if dropped:
                     break
                 if octets:
-                    out.append(octets)
+                    answers.append(octets)
             elif command == DELIVER_RESP:
                 acknowledged = True
                 self._on_deliver_resp(frame)
@@ -135,17 +145,49 @@ class Session(asyncio.Protocol):
         if dropped:
             self.drop()
             return
-        if out:
-            self._transport.write(b"".join(out))
+        if answers or out:
+            self._transport.write(b"".join(self._mixed(answers) + out))
+        if 0 < operator.options.unbind_after <= self._submits and not self._leaving:
+            self._leave()
         if broken:
             self._transport.close()
         elif acknowledged:
             self.account.pump(self._heard_s)
 
+    def _mixed(self, answers: list[bytes]) -> list[bytes]:
+        """Answers to submits as they leave: in order, unless the operator is hostile."""
+        mischief = self._operator.mischief
+        if not answers or not mischief.mixes:
+            return answers
+        mixed, made = mischief.mixed(answers)
+        self._operator.counters.update(made)
+        return mixed
+
+    def _must_send(self, frame: bytes) -> None:
+        if self._bind not in (spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER):
+            raise PduError(spec.ESME_RINVBNDSTS, int.from_bytes(frame[12:16], "big"), "not bound to send")
+
+    def _on_odd_submit(self, frame: bytes) -> tuple[bytes, bool]:
+        """data_sm, and submit_multi: a submit for each destination, with one answer (section 4.5)."""
+        command = int.from_bytes(frame[4:8], "big")
+        try:
+            self._must_send(frame)
+            pdu = decode(frame)
+            if command == spec.DATA_SM:
+                submits = [as_submit(pdu)]
+            else:
+                submits = multi_submits(pdu)
+        except PduError as e:
+            self._operator.counters["bad_pdus"] += 1
+            return encode(Pdu(command | spec.RESPONSE, e.status, e.sequence & 0x7FFFFFFF)), False
+        self._submits += len(submits)
+        if command == spec.DATA_SM:
+            return self._operator.submit(self, submits[0], data_response)
+        return multi_response(pdu.sequence, [self._operator.submit_quietly(self, each) for each in submits]), False
+
     def _on_submit(self, frame: bytes) -> tuple[bytes, bool]:
         try:
-            if self._bind not in (spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER):
-                raise PduError(spec.ESME_RINVBNDSTS, int.from_bytes(frame[12:16], "big"), "not bound to send")
+            self._must_send(frame)
             submit = parse_submit(frame)
         except PduError as e:
             self._operator.counters["bad_pdus"] += 1
@@ -198,17 +240,41 @@ class Session(asyncio.Protocol):
             return Pdu(response, spec.ESME_RINVSYSID, pdu.sequence)
         if self._operator.password and not hmac.compare_digest(password, self._operator.password.encode()):
             return Pdu(response, spec.ESME_RINVPASWD, pdu.sequence)
+        account = self._operator.account(system_id.decode("latin-1"))
+        refusal = self._operator.may_bind(account)
+        if refusal:
+            self._operator.counters["binds_refused"] += 1
+            return Pdu(response, refusal, pdu.sequence)
         self._operator.counters["binds"] += 1
         self._bind = pdu.command_id
-        self.account = self._operator.account(system_id.decode("latin-1"))
+        self.account = account
+        account.bound.add(self)
         if self._bind != spec.BIND_TRANSMITTER:
             self._operator.bound(self)
         version = {spec.TLV_SC_INTERFACE_VERSION: bytes((spec.INTERFACE_VERSION,))}
         return Pdu(response, 0, pdu.sequence, {"system_id": b"operator"}, version)
 
+    def _leave(self) -> None:
+        """The operator unbinds: submits that come until the answer are taken as ever."""
+        assert self._transport is not None
+        self._leaving = True
+        self._operator.counters["unbinds"] += 1
+        self._sequence = self._sequence % 0x7FFFFFFF + 1
+        self._transport.write(encode(Pdu(spec.UNBIND, 0, self._sequence)))
+        self._operator.later(self._operator.now() + LEAVE_S_MAX, self.close)
+
+    def _on_unbind_resp(self, pdu: Pdu) -> None:
+        if self._leaving:
+            self._operator.later(self._operator.now(), self.close)
+
+    def _on_cancel(self, pdu: Pdu) -> Pdu:
+        message_id = cast(bytes, pdu.fields["message_id"]).decode("latin-1")
+        return Pdu(spec.CANCEL_SM_RESP, 0 if self._operator.cancel(message_id) else ESME_RCANCELFAIL, pdu.sequence)
+
     def _on_unbind(self, pdu: Pdu) -> Pdu:
         if self in self.account.receivers:
             self.account.receivers.remove(self)
+        self.account.bound.discard(self)
         self._bind = 0
         self._operator.later(self._operator.now(), self.close)  # after the answer
         return Pdu(spec.UNBIND_RESP, 0, pdu.sequence)
@@ -227,6 +293,8 @@ class Session(asyncio.Protocol):
     def room(self) -> int:
         """How many more deliver_sm may be under way."""
         if self._transport is None or self._paused or self._transport.is_closing():
+            return 0
+        if self._operator.mischief.silent(self._operator.now()):
             return 0
         return self._operator.options.receipt_window - len(self._under_way)
 

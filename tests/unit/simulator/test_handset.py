@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance import text as sender
-from appliance.simulator.handset import Inbox, Segment, decoded, fits, joined, shown, unfold, written
+from appliance.simulator.alphabet import decoded, fits, packed, unpacked, written
+from appliance.simulator.handset import Inbox, Segment, joined, shown, unfold
 
 
 def segments_of(text, reference=7, preferred=16, to="+39347", source="Banca"):
@@ -116,3 +117,39 @@ def test_addresses_as_shown():
         "Banca",
         "4399",
     ]
+
+
+@given(st.binary(max_size=200).map(lambda o: bytes(n & 0x7F for n in o)), st.integers(0, 12))
+def test_packed_septets_come_back(septets, header):
+    back = unpacked(packed(septets, header), header)
+    # A last @ or carriage return that would fill the last octet exactly cannot be told from filling.
+    assert back == septets or (septets[-1:] in (b"\0", b"\r") and back == septets[:-1])
+
+
+def test_the_standard_packing_of_hello():
+    # 3GPP TS 23.038 section 6.1.2.1: "hellohello" is the example that every implementer knows.
+    assert packed(b"hellohello").hex() == "e8329bfd4697d9ec37"
+    assert decoded(0, bytes.fromhex("e8329bfd4697d9ec37"), "gsm-packed") == "hellohello"
+
+
+def test_the_default_alphabet_is_the_operators():
+    assert decoded(0, "Perché".encode("latin-1"), "latin-1") == "Perché"
+    assert fits(0, 0, b"a" * 140, "latin-1") and not fits(0, 0, b"a" * 141, "latin-1")
+    head = b"\5\0\3\7\2"
+    parts = [
+        Segment("1", "2", 0x40, 0, head + bytes((n,)) + packed(t, 6), {}, 0, "gsm-packed")
+        for n, t in ((1, b"uno "), (2, b"due"))
+    ]
+    assert [m.text for m in joined(parts)] == ["uno due"]
+
+
+def test_what_is_cancelled_is_not_shown():
+    inbox = Inbox(9)
+    one, two = Segment("+39", "B", 0, 0, b"a", {}, 1), Segment("+39", "B", 0, 0, b"b", {}, 2)
+    inbox.put(one)
+    inbox.put(two)
+    inbox.take_back(one)
+    inbox.take_back(one)
+    assert [m.text for m in inbox.messages(None, 9)] == ["b"] and len(inbox) == 1
+    inbox.take_back(two)
+    assert inbox.messages("+39", 9) == []

@@ -12,14 +12,19 @@ from appliance.simulator.session import Session
 from appliance.smpp import (
     Framer,
     Pdu,
+    ReceiptReader,
     SubmitPacker,
     decode,
     encode,
     pack_deliver_resp,
     parse_deliver,
-    parse_receipt,
     spec,
 )
+from tests.support.links import link_of
+
+
+def parse_receipt(deliver, **link):
+    return ReceiptReader(link_of(**link)).read(deliver)
 
 
 class Wire(asyncio.Transport):
@@ -276,7 +281,7 @@ def test_query_unbind_and_commands_an_operator_has_not():
     assert wire.heard[-1].fields["message_state"] == spec.STATE_DELIVERED
     session.data_received(encode(Pdu(spec.QUERY_SM, 0, 4, {"message_id": b"nonsense"})))
     assert wire.heard[-1].status == spec.ESME_RINVMSGID
-    session.data_received(encode(Pdu(spec.DATA_SM, 0, 5)) + encode(Pdu(spec.DELIVER_SM, 0, 6)))
+    session.data_received(encode(Pdu(spec.OUTBIND, 0, 5)) + encode(Pdu(spec.DELIVER_SM, 0, 6)))
     assert [(p.command_id, p.status, p.sequence) for p in wire.heard[-2:]] == [
         (spec.GENERIC_NACK, spec.ESME_RINVCMDID, 5),
         (spec.GENERIC_NACK, spec.ESME_RINVCMDID, 6),

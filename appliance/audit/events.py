@@ -55,6 +55,9 @@ EVENTS: Final[dict[str, str]] = {
     "link.down": "an operator link was lost or unbound",
     "link.drained": "a person took an operator link out of use: nothing new is submitted over it",
     "link.resumed": "a person put a drained operator link back into use",
+    "link.tested": "a person had an operator link tried with a bind of its own; detail says whether a message was sent",
+    "link.trace_on": "a person had the PDUs of an operator link shown, masked; detail holds for how many minutes",
+    "link.trace_off": "that ended, by a person or by itself",
     "link.changed": "an operator link was paused, resumed or given other settings by a person",
     # the log itself
     "audit.verified": "somebody had the running log verified",

@@ -62,7 +62,16 @@ class Bind(asyncio.Protocol):
 
     def _session(self) -> ClientSession:
         s = self.link.settings
-        return ClientSession(self.kind, s.system_id, s.password, s.system_type, s.window, s.enquire_s, s.response_s)
+        return ClientSession(
+            self.kind,
+            s.system_id,
+            s.password,
+            s.system_type,
+            s.window,
+            s.enquire_s,
+            s.response_s,
+            interface_version=s.interface_version,
+        )
 
     @property
     def bound(self) -> bool:
@@ -80,6 +89,7 @@ class Bind(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         while not self.stopping:
             if self.link.drained:
+                self._hurry.clear()
                 await self._wait(self.link.settings.reconnect_s_max)
                 continue
             self._closed.clear()
@@ -110,8 +120,10 @@ class Bind(asyncio.Protocol):
         except TimeoutError:
             pass
 
-    def hurry(self) -> None:
-        """Ends a pause before binding again: a person said so."""
+    def resume(self) -> None:
+        """Takes submits again if it has not unbound yet; else ends the pause before binding again: a person said so."""
+        if self.bound:
+            self.resting = False
         self._last_pause_s = 0.0
         self._hurry.set()
 

@@ -64,6 +64,7 @@ class Link:
         self._was_up = False
         self._turn = 0
         self._renew: deque[Bind] = deque()  # half-dead binds that are still to be bound anew, one at a time
+        self._renewed: Bind | None = None
         self._heard = (0.0, 0, 0)  # since when nothing was delivered; taken, delivered then
 
     # --- what it can do ---------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ class Link:
             if on:
                 bind.rest()
             else:
-                bind.hurry()
+                bind.resume()
         self.changed("drained")
 
     def start(self) -> None:
@@ -186,8 +187,11 @@ class Link:
     def _listen(self, now_s: float) -> None:
         """Submits are taken and nothing is ever delivered: the operator has lost our receiving side, so it is bound anew."""
         if self._renew:
-            if not any(bind.resting for bind in self.binds):
-                self._renew.popleft().rest()
+            if self.delivered != self._heard[2]:
+                self._renew.clear()
+            elif self._renewed is None or (self._renewed.bound and not self._renewed.resting):
+                self._renewed = self._renew.popleft()
+                self._renewed.rest()
             return
         patience_s = self.settings.receipts_s
         since_s, taken, delivered = self._heard
@@ -201,6 +205,7 @@ class Link:
         elif now_s - since_s >= patience_s and self.taken - taken >= SILENT_SUBMITS_MIN:
             self._heard = (now_s, self.taken, self.delivered)
             self._renew.extend(bind for bind in self.binds if bind.bound)
+            self._renewed = None
             for bind in self._renew:
                 bind.last_error = "receipts_silent"
 

@@ -67,6 +67,17 @@ PDU_OCTETS_MIN: Final = 16  # SMPP 3.4 section 3.2: the header
 PDU_OCTETS_MAX: Final = 70_000  # a message_payload of 64 KiB and its surroundings
 SEQUENCE_MAX: Final = 0x7FFFFFFF  # SMPP 3.4 section 5.1.4
 WINDOW_MAX: Final = 10_000
+TRACE_PDUS_MAX: Final = 1_000  # kept of one link's trace, masked; then the oldest go
+TRACE_CHARACTERS_MAX: Final = 4 * 1024 * 1024  # of these; some 1,500 a PDU
+TRACE_PDUS_PER_S: Final = 200  # taken into a trace; more are counted, so that looking costs at most some hundredths of a core
+TRACE_MINUTES_MAX: Final = 60
+TRACE_KEPT_S: Final = 600  # what a trace holds stays readable for so long after it has ended
+TRACE_READ_MAX: Final = 200  # PDUs in one answer
+LINK_TEST_S_MAX: Final = 40.0  # a whole test of a link
+LINK_TEST_ANSWER_S_MAX: Final = 10.0  # each answer in it, and connecting; less where the link's response_s is less
+LINK_TEST_RECEIPT_S_MAX: Final = 20.0
+LINK_TEST_PARTS_MAX: Final = 5  # submits of one test message
+LINK_TEST_PDUS_MAX: Final = 200  # told of one test
 
 # --- SMPP door ----------------------------------------------------------------------------------------------
 DOOR_PASSWORD_CHARACTERS: Final = 8  # SMPP 3.4 section 5.2.2: nine octets with the NUL, and many clients take no more
@@ -140,6 +151,7 @@ SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wa
 assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
+assert LINK_TEST_RECEIPT_S_MAX + LINK_TEST_ANSWER_S_MAX < LINK_TEST_S_MAX
 assert HTTP_HEAD_S_MAX < HTTP_BODY_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)
 assert QUEUE_PAGE_MESSAGES < QUEUE_MESSAGES_MAX

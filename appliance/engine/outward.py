@@ -1,9 +1,9 @@
-"""From the partitions' outboxes to the auditor and the courier, at least once, settled in a later beat's transaction."""
+"""From the partitions' outboxes to the auditor, the courier and the SMPP door, at least once, settled in a later beat's transaction."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from appliance import clock
 from appliance.errors import Error
@@ -16,16 +16,30 @@ RETRY_S: Final = 1.0
 ROWS: Final = 1_000
 OCTETS_MAX: Final = 8 * 1024 * 1024  # of sealed contents in one call
 
-Key = tuple[str, int]  # "audit" or "webhooks", day
+KINDS: Final = ("audit", "webhooks", "doors", "inbound")
+Key = tuple[str, int]  # one of KINDS, day
+
+
+class Sending(NamedTuple):
+    """One call: whom, what, and the number of its last row."""
+
+    to: Client | None
+    op: str
+    payload: dict[str, Any]
+    upto: int
 
 
 class Outward:
-    """Two outboxes a day. Each has at most one call under way."""
+    """Four outboxes a day. Each has at most one call under way, and one whose other side is away holds up no other.
 
-    def __init__(self, ledger: Ledger, auditor: Client, courier: Client) -> None:
+    `door` None: the door is closed; what would be for it is settled without being told, so that nothing piles up.
+    """
+
+    def __init__(self, ledger: Ledger, auditor: Client, courier: Client, door: Client | None) -> None:
         self.ledger = ledger
         self.auditor = auditor
         self.courier = courier
+        self.door = door
         self.dirty: set[Key] = set()
         self.settled: dict[Key, int] = {}
         self._settling: dict[Key, int] = {}
@@ -41,8 +55,12 @@ class Outward:
             partition.begin()
             if kind == "audit":
                 self.ledger.outboxes[day].settle(upto)
-            else:
+            elif kind == "webhooks":
                 partition.settle_webhooks(upto)
+            elif kind == "doors":
+                partition.settle_doors(upto)
+            else:
+                partition.settle_arrived(upto)
 
     def committed(self, days: set[int]) -> None:
         """After the commit: what was settled is, and these days may have new rows."""
@@ -51,8 +69,7 @@ class Outward:
                 del self.settled[key]
         self._settling = {}
         for day in days:
-            self.dirty.add(("audit", day))
-            self.dirty.add(("webhooks", day))
+            self.dirty.update((kind, day) for kind in KINDS)
 
     def send(self, now_s: float) -> None:
         """Starts the calls that are due. Between beats only: it reads the partitions."""
@@ -63,33 +80,42 @@ class Outward:
             if day not in self.ledger.partitions:
                 self.dirty.discard(key)  # closed: everything was told
                 continue
-            rows: list[Any]
-            if kind == "audit":
-                first, rows = self.ledger.outboxes[day].pending(ROWS)
-                call, payload = (
-                    self.auditor,
-                    {"source": self.ledger.outboxes[day].source, "first": first, "entries": rows},
-                )
-                op = "append"
-            else:
-                first, found = self.ledger.partition(day).webhooks(ROWS)
-                rows = _consecutive(first, found)
-                source = f"{self.ledger.outboxes[day].source}/webhooks"
-                call, payload = self.courier, {"source": source, "first": first, "events": rows}
-                op = "status_events"
-            if not rows:
+            sending = self._sending(kind, day)
+            if sending is None:
                 self.dirty.discard(key)
                 continue
-            self._busy.add(key)
             self._not_before[key] = now_s + EACH_S
-            task = asyncio.get_running_loop().create_task(self._call(key, call, op, payload, first + len(rows) - 1))
+            if sending.to is None:
+                self.settled[key] = sending.upto
+                continue
+            self._busy.add(key)
+            task = asyncio.get_running_loop().create_task(self._call(key, sending.to, sending))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _call(self, key: Key, client: Client, op: str, payload: dict[str, Any], upto: int) -> None:
+    def _sending(self, kind: str, day: int) -> Sending | None:
+        """The oldest rows of an outbox as its other side takes them, None when there are none."""
+        partition, source = self.ledger.partition(day), self.ledger.outboxes[day].source
+        rows: list[Any]
+        if kind == "audit":
+            first, rows = self.ledger.outboxes[day].pending(ROWS)
+            return _call_of(self.auditor, "append", source, first, "entries", rows)
+        if kind == "webhooks":
+            first, found = partition.webhooks(ROWS)
+            rows = _consecutive(first, found)
+            return _call_of(self.courier, "status_events", f"{source}/webhooks", first, "events", rows)
+        if kind == "doors":
+            first, found = partition.doors(ROWS)
+            rows = _consecutive(first, found)
+            return _call_of(self.door, "events", f"{source}/doors", first, "events", rows)
+        first, found = partition.arrived(ROWS)
+        rows = _within_octets(found)
+        return _call_of(self.door, "inbound", f"{source}/inbound", first, "messages", rows)
+
+    async def _call(self, key: Key, to: Client, sending: Sending) -> None:
         try:
-            await client.call(op, payload)
-            self.settled[key] = upto
+            await to.call(sending.op, sending.payload)
+            self.settled[key] = sending.upto
         except Error:
             self._not_before[key] = clock.monotonic_s() + RETRY_S
         finally:
@@ -101,13 +127,31 @@ class Outward:
             await asyncio.wait(self._tasks, timeout=seconds)
 
 
+def _call_of(to: Client | None, op: str, source: str, first: int, name: str, rows: list[Any]) -> Sending | None:
+    if not rows:
+        return None
+    return Sending(to, op, {"source": source, "first": first, name: rows}, first + len(rows) - 1)
+
+
 def _consecutive(first: int, found: list[tuple[Any, ...]]) -> list[list[Any]]:
-    """Events as the courier takes them; numbers run without a gap from `first`, a redacted message's content is empty."""
+    """Events as courier and door take them; numbers run without a gap from `first`, a redacted message's content is empty."""
     out: list[list[Any]] = []
     octets = 0
-    for n, message_id, key_id, content, status, at_ms, error, caller in found:
+    for n, message_id, key_id, content, status, at_ms, error, *whose in found:
         octets += len(content or b"")
         if n != first + len(out) or (out and octets > OCTETS_MAX):
             break
-        out.append([message_id, key_id, content or b"", status, at_ms, error or "", caller])
+        out.append([message_id, key_id, content or b"", status, at_ms, error or "", *whose])
+    return out
+
+
+def _within_octets(found: list[tuple[Any, ...]]) -> list[list[Any]]:
+    """Customers' messages as the door takes them. Their numbers have no gaps: rows of that table are never deleted."""
+    out: list[list[Any]] = []
+    octets = 0
+    for _, *message in found:
+        octets += len(message[4])
+        if out and octets > OCTETS_MAX:
+            break
+        out.append(message)
     return out

@@ -59,7 +59,8 @@ class Pager:
     def _recover_day(self, day: int, today: int, now_ms: int) -> int:
         ledger = self.ledger
         partition = ledger.partition(day)
-        if day < today - limits.RECEIPT_DAYS and not (partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]):
+        moves = partition.may_move(now_ms) or partition.untold() or ledger.outboxes[day].pending(1)[0]
+        if day < today - limits.RECEIPT_DAYS and not moves:
             ledger.close(day)
             return 0
         names = {number: name for name, number in ledger.link_numbers[day].items()}

@@ -24,6 +24,9 @@ def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: s
         if partition is not None:
             if partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]:
                 continue
+            # A door that is away for so long holds up nothing: its letters would be past their own time too.
+            if day >= today - retention_days and partition.untold():
+                continue
             ledger.close(day)
         if day < today - retention_days:
             path = partition_path(ledger.folder, day)

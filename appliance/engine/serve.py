@@ -68,7 +68,8 @@ class Engine:
         self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
-        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")))
+        door = Client(s.socket("door")) if s["door.enabled"] else None
+        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door)
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
         self.started_ms = 0

@@ -287,13 +287,44 @@ class Partition:
     def settle_webhooks(self, upto: int) -> None:
         self.conn.execute("DELETE FROM webhook_outbox WHERE n<=?", (upto,))
 
+    def doors(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
+        """The oldest statuses that the SMPP door has not yet taken: (number of the first, rows)."""
+        rows = self.conn.execute(
+            "SELECT d.n,m.id,m.key_id,m.content,d.status,d.at_ms,d.error,m.caller,m.notify FROM door_outbox d"
+            " JOIN message m ON m.seq=d.seq ORDER BY d.n LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return (rows[0][0] if rows else 0), rows
+
+    def settle_doors(self, upto: int) -> None:
+        self.conn.execute("DELETE FROM door_outbox WHERE n<=?", (upto,))
+
+    def arrived(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
+        """The oldest customers' messages that the SMPP door has not yet looked at, the same way; they stay where they are."""
+        rows = self.conn.execute(
+            "SELECT i.n,i.id,i.key_id,i.number,i.recipient,i.content,i.at_ms,l.name FROM inbound i"
+            " JOIN link l ON l.number=i.link WHERE i.n>? ORDER BY i.n LIMIT ?",
+            (self.mark("inbound_told"), limit),
+        ).fetchall()
+        return (rows[0][0] if rows else 0), rows
+
+    def settle_arrived(self, upto: int) -> None:
+        self.set_mark("inbound_told", upto)
+
+    def untold(self) -> bool:
+        """Whether the SMPP door has not taken everything of this day. Unlike what `may_move` tells, this ends with retention."""
+        return (
+            self.conn.execute("SELECT 1 FROM door_outbox LIMIT 1").fetchone() is not None
+            or self.conn.execute("SELECT 1 FROM inbound WHERE n>? LIMIT 1", (self.mark("inbound_told"),)).fetchone()
+            is not None
+        )
+
     def may_move(self, now_ms: int) -> bool:
         """Whether something of this day is still to happen: scheduled, scheduled once and not over, or not yet told."""
         return (
             self.has_schedule()
             or self.mark("open_until") > now_ms
             or self.conn.execute("SELECT 1 FROM webhook_outbox LIMIT 1").fetchone() is not None
-            or self.conn.execute("SELECT 1 FROM door_outbox LIMIT 1").fetchone() is not None
         )
 
     def totals(self) -> dict[int, int]:

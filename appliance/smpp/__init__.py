@@ -1,6 +1,7 @@
 """SMPP 3.4 without sockets and without a clock: octets in, events out, time passed in. See README.md."""
 
 from . import spec
+from .asking import NO_ANSWER, Queried, cancel, query
 from .codec import (
     Framer,
     FramingError,
@@ -33,6 +34,8 @@ from .packer import RECEIPTS_ASKED, LinkPacker, Parts
 from .receipt import Receipt, ReceiptReader
 from .receipt_words import STATES, WORDS
 from .receipt_writing import format_id, format_receipt, receipt_tlvs
+from .server import ServerSession
+from .server_states import SERVER_CLOSES, BindAsked, Received
 from .session import ClientSession
 from .spec import status_name, verdict
 from .states import CLOSES, Alert, Heard
@@ -42,6 +45,7 @@ from .validity import absolute_validity, receipt_ms, relative_validity, validity
 __all__ = [
     "CLOSES",
     "ID_BASES",
+    "NO_ANSWER",
     "RECEIPTS_ASKED",
     "SERVER_CLOSES",
     "STATES",
@@ -59,6 +63,7 @@ __all__ = [
     "Parts",
     "Pdu",
     "PduError",
+    "Queried",
     "Receipt",
     "ReceiptReader",
     "Received",
@@ -68,6 +73,7 @@ __all__ = [
     "SubmitPacker",
     "absolute_validity",
     "address_of",
+    "cancel",
     "decode",
     "destinations",
     "encode",
@@ -87,6 +93,7 @@ __all__ = [
     "parse_submission",
     "parse_submit",
     "parse_submit_resp",
+    "query",
     "receipt_id",
     "receipt_ms",
     "receipt_tlvs",

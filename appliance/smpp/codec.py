@@ -91,13 +91,15 @@ def encode_answer(command: int, status: int, sequence: int, fields: dict[str, in
     return octets[:12] + sequence.to_bytes(4, "big") + octets[16:]
 
 
-def bind_fields(system_id: str, password: str, system_type: str) -> dict[str, int | bytes]:
-    """The body of a bind (section 4.1) as an ESME of version 3.4 that takes every address."""
+def bind_fields(
+    system_id: str, password: str, system_type: str, version: int = INTERFACE_VERSION
+) -> dict[str, int | bytes]:
+    """The body of a bind (section 4.1) of an ESME that takes every address."""
     return {
         "system_id": system_id.encode("latin-1", "replace"),
         "password": password.encode("latin-1", "replace"),
         "system_type": system_type.encode("latin-1", "replace"),
-        "interface_version": INTERFACE_VERSION,
+        "interface_version": version,
     }
 
 

@@ -167,6 +167,14 @@ class LinkPacker:
             )
         )
 
+    def source(self, sender: str) -> tuple[int, int, bytes]:
+        """(type of number, numbering plan, octets) that a submit of this sender has; a query_sm must have the same."""
+        return self._source(sender or self._link.default_sender)
+
+    def dest(self, to: str) -> tuple[int, int, bytes]:
+        """The same of a destination."""
+        return self._link.dest_ton, self._link.dest_npi, self._dest[2:] + to.removeprefix("+").encode("ascii")
+
     def _unusual(self, parts: Parts, part: int, octets: bytes, tail: bytes, reference: int) -> tuple[bytes, int, bytes]:
         """(short_message, its sm_length, optional parameters) of a submit that has some."""
         out = []

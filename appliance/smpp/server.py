@@ -81,6 +81,11 @@ class ServerSession:
         return out
 
     @property
+    def over(self) -> bool:
+        """Nothing more is heard or said: send what `take` still gives, then close."""
+        return self.state == CLOSED
+
+    @property
     def unanswered(self) -> int:
         """Requests that wait for `answer`."""
         return len(self._unanswered)

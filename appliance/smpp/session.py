@@ -10,6 +10,7 @@ from typing import Final
 
 from appliance.limits import PDU_OCTETS_MAX, SEQUENCE_MAX, WINDOW_MAX
 
+from .asking import Asked, Questions, query
 from .codec import Pdu, PduError, bind_fields, decode, encode, encode_answer
 from .fast import HEADER, deliver_of, pack_deliver_resps, parse_deliver
 from .spec import (
@@ -28,24 +29,14 @@ from .spec import (
     ESME_ROK,
     ESME_RUNKNOWNERR,
     GENERIC_NACK,
+    INTERFACE_VERSIONS,
     OUTBIND,
     RESPONSE,
     SUBMIT_SM_RESP,
     UNBIND,
     UNBIND_RESP,
-)
-from .states import (
-    BINDING,
-    BOUND,
-    CLOSED,
-    CLOSES,
-    FRESH,
-    LEAVING,
-    TRANSITIONS,
-    UNBINDING,
-    Heard,
-    alert_of,
-)
+)  # fmt: skip
+from .states import BINDING, BOUND, CLOSED, CLOSES, FRESH, LEAVING, TRANSITIONS, UNBINDING, Heard, alert_of
 
 _BINDS: Final = {"transceiver": BIND_TRANSCEIVER, "transmitter": BIND_TRANSMITTER, "receiver": BIND_RECEIVER}
 _DELIVERS_IN: Final = frozenset(state for state, heard in TRANSITIONS if heard == "deliver")
@@ -73,6 +64,7 @@ class ClientSession:
         response_s: float = 10.0,
         receipts_s: float = 0.0,
         first_sequence: int = 1,
+        interface_version: str = "3.4",
     ) -> None:
         assert 1 <= window <= WINDOW_MAX and 1 <= first_sequence <= SEQUENCE_MAX
         self.kind = kind
@@ -80,7 +72,7 @@ class ClientSession:
         self.state = FRESH
         self.strangers = 0  # of the whole session
         self._command = _BINDS[kind]
-        self._bind = bind_fields(system_id, password, system_type)
+        self._bind = bind_fields(system_id, password, system_type, INTERFACE_VERSIONS[interface_version])
         encode(Pdu(self._command, 0, 1, self._bind))  # to refuse now what the operator would
         self._enquire_s = enquire_s
         self._response_s = response_s
@@ -88,16 +80,14 @@ class ClientSession:
         self._next = first_sequence
         self._wrapped = False
         self._in_flight: dict[int, float] = {}  # sequence: when sent; the oldest first
+        self._questions = Questions(response_s)
         self._data: set[int] = set()  # sequences heard in data_sm, answered with data_sm_resp
         self._out: list[bytes] = []
         self._rest = bytearray()
         self._need = 4
-        self._own = 0  # sequence of our bind, enquire_link or unbind under way; 0: none
-        self._own_s = 0.0  # when it was sent
-        self._farewell = 0  # sequence of the operator's unbind
-        self._farewell_s = 0.0  # when it came
-        self._heard_s = 0.0
-        self._delivered_s = 0.0
+        self._own, self._own_s = 0, 0.0  # our bind, enquire_link or unbind under way: sequence (0: none), when sent
+        self._farewell, self._farewell_s = 0, 0.0  # the operator's unbind: sequence, when it came
+        self._heard_s = self._delivered_s = 0.0
         self._undelivered = 0  # submits answered since the last deliver_sm
 
     # --- what the link does -------------------------------------------------------------------------------
@@ -136,10 +126,7 @@ class ClientSession:
         if not self._wrapped and first + count <= SEQUENCE_MAX:
             self._next = first + count
             return list(range(first, first + count))
-        out: list[int] = []
-        while len(out) < count:
-            out.append(self._sequence())
-        return out
+        return [self._sequence() for _ in range(count)]
 
     def sent(self, sequences: list[int], octets: bytes, now: float) -> None:
         """The submits with these sequences, packed one after another in `octets`, leave now."""
@@ -147,19 +134,26 @@ class ClientSession:
         self._in_flight.update(dict.fromkeys(sequences, now))
         self._out.append(octets)
 
+    def query(self, message_id: str, source: Asked, now: float) -> int:
+        """Asks what became of a message, by the id as the operator wrote it; the answer comes in `Heard.queried`."""
+        return self.ask(query(message_id, source), now)
+
+    def ask(self, pdu: Pdu, now: float) -> int:
+        """The sequence of a question of `asking`; only when bound, not on a receiver. Raises PduError: it does not fit."""
+        assert self.state == BOUND and self._command != BIND_RECEIVER
+        pdu.sequence = self._sequence()
+        self._out.append(self._questions.ask(pdu, now))
+        return pdu.sequence
+
     def acknowledge(self, answers: list[tuple[int, int]]) -> None:
         """Answers delivers: (sequence, status), once they are durable; with ESME_RX_T_APPN when they cannot be."""
         if self.state not in _DELIVERS_IN:
             return
-        if self._data:
-            for sequence, status in answers:
-                if sequence in self._data:
-                    self._data.discard(sequence)
-                    self._answer(DATA_SM_RESP, status, sequence, {"message_id": b""})
-                else:
-                    self._out.append(pack_deliver_resps([(sequence, status)]))
-            return
-        self._out.append(pack_deliver_resps(answers))
+        for sequence, status in answers if self._data else ():
+            if sequence in self._data:
+                self._answer(DATA_SM_RESP, status, sequence, {"message_id": b""})
+        self._out.append(pack_deliver_resps([each for each in answers if each[0] not in self._data]))
+        self._data.difference_update([sequence for sequence, _ in answers])
 
     def unbind(self, now: float) -> None:
         """Says goodbye, if bound: nothing more is submitted, what is heard until the answer still counts."""
@@ -172,6 +166,7 @@ class ClientSession:
         self._go("disconnected")
         lost = list(self._in_flight)
         self._in_flight.clear()
+        self._questions.clear()
         self._data.clear()
         self._out.clear()
         self._rest.clear()
@@ -183,15 +178,15 @@ class ClientSession:
         if self.state in (FRESH, CLOSED):
             return _NEVER
         due = self._own_s + self._response_s if self._own else _NEVER
-        if self.state == LEAVING:
-            due = self._farewell_s + self._response_s
+        due = min(
+            due, self._questions.next_s(), self._farewell_s + self._response_s if self.state == LEAVING else _NEVER
+        )
         if self._in_flight and self.state != UNBINDING:
             due = min(due, next(iter(self._in_flight.values())) + self._response_s)
         if self.state == BOUND:
             if not self._own:
                 due = min(due, self._heard_s + self._enquire_s)
-            if self._receipts_s and self._undelivered >= _SILENT_SUBMITS_MIN:
-                due = min(due, self._delivered_s + self._receipts_s)
+            due = min(due, self._silent_s())
         return due
 
     def tick(self, now: float) -> Heard:
@@ -199,6 +194,7 @@ class ClientSession:
         heard = Heard([], [], [])
         if self.state in (FRESH, CLOSED):
             return heard
+        self._questions.late(now, heard.queried, heard.cancelled)
         own_late = self._own != 0 and now - self._own_s >= self._response_s
         answer_late = bool(self._in_flight) and now - next(iter(self._in_flight.values())) >= self._response_s
         if self.state == BINDING:
@@ -216,15 +212,16 @@ class ClientSession:
             self._close(heard, "enquire time-out", "enquire_timeout")
         elif own_late:
             self._own = 0  # no answer, but the operator has spoken since: alive
-        elif (
-            self._receipts_s
-            and self._undelivered >= _SILENT_SUBMITS_MIN
-            and now - self._delivered_s >= self._receipts_s
-        ):
+        elif now >= self._silent_s():
             self._close(heard, "receipts silent", "receipts_silent")
         if self.state == BOUND and not self._own and now - self._heard_s >= self._enquire_s:
             self._ask(ENQUIRE_LINK, now)
         return heard
+
+    def _silent_s(self) -> float:
+        """When hearing no deliver_sm means half dead."""
+        counts = self._receipts_s and self._undelivered >= _SILENT_SUBMITS_MIN
+        return self._delivered_s + self._receipts_s if counts else _NEVER
 
     # --- hearing ------------------------------------------------------------------------------------------
     def hear(self, data: bytes, now: float) -> Heard:
@@ -292,7 +289,8 @@ class ClientSession:
         if command == DATA_SM:
             self._hear_deliver(heard, frame, command, sequence)
         elif command == GENERIC_NACK or command & RESPONSE:
-            self._hear_response(heard, command, status, sequence)
+            if not self._questions.heard(frame, command, status, sequence, heard.queried, heard.cancelled):
+                self._hear_response(heard, command, status, sequence)
         elif command == ENQUIRE_LINK:
             self._answer(ENQUIRE_LINK_RESP, ESME_ROK, sequence)
         elif command == UNBIND:
@@ -372,7 +370,7 @@ class ClientSession:
             if self._next > SEQUENCE_MAX:
                 self._next = 1
                 self._wrapped = True
-            if sequence not in self._in_flight and sequence != self._own:
+            if sequence not in self._in_flight and sequence != self._own and sequence not in self._questions:
                 return sequence
 
     def _ask(self, command: int, now: float, fields: dict[str, int | bytes] | None = None) -> None:
@@ -385,10 +383,8 @@ class ClientSession:
 
     def _refuse(self, heard: Heard, command: int, status: int, sequence: int) -> None:
         heard.refused += 1
-        if status == ESME_RINVCMDID or (command | RESPONSE) not in COMMANDS:
-            self._answer(GENERIC_NACK, status, sequence)
-        else:
-            self._answer(command | RESPONSE, status, sequence)
+        nameless = status == ESME_RINVCMDID or (command | RESPONSE) not in COMMANDS
+        self._answer(GENERIC_NACK if nameless else command | RESPONSE, status, sequence)
 
     def _go(self, heard: str) -> None:
         self.state = TRANSITIONS[self.state, heard]

@@ -369,6 +369,7 @@ NPI_UNKNOWN: Final = 0
 NPI_E164: Final = 1
 
 INTERFACE_VERSION: Final = 0x34  # section 5.2.4
+INTERFACE_VERSIONS: Final = {"3.4": INTERFACE_VERSION, "3.3": 0x33}  # by a link's setting
 
 # --- message_state, section 5.2.28 ------------------------------------------------------------------------
 STATE_ENROUTE: Final = 1

@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
+from .asking import Queried
 from .codec import Pdu
 from .fast import Deliver, text_of
-from .spec import TLV_MS_AVAILABILITY_STATUS, status_name
+from .spec import ESME_RALYBND, TLV_MS_AVAILABILITY_STATUS, status_name
 
 # --- the state table --------------------------------------------------------------------------------------
 #: Made; bind sent; usable; we said goodbye; the operator did and answers are still owed to us; over.
@@ -95,8 +96,15 @@ class Heard(msgspec.Struct):
     closed: str = ""
     strangers: int = 0  # responses that nobody waits for
     refused: int = 0  # requests answered with an error by the session itself
+    queried: list[Queried] = []  # answers to `query`
+    cancelled: list[tuple[int, int]] = []  # answers to `cancel`: (sequence, status), NO_ANSWER when none came in time
 
     @property
     def why(self) -> str:
         """`bind_refused ESME_RINVPASWD`: the reason with its status."""
         return f"{self.closed} {status_name(self.bind_status)}" if self.closed == "bind_refused" else self.closed
+
+    @property
+    def already_bound(self) -> bool:
+        """The operator still holds a bind of ours that is dead: it needs patience, not another try at once."""
+        return self.bind_status == ESME_RALYBND

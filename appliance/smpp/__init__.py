@@ -1,7 +1,7 @@
 """SMPP 3.4 without sockets and without a clock: octets in, events out, time passed in. See README.md."""
 
 from . import spec
-from .asking import NO_ANSWER, Queried, cancel, query
+from .asking import NO_ANSWER, Asked, Queried, cancel, query
 from .codec import (
     Framer,
     FramingError,
@@ -52,6 +52,7 @@ __all__ = [
     "WORDS",
     "Address",
     "Alert",
+    "Asked",
     "BindAsked",
     "ClientSession",
     "Deliver",

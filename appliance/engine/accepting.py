@@ -119,7 +119,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
     day = batch.day
     queues = ledger.queues
     lengths = queues.lengths
-    route_of = ledger.routes.links
+    route_of = ledger.routes.group
     spilled = ledger.spilled
     most = limits.QUEUE_MESSAGES_MAX
     for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
@@ -141,7 +141,9 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
             spilled[class_] = True
             ledger.on_disk[class_] += 1
             continue
-        queues.push(route_of(to), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook))
+        queues.push(
+            route_of(to, class_, sender), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook)
+        )
         if not spilled[class_]:
             # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
             ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
@@ -157,7 +159,7 @@ def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:
     if ledger.spilled[waiting.class_] and where > ledger.paged_upto[waiting.class_]:
         ledger.on_disk[waiting.class_] += 1
         return  # it will be paged in, in its place
-    ledger.queues.push(ledger.routes.links(waiting.to), waiting)
+    ledger.queues.push(ledger.routes.group(waiting.to, waiting.class_, waiting.sender), waiting)
     if not ledger.spilled[waiting.class_]:
         ledger.paged_upto[waiting.class_] = max(ledger.paged_upto[waiting.class_], where)
 

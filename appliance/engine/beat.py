@@ -20,7 +20,7 @@ from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError
 
 from .accepting import accept, forget_new
-from .choosing import dispatch
+from .choosing import dispatch, group_of
 from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
 from .link import Link
@@ -108,6 +108,7 @@ class Beat:
             for _, unanswered in gone:
                 again = [(w, part) for w, part in unanswered if lost(self.ledger, link.name, w, part, now_ms)]
                 self._requeue(again)
+                self.ledger.health.of(link.name).unanswered += len(unanswered)
                 self.notes.append(
                     entry(
                         now_ms,
@@ -148,6 +149,7 @@ class Beat:
     ) -> None:
         word = verdict(status)
         if word == "permanent":
+            self.ledger.health.of(link.name).refused += 1
             self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
             return
         self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
@@ -167,8 +169,7 @@ class Beat:
 
     def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
         """Puts segments back at the head of their queues, in their order."""
-        links = self.ledger.routes.links
-        self.ledger.queues.put_back([(links(w.to), w) for w, part in back if w.give_back(part)])
+        self.ledger.queues.put_back([(group_of(self.ledger, w), w) for w, part in back if w.give_back(part)])
 
     def _delivers(self, now_ms: int) -> list[Acknowledgement]:
         out: list[Acknowledgement] = []

@@ -1,31 +1,279 @@
-"""HOT: which link each queue's messages leave over in this beat, by class; a class never waits behind one of lower priority."""
+"""HOT: which link each queue's messages leave over in this beat, by class; a class never waits behind one of lower priority.
+
+A link is picked once a group and beat, not once a message. Within a class a link gets what waits for it in the order in
+which it was accepted, whatever group it waits in.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heapreplace
+from itertools import islice
+from typing import Final
+
+from appliance.router import CLOSED, HALF_OPEN, OPEN, Group, Health, Heard, Way
 
 from .ledger import Ledger
 from .link import Link
 from .packing import Staged, pack
 from .staging import fill
+from .waiting import Queue, Waiting
+
+PATIENCE_S: Final = 1.0  # a link that its operator paused for longer is passed over, if there is another
+DEBT_SEGMENTS_MAX: Final = 1_000.0  # what a link is owed of its share is forgotten beyond this: it was away
+GROUPS_KEPT_MAX: Final = 64  # beyond, groups without a message are let go
+
+Choice = list[tuple[Link, int]]  # links in order of filling, each with the segments it may take
 
 
 def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> list[Staged]:
     """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
+    queues = ledger.queues
+    if ledger.health.due(now_s):
+        look(ledger.health, links.values(), now_s)
+        queues.forget_empty(GROUPS_KEPT_MAX)
+    if ledger.swap is not None:
+        ledger.swap.slice(ledger)
     rooms = {name: link.room(now_s) for name, link in links.items()}
-    routes = ledger.queues.by_route
     for class_ in range(4):
-        if not ledger.queues.lengths[class_]:
-            continue
-        for route, queues in routes.items():
-            queue = queues[class_]
-            if not queue and not queue.aside:
-                continue
-            if not route:
-                while queue:
-                    ledger.unroutable(queue.popleft(), now_ms)
-                    ledger.queues.popped(class_)
-                continue
-            link = next((links[n] for n in route if links[n].up), None)
-            if link is None or rooms[link.name] <= 0:
-                continue
-            rooms[link.name] -= fill(ledger, link, queue, class_, rooms[link.name], now_ms, now_s)
+        if queues.lengths[class_]:
+            _class(ledger, links, rooms, class_, now_ms, now_s)
+        if queues.elsewhere:
+            _elsewhere(ledger, links)
     return [staged for link in links.values() if link.staged for staged in pack(ledger, link, now_ms)]
+
+
+def _class(
+    ledger: Ledger, links: dict[str, Link], rooms: dict[str, int], class_: int, now_ms: int, now_s: float
+) -> None:
+    health = ledger.health
+    by_link: dict[str, list[Queue]] = {}
+    spread: list[tuple[Group, Queue, Choice]] = []
+    for group, queues in list(ledger.queues.by_route.items()):
+        queue = queues[class_]
+        if not queue and not queue.aside:
+            continue
+        if group.nowhere:
+            _fail(ledger, queue, class_, now_ms)
+            continue
+        way = group.way(now_ms)
+        if way is None:
+            continue  # nothing takes it at this hour
+        while queue and queue[0].lost_on:
+            _detour(ledger, links, way, queue, class_)
+        choice = choose(way, links, rooms, health, now_s)
+        if len(choice) == 1 and way.shares is None:
+            by_link.setdefault(choice[0][0].name, []).append(queue)
+        elif group.pinned and not choice:
+            _unpin(ledger, queue, class_)
+        elif choice:
+            spread.append((group, queue, choice))
+    if len(spread) > 1:
+        spread.sort(key=lambda each: _age(each[1]))
+    for group, queue, choice in spread:
+        before = dict(rooms)
+        shares = (group.way(now_ms) or group.ways[-1]).shares
+        if shares is not None and all(link.name in shares for link, _ in choice):
+            segments = min(queue.total(), sum(rooms[link.name] for link, _ in choice))
+            choice = allot([(link, min(n, rooms[link.name])) for link, n in choice], shares, group.debts, segments)
+        for link, most in choice:
+            most = min(most, rooms[link.name])
+            if most > 0:
+                took = fill(ledger, link, queue, class_, most, now_ms, now_s)
+                rooms[link.name] -= took
+                if health.of(link.name).state == HALF_OPEN:
+                    health.of(link.name).probed(took, now_s)
+        if shares is not None:
+            settle(group.debts, shares, {link.name: before[link.name] - rooms[link.name] for link, _ in choice})
+    for name, waiting in by_link.items():
+        link = links[name]
+        if rooms[name] > 0:
+            before_n = rooms[name]
+            if len(waiting) == 1:
+                rooms[name] -= fill(ledger, link, waiting[0], class_, rooms[name], now_ms, now_s)
+            else:
+                rooms[name] -= _merged(ledger, link, waiting, class_, rooms[name], now_ms, now_s)
+            if health.of(name).state == HALF_OPEN:
+                health.of(name).probed(before_n - rooms[name], now_s)
+
+
+def _merged(ledger: Ledger, link: Link, queues: list[Queue], class_: int, room: int, now_ms: int, now_s: float) -> int:
+    """Fills from several queues, the oldest message of them all first; segments staged."""
+    began = room
+    for queue in queues:
+        if not queue and room > 0:  # only senders that had to wait for their pace
+            room -= fill(ledger, link, queue, class_, room, now_ms, now_s)
+    heap = [(_age(queue), n, queue) for n, queue in enumerate(queues) if queue]
+    heapify(heap)
+    while heap and room > 0:
+        _, n, queue = heap[0]
+        others = min((heap[k][0] for k in (1, 2) if k < len(heap)), default=None)
+        run = room
+        if others is not None:
+            # At most one segment each: however long they are, no more of them leave than are older than the others.
+            run = 0
+            for waiting in islice(queue, room):
+                if (waiting.day, waiting.seq) > others:
+                    break
+                run += 1
+            run = max(1, run)
+        before = len(queue)
+        took = fill(ledger, link, queue, class_, run, now_ms, now_s)
+        room -= took
+        if not queue or (not took and len(queue) == before):
+            heappop(heap)
+        else:
+            heapreplace(heap, (_age(queue), n, queue))
+    return began - room
+
+
+def _age(queue: Queue) -> tuple[int, int]:
+    """Day and seq of a queue's first message; of one whose messages are all set aside, before all."""
+    return (queue[0].day, queue[0].seq) if queue else (0, 0)
+
+
+# --- which link -------------------------------------------------------------------------------------------
+
+
+def choose(way: Way, links: dict[str, Link], rooms: dict[str, int], health: Health, now_s: float) -> Choice:
+    """The links of a way that take messages now, with the segments each may take; empty: wait.
+
+    A link without room is waited for, not passed over: else a full window would turn an order of preference into chance.
+    """
+    if way.shares is None:
+        first = links.get(way.links[0]) if way.links else None
+        if first is not None and first.up and _patient(first, now_s) and health.of(first.name).state == CLOSED:
+            return [(first, rooms[first.name])]
+    up = [link for name in way.links if (link := links.get(name)) is not None and link.up]
+    up = [link for link in up if _patient(link, now_s)] or up
+    well = [link for link in up if health.of(link.name).state != OPEN] or up
+    if way.shares is not None and (shared := [link for link in well if link.name in way.shares]):
+        return [(link, _may(link, well, rooms, health)) for link in shared]
+    out: Choice = []
+    for link in well:
+        may = _may(link, well, rooms, health)
+        out.append((link, may))
+        if may == rooms[link.name] and health.of(link.name).state != HALF_OPEN:
+            break
+        if len(well) == 1:
+            break
+    return out
+
+
+def _may(link: Link, well: list[Link], rooms: dict[str, int], health: Health) -> int:
+    """Segments a link may take: while it is on probation, a few, as long as another is well."""
+    own = health.of(link.name)
+    if own.state == HALF_OPEN and any(health.of(other.name).state == CLOSED for other in well):
+        return min(rooms[link.name], own.probes_left())
+    return rooms[link.name]
+
+
+def _patient(link: Link, now_s: float) -> bool:
+    return link.throttle.paused_until_s - now_s <= PATIENCE_S
+
+
+def allot(choice: Choice, shares: dict[str, float], debts: dict[str, float], segments: int) -> Choice:
+    """Deals `segments` out by shares and by what each link is owed; what has no room goes to those that have."""
+    whole = sum(shares[link.name] for link, _ in choice)
+    wanted = {link.name: shares[link.name] / whole * segments + debts.get(link.name, 0.0) for link, _ in choice}
+    ordered = sorted(choice, key=lambda each: -wanted[each[0].name])
+    out: Choice = []
+    left = segments
+    for link, room in ordered:
+        take = max(0, min(room, int(wanted[link.name] + 0.5), left))
+        left -= take
+        out.append((link, take))
+    if left > 0:
+        for n, (link, room) in enumerate(ordered):
+            more = min(left, room - out[n][1])
+            out[n] = (link, out[n][1] + more)
+            left -= more
+    return out
+
+
+def settle(debts: dict[str, float], shares: dict[str, float], took: dict[str, int]) -> None:
+    """What each link is owed after a beat, so that shares hold over time. A link that was away is owed nothing."""
+    total = sum(took.values())
+    whole = sum(shares.get(name, 0.0) for name in took) or 1.0
+    for name in list(debts):
+        if name not in took:
+            del debts[name]
+    for name, segments in took.items():
+        owed = debts.get(name, 0.0) + shares.get(name, 0.0) / whole * total - segments
+        debts[name] = max(-DEBT_SEGMENTS_MAX, min(DEBT_SEGMENTS_MAX, owed))
+
+
+# --- odd messages -----------------------------------------------------------------------------------------
+
+
+def group_of(ledger: Ledger, waiting: Waiting) -> Group:
+    """Where a message that had left its queue waits again: where it was, unless that table is gone."""
+    group: Group | None = waiting.group
+    if group is not None and group in ledger.queues.by_route:
+        return group
+    return ledger.routes.group(waiting.to, waiting.class_, waiting.sender)
+
+
+def _fail(ledger: Ledger, queue: Queue, class_: int, now_ms: int) -> None:
+    queue.rejoin()
+    while queue:
+        ledger.unroutable(queue.popleft(), now_ms)
+        ledger.queues.popped(class_)
+
+
+def _detour(ledger: Ledger, links: dict[str, Link], way: Way, queue: Queue, class_: int) -> None:
+    """The first of a queue was lost on a link: it goes over another, if one is up."""
+    waiting = queue[0]
+    other = next((n for n in way.links if n != waiting.lost_on and n in links and links[n].up), None)
+    waiting.lost_on = ""
+    if other is not None and waiting.left() == waiting.segments:
+        queue.popleft()
+        ledger.queues.popped(class_)
+        ledger.queues.put_back([(ledger.routes.pinned(other), waiting)])
+
+
+def _unpin(ledger: Ledger, queue: Queue, class_: int) -> None:
+    """Their link went: what has not begun to leave is free again, what has waits for it."""
+    queue.rejoin()
+    free = [waiting for waiting in queue if not waiting.link or waiting.left() == waiting.segments]
+    if free:
+        stay = [waiting for waiting in queue if waiting.link and waiting.left() < waiting.segments]
+        queue.clear()
+        queue.extend(stay)
+        for _ in free:
+            ledger.queues.popped(class_)
+        ledger.queues.put_back([(group_of(ledger, waiting), waiting) for waiting in free])
+
+
+def _elsewhere(ledger: Ledger, links: dict[str, Link]) -> None:
+    """Long messages that began on another link than the one picked end on theirs; on any when theirs is no more."""
+    those, ledger.queues.elsewhere = ledger.queues.elsewhere, []
+    back: list[tuple[Group, Waiting]] = []
+    for waiting in those:
+        if waiting.link in links:
+            back.append((ledger.routes.pinned(waiting.link), waiting))
+        else:
+            waiting.link = ""
+            back.append((group_of(ledger, waiting), waiting))
+    ledger.queues.put_back(back)
+
+
+# --- how links do -----------------------------------------------------------------------------------------
+
+
+def look(health: Health, links: Iterable[Link], now_s: float) -> None:
+    """Ten times a second: what the links' counters say."""
+    for link in links:
+        own = health.of(link.name)
+        heard = Heard(
+            link.answered,
+            link.errors,
+            link.throttled,
+            own.refused,
+            own.unanswered,
+            link.receipted,
+            own.undeliverable,
+            link.in_flight,
+            link.up,
+        )
+        own.observe(heard, now_s)

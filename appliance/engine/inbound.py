@@ -9,7 +9,7 @@ import msgspec
 
 from appliance import clock
 from appliance.keys import DataKey, blind_index
-from appliance.message import STATUSES, new_ids
+from appliance.message import DELIVERED, STATUSES, new_ids
 from appliance.smpp import ClientSession, Deliver, Receipt, receipt_ms
 
 from .bind import Bind, Delivered
@@ -49,6 +49,8 @@ class Inbound:
             elif receipt.final:
                 link.receipted += 1
                 code = STATUS_NUMBER[receipt.status]
+                if code != DELIVERED:
+                    ledger.health.of(link.name).undeliverable += 1
                 error = _error(code, receipt.stat, receipt.error)
                 if receipt.message_id:
                     operator_id = reader.receipt_id(receipt.message_id)

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import clock
 from appliance.audit import Outbox, entry
 from appliance.errors import Error
 from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SENT, STATUSES
-from appliance.router import RouteTable
+from appliance.router import Health, RouteTable
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .awaited import Doubts, Outstanding, Parked
 from .outcome import may_change, message_status
 from .waiting import Delayed, Queues, Waiting
+
+if TYPE_CHECKING:
+    from .swapping import Swap
 
 
 class Ledger:
@@ -38,6 +41,8 @@ class Ledger:
         self.link_numbers: dict[int, dict[str, int]] = {}
         self.outboxes: dict[int, Outbox] = {}
         self.queues = Queues()
+        self.health = Health()
+        self.swap: Swap | None = None  # a change of routes under way
         self.outstanding = Outstanding()
         self.parked = Parked()
         self.doubts = Doubts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.message import reference_of
+from appliance.message import CLASSES, reference_of
 from appliance.smpp import ClientSession, PduError, status_name
 
 from .bind import Bind
@@ -50,9 +50,12 @@ def _pack_on(ledger: Ledger, link: Link, bind: Bind, staged: list[tuple[Waiting,
             parts = waiting.parts = prepare(waiting.encoding, waiting.payload, 0)
         left_s = (waiting.expires_ms - now_ms) // 1000
         reference = reference_of(waiting.message_id, part) if referenced else 0
+        sender, group = waiting.sender, waiting.group
+        if group is not None and group.rewrites:
+            sender = group.sender(sender, CLASSES[waiting.class_], now_ms)
         try:
             frames.append(
-                pack_one(sequence, waiting.sender, waiting.to, parts, part, waiting.class_, left_s, now_ms, reference)
+                pack_one(sequence, sender, waiting.to, parts, part, waiting.class_, left_s, now_ms, reference)
             )
         except PduError as e:
             intend(ledger, link, waiting, part, now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -42,27 +43,57 @@ class Pager:
         """At start: opens the partitions that may hold work, settles what a crash left undecided. Segments found so."""
         ledger = self.ledger
         today = clock.day_of(now_ms)
-        undecided = 0
-        for day in partition_days(ledger.folder):
-            try:
-                undecided += self._recover_day(day, today, now_ms)
-            except (Error, DatabaseError) as e:
-                if isinstance(e, Error) and e.code != "store_damaged":
-                    raise
-                ledger.quarantine(day, now_ms)
-                log.error("partition %s cannot be read and is left alone: %s", clock.day_name(day), e)
-        self._recover_parked(today)
+        self._each_day(partition_days(ledger.folder), lambda day: self._open_day(day, today, now_ms), now_ms)
+        self._each_day(sorted(ledger.partitions, reverse=True), lambda day: self._parked(day, today), now_ms)
+        ledger.parked.in_order()
+        undecided = self._each_day(sorted(ledger.partitions), lambda day: self._interrupted(day, now_ms), now_ms)
         ledger.spilled = [True] * 4
         ledger.paged_upto = [(0, 0)] * 4
         return undecided
 
-    def _recover_day(self, day: int, today: int, now_ms: int) -> int:
+    def _each_day(self, days: list[int], step: Callable[[int], int], now_ms: int) -> int:
+        """The sum of a step over days; one whose partition is damaged is left alone, and the others are not held up by it."""
+        total = 0
+        for day in days:
+            try:
+                total += step(day)
+            except (Error, DatabaseError) as e:
+                if isinstance(e, Error) and e.code != "store_damaged":
+                    raise
+                log.error("partition %s cannot be read and is left alone: %s", clock.day_name(day), e)
+                self.ledger.quarantine(day, now_ms)
+        return total
+
+    def _open_day(self, day: int, today: int, now_ms: int) -> int:
         ledger = self.ledger
         partition = ledger.partition(day)
-        moves = partition.may_move(now_ms) or partition.untold() or ledger.outboxes[day].pending(1)[0]
-        if day < today - limits.RECEIPT_DAYS and not moves:
+        if day < today - limits.RECEIPT_DAYS and not (
+            partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]
+        ):
             ledger.close(day)
             return 0
+        for class_, n in partition.waiting_counts(partition.mark("floor")):
+            ledger.on_disk[class_] += n
+        if partition.has_schedule():
+            ledger.scheduled_days.add(day)
+        return 1
+
+    def _parked(self, day: int, today: int) -> int:
+        """Receipts for ids that no response has brought yet, the newest first while there is room."""
+        ledger = self.ledger
+        left = limits.PARKED_RECEIPTS_MAX - len(ledger.parked)
+        if day < today - limits.PARKED_RECEIPT_S // 86_400 or left <= 0:
+            return 0
+        names = {number: name for name, number in ledger.link_numbers[day].items()}
+        rows = doubts.parked_ids(ledger.partitions[day], left)
+        for number, operator_id in rows:
+            ledger.parked.add(names.get(number, ""), operator_id, day)
+        return len(rows)
+
+    def _interrupted(self, day: int, now_ms: int) -> int:
+        """Segments that a crash left between intention and answer."""
+        ledger = self.ledger
+        partition = ledger.partitions[day]
         names = {number: name for name, number in ledger.link_numbers[day].items()}
         for number, _, number_index in doubts.in_doubt(partition):
             ledger.doubts.soon((names.get(number, ""), number_index))
@@ -72,28 +103,11 @@ class Pager:
             first = key >> 8 not in seen
             seen.add(key >> 8)
             link = names.get(number, "")
-            if interrupted(ledger, day, key, segments, notify, class_, link, now_ms, first) and segments == 1:
+            again = interrupted(ledger, day, key, segments, notify, class_, link, now_ms, first)
+            if again and segments == 1:
                 ledger.lost_on[day, key >> 8] = link
         count(ledger, partition)
-        for class_, n in partition.waiting_counts(partition.mark("floor")):
-            ledger.on_disk[class_] += n
-        if partition.has_schedule():
-            ledger.scheduled_days.add(day)
         return len(found)
-
-    def _recover_parked(self, today: int) -> None:
-        """The newest first while there is room, then in the order in which they came."""
-        ledger = self.ledger
-        left = limits.PARKED_RECEIPTS_MAX
-        kept: list[tuple[int, list[tuple[int, str]]]] = []
-        for day in sorted(ledger.partitions, reverse=True):
-            if day >= today - limits.PARKED_RECEIPT_S // 86_400:
-                kept.append((day, doubts.parked_ids(ledger.partitions[day], left)))
-                left -= len(kept[-1][1])
-        for day, rows in reversed(kept):
-            names = {number: name for name, number in ledger.link_numbers[day].items()}
-            for number, operator_id in rows:
-                ledger.parked.add(names.get(number, ""), operator_id, day)
 
     async def fill(self, now_s: float, now_ms: int) -> None:
         """Before a beat: pages in what there is room for, and queues what is due."""
@@ -119,7 +133,7 @@ class Pager:
         for each in sorted(d for d in ledger.partitions if d >= day):
             rows = ledger.partitions[each].waiting(class_, after if each == day else 0, left)
             for waiting in await self._open(each, rows, now_ms):
-                ledger.queues.push(ledger.routes.links(waiting.to), waiting)
+                ledger.queues.push(ledger.routes.group(waiting.to, waiting.class_, waiting.sender), waiting)
             if rows:
                 ledger.paged_upto[class_] = (each, rows[-1][0])
             ledger.on_disk[class_] = max(0, ledger.on_disk[class_] - len(rows))
@@ -177,8 +191,14 @@ class Pager:
             if segments > 1:
                 begun = {part: status for part, status, *_ in self.ledger.partitions[day].parts(seq)}
                 if begun:
+                    waiting.link = self._began_on(day, seq)
                     waiting.todo = [p for p in range(1, segments + 1) if begun.get(p, QUEUED) == QUEUED]
                     if not waiting.todo:
                         continue  # nothing of it is still to leave
             out.append(waiting)
         return out
+
+    def _began_on(self, day: int, seq: int) -> str:
+        """The link over which the first parts of a long message left: the others follow."""
+        number = next((p[3] for p in self.ledger.partitions[day].parts(seq) if p[3]), None)
+        return next((name for name, n in self.ledger.link_numbers[day].items() if n == number), "")

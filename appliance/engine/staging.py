@@ -53,6 +53,10 @@ def _in_order(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, ro
             queue.popleft()
             ledger.queues.popped(class_)
             continue
+        if waiting.link != link.name and not ledger.queues.begins(waiting, link.name):
+            queue.popleft()
+            ledger.queues.popped(class_)
+            continue
         if not fit(ledger, link, waiting, now_ms):
             queue.popleft()
             ledger.queues.popped(class_)

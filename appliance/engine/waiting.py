@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from appliance.message import CLASSES
+from appliance.router import Group
 from appliance.smpp import Parts
 
 
@@ -24,6 +25,8 @@ class Waiting:
         "day",
         "encoding",
         "expires_ms",
+        "group",
+        "link",
         "lost_on",
         "message_id",
         "notify",
@@ -66,6 +69,8 @@ class Waiting:
         self.todo: list[int] | None = None  # None: every part
         self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
         self.lost_on = ""  # the link that did not answer for it: it goes over another, if one is up
+        self.group: Group | None = None  # where it waits, or waited last
+        self.link = ""  # where a long message began: its other parts follow there
         self.undecided = False  # it was indeterminate once: it is counted so once
 
     def left(self) -> int:
@@ -207,33 +212,49 @@ def _merge(line: deque[Waiting], out: list[Waiting]) -> None:
 
 
 class Queues:
-    """Per route (links in order of preference), one queue a class."""
+    """Per group (messages that may take the same links in the same way), one queue a class."""
 
     def __init__(self) -> None:
-        self.by_route: dict[tuple[str, ...], list[Queue]] = {}
+        self.by_route: dict[Group, list[Queue]] = {}
+        self.elsewhere: list[Waiting] = []  # begun on another link than the one they were about to leave over
         self.lengths = [0] * len(CLASSES)
 
-    def of(self, route: tuple[str, ...]) -> list[Queue]:
+    def of(self, route: Group) -> list[Queue]:
         queues = self.by_route.get(route)
         if queues is None:
             queues = self.by_route[route] = [Queue() for _ in CLASSES]
         return queues
 
-    def push(self, route: tuple[str, ...], waiting: Waiting) -> None:
+    def push(self, route: Group, waiting: Waiting) -> None:
+        waiting.group = route
         self.of(route)[waiting.class_].append(waiting)
         self.lengths[waiting.class_] += 1
 
-    def put_back(self, those: list[tuple[tuple[str, ...], Waiting]]) -> None:
+    def put_back(self, those: list[tuple[Group, Waiting]]) -> None:
         """Entries (with their routes) that had left their queues come back to the heads of these, in order."""
-        by_queue: dict[tuple[tuple[str, ...], int], list[Waiting]] = {}
+        by_queue: dict[tuple[Group, int], list[Waiting]] = {}
         for route, waiting in those:
             by_queue.setdefault((route, waiting.class_), []).append(waiting)
         for (route, class_), out in by_queue.items():
             self.lengths[class_] += len(out)
             self.of(route)[class_].put_back(out)
 
-    def push_front(self, route: tuple[str, ...], waiting: Waiting) -> None:
+    def push_front(self, route: Group, waiting: Waiting) -> None:
         self.put_back([(route, waiting)])
+
+    def begins(self, waiting: Waiting, link: str) -> bool:
+        """A long message is about to leave over a link. False: it began on another and is put into `elsewhere`."""
+        if waiting.link and waiting.left() < waiting.segments:
+            self.elsewhere.append(waiting)
+            return False
+        waiting.link = link
+        return True
+
+    def forget_empty(self, most: int) -> None:
+        """Lets go of groups without a message when there are more than `most`."""
+        if len(self.by_route) > most:
+            for route in [r for r, queues in self.by_route.items() if not any(q.total() for q in queues)]:
+                del self.by_route[route]
 
     def popped(self, class_: int) -> None:
         """To be said after taking an entry off a queue of `of`."""

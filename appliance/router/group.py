@@ -59,11 +59,12 @@ class Group:
     `debts` is what each link of a weighted way is owed, in segments; it belongs to the engine's one thread.
     """
 
-    __slots__ = ("_until_ms", "_way", "debts", "rewrites", "ways")
+    __slots__ = ("_until_ms", "_way", "debts", "pinned", "rewrites", "ways")
 
     def __init__(self, ways: tuple[Way, ...]) -> None:
         self.ways = ways
         self.rewrites = any(way.rewrites for way in ways)
+        self.pinned = False  # of messages that began on its one link
         self.debts: dict[str, float] = {}
         self._way: Way | None = ways[0] if len(ways) == 1 and ways[0].hours is None else (NOWHERE if not ways else None)
         self._until_ms = 1 << 62 if self._way is not None else 0

@@ -54,6 +54,7 @@ class LinkHealth:
     def __init__(self) -> None:
         self.state = CLOSED
         self.since_s = 0.0
+        self.refused = self.unanswered = self.undeliverable = 0  # counted here for `Heard`: odd rows
         self.falls = 0  # in a row, each with a longer pause
         self._before = Heard()
         self._at_s: float | None = None

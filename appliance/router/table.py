@@ -170,6 +170,7 @@ class RouteTable:
         group = self._pinned.get(link)
         if group is None:
             group = self._pinned[link] = Group((Way((link,)),))
+            group.pinned = True
         return group
 
     # --- on demand ----------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "messages.read": frozenset({"administrator", "compliance", "viewer"}),
     "messages.search_by_number": frozenset({"administrator", "compliance"}),
     "links.read": frozenset({"administrator", "compliance", "viewer"}),
+    "door.read": frozenset({"administrator"}),
+    "door.write": frozenset({"administrator"}),
     "links.write": frozenset({"administrator"}),
     "messages.decide": frozenset({"administrator"}),
     "audit.read": frozenset({"administrator", "compliance"}),

@@ -20,6 +20,7 @@ from . import (
     page_account,
     page_api_keys,
     page_audit,
+    page_door,
     page_held,
     page_link,
     page_links,
@@ -98,7 +99,7 @@ def create_app(
     app.extensions["casemate"] = desk
     pages = (
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link),
-        *(page_audit, page_api_keys, page_users, page_account),
+        *(page_audit, page_api_keys, page_door, page_users, page_account),
     )
     for page in pages:
         app.register_blueprint(page.views)

@@ -27,7 +27,7 @@ from appliance.message import (
     id_text,
 )
 from appliance.smpp import format_receipt, pack_tlvs, receipt_tlvs, source_form, spec
-from appliance.text import decode, encode
+from appliance.text import decode, encode, fill_bits, unpack_septets
 
 from .book import Letter
 
@@ -108,7 +108,13 @@ def inbound(letter: Letter, number: str, content: dict[str, Any], account: DoorA
     esm_class = int(content["esm_class"]) & spec.ESM_UDHI
     octets: bytes = content["short_message"]
     end = 1 + octets[0] if esm_class and octets else 0
-    coding, text = recoded(int(content["data_coding"]), octets[end:], alphabet, account.alphabet)
+    coding = int(content["data_coding"])
+    text = octets[end:]
+    if alphabet == "gsm7_packed":
+        alphabet = "gsm7"
+        if CODINGS.get(coding) == "default":
+            text = unpack_septets(text, fill_bits(end))
+    coding, text = recoded(coding, text, alphabet, account.alphabet)
     kept = {tag: content["tlvs"][str(tag)] for tag in KEPT_TLVS if str(tag) in content["tlvs"]}
     kept[spec.TLV_USER_MESSAGE_REFERENCE] = letter.id[-2:]
     return _body(_address(number), _address(letter.recipient), esm_class, coding, octets[:end] + text, pack_tlvs(kept))

@@ -51,6 +51,10 @@ def _class(
     spread: list[tuple[Group, Queue, Choice]] = []
     for group, queues in list(ledger.queues.by_route.items()):
         queue = queues[class_]
+        while queue and queue[0].lost_on:
+            _detour(ledger, links, group.way(now_ms), queue, class_)
+    for group, queues in list(ledger.queues.by_route.items()):
+        queue = queues[class_]
         if not queue and not queue.aside:
             continue
         if group.nowhere:
@@ -59,8 +63,6 @@ def _class(
         way = group.way(now_ms)
         if way is None:
             continue  # nothing takes it at this hour
-        while queue and queue[0].lost_on:
-            _detour(ledger, links, way, queue, class_)
         choice = choose(way, links, rooms, health, now_s)
         if len(choice) == 1 and way.shares is None:
             by_link.setdefault(choice[0][0].name, []).append(queue)
@@ -221,10 +223,11 @@ def _fail(ledger: Ledger, queue: Queue, class_: int, now_ms: int) -> None:
         ledger.queues.popped(class_)
 
 
-def _detour(ledger: Ledger, links: dict[str, Link], way: Way, queue: Queue, class_: int) -> None:
+def _detour(ledger: Ledger, links: dict[str, Link], way: Way | None, queue: Queue, class_: int) -> None:
     """The first of a queue was lost on a link: it goes over another, if one is up."""
     waiting = queue[0]
-    other = next((n for n in way.links if n != waiting.lost_on and n in links and links[n].up), None)
+    names = way.links if way is not None else ()
+    other = next((n for n in names if n != waiting.lost_on and n in links and links[n].up), None)
     waiting.lost_on = ""
     if other is not None and waiting.left() == waiting.segments:
         queue.popleft()

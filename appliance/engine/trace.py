@@ -76,6 +76,7 @@ class Trace:
 
     def __init__(self, names: dict[int, str], clock_ms: Callable[[], int], until_ms: int) -> None:
         self.until_ms = until_ms
+        self.ended = False
         self.last = 0  # number of the newest PDU
         self.skipped = 0  # more a second than are taken
         self._names = names

@@ -28,6 +28,7 @@ from .link import Link
 from .outward import Outward
 from .paging import Pager
 from .retention import retire
+from .workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Engine:
         self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
+        self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
         door = Client(s.socket("door")) if s["door.enabled"] else None
         self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door)
         self.beat.before_commit.append(self.outward.settle)
@@ -153,7 +155,7 @@ class Engine:
             queued = sum(
                 q.total() for route, qs in ledger.queues.by_route.items() if route[:1] == (link.name,) for q in qs
             )
-            links.append({**link.state(), "queued": queued})
+            links.append({**link.state(), "queued": queued, "trace_until_ms": self.bench.until_ms(link.name)})
         return {
             "process": self.name,
             "ready": self.ready,
@@ -295,6 +297,7 @@ class Engine:
             now_s = clock.monotonic_s()
             for link in self.links.values():
                 link.tick(now_s)
+            self.bench.tick(clock.now_ms())
 
     async def run(self) -> None:
         """Until SIGTERM; then in-flight segments are settled as far as their operators answer in time."""
@@ -308,6 +311,7 @@ class Engine:
                 "redact": self.redact,
                 "decide": self.decide,
                 "drain": self.drain,
+                **self.bench.operations,
             }
         )
         for sign in (signal.SIGTERM, signal.SIGINT):

@@ -22,7 +22,7 @@ from appliance.settings import Settings, home_of, load
 
 from .exits import tell
 
-PROCESSES = ("keys", "auditor", "courier", "engine", "gateway", "console")
+PROCESSES = ("keys", "auditor", "courier", "engine", "gateway", "door", "console")
 PR_SET_DUMPABLE = 4
 _config = click.option(
     "--config",
@@ -37,7 +37,7 @@ _config = click.option(
 def up(config: Path | None, demo: bool) -> int:
     """Run the appliance here, in the foreground, until Ctrl-C or SIGTERM.
 
-    Starts keys, auditor, courier, engine, gateways and console in this order, starts again what dies, and stops them in reverse.
+    Starts keys, auditor, courier, engine, gateways, door and console in this order, starts again what dies, and stops them in reverse.
     Exits with 0 after a clean stop, 1 when a process had to be killed or never started, 2 when it cannot start at all.
     """
     from appliance.supervisor import up as run_appliance
@@ -73,6 +73,10 @@ def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, No
         from appliance.engine import serve as engine
 
         return lambda settings: engine(settings, index)
+    if name == "door":
+        from appliance.door import serve as door
+
+        return door
     from appliance.api import serve as gateway
 
     return lambda settings: gateway(settings, index)

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.limits import SCHEDULE_AHEAD_S_MAX, SCHEDULE_BEHIND_S_MAX, VALIDITY_S_DEFAULT
-from appliance.message import CLASSES, ENCODINGS, NOTIFY_WEBHOOK, Batch, Content, id_text, new_ids
+from appliance.message import CLASSES, ENCODINGS, NOTIFY_WEBHOOK, Batch, Content, DoorNote, id_text, new_ids
 from appliance.numbering import normalise, sender_kind
 from appliance.text import encode
 
@@ -57,8 +57,9 @@ class Rejected(msgspec.Struct, omit_defaults=True):
 class Intake:
     """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete.
 
-    `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids` and
-    `notify`, one entry a row: ids given before (all of the sealing's day), and who is told besides a callback. `guard`: what texts may carry.
+    `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
+    `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
+    what the SMPP door says again in a receipt. `guard`: what texts may carry.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Intake:
         ids: list[bytes] | None = None,
         notify: Sequence[int] | None = None,
         guard: Guard | None = None,
+        notes: Sequence[DoorNote] | None = None,
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
@@ -82,6 +84,7 @@ class Intake:
         self.serves = serves
         self.indexed = indexed
         self.notify = notify
+        self.notes = notes
         self.check_content = guard.check if guard is not None else None
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
@@ -90,7 +93,8 @@ class Intake:
     def take(self, rows: Sequence[Row | Error], first: int = 0) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
         at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
-        accepted, ids, told, check_content = self.accepted, self.ids, self.notify, self.check_content
+        accepted, ids, told, notes = self.accepted, self.ids, self.notify, self.notes
+        check_content = self.check_content
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         index = first - 1
@@ -138,7 +142,8 @@ class Intake:
             if told is not None:
                 notify |= told[index]
             taken.append((*row_of, send_at_ms, until_ms, notify, to, payload))
-            contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata)))
+            note = None if notes is None else notes[index]
+            contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata, note)))
             shown = index if indexed else UNSET
             reference = UNSET if row.reference is None else row.reference
             said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding], shown, reference)

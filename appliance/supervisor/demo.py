@@ -24,7 +24,7 @@ from .ports import free
 DEMO: Final = "demo"
 LINK: Final = "simulated"
 SUPERVISOR: Final = "process:supervisor"
-LISTENS: Final = ("api.listen", "console.listen", "simulator.listen", "simulator.control")
+LISTENS: Final = ("api.listen", "door.listen", "console.listen", "simulator.listen", "simulator.control")
 
 
 def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
@@ -142,12 +142,17 @@ class DemoFile:
             "CASEMATE_CONSOLE_USER": DEMO,
             "CASEMATE_CONSOLE_PASSWORD": secrets.token_urlsafe(12),
         }
+        if settings["door.enabled"]:
+            variables |= {"CASEMATE_DOOR": settings["door.listen"], "CASEMATE_DOOR_SYSTEM_ID": DEMO}
         if simulates(settings):
             variables["CASEMATE_OPERATOR"] = f"http://{settings['simulator.control']}"
         recorder = BlockingRecorder(settings)
         try:
             variables["CASEMATE_API_KEY"] = _key(Access(settings), recorder, self.path.with_name("demo.key"))
             _new_password(Access(settings), recorder, variables["CASEMATE_CONSOLE_PASSWORD"])
+            if settings["door.enabled"]:
+                account = _door(Access(settings), recorder, variables["CASEMATE_API_KEY"], self.path)
+                variables["CASEMATE_DOOR_PASSWORD"] = account
         finally:
             recorder.close()
         text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
@@ -169,6 +174,26 @@ def _key(access: Access, recorder: BlockingRecorder, kept: Path) -> str:
     token = access.create_api_key(DEMO, rate_per_s=0)[1]
     _write_private(kept, token + "\n")
     return token
+
+
+def _door(access: Access, recorder: BlockingRecorder, token: str, beside: Path) -> str:
+    """The password of the demo's account at the door, the same at every start; its messages are the demo's API key's."""
+    kept = beside.with_name("demo.door")
+    owner = access.verifier().check(token)
+    assert owner is not None
+    account = access.door_account(DEMO)
+    if account is None or account.revoked_ms is not None:
+        recorder.record(SUPERVISOR, "door.account_created", f"door:{DEMO}", api_key=owner.id)
+        password = access.create_door_account(DEMO, owner.id, rate_per_s=0, window=1_000, binds_max=32, inbound=("*",))[
+            1
+        ]
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            return kept.read_text(encoding="ascii").strip()
+        recorder.record(SUPERVISOR, "door.account_password", f"door:{DEMO}")
+        password = access.new_door_password(DEMO)[1]
+    _write_private(kept, password + "\n")
+    return password
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -27,7 +27,7 @@ def casemate(*words: str) -> tuple[str, ...]:
 
 
 def plan(settings: Settings, config: Path | None) -> list[Child]:
-    """keys, auditor, courier, engine, gateways, console: each needs those before it."""
+    """keys, auditor, courier, engine, gateways, door, console: each needs those before it."""
     given = ("--config", str(config)) if config is not None else ()
 
     def run(name: str, *more: str) -> tuple[str, ...]:
@@ -51,6 +51,7 @@ def plan(settings: Settings, config: Path | None) -> list[Child]:
         )
         for n in range(count)
     ]
+    door = [Child("door", run("door"), settings.socket("door"), tier=5)] if settings["door.enabled"] else []
     console = Child(
         "console",
         run("console"),
@@ -59,7 +60,7 @@ def plan(settings: Settings, config: Path | None) -> list[Child]:
         tls=bool(settings["console.tls_certificate"]),
         tier=5,
     )
-    return [*inner, *gateways, console]
+    return [*inner, *gateways, *door, console]
 
 
 def simulator(settings: Settings) -> Child:
@@ -72,5 +73,6 @@ def simulator(settings: Settings) -> Child:
 
 def listens(settings: Settings, demo: bool) -> list[tuple[str, str, int]]:
     """Every address that will be listened on: (name of the setting, host, port)."""
-    names = ["api.listen", "console.listen"] + (["simulator.listen", "simulator.control"] if demo else [])
+    names = ["api.listen", "console.listen"] + (["door.listen"] if settings["door.enabled"] else [])
+    names += ["simulator.listen", "simulator.control"] if demo else []
     return [(name, *address(settings[name])) for name in names]

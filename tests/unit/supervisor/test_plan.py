@@ -24,7 +24,13 @@ def settings(raw: dict[str, Any] | None = None) -> Any:
 
 def test_keys_come_first_and_faces_last() -> None:
     names = [child.name for child in plan(settings(), None)]
-    assert names == ["keys", "auditor", "courier", "engine", "gateway", "console"]
+    assert names == ["keys", "auditor", "courier", "engine", "gateway", "door", "console"]
+
+
+def test_a_door_that_is_shut_is_no_process() -> None:
+    shut = settings({"door": {"enabled": False}})
+    assert "door" not in [child.name for child in plan(shut, None)]
+    assert "door.listen" not in [name for name, _, _ in listens(shut, True)]
 
 
 def test_the_engine_stops_before_what_it_needs() -> None:
@@ -47,8 +53,8 @@ def test_no_secret_is_on_a_command_line() -> None:
 
 
 def test_only_the_demo_listens_for_the_simulator() -> None:
-    assert [name for name, _, _ in listens(settings(), False)] == ["api.listen", "console.listen"]
-    assert len(listens(settings(), True)) == 4
+    assert [name for name, _, _ in listens(settings(), False)] == ["api.listen", "console.listen", "door.listen"]
+    assert len(listens(settings(), True)) == 5
 
 
 VALUES = st.one_of(

@@ -1,0 +1,232 @@
+"""What all connections of the door share: who may bind, the way to the engine, the stores, and how well all of it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from appliance.access import Access, DoorAccount, DoorAccounts, address_of
+from appliance.clock import monotonic_s
+from appliance.content import Guard
+from appliance.errors import Error
+from appliance.intake import Caller, Funnel, Peers, Rates, Refusals, Ring, Seals
+from appliance.limits import (
+    DOOR_CONNECTIONS_MAX,
+    DOOR_CONNECTIONS_PER_ADDRESS,
+    DOOR_STRANGERS_MAX,
+    DOOR_STRANGERS_PER_ADDRESS,
+)
+from appliance.message import Batch
+from appliance.router import RouteTable
+from appliance.settings import Settings
+from appliance.smpp import BindAsked, spec
+from appliance.store import Reader
+
+from .asking import Asking
+from .carrying import Carrying
+from .connection import Connection
+from .long import Long
+from .numbers import Numbers
+from .post import Post
+from .statuses import status_of
+from .submitting import Submitting
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Record(Protocol):
+    """The part of `appliance.audit.Recorder` that the door uses."""
+
+    async def record(self, who: str, what: str, on: str, outcome: str = ..., **detail: Any) -> Any: ...
+
+
+class Desk:
+    """Made once per process. `check`: whose bind this is, blocking, as `Access.check_door`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ring: Ring,
+        engine: Caller,
+        auditor: Caller,
+        recorder: Record,
+        blind_index: Callable[[bytes, str], bytes],
+        access: Access,
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.access = access
+        self.seals = Seals(ring, blind_index)
+        self.peers = Peers(self.seals, engine, auditor)
+        self.funnel = Funnel(self._accept)
+        self.rates = Rates(settings["limits.requests_per_s"], 1)
+        self.guard = Guard.of(settings)
+        self.routes = RouteTable((r.prefix, r.links) for r in settings.routes)
+        self.numbers = Numbers()
+        self.accounts = DoorAccounts([])
+        self.connections: set[Connection] = set()
+        self.bound: dict[int, set[Connection]] = {}  # account -> its binds
+        self._strangers: Counter[str] = Counter()
+        self._from: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._checks = ThreadPoolExecutor(2, "credentials")  # argon2 uses 64 MiB a check
+        self._watch = ThreadPoolExecutor(1, "access")  # a snapshot says whether it is fresh on its own thread only
+        self._lookups = ThreadPoolExecutor(1, "lookup")
+        self._reader = Reader(settings.store)
+        self._refused = Refusals(recorder, "door:unknown", "door.refused")
+        self._bound = Refusals(recorder, "process:door", "door.bound", "ok")
+        self.closing = False
+        self.submitting = Submitting(self)
+        self.asking = Asking(self)
+        alphabets = {link.name: link.alphabet for link in settings.links}
+        self.post = Post(settings.home / "door.db", ring, self.accounts, alphabets, settings["door.keep_days"])
+        self.carrying = Carrying(self, self.post)
+        self.long = Long(self)
+        self.submit = self.submitting.take
+        self.ask = self.asking.take
+        self.delivered = self.carrying.delivered
+        self.ready = self.carrying.ready
+
+    # --- connections --------------------------------------------------------------------------------------
+    def let_in(self, connection: Connection) -> bool:
+        """Whether there is room for one more; it is counted until it is gone."""
+        self.connections.add(connection)
+        self._from[connection.counted] += 1
+        self._strangers[connection.counted] += 1
+        self.numbers.connections = len(self.connections)
+        return not (
+            self.closing
+            or len(self.connections) > DOOR_CONNECTIONS_MAX
+            or self._from[connection.counted] > DOOR_CONNECTIONS_PER_ADDRESS
+            or self._strangers[connection.counted] > DOOR_STRANGERS_PER_ADDRESS
+            or self._strangers.total() > DOOR_STRANGERS_MAX
+        )
+
+    def gone(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        self._less(self._from, connection)
+        self.numbers.connections = len(self.connections)
+        account = connection.account
+        if account is None:
+            self._less(self._strangers, connection)
+            return
+        self.bound[account.id].discard(connection)
+        self.numbers.binds[connection.session.kind] -= 1
+        self.carrying.gone(connection)
+
+    @staticmethod
+    def _less(counter: Counter[str], connection: Connection) -> None:
+        counter[connection.counted] -= 1
+        if counter[connection.counted] <= 0:
+            del counter[connection.counted]
+
+    # --- binds --------------------------------------------------------------------------------------------
+    def bind(self, connection: Connection, asked: BindAsked) -> None:
+        self.task(self._bind(connection, asked))
+
+    async def _bind(self, connection: Connection, asked: BindAsked) -> None:
+        """Wrong name, password or address are one answer after one time: nobody learns which it was."""
+        try:
+            account = await asyncio.get_running_loop().run_in_executor(
+                self._checks, self.access.check_door, asked.system_id, asked.password, connection.address
+            )
+        except Error as e:
+            if e.code in ("unauthorized", "rate_limited"):
+                self._refused.note(connection.counted)
+            connection.refuse_bind(spec.ESME_RBINDFAIL if e.code == "rate_limited" else status_of(e))
+            return
+        except Exception:
+            log.exception("a bind could not be checked")
+            connection.refuse_bind(spec.ESME_RSYSERR)
+            return
+        binds = self.bound.setdefault(account.id, set())
+        if connection.closed or connection.session.state != "binding":
+            return
+        if self.closing:
+            connection.refuse_bind(spec.ESME_RSYSERR)
+        elif len(binds) >= account.binds_max:
+            connection.refuse_bind(spec.ESME_RALYBND)
+        else:
+            binds.add(connection)
+            self._less(self._strangers, connection)
+            self.numbers.binds[asked.kind] += 1
+            self.numbers.bound += 1
+            connection.accept_bind(account)
+            self._bound.note(address_of(connection.address), f"door:{account.system_id}")
+            self.carrying.ready(connection)
+
+    async def look(self) -> None:
+        """Takes a new snapshot of the accounts when one was changed, and ends binds that no longer fit."""
+        try:
+            fresh = await asyncio.get_running_loop().run_in_executor(self._watch, self._fresh)
+        except Error as e:
+            log.warning("the door's accounts cannot be read: %s", e.code)
+            return
+        if fresh is None:
+            return
+        self.accounts = self.post.accounts = fresh
+        self.carrying.wake([account.id for account in fresh])
+        for number, binds in self.bound.items():
+            account = fresh.get(number)
+            for n, connection in enumerate(list(binds)):
+                if account is None or n >= account.binds_max or not account.admits(connection.address):
+                    connection.unbind()
+                else:
+                    connection.account = account
+                    connection.session.window = connection.session.deliver_window = account.window
+
+    def _fresh(self) -> DoorAccounts | None:
+        return None if len(self.accounts) and self.accounts.fresh() else self.access.door_accounts()
+
+    # --- sending ------------------------------------------------------------------------------------------
+    def charge(self, account: DoorAccount, messages: int) -> None:
+        """Raises Error `rate_limited`."""
+        if self.rates.take(account.id, account.rate_per_s, messages, monotonic_s()):
+            raise Error("rate_limited", "this account sends faster than it may")
+
+    def serves(self, to: str, class_: int, sender: str) -> bool:
+        """Whether a link takes this message."""
+        return bool(self.routes.links(to))
+
+    async def _accept(self, batch: Batch) -> dict[str, Any]:
+        reply: dict[str, Any] = await self.engine.call("accept", batch)
+        return reply
+
+    async def look_up(self, do: Callable[[Reader], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._lookups, do, self._reader)
+
+    # --- the process --------------------------------------------------------------------------------------
+    def task(self, coroutine: Any) -> None:
+        """Runs beside; `settle` waits for it."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a request failed", exc_info=task.exception())
+
+    async def settle(self) -> None:
+        """Returns when nothing is under way any more."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+        await self.funnel.settle()
+
+    def tick(self, now_s: float) -> None:
+        for connection in list(self.connections):
+            connection.tick(now_s)
+        self.carrying.tick(now_s)
+        self.long.tick(now_s)
+
+    def close(self) -> None:
+        self.post.close()
+        self.long.close()
+        self._lookups.submit(self._reader.close)
+        for pool in (self._lookups, self._watch, self._checks):
+            pool.shutdown(wait=True)

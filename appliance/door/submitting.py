@@ -1,0 +1,127 @@
+"""HOT: submissions on their way to the engine: what came in one read is one request, many requests are one batch.
+
+A submission is answered when its message is durable, never before; one that cannot be sent is answered at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from appliance.access import DoorAccount
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.intake import CLASS, Intake, no_route
+from appliance.message import IdempotentRequest
+from appliance.numbering import normalise, sender_kind
+from appliance.smpp import PduError, Submission
+
+from .reading import Letterhead, Row, letterhead, row_of
+from .statuses import status_of
+
+if TYPE_CHECKING:
+    from .connection import Answer, Connection
+    from .desk import Desk
+
+
+def no_callback(_: str) -> None:
+    """The door has no callbacks."""
+
+
+class Submitting:
+    """Whole messages; parts of long ones are handed to `Long`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def take(self, connection: Connection, submissions: list[Submission]) -> None:
+        """Every submission is answered, now or when its message is durable."""
+        account = connection.account
+        if account is None:
+            return
+        desk, at_ms = self.desk, now_ms()
+        try:
+            self.check_open(account, len(submissions))
+        except Error as e:
+            status = status_of(e)
+            connection.answer([(s.sequence, status, "") for s in submissions])
+            return
+        rows: list[Row] = []
+        sequences: list[int] = []
+        parts: list[tuple[Submission, Letterhead]] = []
+        refused: list[Answer] = []
+        for submission in submissions:
+            try:
+                head = letterhead(submission, account)
+                if head.part is None:
+                    rows.append(row_of(submission, head, head.octets, [], account, at_ms))
+                    sequences.append(submission.sequence)
+                else:
+                    self.check_part(submission, head, account, at_ms)
+                    parts.append((submission, head))
+            except (PduError, Error) as e:
+                refused.append((submission.sequence, status_of(e), ""))
+        if refused:
+            connection.answer(refused)
+        if rows:
+            desk.task(self._send(connection, account, rows, sequences, at_ms))
+        if parts:
+            desk.long.take(connection, account, parts)
+
+    def check_open(self, account: DoorAccount, count: int) -> None:
+        """Raises Error when nothing can be accepted now, or not from this account."""
+        desk = self.desk
+        desk.peers.check_open()
+        desk.charge(account, count)
+        desk.funnel.check_room(count)
+
+    def check_part(self, submission: Submission, head: Letterhead, account: DoorAccount, at_ms: int) -> None:
+        """What can be known of the whole from one part is told now. Raises PduError or Error."""
+        row = row_of(submission, head, b"", [], account, at_ms)
+        to, _ = normalise(row.to)
+        if row.from_ is not None:
+            sender_kind(row.from_)
+        if not self.desk.serves(to, CLASS[row.class_ or account.class_], row.from_ or ""):
+            raise no_route()
+
+    async def _send(
+        self, connection: Connection, account: DoorAccount, rows: list[Row], sequences: list[int], at_ms: int
+    ) -> None:
+        answers: list[Answer]
+        try:
+            accepted, errors = await self.commit(account, rows, at_ms)
+            answers = [(sequences[index], 0, message_id) for index, message_id in accepted]
+            answers += [(sequences[index], status_of(e), "") for index, e in errors]
+        except Exception as e:
+            status = status_of(e)
+            connection.answer([(sequence, status, "") for sequence in sequences])
+            if not isinstance(e, Error):
+                raise
+            return
+        connection.answer(answers)
+
+    async def commit(
+        self,
+        account: DoorAccount,
+        rows: list[Row],
+        at_ms: int,
+        ids: list[bytes] | None = None,
+        request_mac: bytes = b"",
+    ) -> tuple[list[tuple[int, str]], list[tuple[int, Error]]]:
+        """(row, message id) of what is durable now, (row, why) of what cannot be sent. Raises Error when nothing is.
+
+        `request_mac`: rows that were committed under it before are not written again.
+        """
+        desk = self.desk
+        sealing = await desk.seals.at(at_ms)
+        intake = Intake(
+            len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
+            [row.notify for row in rows], desk.guard, [row.door for row in rows],
+        )  # fmt: skip
+        intake.take(rows)
+        batch: Any = intake.batch
+        if batch.ids:
+            if request_mac:
+                batch.requests.append(IdempotentRequest(0, len(batch.ids), request_mac, request_mac, b""))
+            if await desk.funnel.commit(batch) is None:
+                desk.numbers.accepted += len(batch.ids)
+        return [(a.index, a.id) for a in intake.accepted if isinstance(a.index, int)], intake.errors

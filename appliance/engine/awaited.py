@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from heapq import heappop, heappush
 from itertools import islice, takewhile
 from typing import Any, Final
 
@@ -67,6 +68,11 @@ class Parked:
             self._count -= 1
         return day
 
+    def in_order(self) -> None:
+        """After they were read from disk, the newest day first: the oldest first again."""
+        for link, table in self.by_link.items():
+            self.by_link[link] = dict(sorted(table.items(), key=lambda row: row[1]))
+
     def forget(self, oldest: int) -> None:
         """Those parked before a day: an operator may give their ids again."""
         for table in self.by_link.values():
@@ -84,7 +90,7 @@ class Parked:
                 self._count -= 1
 
 
-LOOK_S_MIN: Final = 1.0
+LOOK_S_MIN: Final = 1.0  # before the second look at a number that more than one message may be meant by; doubles
 LOOK_S_MAX: Final = 3_600.0
 
 
@@ -93,7 +99,9 @@ class Doubts:
 
     def __init__(self) -> None:
         self.by_day: dict[int, tuple[Counter[str], int, int]] = {}  # segments by link; messages held; messages
-        self.look: dict[Pair, tuple[float, float]] = {}  # when due, and how long to wait after that
+        self._ready: dict[Pair, None] = {}
+        self._due: dict[Pair, tuple[float, float]] = {}  # when to look again, and how long after that
+        self._heap: list[tuple[float, Pair]] = []
 
     def of(self, link: str) -> bool:
         """Whether a link has any indeterminate segment."""
@@ -110,10 +118,28 @@ class Doubts:
         return sum(n for _, _, n in self.by_day.values())
 
     def soon(self, pair: Pair) -> None:
-        """Looks at a link and number again before the next beat."""
-        if pair in self.look or len(self.look) < limits.DOUBTS_MAX:
-            self.look[pair] = (0.0, LOOK_S_MIN)
+        """Looks at a link and number before the next beat. Beyond the bound a receipt is found by a later one, or by a person."""
+        if len(self._ready) < limits.DOUBTS_MAX:
+            self._ready[pair] = None
 
-    def later(self, pair: Pair, now_s: float, pause_s: float) -> None:
-        """More than one message may be meant: looks again when others of them have had their answers."""
-        self.look[pair] = (now_s + pause_s, min(pause_s * 2, LOOK_S_MAX))
+    def later(self, pair: Pair, now_s: float) -> None:
+        """More than one message may be meant: looks again when others of them may have had their answers."""
+        pause_s = self._due[pair][1] if pair in self._due else LOOK_S_MIN
+        if pair in self._due or len(self._due) < limits.DOUBTS_MAX:
+            self._due[pair] = (now_s + pause_s, min(pause_s * 2, LOOK_S_MAX))
+            heappush(self._heap, (now_s + pause_s, pair))
+
+    def done(self, pair: Pair) -> None:
+        """There is nothing more to look at."""
+        self._due.pop(pair, None)
+
+    def take(self, now_s: float, most: int) -> list[Pair]:
+        """What is to be looked at now."""
+        while self._heap and self._heap[0][0] <= now_s:
+            due_s, pair = heappop(self._heap)
+            if pair in self._due and self._due[pair][0] == due_s:
+                self._ready[pair] = None
+        out = list(islice(self._ready, most))
+        for pair in out:
+            del self._ready[pair]
+        return out

@@ -67,9 +67,7 @@ class Pager:
     def _open_day(self, day: int, today: int, now_ms: int) -> int:
         ledger = self.ledger
         partition = ledger.partition(day)
-        if day < today - limits.RECEIPT_DAYS and not (
-            partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]
-        ):
+        if day < today - limits.RECEIPT_DAYS and not (partition.may_move(now_ms) or ledger.outboxes[day].pending(1)[0]):
             ledger.close(day)
             return 0
         for class_, n in partition.waiting_counts(partition.mark("floor")):

@@ -52,7 +52,7 @@ def interrupted(
     partition = ledger.partitions[day]
     number_index = doubts.number_index_of(partition, seq)
     # A receipt that came before the bind was lost may tell: then a message is not sent again before it was looked at.
-    again = act == doubts.TO_RESEND and not _claimed(ledger, link, number_index)
+    again = act == doubts.TO_RESEND and (segments > 1 or not _claimed(ledger, link, number_index))
     part = "" if segments == 1 else f", segment {key & 255} of {segments}"
     work.events.append((seq, now_ms, INDETERMINATE, f"no answer from link {link}{part}"))
     if first and (again or segments == 1):

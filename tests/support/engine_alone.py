@@ -15,7 +15,8 @@ from appliance.engine.inbound import Inbound
 from appliance.engine.ledger import Ledger
 from appliance.engine.link import Link
 from appliance.engine.paging import Pager
-from appliance.keys import DataKey
+from appliance.engine.resolving import Resolver
+from appliance.keys import DataKey, blind_index
 from appliance.message import TRANSACTION, Batch, Content, IdempotentRequest, new_ids
 from appliance.router import RouteTable
 from appliance.settings import Settings, parse
@@ -25,6 +26,7 @@ from appliance.text import encode as encode_text
 
 BIND_TRANSCEIVER, SUBMIT_SM = 0x09, 0x04
 KEY = DataKey(1, b"k" * 32)
+INDEX_KEY = b"x" * 32
 
 
 class Wire:
@@ -62,8 +64,11 @@ class World:
         self.ledger = Ledger(self.folder, routes, list(names), ("resend", "hold", "hold", "hold"), "engine-0")
         self.links = {each.name: Link(each, lambda: None, lambda *_: None) for each in settings.links}
         self.link = self.links[names[0]]
-        self.beat = Beat(self.ledger, self.links, Inbound())
+        self.inbound = Inbound()
+        self.inbound.keys = (KEY, INDEX_KEY)
+        self.beat = Beat(self.ledger, self.links, self.inbound)
         self.pager = Pager(self.ledger, Ring())  # type: ignore[arg-type]
+        self.resolver = Resolver(self.ledger, self.links, self.inbound, Ring())  # type: ignore[arg-type]
         self.framer = Framer()
         self.wire = Wire()
         self.ledger.partition(clock.day_of(clock.now_ms()))
@@ -80,6 +85,7 @@ class World:
 
         async def both() -> None:
             await self.pager.fill(clock.monotonic_s(), clock.now_ms())
+            await self.resolver.look(clock.monotonic_s(), clock.now_ms())
             await self.beat.once()
 
         asyncio.run(both())
@@ -119,11 +125,21 @@ class World:
     def answer(self, sequence: int, operator_id: str, status: int = 0) -> None:
         self.say(pack_submit_resp(sequence, status, operator_id))
 
-    def receipt(self, operator_id: str, stat: str = "DELIVRD", sequence: int = 77) -> None:
-        text = (
-            f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:000 text:"
+    def receipt(
+        self,
+        operator_id: str,
+        stat: str = "DELIVRD",
+        sequence: int = 77,
+        text: str = "",
+        to: str = "+393471234567",
+        sender: str = "BANK",
+        tlvs: bytes = b"",
+    ) -> None:
+        said = (
+            f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:000"
+            f" text:{text}"
         )
-        self.say(pack_deliver(sequence, "+393471234567", "BANK", 0x04, 0, text.encode()))
+        self.say(pack_deliver(sequence, to, sender, 0x04, 0, said.encode("latin-1", "replace"), tlvs))
 
     def run(self) -> None:
         asyncio.run(self.beat.once())
@@ -162,6 +178,7 @@ def batch(
     key: bytes = b"",
     body: bytes = b"b",
     now: int = 0,
+    to: str = "+393471234567",
 ) -> Batch:
     now = now or clock.now_ms()
     n = len(texts)
@@ -170,7 +187,7 @@ def batch(
     requests = [IdempotentRequest(0, n, key, body, b"sealed answer")] if key else []
     return Batch(
         clock.day_of(now), now, 1, ids, [1] * n, [class_] * n, [e[0] for e in encoded], [e[2] for e in encoded],
-        ["BANK"] * n, [39] * n, [b"i" * 16] * n, [KEY.seal(b"+393471234567", b"n" + i) for i in ids],
+        ["BANK"] * n, [39] * n, [blind_index(INDEX_KEY, to)] * n, [KEY.seal(to.encode(), b"n" + i) for i in ids],
         [KEY.seal(_content(Content(e[0], e[1])), b"c" + i) for e, i in zip(encoded, ids, strict=True)], [at] * n, [(at or now) + life_ms] * n,
-        [False] * n, ["+393471234567"] * n, [e[1] for e in encoded], requests,
+        [False] * n, [to] * n, [e[1] for e in encoded], requests,
     )  # fmt: skip

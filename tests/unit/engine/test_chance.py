@@ -296,7 +296,7 @@ def test_promises_hold(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sim.settle()
     sim.check(at_the_end=True)
     assert len(sim.ids) > 50
-    ledger, beat = sim.world.ledger, sim.world.beat
+    ledger = sim.world.ledger
     left = (len(ledger.queues), len(ledger.outstanding), len(ledger.work), len(ledger.touched), len(ledger.delayed))
     assert left == (0, 0, 0, 0, 0)
     assert not any(link.in_flight or link.staged for link in sim.world.links.values())

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check bench image install lock clean help
+.PHONY: run test check fuzz bench image install lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,10 @@ check: $(VENV)/.test  ## in under two minutes: is the house in order, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/tidy tests/unit
+
+fuzz: $(VENV)/.test  ## try 20,000 inputs on each fuzz target (RUNS=N for more; Linux x86-64, Python 3.11 to 3.13)
+	@$(PIP) install --quiet --require-hashes -r tests/fuzz/requirements.txt
+	$(BIN)/python -m tests.fuzz all --runs $(or $(RUNS),20000)
 
 bench: $(VENV)/.run  ## measure segments a second, end to end, on this machine
 	$(BIN)/casemate bench $(ARGS)
@@ -56,7 +60,7 @@ $(VENV)/.run: $(LOCKED)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
-	@.ci/debian chromium curl golang-go golang-golang-x-mod-dev iproute2
+	@.ci/debian chromium curl golang-go golang-golang-x-mod-dev iproute2 kannel libnet-smpp-perl
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock

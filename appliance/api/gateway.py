@@ -13,7 +13,7 @@ from appliance.content import Guard
 from appliance.errors import Error
 from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
 from appliance.message import Batch
-from appliance.router import RouteTable
+from appliance.router import RouteWatch
 from appliance.settings import Settings
 from appliance.store import Reader
 
@@ -55,7 +55,7 @@ class Gateway:
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.guard = Guard.of(settings)
-        self.routes = RouteTable((r.prefix, r.links) for r in settings.routes)
+        self.routing = RouteWatch(settings)
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
         self._state_at_s = -1.0
@@ -79,7 +79,7 @@ class Gateway:
 
     def serves(self, to: str, class_: int, sender: str) -> bool:
         """Whether a link takes this message."""
-        return bool(self.routes.links(to))
+        return self.routing.table.serves(to, class_, sender)
 
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         reply: dict[str, Any] = await self.engine.call("accept", batch)

@@ -75,6 +75,7 @@ async def _until(
     watching: list[asyncio.Task[Any]] = [
         asyncio.create_task(gateway.peers.keep_looking()),
         asyncio.create_task(keys.keep_looking()),
+        asyncio.create_task(gateway.routing.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
     # `_serve` is `serve` without its own signal handlers: the process has its own.

@@ -17,8 +17,9 @@ from appliance.limits import (
     IDEMPOTENCY_KEY_CHARACTERS_MAX,
     SINGLE_BODY_OCTETS_MAX,
 )
-from appliance.message import ENCODINGS, IdempotentRequest
+from appliance.message import CLASSES, ENCODINGS, IdempotentRequest
 from appliance.numbering import normalise, sender_kind
+from appliance.router import Step, explain
 from appliance.text import decode, encode, reference_bits_for, split
 
 from .asgi import Answer, Request
@@ -36,8 +37,8 @@ class BatchAnswer(msgspec.Struct):
 
 
 class Previewed(msgspec.Struct):
-    """What a text would cost: `parts` as the handset would put them together again, `route` the links in order of preference, `rules` what changed
-    the text.
+    """What a text would cost: `parts` as the handset would put them together again, `rules` what changed the text,
+    `route` the links in order of preference, `steps` why these, `sender` what leaves instead of the one given.
     """
 
     encoding: str
@@ -47,6 +48,8 @@ class Previewed(msgspec.Struct):
     route: list[str] | None
     price: None = None
     rules: list[str] = []
+    steps: list[Step] = []
+    sender: str | None = None
 
 
 class Identified(msgspec.Struct):
@@ -106,18 +109,31 @@ class Sending:
         try:
             text, rules = self.gateway.guard.check(asked.text, asked.class_ == "otp")
             encoding, payload, segments = encode(text)
-            route = None
-            field = "to"
-            if asked.to is not None:
-                route = list(self.gateway.routes.links(normalise(asked.to)[0]))
             field = "from"
             if asked.from_ is not None:
                 sender_kind(asked.from_)
+            field = "to"
+            explained = None
+            if asked.to is not None:
+                to = normalise(asked.to)[0]
+                class_ = CLASSES.index(asked.class_ or "transaction")
+                states = await self._link_states()
+                explained = explain(self.gateway.routing.table, to, class_, asked.from_ or "", now_ms(), states)
         except Error as e:
             e.detail.setdefault("field", field)
             raise
         parts = [decode(encoding, p) for p in split(encoding, payload, reference_bits_for(encoding, payload))]
-        return Answer(200, _encode(Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, route, rules=list(rules))))
+        said = Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, None, rules=list(rules))
+        if explained is not None:
+            said.route, said.steps, said.sender = explained.links, explained.steps, explained.sender
+        return Answer(200, _encode(said))
+
+    async def _link_states(self) -> dict[str, dict[str, Any]] | None:
+        """The engine's links by name; None when it does not answer: then only rules are explained."""
+        try:
+            return {link["name"]: link for link in (await self.gateway.engine_state())["links"]}
+        except (Error, KeyError, TypeError):
+            return None
 
     async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
         gateway = self.gateway

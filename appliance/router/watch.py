@@ -63,11 +63,8 @@ class RouteWatch:
         self.shelf = RouteShelf(settings)
         self._stamp = self.shelf.stamp()
         self.active = through(self.shelf.loading())
+        self.table: RouteTable = self.active.table
         _say(self.active)
-
-    @property
-    def table(self) -> RouteTable:
-        return self.active.table
 
     async def look(self) -> None:
         """Takes another table when another version became active. Never raises for what is on the disk."""
@@ -76,6 +73,9 @@ class RouteWatch:
             return
         self._stamp = stamp
         self.active = await in_pieces(self.shelf.loading(), Took())
+        old, self.table = self.table, self.active.table
+        for _ in old.dissolve():
+            await asyncio.sleep(0)
         _say(self.active)
 
     async def keep_looking(self) -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "simulate": ("appliance.cli.running", "simulate", "run a simulated operator"),
     "status": ("appliance.cli.status", "status", "show processes, links, queues, HSM and audit log"),
     "send": ("appliance.cli.send", "send", "send a file of messages; refusals are summed up by line"),
+    "link": ("appliance.cli.links", "link", "operator links: list, drain, test, trace; link profiles"),
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door for the bank's own systems"),

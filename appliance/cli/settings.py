@@ -10,6 +10,15 @@ import click
 
 from appliance.settings import SETTINGS, TABLES, Setting, home_of, load
 
+_KINDS = {
+    "strs": "list of strings",
+    "str": "string",
+    "bool": "true | false",
+    "numbers": "table of numbers",
+    "words": "table of strings",
+    "tlvs": "list of tables",
+}
+
 
 def _kind(row: Setting) -> str:
     if isinstance(row.kind, tuple):
@@ -17,7 +26,7 @@ def _kind(row: Setting) -> str:
     bounds = ""
     if row.least is not None or row.most is not None:
         bounds = f" {row.least if row.least is not None else ''}..{row.most if row.most is not None else ''}"
-    return {"strs": "list of strings", "str": "string", "bool": "true | false"}.get(row.kind, row.kind) + bounds
+    return _KINDS.get(row.kind, row.kind) + bounds
 
 
 def _default(row: Setting) -> str:
@@ -56,6 +65,9 @@ def settings(check: Path | None, as_json: bool) -> int:
     if check is not None:
         read = load(check, home_of())
         click.echo(f"{check} is right: {len(read.links)} links, {len(read.routes)} routes")
+        for link in read.links:
+            for doubt, hint in link.doubts:
+                click.echo(f"{link.name}: {doubt}" + (f" ({hint})" if hint else ""), err=True)
         return 0
     if as_json:
         rows: list[dict[str, Any]] = [

@@ -58,6 +58,7 @@ EVENTS: Final[dict[str, str]] = {
     "link.tested": "a person had an operator link tried with a bind of its own; detail says whether a message was sent",
     "link.trace_on": "a person had the PDUs of an operator link shown, masked; detail holds for how many minutes",
     "link.trace_off": "that ended, by a person or by itself",
+    "routes.explained": "a person asked why a number takes its link (the number is not recorded)",
     "routes.activated": "a person made another version of the routes the active one; detail holds its digest",
     "routes.loaded": "the engine took the active version of the routes",
     "routes.damaged": "the engine could not take the version that is active, or not all of it",

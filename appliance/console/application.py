@@ -26,6 +26,7 @@ from . import (
     page_links,
     page_messages,
     page_overview,
+    page_routes,
     page_sign,
     page_users,
     words,
@@ -98,7 +99,7 @@ def create_app(
     desk = Desk(settings, access or Access(settings), peers or Peers(settings), Pulse(), clock)
     app.extensions["casemate"] = desk
     pages = (
-        *(page_sign, page_overview, page_messages, page_held, page_links, page_link),
+        *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
         *(page_audit, page_api_keys, page_door, page_users, page_account),
     )
     for page in pages:

@@ -1,0 +1,86 @@
+"""Routes: the table that is active, its versions, and why a message takes the link it takes, step by step."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from flask import Blueprint, render_template, request
+
+from appliance.errors import Error
+from appliance.message import CLASSES
+from appliance.numbering import normalise, sender_kind
+from appliance.router import Active, Explained, RouteShelf, explain, through
+
+from .desk import desk, who
+from .guard import needs
+from .page_overview import engine_state
+
+views = Blueprint("routes", __name__)
+
+ROWS: Final = 200  # of a table of tens of thousands: a person filters by prefix
+
+
+class Taken:
+    """The active table, read again only when another version is active."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stamp: object = ()
+        self._active: Active | None = None
+
+    def active(self, shelf: RouteShelf) -> Active:
+        with self._lock:
+            stamp = shelf.stamp()
+            if self._active is None or stamp != self._stamp:
+                self._active, self._stamp = through(shelf.loading()), stamp
+            return self._active
+
+
+_taken: Final = Taken()
+
+
+def _page(explained: Explained | None = None, problem: str = "", status: int = 200) -> tuple[str, int]:
+    shelf = RouteShelf(desk().settings)
+    active = _taken.active(shelf)
+    prefix = request.args.get("prefix", "").strip().removeprefix("+")
+    rows = [row.route for row in active.table.rows() if row.route.prefix.startswith(prefix)]
+    filled = {
+        "active": active,
+        "total": len(active.table),
+        "rows": rows[:ROWS],
+        "found": len(rows),
+        "prefix": prefix,
+        "versions": list(reversed(shelf.versions()))[:20],
+        "explained": explained,
+        "problem": problem,
+        "entered": request.form if problem else {},
+    }
+    return render_template("routes.html", **filled), status
+
+
+@views.get("/routes")
+@needs("links.read")
+def page() -> tuple[str, int]:
+    return _page()
+
+
+@views.post("/routes/explain")
+@needs("routes.explain")
+def why() -> tuple[str, int]:
+    """The number comes in the form's body and is on no page and in no log; that somebody asked is recorded."""
+    try:
+        to, _ = normalise(request.form.get("number", "").strip())
+        sender = request.form.get("sender", "").strip()
+        if sender:
+            sender_kind(sender)
+        class_ = CLASSES.index(request.form.get("class", "transaction"))
+    except ValueError:
+        return _page(problem="There is no such class.", status=422)
+    except Error as error:
+        return _page(problem=error.message[:1].upper() + error.message[1:] + ".", status=422)
+    desk().peers.record(who(), "routes.explained", "routes:active")
+    engine = engine_state()
+    states = None if engine is None else {link["name"]: link for link in engine.get("links", [])}
+    table = _taken.active(RouteShelf(desk().settings)).table
+    return _page(explained=explain(table, to, class_, sender, desk().clock(), states))

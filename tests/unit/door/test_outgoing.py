@@ -105,7 +105,8 @@ def test_pauses_double_to_five_minutes_and_nothing_is_tried_in_between() -> None
 
 def test_one_letter_that_fails_does_not_hold_up_the_others_for_ever() -> None:
     out = Outgoing(Shelf(50).page)
-    now, taken, tries = 0.0, [], 0
+    now, tries = 0.0, 0
+    taken: list[int] = []
     while len(taken) < 49 and now < 60.0:
         for letter in out.take(1, 5, now):
             tries += letter.n == 3
@@ -143,7 +144,8 @@ def test_a_lost_bind_gives_its_letters_to_the_next_at_once_and_in_order() -> Non
 
 def test_a_letter_that_ends_every_bind_waits_alone_in_the_end() -> None:
     out = Outgoing(Shelf(3).page)
-    now, taken = 0.0, []
+    now = 0.0
+    taken: list[int] = []
     for _ in range(8):
         letters = out.take(1, 10, now)
         if 1 in numbers(letters):

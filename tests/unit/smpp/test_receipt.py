@@ -8,28 +8,33 @@ from hypothesis import strategies as st
 
 from appliance.message import STATUSES
 from appliance.smpp import (
+    ID_BASES,
     STATES,
     Deliver,
     Receipt,
+    ReceiptReader,
     format_id,
     format_receipt,
     pack_deliver,
     parse_deliver,
-    parse_receipt,
     receipt_id,
     receipt_tlvs,
     response_id,
     spec,
 )
-from appliance.smpp.receipt import ID_BASES, STATE_FAILED, STATE_UNREADABLE, WORDS
+from appliance.smpp.receipt_words import STATE_FAILED, STATE_UNREADABLE, WORDS
+from tests.support.links import link_of
+
+PLACE = ("393330000001", "BANCA", None, "2611221830")
+STRICT = ReceiptReader(link_of())
+LENIENT = ReceiptReader(link_of(receipt_untyped=True))
 
 
 def heard(
     body: bytes, esm_class: int = 4, tlvs: dict[int, bytes] | None = None, coding: int = 0, lenient: bool = False
 ) -> Receipt | None:
-    return parse_receipt(
-        Deliver(1, "393330000001", "BANCA", esm_class, coding, body, tlvs or {}, 1, 5), lenient=lenient
-    )
+    deliver = Deliver(1, "393330000001", "BANCA", esm_class, coding, body, tlvs or {}, 1, 5)
+    return (LENIENT if lenient else STRICT).read(deliver)
 
 
 def read(body: bytes, esm_class: int = 4, tlvs: dict[int, bytes] | None = None, coding: int = 0) -> Receipt:
@@ -43,7 +48,7 @@ FULL = b"id:0123456789 sub:001 dlvrd:001 submit date:2611221830 done date:261122
 
 def test_the_form_of_appendix_b() -> None:
     receipt = read(FULL)
-    assert receipt == Receipt("0123456789", "DELIVRD", 2, "000", "2611221831", "Gentile", False, True)
+    assert receipt == Receipt("0123456789", "DELIVRD", 2, "000", "2611221831", "Gentile", False, True, *PLACE)
     assert receipt.status == "delivered"
 
 
@@ -99,7 +104,7 @@ def test_the_messages_own_words_are_not_the_receipt() -> None:
 
 def test_body_in_message_payload() -> None:
     frame = pack_deliver(1, "39333", "BANCA", 4, 0, b"", b"\4\x24" + len(FULL).to_bytes(2, "big") + FULL)
-    receipt = parse_receipt(parse_deliver(frame))
+    receipt = STRICT.read(parse_deliver(frame))
     assert receipt is not None and receipt.message_id == "0123456789"
 
 
@@ -245,11 +250,11 @@ def test_what_the_simulator_writes_is_read(word: str) -> None:
     body = format_receipt(
         format_id(0x1A2B, 16), word, "2611221830", "2611221831", "005", "a text that is much too long"
     )
-    receipt = parse_receipt(parse_deliver(pack_deliver(1, "39333", "BANCA", 4, 0, body)))
+    receipt = STRICT.read(parse_deliver(pack_deliver(1, "39333", "BANCA", 4, 0, body)))
     assert receipt is not None
     assert (receipt.message_id, receipt.stat, receipt.error) == ("1A2B", word, "005")
     assert receipt.text == "a text that is much "
-    receipt = parse_receipt(parse_deliver(pack_deliver(1, "39333", "BANCA", 4, 0, b"", receipt_tlvs("77", 2, 5))))
+    receipt = STRICT.read(parse_deliver(pack_deliver(1, "39333", "BANCA", 4, 0, b"", receipt_tlvs("77", 2, 5))))
     assert receipt is not None
     assert (receipt.message_id, receipt.state, receipt.error) == ("77", 2, "5")
 

@@ -7,6 +7,7 @@ from .health import CLOSED, HALF_OPEN, OPEN, Health, Heard, LinkHealth
 from .operators import Numbers
 from .shelf import Active, Heading, Pointer, RouteShelf, table_of, through
 from .table import RouteTable
+from .trial import Trial
 from .watch import RouteWatch, Took, in_pieces
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RouteWatch",
     "Step",
     "Took",
+    "Trial",
     "Way",
     "check_senders",
     "explain",

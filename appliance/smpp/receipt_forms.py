@@ -46,7 +46,7 @@ def read_text(whole: str, free_id: bool) -> Said:
     head, text = (whole[:at], whole[at + 5 :]) if at >= 0 else (whole, "")
     stat = _after(head, "stat:")
     message_id = _after(head, "id:")
-    if not message_id or not stat or "  " in head or not head.isprintable():
+    if not message_id or not stat or "  " in head or "_date:" in head or not head.isprintable():
         head = _plain(head)
         message_id, stat = _after(head, "id:"), _after(head, "stat:")
     if free_id:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from appliance import clock
 from appliance.settings import Link as LinkSettings
-from appliance.smpp import ClientSession, Deliver, Heard, spec
+from appliance.smpp import NO_ANSWER, ClientSession, Deliver, Heard, Queried, spec
 
 from .waiting import Waiting
 
@@ -47,6 +47,7 @@ class Bind(asyncio.Protocol):
         self.session = self._session()
         self.transport: asyncio.Transport | None = None
         self.in_flight: dict[int, tuple[Waiting, int]] = {}  # by sequence
+        self.asked: dict[int, str] = {}  # by sequence of a query_sm: the id that was asked about
         self.resting = False  # takes no new submits, unbinds when what is under way is answered
         self.stopping = False
         self.last_error = ""
@@ -163,7 +164,10 @@ class Bind(asyncio.Protocol):
             if len(link.delivers) > DELIVERS_MAX and self.transport is not None and not self._deaf:
                 self._deaf = True
                 self.transport.pause_reading()
-        if heard.answers or heard.delivers:
+        for answer in heard.queried:
+            if operator_id := self.asked.pop(answer.sequence, ""):
+                link.queried.append((operator_id, answer))
+        if heard.answers or heard.delivers or heard.queried:
             link.wake()
         self.flush()
         if heard.closed:
@@ -195,6 +199,8 @@ class Bind(asyncio.Protocol):
         self.in_flight.clear()
         if lost:
             self.link.lost.append((self.link, lost))
+        self.link.queried.extend((asked, Queried(n, NO_ANSWER, 0, "", 0)) for n, asked in self.asked.items())
+        self.asked.clear()
         self.link.changed(self.last_error)
         self._closed.set()
         self.link.wake()
@@ -217,6 +223,11 @@ class Bind(asyncio.Protocol):
         self.link.submitted += len(sequences)
         self.flush()
         return True
+
+    def query(self, operator_id: str, source: tuple[int, int, bytes], now_s: float) -> None:
+        """Asks what became of a message; only while `bound`. Raises PduError when the id does not fit."""
+        self.asked[self.session.query(operator_id, source, now_s)] = operator_id
+        self.flush()
 
     def rest(self) -> None:
         """No new submits; `tick` unbinds once what is under way is answered. It then binds again unless the link is drained."""

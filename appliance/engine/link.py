@@ -15,7 +15,7 @@ from typing import Final
 from appliance import clock
 from appliance.errors import Error
 from appliance.settings import Link as LinkSettings
-from appliance.smpp import LinkPacker, ReceiptReader
+from appliance.smpp import LinkPacker, PduError, Queried, ReceiptReader
 from appliance.text import Cutter, sender_octets, shape_of
 
 from .bind import Bind, Delivered
@@ -26,6 +26,7 @@ from .waiting import Waiting
 Answer = tuple["Link", Waiting, int, int, str]  # link, message, part, command status, operator id
 Tap = Callable[[Bind, str, bytes], None]  # bind, `in` or `out`, octets as they are on the wire: not cut into PDUs
 
+QUERIES_MAX: Final = 10  # questions about messages under way on one bind: they must not crowd out submits
 SILENT_SUBMITS_MIN: Final = 100  # fewer submits taken without a delivery say nothing about a link
 
 
@@ -56,6 +57,7 @@ class Link:
         self.answers: list[Answer] = []
         self.delivers: list[Delivered] = []
         self.lost: list[tuple[Link, list[tuple[Waiting, int]]]] = []
+        self.queried: list[tuple[str, Queried]] = []  # what `query` brought: the id asked about, the answer
         self.staged: list[tuple[Waiting, int]] = []
         #: Sees every octet both ways (`in`, `out`) while somebody traces or tests the link; never raises.
         self.tap: Tap | None = None
@@ -162,6 +164,20 @@ class Link:
         """The operator said "too fast"."""
         self.throttle.heard(self.taken, now_s)
         self.paces.link.set_rate(self.throttle.rate)
+
+    def query(self, operator_id: str, sender: str, now_s: float) -> bool:
+        """Asks the operator about a message by the id as it wrote it; the answer comes into `queried`. False: not now.
+
+        At most QUERIES_MAX are under way on a bind; an id that does not fit is answered like one unknown.
+        """
+        for bind in self.submitters:
+            if bind.bound and not bind.resting and len(bind.asked) < QUERIES_MAX:
+                try:
+                    bind.query(operator_id, self.packer.source(sender), now_s)
+                except PduError as e:
+                    self.queried.append((operator_id, Queried(0, e.status, 0, "", 0)))
+                return True
+        return False
 
     def drain(self, on: bool) -> None:
         """Takes the link out of use, or back. In-flight submits are still answered; then its binds unbind."""

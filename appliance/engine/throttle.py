@@ -73,9 +73,10 @@ class Throttle:
             self.paused_until_s = self._burst_until_s
 
     def _slow(self, taken: int, now_s: float) -> None:
-        measured = taken - self._taken[0][1] if self._taken else taken
+        since_s, before = self._taken[0] if self._taken else (now_s, 0)
+        measured = (taken - before) / max(MEASURED_S, now_s - since_s)
         resumed_lately = self.slowed and now_s - self.paused_until_s < MEASURED_S
-        rate = self.rate if resumed_lately or (not measured and self.slowed) else float(measured)
+        rate = self.rate if resumed_lately or (self.slowed and not measured) else measured
         if self.slowed:
             rate = min(rate, self.rate)
         least = min(RATE_MIN, self._pace) if self._pace else RATE_MIN

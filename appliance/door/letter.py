@@ -7,6 +7,7 @@ a receipt). A receipt has the message's addresses the other way round, as the ba
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from appliance.access import DoorAccount
@@ -157,7 +158,12 @@ def _first_words(content: Content, alphabet: str) -> bytes:
 
 def _date(at_ms: int) -> str:
     """YYMMDDhhmm in UTC."""
-    text = rfc3339(at_ms)
+    return _minute(at_ms // 60_000)
+
+
+@lru_cache(1_024)  # receipts of one minute come together
+def _minute(minute: int) -> str:
+    text = rfc3339(minute * 60_000)
     return text[2:4] + text[5:7] + text[8:10] + text[11:13] + text[14:16]
 
 

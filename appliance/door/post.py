@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -38,8 +39,8 @@ KEYS_PAUSE_S: Final = 2.0  # when `keys` cannot help
 DAY_MS: Final = 86_400_000
 #: A letter under these can never be opened again.
 HOPELESS: Final = frozenset({"key_missing", "key_refused"})
-HEADER: Final = 16
 
+_HEADER: Final = struct.Struct(">IIII")  # SMPP 3.4 section 3.2
 _content: Final = msgspec.msgpack.Decoder(Content).decode
 _inbound: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
@@ -83,9 +84,7 @@ class Parcel(NamedTuple):
 
     def pdu(self, sequence: int) -> bytes:
         """The whole frame under a sequence number of its bind."""
-        length = HEADER + len(self.body)
-        head = (length, spec.DELIVER_SM, 0, sequence)
-        return b"".join(n.to_bytes(4, "big") for n in head) + self.body
+        return _HEADER.pack(_HEADER.size + len(self.body), spec.DELIVER_SM, 0, sequence) + self.body
 
 
 class _Opened:

@@ -108,12 +108,29 @@ class Numbers:
         yield from _links(state.get("links", []))
 
 
+#: Of each link's `state`: name of the metric, what it is, and how it is read. A counter's name gets `_total`.
+LINK_GAUGES: Final[tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...]] = (
+    ("casemate_link_up", "1 when the link can submit and hear receipts", lambda link: link.get("state") == "up"),
+    ("casemate_link_binds", "binds that stand", lambda link: sum(b["up_since_ms"] > 0 for b in link.get("binds", ()))),
+    ("casemate_link_in_flight", "submits without an answer yet", lambda link: link.get("in_flight", 0)),
+    ("casemate_link_pace", "segments a second it may do now; 0: no limit", lambda link: link.get("pace_now", 0)),
+    ("casemate_link_paused", "1 while its operator said too fast", lambda link: link.get("paused_until_ms", 0) > 0),
+    ("casemate_link_drained", "1 while people took it out of use", lambda link: link.get("drained", False)),
+)
+LINK_COUNTERS: Final = (
+    ("casemate_link_errors", "refusals of the operator", "errors"),
+    ("casemate_link_throttled", "refusals that said too fast", "throttled"),
+)
+
+
 def _links(links: list[dict[str, Any]]) -> Iterator[Metric]:
-    up = GaugeMetricFamily("casemate_link_up", "1 when the link is bound", labels=["link"])
-    flight = GaugeMetricFamily("casemate_link_in_flight", "submits without an answer yet", labels=["link"])
-    errors = CounterMetricFamily("casemate_link_errors", "refusals of the operator", labels=["link"])
-    for link in links:
-        up.add_metric([link["name"]], 1.0 if link.get("state") == "up" else 0.0)
-        flight.add_metric([link["name"]], float(link.get("in_flight", 0)))
-        errors.add_metric([link["name"]], float(link.get("errors", 0)))
-    yield from (up, flight, errors)
+    for name, what, read in LINK_GAUGES:
+        gauge = GaugeMetricFamily(name, what, labels=["link"])
+        for link in links:
+            gauge.add_metric([link["name"]], float(read(link)))
+        yield gauge
+    for name, what, key in LINK_COUNTERS:
+        counter = CounterMetricFamily(name, what, labels=["link"])
+        for link in links:
+            counter.add_metric([link["name"]], float(link.get(key, 0)))
+        yield counter

@@ -21,7 +21,7 @@ from appliance.limits import (
     DOOR_STRANGERS_PER_ADDRESS,
 )
 from appliance.message import Batch
-from appliance.router import RouteTable
+from appliance.router import RouteWatch
 from appliance.settings import Settings
 from appliance.smpp import BindAsked, spec
 from appliance.store import Reader
@@ -66,7 +66,7 @@ class Desk:
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], 1)
         self.guard = Guard.of(settings)
-        self.routes = RouteTable((r.prefix, r.links) for r in settings.routes)
+        self.routing = RouteWatch(settings)
         self.numbers = Numbers()
         self.accounts = DoorAccounts([])
         self.connections: set[Connection] = set()
@@ -191,7 +191,7 @@ class Desk:
 
     def serves(self, to: str, class_: int, sender: str) -> bool:
         """Whether a link takes this message."""
-        return bool(self.routes.links(to))
+        return self.routing.table.serves(to, class_, sender)
 
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         reply: dict[str, Any] = await self.engine.call("accept", batch)

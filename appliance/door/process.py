@@ -60,7 +60,7 @@ async def run(desk: Desk) -> None:
     watching: list[asyncio.Task[Any]] = []
     try:
         await intercom.start(settings.socket("door"))
-        rounds = (desk.peers.keep_looking(), desk.post.keep(), _tick(desk), _look(desk))
+        rounds = (desk.peers.keep_looking(), desk.post.keep(), desk.routing.keep_looking(), _tick(desk), _look(desk))
         watching = [asyncio.create_task(each) for each in rounds]
         stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *watching], return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from appliance import limits
 
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+
 Pair = tuple[str, bytes]  # a link and the blind index of a number
 
 
@@ -33,14 +36,15 @@ class Outstanding(dict[tuple[str, str], tuple[int, int, int, int]]):
 
 
 class Parked:
-    """Receipts for ids that no response has brought yet: by link and id, the day whose partition holds the rest of it.
+    """Receipts for ids that no response has brought yet: by link and id, when it came and its status; the rest is on disk.
 
-    The days are shared whole numbers, so that a million of these take the room of their ids and little more.
+    Time (minutes) and status are one whole number, shared by all that have the same, so that a million of these take the
+    room of their ids and little more. The minute's day is the partition it is parked in.
     """
 
     def __init__(self) -> None:
         self.by_link: dict[str, dict[str, int]] = {}
-        self._days: dict[int, int] = {}
+        self._shared: dict[int, int] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -49,43 +53,47 @@ class Parked:
     def __contains__(self, where: tuple[str, str]) -> bool:
         return where[1] in self.by_link.get(where[0], ())
 
-    def add(self, link: str, operator_id: str, day: int) -> None:
+    def add(self, link: str, operator_id: str, at_ms: int, status: int) -> None:
         table = self.by_link.setdefault(link, {})
         if operator_id in table:
             return
-        table[operator_id] = self._days.setdefault(day, day)
+        kept = at_ms // MINUTE_MS << 4 | status
+        table[operator_id] = self._shared.setdefault(kept, kept)
         self._count += 1
         if self._count > limits.PARKED_RECEIPTS_MAX:
             most = max(self.by_link.values(), key=len)
             self._count -= min(len(most), limits.PARKED_RECEIPTS_MAX // 20 or 1)
             drop_oldest(most, limits.PARKED_RECEIPTS_MAX // 20 or 1)
 
-    def pop(self, link: str, operator_id: str) -> int | None:
-        """The day a receipt is parked in; it is then forgotten here."""
+    def pop(self, link: str, operator_id: str) -> tuple[int, int] | None:
+        """(time in ms, to the minute; status) of a receipt, which is then forgotten here."""
         table = self.by_link.get(link)
-        day = table.pop(operator_id, None) if table else None
-        if day is not None:
-            self._count -= 1
-        return day
+        kept = table.pop(operator_id, None) if table else None
+        if kept is None:
+            return None
+        self._count -= 1
+        return (kept >> 4) * MINUTE_MS, kept & 15
 
     def in_order(self) -> None:
         """After they were read from disk, the newest day first: the oldest first again."""
         for link, table in self.by_link.items():
-            self.by_link[link] = dict(sorted(table.items(), key=lambda row: row[1]))
+            self.by_link[link] = dict(sorted(table.items(), key=lambda row: row[1] >> 4))
 
-    def forget(self, oldest: int) -> None:
-        """Those parked before a day: an operator may give their ids again."""
+    def forget(self, oldest_ms: int) -> None:
+        """Those that came before a time: an operator may give their ids again."""
+        oldest = oldest_ms // MINUTE_MS << 4
         for table in self.by_link.values():
-            old = sum(1 for _ in takewhile(lambda day: day < oldest, table.values()))
+            old = sum(1 for _ in takewhile(lambda kept: kept < oldest, table.values()))
             drop_oldest(table, old)
             self._count -= old
-        for day in [day for day in self._days if day < oldest]:
-            del self._days[day]
+        for kept in [kept for kept in self._shared if kept < oldest]:
+            del self._shared[kept]
 
     def forget_day(self, day: int) -> None:
         """Those in a partition that is closed."""
+        first, end = day * DAY_MS // MINUTE_MS << 4, (day + 1) * DAY_MS // MINUTE_MS << 4
         for table in self.by_link.values():
-            for operator_id in [i for i, d in table.items() if d == day]:
+            for operator_id in [i for i, kept in table.items() if first <= kept < end]:
                 del table[operator_id]
                 self._count -= 1
 

@@ -131,7 +131,10 @@ class Beat:
             canonical = self.inbound.canonical(link)
             for _, waiting, part, status, operator_id in answers:
                 if status == 0:
-                    answered(ledger, link.name, waiting, part, canonical(operator_id), now_ms)
+                    own = canonical(operator_id)
+                    answered(ledger, link.name, waiting, part, own, now_ms)
+                    if own != operator_id and link.settings.query_sm:  # it is asked by what it wrote
+                        ledger.work[waiting.day].raw_ids.append((waiting.seq << 8 | part, operator_id))
                     continue
                 link.errors += 1
                 self._not_taken(link, waiting, part, status, back, now_ms, now_s)
@@ -189,7 +192,7 @@ class Beat:
             for waiting in self.ledger.queues.sweep(now_ms):
                 self.ledger.expired(waiting, now_ms)
             # An operator may give the ids of receipts again that waited for so long for a response.
-            self.ledger.parked.forget(clock.day_of(now_ms) - limits.PARKED_RECEIPT_S // 86_400)
+            self.ledger.parked.forget(now_ms - limits.PARKED_RECEIPT_S * 1_000)
 
     # --- committing and telling --------------------------------------------------------------------------
 

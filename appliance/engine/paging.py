@@ -84,8 +84,8 @@ class Pager:
             return 0
         names = {number: name for name, number in ledger.link_numbers[day].items()}
         rows = doubts.parked_ids(ledger.partitions[day], left)
-        for number, operator_id in rows:
-            ledger.parked.add(names.get(number, ""), operator_id, day)
+        for number, operator_id, status, at_ms in rows:
+            ledger.parked.add(names.get(number, ""), operator_id, at_ms, status)
         return len(rows)
 
     def _interrupted(self, day: int, now_ms: int) -> int:

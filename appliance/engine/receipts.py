@@ -5,14 +5,17 @@ Never across links, never by likeness. What waits for its other half is on disk;
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from appliance import clock, limits
-from appliance.message import INDETERMINATE, SENT
+from appliance.message import DELIVERED, INDETERMINATE, SENT
 from appliance.store import DatabaseError, doubts
 
 from .ledger import Ledger
 from .waiting import Waiting
+
+#: How long before its answer a receipt may come: the longest that a bind waits for an answer, and clocks that are set back.
+EARLY_MS_MAX: Final = (600 + limits.CLOCK_BACK_S_MAX) * 1_000
 
 Known = tuple[int, int, int, int]  # day, segment key, segments, notify; key -1: its segment has ended
 
@@ -44,26 +47,32 @@ def answered(ledger: Ledger, link: str, waiting: Waiting, part: int, operator_id
     if not operator_id:
         return
     where = (link, operator_id)
-    ledger.outstanding.remember(where, (day, key, waiting.segments, waiting.notify))
+    known = (day, key, waiting.segments, waiting.notify)
+    ledger.outstanding.remember(where, known)
     if len(ledger.parked) and where in ledger.parked:
-        _unpark(ledger, link, operator_id, day, key, now_ms)
+        _unpark(ledger, link, operator_id, known, now_ms)
 
 
-def _unpark(ledger: Ledger, link: str, operator_id: str, day: int, key: int, now_ms: int) -> None:
+def _unpark(ledger: Ledger, link: str, operator_id: str, known: Known, now_ms: int) -> None:
     """The receipt of a segment came before its answer."""
-    parked_day = ledger.parked.pop(link, operator_id)
-    if parked_day is None or parked_day not in ledger.partitions:
+    kept = ledger.parked.pop(link, operator_id)
+    if kept is None:
         return
-    partition, number = ledger.partitions[parked_day], ledger.link_numbers[parked_day][link]
-    row = doubts.parked_receipt(partition, number, operator_id)
+    at_ms, status = kept
+    parked_day = clock.day_of(at_ms)
+    if parked_day not in ledger.partitions:
+        return
+    number = ledger.link_numbers[parked_day][link]
     ledger.work[parked_day].unparked.append((number, operator_id))
-    if row is None:
-        return
-    status, at_ms, error = row
-    left_ms = doubts.submitted_ms(ledger.partitions[day], key)
-    if left_ms is not None and at_ms < left_ms - limits.CLOCK_BACK_S_MAX * 1_000:
+    if at_ms < now_ms - EARLY_MS_MAX:
         return  # it came long before this segment left: the operator gives its ids again
-    receipted(ledger, link, operator_id, status, error, now_ms)
+    error = None
+    if status != DELIVERED:
+        row = doubts.parked_receipt(ledger.partitions[parked_day], number, operator_id)
+        error = row[2] if row is not None else None
+    ledger.outstanding.pop((link, operator_id), None)
+    ledger.just_ended.add((link, operator_id))
+    settle(ledger, link, known, status, error, now_ms)
 
 
 def receipted(ledger: Ledger, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
@@ -108,7 +117,7 @@ def park(
     ledger.partition(today)
     number = ledger.link_numbers[today][link]
     ledger.work[today].parked.append((number, operator_id, status, now_ms, error, *signs))
-    ledger.parked.add(link, operator_id, today)
+    ledger.parked.add(link, operator_id, now_ms, status)
     if signs.number_index is not None and (signs.accepted_ms is not None or ledger.doubts.of(link)):
         ledger.doubts.soon((link, signs.number_index))
 

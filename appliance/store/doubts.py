@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
-from appliance.message import INDETERMINATE
-
 from .partition import Partition
 
 #: What is done with an indeterminate segment: told and left, held for a person, sent again unless a parked receipt settles it.
@@ -78,9 +76,9 @@ def any_claim(partition: Partition, link: int, number_index: bytes) -> bool:
     return partition.conn.execute(sql, (number_index, link)).fetchone() is not None
 
 
-def parked_ids(partition: Partition, limit: int) -> list[tuple[int, str]]:
-    """(link, operator id) of the newest parked receipts of a day, oldest of them first."""
-    sql = "SELECT link,operator_id FROM parked ORDER BY at_ms DESC LIMIT ?"
+def parked_ids(partition: Partition, limit: int) -> list[tuple[int, str, int, int]]:
+    """(link, operator id, status, at_ms) of the newest parked receipts of a day, oldest of them first."""
+    sql = "SELECT link,operator_id,status,at_ms FROM parked ORDER BY at_ms DESC LIMIT ?"
     return partition.conn.execute(sql, (limit,)).fetchall()[::-1]
 
 
@@ -93,12 +91,6 @@ def parked_receipt(partition: Partition, link: int, operator_id: str) -> tuple[i
 def number_index_of(partition: Partition, seq: int) -> bytes:
     """The blind index of the number a message goes to."""
     return partition.conn.execute("SELECT number_index FROM message WHERE seq=?", (seq,)).fetchone()[0]
-
-
-def submitted_ms(partition: Partition, key: int) -> int | None:
-    """When a segment was submitted last, None before it ever was."""
-    row = partition.conn.execute("SELECT submitted_ms FROM segment WHERE key=?", (key,)).fetchone()
-    return row[0] if row else None
 
 
 def in_doubt(partition: Partition) -> list[tuple[int, int, bytes]]:
@@ -128,14 +120,14 @@ def doubt_of(partition: Partition, seq: int) -> list[tuple[int, int]]:
 
 
 def overdue(partition: Partition, after_seq: int, upto_seq: int, before_ms: int) -> list[tuple[Any, ...]]:
-    """(key, link, id to ask for, sender, sealed number, key id, message id, segments, notify) of segments within a span of
-    messages that an operator took and whose validity ended before a time without a receipt."""
+    """(key, link, id as the operator wrote it, canonical id, sender, segments, notify) of segments within a span of messages
+    that an operator took and said no more of although their validity ended before a time."""
     return partition.conn.execute(
-        "SELECT s.key,s.link,coalesce(r.operator_id,s.operator_id),m.sender,m.number,m.key_id,m.id,m.segments,m.notify"
+        "SELECT s.key,s.link,coalesce(r.operator_id,s.operator_id),s.operator_id,m.sender,m.segments,m.notify"
         " FROM progress p JOIN message m ON m.seq=p.seq JOIN segment s ON s.key>=m.seq<<8 AND s.key<(m.seq+1)<<8"
-        " LEFT JOIN raw_id r ON r.key=s.key WHERE p.seq>? AND p.seq<=? AND p.status IN (3,?) AND s.status=3"
-        " AND s.operator_id IS NOT NULL AND m.expires_ms<?",
-        (after_seq, upto_seq, INDETERMINATE, before_ms),
+        " LEFT JOIN raw_id r ON r.key=s.key WHERE p.seq>? AND p.seq<=? AND p.status IN (3,10) AND s.status IN (3,10)"
+        " AND s.operator_id IS NOT NULL AND (m.expires_ms<? OR s.status=10)",
+        (after_seq, upto_seq, before_ms),
     ).fetchall()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from appliance import clock
+from appliance.engine.asking import Asker
 from appliance.engine.beat import Beat
 from appliance.engine.inbound import Inbound
 from appliance.engine.ledger import Ledger
@@ -69,6 +70,7 @@ class World:
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.pager = Pager(self.ledger, Ring())  # type: ignore[arg-type]
         self.resolver = Resolver(self.ledger, self.links, self.inbound, Ring())  # type: ignore[arg-type]
+        self.asker = Asker(self.ledger, self.links)
         self.framer = Framer()
         self.wire = Wire()
         self.ledger.partition(clock.day_of(clock.now_ms()))
@@ -86,6 +88,7 @@ class World:
         async def both() -> None:
             await self.pager.fill(clock.monotonic_s(), clock.now_ms())
             await self.resolver.look(clock.monotonic_s(), clock.now_ms())
+            self.asker.step(clock.monotonic_s(), clock.now_ms())
             await self.beat.once()
 
         asyncio.run(both())

@@ -16,10 +16,10 @@ from appliance.errors import Error
 from appliance.intercom import Client, Peer, Server
 from appliance.keys import Keyring
 from appliance.message import CLASSES, STATUSES, Batch, id_ms
-from appliance.router import RouteTable
 from appliance.settings import Settings
 
 from . import acts
+from .asking import Asker
 from .beat import Act, Beat
 from .drained import Drains
 from .inbound import Inbound
@@ -27,7 +27,9 @@ from .ledger import Ledger
 from .link import Link
 from .outward import Outward
 from .paging import Pager
+from .resolving import Resolver
 from .retention import retire
+from .routing import Routing
 from .workbench import Workbench
 
 log = logging.getLogger(__name__)
@@ -55,18 +57,20 @@ class Engine:
         self.settings = settings
         self.name = f"engine-{index}"
         s = settings
-        routes = RouteTable((r.prefix, r.links) for r in s.routes)
+        self.routing = Routing(s)
         policies = (
             s["engine.indeterminate_otp"],
             s["engine.indeterminate_alert"],
             s["engine.indeterminate_transaction"],
             s["engine.indeterminate_bulk"],
         )
-        self.ledger = Ledger(s.store, routes, [link.name for link in s.links], policies, self.name)
+        self.ledger = Ledger(s.store, self.routing.table, [link.name for link in s.links], policies, self.name)
         self.keyring = Keyring(s)
         self.pager = Pager(self.ledger, self.keyring)
         self.inbound = Inbound()
         self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
+        self.resolver = Resolver(self.ledger, self.links, self.inbound, self.keyring)
+        self.asker = Asker(self.ledger, self.links)
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
         self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
@@ -118,6 +122,11 @@ class Engine:
         self._must_run()
         return await self.drains.drain(payload)
 
+    async def routes_load(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Takes the active version of the routes; `who` says so."""
+        self._must_run()
+        return await self.routing.load(self.ledger, payload, peer, lambda act: self._in_beat(self.beat.acts, act))
+
     def _must_run(self) -> None:
         if not self.ready or self.stopping.is_set():
             raise Error("engine_unavailable", "the engine is starting or stopping", "try again in a second")
@@ -153,9 +162,10 @@ class Engine:
         links = []
         for link in self.links.values():
             queued = sum(
-                q.total() for route, qs in ledger.queues.by_route.items() if route[:1] == (link.name,) for q in qs
+                q.total() for group, qs in ledger.queues.by_route.items() if group.links[:1] == (link.name,) for q in qs
             )
-            links.append({**link.state(), "queued": queued, "trace_until_ms": self.bench.until_ms(link.name)})
+            health = ledger.health.of(link.name).shown()
+            links.append({**link.state(), "queued": queued, "health": health, "trace_until_ms": self.bench.until_ms(link.name)})
         return {
             "process": self.name,
             "ready": self.ready,
@@ -167,6 +177,7 @@ class Engine:
             "segments": dict(ledger.segments),
             "awaiting_receipt": len(ledger.outstanding),
             "parked": len(ledger.parked),
+            "routes": self.routing.shown(ledger),
             "held": ledger.doubts.held,
             "indeterminate": ledger.doubts.messages,
             "damaged": [clock.day_name(day) for day in sorted(ledger.damaged)],
@@ -225,6 +236,7 @@ class Engine:
         if (
             self.beat.batches
             or self.beat.acts
+            or self.ledger.swap is not None
             or any(link.answers or link.delivers or link.lost for link in self.links.values())
         ):
             return 0.0
@@ -255,6 +267,8 @@ class Engine:
         if not self.stopping.is_set():  # neither is needed any more, and the HSM may hang
             await self._fetch_keys(now_s, now_ms)
             await self.pager.fill(now_s, now_ms)
+            await self.resolver.look(now_s, now_ms)
+            self.asker.step(now_s, now_ms)
         await self.beat.once()
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
@@ -312,6 +326,7 @@ class Engine:
                 "decide": self.decide,
                 "drain": self.drain,
                 **self.bench.operations,
+                "routes_load": self.routes_load,
             }
         )
         for sign in (signal.SIGTERM, signal.SIGINT):

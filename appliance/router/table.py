@@ -19,6 +19,9 @@ from .operators import Numbers
 ROWS_AT_ONCE: Final = 256  # rows compiled between two turns of a loop that does so while traffic goes on: under 1 ms
 
 
+NONE: Final[frozenset[Any]] = frozenset()
+
+
 class Row:
     """One enabled route, ready to be asked."""
 
@@ -27,8 +30,8 @@ class Row:
     def __init__(self, route: Route, way: Way) -> None:
         self.route = route
         self.prefix = route.prefix
-        self.classes = frozenset(CLASSES.index(name) for name in route.classes)
-        self.senders = frozenset(route.senders)
+        self.classes = frozenset(CLASSES.index(name) for name in route.classes) if route.classes else NONE
+        self.senders = frozenset(route.senders) if route.senders else NONE
         self.operator = route.operator
         self.way = way
 
@@ -55,9 +58,9 @@ class Rows:
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         self.chain: tuple[Row, ...] | None = None
-        self.answers: dict[Any, Group] = {}
+        self.answers: dict[Any, Group] | None = None
         self.asks_class = self.named = False
-        self.senders: frozenset[str] = frozenset()
+        self.senders: frozenset[str] = NONE
 
 
 class RouteTable:
@@ -112,6 +115,9 @@ class RouteTable:
         self._lengths = {head: tuple(sorted(s | short, reverse=True)) for head, s in lengths.items()}
 
     def _way(self, route: Route, hours: dict[tuple[tuple[str, ...], str], Hours]) -> Way:
+        plain = route.balance == "order" and not (route.hours or route.sender or route.sender_for)
+        if plain and route.links in self._ways:
+            return self._ways[route.links]  # ten thousand rows have few of them
         open_ = None
         if route.hours:
             open_ = hours.get((route.hours, route.timezone))
@@ -125,7 +131,7 @@ class RouteTable:
             shares = {name: route.weights[name] / total for name in links if route.weights[name]}
             links = tuple(sorted(links, key=lambda name: not route.weights[name]))  # reserves last
         way = Way(links, shares, open_, route.sender, route.sender_for)
-        return self._ways.setdefault(way.key, way)
+        return self._ways.setdefault(route.links if plain else way.key, way)
 
     def _group(self, ways: tuple[Way, ...]) -> Group:
         group = self._groups.get(ways)
@@ -152,9 +158,11 @@ class RouteTable:
         if rows.asks_class or rows.named or rows.senders:
             operator = self.numbers.operator(to) if rows.named and self.numbers is not None else ""
             key = (class_ if rows.asks_class else 0, sender if sender in rows.senders else None, operator)
-        found = rows.answers.get(key)
+        answers = rows.answers
+        assert answers is not None
+        found = answers.get(key)
         if found is None:
-            found = rows.answers[key] = self._decide(rows, key)
+            found = answers[key] = self._decide(rows, key)
         return found
 
     def serves(self, to: str, class_: int = TRANSACTION, sender: str = "") -> bool:
@@ -191,6 +199,7 @@ class RouteTable:
         rows.asks_class = any(row.classes for row in chain)
         rows.senders = frozenset().union(*(row.senders for row in chain))
         rows.named = any(row.operator for row in chain)
+        rows.answers = {}
         rows.chain = tuple(chain)
 
     def _decide(self, rows: Rows, key: tuple[int, str | None, str] | None) -> Group:

@@ -15,6 +15,7 @@ from .table import RouteTable
 
 log = logging.getLogger(__name__)
 
+TURN_S: Final = 0.004  # pieces done before the loop gets its turn; a beat under load takes about as long
 LOOK_S: Final = 0.25  # between two looks at whether another version became active
 
 
@@ -28,7 +29,7 @@ class Took:
 async def in_pieces(steps: Steps, took: Took) -> Active:
     """Does the steps of a loading with the loop's other work in between; what blocks goes into a thread.
 
-    Not in a thread as a whole: it would take the interpreter from the loop for 5 ms at a time, and a piece is one.
+    Not in a thread as a whole: that would take the interpreter from the loop again and again, whenever the loop needs it.
     """
     loop = asyncio.get_running_loop()
     began_s = clock.monotonic_s()
@@ -37,15 +38,19 @@ async def in_pieces(steps: Steps, took: Took) -> Active:
     collects = gc.isenabled()
     gc.disable()
     try:
+        at_s = clock.monotonic_s()
         while True:
-            at_s = clock.monotonic_s()
             step = steps.send(answer)
-            took.longest_s = max(took.longest_s, clock.monotonic_s() - at_s)
             answer = None
-            if step is None:
+            spent_s = clock.monotonic_s() - at_s
+            took.longest_s = max(took.longest_s, spent_s)
+            if step is not None:
+                answer = await loop.run_in_executor(None, step)
+            elif spent_s >= TURN_S:
                 await asyncio.sleep(0)
             else:
-                answer = await loop.run_in_executor(None, step)
+                continue
+            at_s = clock.monotonic_s()
     except StopIteration as e:
         took.whole_s = clock.monotonic_s() - began_s
         active: Active = e.value

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from appliance.settings import Link
-from appliance.smpp import ID_BASES, Deliver, MessageIds, Receipt, ReceiptReader, spec, status_name
+from appliance.smpp import Deliver, MessageIds, Receipt, ReceiptReader, spec, status_name
 
 #: A bind's command_status -> what to do. Others get the verdict of the specification's table.
 BIND_HINTS: Final[dict[int, str]] = {
@@ -163,16 +163,18 @@ def _read_otherwise(deliver: Deliver, link: Link, answered: dict[int, str]) -> J
     return None
 
 
+_SPELLINGS: Final = (("exact", "exact"), ("ignore", "exact"), ("exact", "ignore"), ("ignore", "ignore"))
+
+
 def better_ids(link: Link, response: str, receipt: str) -> str:
     """Settings with which the two would meet, `id_base = "hex_dec"`; "" when none would."""
-    for case, zeros in ((link.id_case, link.id_zeros), ("ignore", "exact"), ("exact", "ignore"), ("ignore", "ignore")):
-        for base in (link.id_base, *ID_BASES):
+    # The plainest first: what reads as decimal also reads as hexadecimal.
+    for base in (link.id_base, "as_is", "hex_dec", "dec_hex", "dec", "hex"):
+        for case, zeros in _SPELLINGS:
             ids = MessageIds(base, case, zeros, link.id_pattern)
             if ids.response(response) == ids.receipt(receipt):
                 given = {"id_base": base, "id_case": case, "id_zeros": zeros}
-                return " and ".join(
-                    f'{name} = "{value}"' for name, value in given.items() if value != getattr(link, name)
-                )
+                return " and ".join(f'{name} = "{v}"' for name, v in given.items() if v != getattr(link, name))
     if len(receipt) >= 4 and len(response) >= 4 and (receipt in response or response in receipt):
         return "an `id_pattern` that takes the one out of the other"
     return ""

@@ -53,10 +53,17 @@ def _page(explained: Explained | None = None, problem: str = "", status: int = 2
         "prefix": prefix,
         "versions": list(reversed(shelf.versions()))[:20],
         "explained": explained,
+        "takes": _takes(explained),
         "problem": problem,
         "entered": request.form if problem else {},
     }
     return render_template("routes.html", **filled), status
+
+
+def _takes(explained: Explained | None) -> str:
+    """The link that would take it now; under weights the first that has a share."""
+    steps = explained.steps if explained is not None else []
+    return next((s.rule.removeprefix("link ") for s in steps if s.matched and s.rule.startswith("link ")), "")
 
 
 @views.get("/routes")

@@ -264,13 +264,55 @@ def test_an_api_key_is_shown_once(watched: Watched) -> None:
     page.wait_for_selector("text=The key is revoked")
 
 
+PAGES = (
+    *("/", "/messages", "/in-doubt", "/links", "/links/simulated", "/links/simulated/trace", "/routes", "/audit"),
+    *("/api-keys", "/door", "/users", "/account"),
+)
+
+
+def test_a_link_is_tested_traced_drained_and_bound_again(browser: Any, box: tuple[str, Box, list[bytes]]) -> None:
+    watched = Watched(browser, box[0])
+    watched.sign_in()
+    page = watched.page
+    page.goto(watched.url + "/links")
+    page.click("a:text-is('simulated')")
+    page.fill("#to", NUMBER)
+    page.click("button:text-is('Test')")
+    page.wait_for_selector("text=check system_id and password_file")
+    assert NUMBER not in page.content()
+    page.click("button:text-is('Start a trace')")
+    page.wait_for_selector("h2:has-text('enquire_link')")
+    page.goto(watched.url + "/links/simulated")
+    page.click("summary:has-text('Drain')")
+    page.click("button:text-is('Drain simulated')")
+    page.wait_for_selector("button:text-is('Bind again')")
+    page.click("button:text-is('Bind again')")
+    page.wait_for_selector("summary:has-text('Drain')")
+    assert [sorted(a) for a in box[1].acts] == [["link", "minutes", "who"], *[["link", "on", "who"]] * 2]
+    watched.context.close()
+    assert watched.foreign == [] and watched.errors == []
+
+
+def test_why_a_message_takes_its_link(browser: Any, box: tuple[str, Box, list[bytes]]) -> None:
+    watched = Watched(browser, box[0])
+    watched.sign_in()
+    page = watched.page
+    page.goto(watched.url + "/routes")
+    page.fill("#number", NUMBER)
+    page.click("button:text-is('Explain')")
+    page.wait_for_selector("h2:has-text('It leaves over simulated')")
+    assert NUMBER not in page.content()
+    watched.context.close()
+    assert watched.foreign == [] and watched.errors == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1360])
 def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes]], scheme: str, width: int) -> None:
     watched = Watched(browser, box[0], color_scheme=scheme, viewport={"width": width, "height": 800})
     watched.sign_in()
     page = watched.page
-    for path in ("/", "/messages", "/links", "/audit", "/api-keys", "/users", "/account"):
+    for path in PAGES:
         page.goto(watched.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         faint = page.evaluate(CONTRAST)
@@ -294,16 +336,7 @@ def test_pages_are_accessible(browser: Any, box: tuple[str, Box, list[bytes]], s
     page.goto(f"{watched.url}/sign-in")
     look("sign-in")
     watched.sign_in()
-    for path in (
-        "/",
-        "/messages",
-        f"/messages/{id_text(box[2][0])}",
-        "/links",
-        "/audit",
-        "/api-keys",
-        "/account",
-        "/users",
-    ):
+    for path in (*PAGES, f"/messages/{id_text(box[2][0])}"):
         page.goto(watched.url + path)
         look(path)
     page.goto(watched.url + "/audit")

@@ -15,7 +15,7 @@ from appliance.audit.auditor import Auditor
 from appliance.clock import day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Server
-from appliance.message import DELIVERED, FAILED, QUEUED, SENT, new_ids
+from appliance.message import DELIVERED, FAILED, INDETERMINATE, QUEUED, SENT, new_ids
 from appliance.settings import Settings
 from appliance.store import Partition, Work, link_numbers
 
@@ -27,6 +27,13 @@ def index_of(number: str) -> bytes:
     return hashlib.sha256(b"played " + number.encode()).digest()[:16]
 
 
+HEALTH = {"state": "closed", "score": 0.98, "answer_ms": 12.5}
+PDU: dict[str, Any] = {
+    "number": 1, "way": "out", "bind": "transceiver 127.0.0.1:2775", "name": "enquire_link", "octets": 16,
+    "lines": ["enquire_link, sequence 7", "command_length 16"],
+}  # fmt: skip
+
+
 class Box:
     """`with Box(settings): ...` runs the processes in a thread; `keys_well` and `engine_well` can be switched off."""
 
@@ -34,6 +41,8 @@ class Box:
         self.settings = settings
         self.keys_well = True
         self.started_ms = now_ms()
+        self.drained = False
+        self.acts: list[dict[str, Any]] = []
         self._signer = Ed25519PrivateKey.generate()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -58,7 +67,16 @@ class Box:
         await self._keys.start(self.settings.socket("keys"))
         self._auditor: Auditor | None = Auditor(self.settings)
         await self._auditor.start()
-        self._engine = Server({"state": self._engine_state})
+        self._engine = Server(
+            {
+                "state": self._engine_state,
+                "drain": self._act,
+                "trace": self._act,
+                "decide": self._act,
+                "trace_read": self._trace_read,
+                "link_test": self._link_test,
+            }
+        )
         await self._engine.start(self.settings.socket("engine-0"))
 
     async def _stop(self) -> None:
@@ -90,17 +108,36 @@ class Box:
 
     # --- engine -------------------------------------------------------------------------------------------
 
+    async def _act(self, payload: Any, peer: Any) -> dict[str, Any]:
+        if payload.get("link") and "on" in payload:
+            self.drained = payload["on"]
+        self.acts.append(payload)
+        return {}
+
+    async def _trace_read(self, payload: Any, peer: Any) -> dict[str, Any]:
+        return {"until_ms": now_ms() + 60_000, "last": 1, "skipped": 0, "pdus": [PDU | {"at_ms": now_ms()}]}
+
+    async def _link_test(self, payload: Any, peer: Any) -> dict[str, Any]:
+        steps = [
+            {"name": "connect", "ok": True, "why": "connected", "hint": ""},
+            {"name": "bind", "ok": False, "why": "ESME_RINVPASWD", "hint": "check system_id and password_file"},
+        ]
+        return {"ok": False, "steps": steps, "pdus": [PDU | {"at_ms": now_ms()}], "more_pdus": 0, "others": 0}
+
     async def _engine_state(self, payload: Any, peer: Any) -> dict[str, Any]:
         gone = (now_ms() - self.started_ms) / 1000
         done = int(gone * SEGMENT_RATE + 500 * math.sin(gone / 6))
         counters = {"submitted": done, "answered": max(0, done - 20), "receipted": max(0, int(done * 0.97) - 40)}
         link = {"window": 100, "in_flight": 37, "pace": 0.0, "queued": 12, "errors": 2, "throttled": 1}
+        bind = {"host": "127.0.0.1:2775", "kind": "transceiver", "in_flight": 37, "window": 100, "last_error": ""}
+        link |= {"pace_now": 0.0, "paused_until_ms": 0, "trace_until_ms": 0, "health": HEALTH, "drained": self.drained}
+        link |= {"binds": [bind | {"state": "bound", "up_since_ms": self.started_ms}]}
         return {
             "started_ms": self.started_ms,
             "links": [
                 {
                     "name": "simulated",
-                    "state": "up",
+                    "state": "drained" if self.drained else "up",
                     "up_since_ms": self.started_ms,
                     "last_error": "",
                     **link,
@@ -117,6 +154,9 @@ class Box:
                     "receipted": 0,
                     "in_flight": 0,
                     "queued": 0,
+                    "binds": [
+                        bind | {"state": "down", "in_flight": 0, "up_since_ms": 0, "last_error": "connection refused"}
+                    ],
                 },
             ],
             "queues": {"otp": 0, "alert": 3, "transaction": 41, "bulk": 1_204},
@@ -164,5 +204,13 @@ def fill(folder: Path, count: int = 130, number: str = "+393471234567") -> list[
             work.progress.append((final, 1, accepted + 840, error, seq))
         partition.write(work)
         partition.commit()
+    work = Work()
+    for seq in (9, 19):  # whether these left nobody knows
+        work.intents.append((seq << 8 | 1, 1, at_ms + seq * 1000))
+        work.segment_status.append((INDETERMINATE, "no answer", seq << 8 | 1))
+        work.progress.append((INDETERMINATE, 1, at_ms + seq * 1000, "no answer", seq))
+        work.doubts.append((seq << 8 | 1, 1, 1, at_ms + seq * 1000))
+    partition.write(work)
+    partition.commit()
     partition.close()
     return ids

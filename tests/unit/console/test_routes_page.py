@@ -51,6 +51,7 @@ def test_why_this_link_step_by_step(client: FlaskClient, peers: Played) -> None:
     assert page.status_code == 200 and "codes" in page.text and 'id="steps"' in page.text
     assert "1234567" not in page.text.replace('placeholder="+39 347 123 4567"', "")
     assert peers.log[-1][1:3] == ("routes.explained", "routes:active")
+    assert "It leaves over" not in page.text, "the engine knows no link of that name"
     nowhere = client.post("/routes/explain", data=form | {"number": "+44 7911 123456"})
     assert "No link takes it now" in nowhere.text
 

@@ -45,7 +45,9 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -
     back = {key for _, _, key in work.requeued}
     begun = [part for part, state, *_ in partition.parts(seq) if state != QUEUED and seq << 8 | part not in back]
     leaving = any(row[0] >> 8 == seq for row in work.intents)
-    if status not in (QUEUED, SCHEDULED, ACCEPTED) or begun or leaving:
+    # Left without an answer once, it may have been taken, although it waits to be sent again.
+    doubted = partition.was(seq, INDETERMINATE) or any(row[0] == seq and row[2] == INDETERMINATE for row in work.events)
+    if status not in (QUEUED, SCHEDULED, ACCEPTED) or begun or leaving or doubted:
         return "not_cancellable"
     audit = entry(now_ms, who, "message.cancelled", f"message:{id_text(message_id)}")  # or Error, nothing done yet
     ledger.decided_now.add((day, seq))
@@ -87,13 +89,13 @@ def decide(ledger: Ledger, day: int, message_id: bytes, act: str, who: str, now_
     keys = [key for key, held in doubts.doubt_of(partition, seq) if held == doubts.HELD]
     if status != INDETERMINATE or not keys or (day, seq) in ledger.decided_now:
         return "not_held"
-    content, expires_ms = doubts.sendable(partition, seq)
+    content, expires_ms, class_ = doubts.sendable(partition, seq)
     if act == "resend" and (not content or expires_ms <= now_ms):
         return "not_sendable"
     work = ledger.work[day]
     audit = entry(now_ms, who, "message.decided", f"message:{id_text(message_id)}", act=act)
     if act == "resend":
-        send_again(ledger, day, seq, keys, DECIDED_AGAIN, now_ms)
+        send_again(ledger, day, seq, class_, keys, DECIDED_AGAIN, now_ms)
     else:
         ledger.decided_now.add((day, seq))
         for key in keys:

@@ -7,7 +7,6 @@ What was committed is also counted, by digest, in the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +24,7 @@ INSERT_MESSAGE: Final = (
     "accepted_ms,send_at_ms,expires_ms,notify) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 INSERT_PROGRESS: Final = "INSERT INTO progress(seq,status,changed_ms) VALUES(?,?,?)"
-INSERT_SCHEDULE: Final = "INSERT INTO schedule(seq,send_at_ms) VALUES(?,?)"
+INSERT_SCHEDULE: Final = "INSERT INTO schedule(seq,send_at_ms,class) VALUES(?,?,?)"
 INTEND: Final = "INSERT OR REPLACE INTO segment(key,status,link,submitted_ms) VALUES(?,20,?,?)"
 ANSWER: Final = "UPDATE segment SET status=?,answered_ms=?,operator_id=?,error=? WHERE key=?"
 RECEIPT: Final = "UPDATE segment SET status=?,receipted_ms=?,error=? WHERE key=?"
@@ -224,12 +223,16 @@ class Partition:
         """(seq, status, notify, segments) of a message."""
         return self.conn.execute(BY_ID, (message_id,)).fetchone()
 
-    def due(self, now_ms: int, limit: int, classes: Iterable[int] = range(4)) -> list[int]:
-        """Scheduled messages of some classes whose time has come."""
+    def was(self, seq: int, status: int) -> bool:
+        """Whether an event says that a message had this status at some time."""
+        found = self.conn.execute("SELECT 1 FROM event WHERE seq=? AND status=? LIMIT 1", (seq, status)).fetchone()
+        return found is not None
+
+    def due(self, now_ms: int, class_: int, limit: int) -> list[int]:
+        """Scheduled messages of a class whose time has come."""
         rows = self.conn.execute(
-            "SELECT s.seq FROM schedule s JOIN message m ON m.seq=s.seq WHERE s.send_at_ms<=?"
-            " AND m.class IN (SELECT value FROM json_each(?)) ORDER BY s.send_at_ms LIMIT ?",
-            (now_ms, str(list(classes)), limit),
+            "SELECT seq FROM schedule WHERE class=? AND send_at_ms<=? ORDER BY send_at_ms LIMIT ?",
+            (class_, now_ms, limit),
         )
         return [r[0] for r in rows]
 

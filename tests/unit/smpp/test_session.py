@@ -517,7 +517,8 @@ def test_every_reason_to_close_is_on_the_page() -> None:
 
 
 def test_every_trap_on_the_page_names_a_test_that_exists() -> None:
-    here = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("test_*.py"))
+    tests = Path(__file__).parents[2]
+    here = "".join(p.read_text(encoding="utf-8") for p in tests.rglob("test_*.py"))
     named = re.findall(r"`(test_\w+)`", PAGE)
     assert len(named) > 20
     assert [name for name in named if f"def {name}(" not in here] == []

@@ -106,7 +106,8 @@ def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[i
         work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
         return frozenset()
     held = frozenset(seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms)
-    work.schedule.extend((s, a) for s, a in zip(seqs, batch.send_at_ms, strict=True) if s in held)
+    at = zip(seqs, batch.send_at_ms, batch.classes, strict=True)
+    work.schedule.extend((seq, at_ms, class_) for seq, at_ms, class_ in at if seq in held)
     work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
     if held:
         ledger.scheduled_days.add(batch.day)
@@ -179,7 +180,8 @@ def _seen_before(ledger: Ledger, batch: Batch) -> tuple[dict[int, tuple[int, byt
     seen: dict[bytes, tuple[bytes, int, bytes]] = {}
     # The day after, too: around midnight a repeated request may be in yesterday's batch and the first in today's.
     for day in range(batch.day - limits.IDEMPOTENCY_DAYS + 1, batch.day + 2):
-        partition = ledger.existing(day)
+        # What a damaged day had answered is unknown: a repeated request of that day is taken as a new one.
+        partition = ledger.existing(day) if day not in ledger.damaged else None
         if partition is not None:
             seen.update(partition.idempotent(macs))
         if day in ledger.work:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 KEY_S_MAX: Final = 1.0  # the beat does not wait longer for a data key; it tries again later
 RETRY_S: Final = 1.0
 DUE_EACH_S: Final = 0.25
+DUE_MESSAGES: Final = 1_000  # of each class and day at a time
 
 _decode = msgspec.msgpack.Decoder(Content).decode
 
@@ -145,8 +146,11 @@ class Pager:
         ledger = self.ledger
         for day in list(ledger.scheduled_days):
             partition = ledger.partition(day)
-            room = [c for c, n in enumerate(ledger.queues.lengths) if n < limits.QUEUE_MESSAGES_MAX]
-            seqs = partition.due(now_ms, 1_000, room)
+            seqs: list[int] = []
+            for class_, waiting_now in enumerate(ledger.queues.lengths):
+                room = limits.QUEUE_MESSAGES_MAX - waiting_now  # what finds none stays scheduled for now
+                if room > 0:
+                    seqs += partition.due(now_ms, class_, min(room, DUE_MESSAGES))
             if not seqs:
                 if not partition.has_schedule():
                     ledger.scheduled_days.discard(day)

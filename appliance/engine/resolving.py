@@ -84,7 +84,7 @@ class Resolver:
         for c in left:
             if c.act == doubts.TO_RESEND:
                 ledger.lost_on[c.day, c.key >> 8] = name
-                send_again(ledger, c.day, c.key >> 8, [c.key], AGAIN, now_ms)
+                send_again(ledger, c.day, c.key >> 8, c.class_, [c.key], AGAIN, now_ms)
         if len(claims) > used and any(_open(c, claims) for c in left):
             ledger.doubts.later(pair, now_s)
         else:

@@ -333,6 +333,7 @@ class Engine:
             loop.add_signal_handler(sign, self._stop)
         self.started_ms = clock.now_ms()
         undecided = self.pager.recover(self.started_ms)
+        await server.start(self.settings.socket(self.name))  # who asks is told why it is not ready
         while not await self._open_days(self.started_ms) and not self.stopping.is_set():
             pass
         await self.beat.once()  # what a crash left undecided is on disk before anything is paged in
@@ -348,7 +349,6 @@ class Engine:
                     segments=undecided,
                 )
             )
-        await server.start(self.settings.socket(self.name))
         for link in self.links.values():
             link.start()
         self.ready = True

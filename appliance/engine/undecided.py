@@ -114,14 +114,14 @@ def settled(ledger: Ledger, day: int, key: int, segments: int, status: int, why:
         work.events.append((key >> 8, now_ms, INDETERMINATE, detail))
 
 
-def send_again(ledger: Ledger, day: int, seq: int, keys: list[int], why: str, now_ms: int) -> None:
+def send_again(ledger: Ledger, day: int, seq: int, class_: int, keys: list[int], why: str, now_ms: int) -> None:
     """Segments are to leave once more: their message is paged in like one whose time has come."""
     work = ledger.work[day]
     for key in keys:
         work.requeued.append((QUEUED, None, key))
         work.decided.append((key,))
     work.progress.append((SCHEDULED, None, now_ms, None, seq))
-    work.schedule.append((seq, now_ms))
+    work.schedule.append((seq, now_ms, class_))
     work.events.append((seq, now_ms, SCHEDULED, why))
     ledger.statuses[SCHEDULED] += 1
     ledger.scheduled_days.add(day)

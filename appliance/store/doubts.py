@@ -131,8 +131,7 @@ def overdue(partition: Partition, after_seq: int, upto_seq: int, before_ms: int)
     ).fetchall()
 
 
-def sendable(partition: Partition, seq: int) -> tuple[bool, int]:
-    """(whether its content is still there, when its validity ends) of a message."""
-    sql = "SELECT content IS NOT NULL,expires_ms FROM message WHERE seq=?"
-    there, expires_ms = partition.conn.execute(sql, (seq,)).fetchone()
-    return bool(there), expires_ms
+def sendable(partition: Partition, seq: int) -> tuple[int, int, int]:
+    """(1 while its content is there, when its validity ends, class) of a message."""
+    sql = "SELECT content IS NOT NULL,expires_ms,class FROM message WHERE seq=?"
+    return partition.conn.execute(sql, (seq,)).fetchone()

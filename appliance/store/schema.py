@@ -124,6 +124,10 @@ ALTER TABLE parked ADD COLUMN text_length INTEGER;
 ALTER TABLE parked ADD COLUMN text_index BLOB;
 ALTER TABLE parked ADD COLUMN accepted_ms INTEGER;
 CREATE INDEX parked_number ON parked(number_index, link) WHERE number_index IS NOT NULL;
+ALTER TABLE schedule ADD COLUMN class INTEGER NOT NULL DEFAULT 3;
+UPDATE schedule SET class=(SELECT class FROM message WHERE message.seq=schedule.seq);
+DROP INDEX schedule_time;
+CREATE INDEX schedule_class ON schedule(class, send_at_ms);
 CREATE TABLE undecided(
   key INTEGER PRIMARY KEY,
   link INTEGER NOT NULL,

@@ -15,7 +15,7 @@ from appliance.engine.outward import _consecutive
 from appliance.engine.retention import retire
 from appliance.errors import Error
 from appliance.message import BULK, FAILED, INDETERMINATE, OTP, QUEUED, REJECTED, SENT, TRANSACTION
-from appliance.store import SUBMITTED, OperationalError, Partition, doubts
+from appliance.store import SUBMITTED, OperationalError, Partition, doubts, partition_path
 from tests.support.engine_alone import World, batch
 
 THROTTLED, TRY_LATER, FOREVER = 0x58, 0x08, 0x0B
@@ -446,3 +446,103 @@ def test_an_operator_that_always_throttles_is_tried_less_than_once_a_second(worl
         tries += len(submits)
         time.pass_(0.01)
     assert 3 <= tries <= 11  # the pause doubles
+
+
+# --- a day that is damaged ------------------------------------------------------------------------------------
+def damaged_yesterday(tmp_path: Path, how: str) -> tuple[World, Any]:
+    """A world that starts with a partition of yesterday that cannot be read, and what was accepted in it."""
+    world = World(tmp_path)
+    old = batch("old", now=clock.now_ms() - 86_400_000)
+    world.accept(old)
+    world.crash()
+    path = partition_path(world.folder, old.day)
+    octets = bytearray(path.read_bytes())
+    if how == "no database":
+        octets[:100] = b"x" * 100
+    elif how == "pages lost":
+        octets[4096:] = b"\xff" * (len(octets) - 4096)
+    path.write_bytes(octets)
+    again = World(tmp_path)
+    again.start()
+    return again, old
+
+
+@pytest.mark.parametrize("how", ["no database", "pages lost"])
+def test_one_damaged_day_does_not_stop_the_engine(tmp_path: Path, how: str) -> None:
+    world, old = damaged_yesterday(tmp_path, how)
+    assert list(world.ledger.damaged) == [old.day] and old.day not in world.ledger.partitions
+    with pytest.raises(Error) as caught:
+        acts.cancel(world.ledger, old.day, old.ids[0], "api:test", clock.now_ms())
+    assert caught.value.code == "store_damaged"
+    (answer,) = refused(world, batch("late", now=clock.now_ms() - 86_400_000))
+    assert isinstance(answer, Error) and answer.code == "store_damaged"
+    world.bind()
+    b = batch("new", key=b"k" * 16)
+    assert world.accept(b)["accepted"] == 1
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A1")
+    world.receipt("A1")
+    world.run()
+    assert world.status(b.ids[0]) == "delivered"
+    _, noted = world.ledger.outboxes[b.day].pending(1_000)
+    assert "partition.quarantined" in str(noted)
+
+
+def test_a_day_that_turns_out_damaged_is_left_alone_from_then_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.bind()
+    old = batch("old", now=clock.now_ms() - 86_400_000)
+    world.accept(old)
+    world.submits()
+    really = Partition.find_operator_id
+
+    def find(partition: Partition, link: int, operator_id: str) -> Any:
+        if partition.day == old.day:
+            raise OperationalError("database disk image is malformed")
+        return really(partition, link, operator_id)
+
+    monkeypatch.setattr(Partition, "find_operator_id", find)
+    world.receipt("Z")
+    world.run()
+    assert list(world.ledger.damaged) == [old.day]
+    assert world.accept(batch("new"))["accepted"] == 1
+
+
+# --- room in memory, and what was put off ---------------------------------------------------------------------
+def test_what_is_due_waits_on_disk_for_room(tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.limits.QUEUE_MESSAGES_MAX", 3)
+    world = World(tmp_path)
+    b = batch(*(f"m{n}" for n in range(8)), at=time.ms + 5_000)
+    otp = batch("123456", class_=OTP, at=time.ms + 5_000)
+    world.accept(b)
+    world.accept(otp)
+    time.pass_(10)
+    for _ in range(3):
+        world.step()
+        time.pass_(1)
+    assert world.ledger.queues.lengths[TRANSACTION] == 3 and world.ledger.queues.lengths[OTP] == 1
+    world.bind()
+    left = []
+    for _ in range(30):
+        for submit in world.submits():
+            left.append(submit.short_message)
+            world.answer(submit.sequence, f"A{len(left)}")
+        world.step()
+        time.pass_(1)
+    assert sorted(left) == sorted([b"123456", *(f"m{n}".encode() for n in range(8))])
+
+
+@pytest.mark.parametrize("status", [THROTTLED, TRY_LATER])
+def test_a_message_that_was_put_off_can_be_cancelled(world: World, time: Time, status: int) -> None:
+    world.bind()
+    b = batch("m")
+    world.accept(b)
+    (submit,) = world.submits()
+    assert acts.cancel(world.ledger, b.day, b.ids[0], "api:test", time.ms) == "not_cancellable"  # under way
+    world.answer(submit.sequence, "", status)
+    world.run()
+    assert acts.cancel(world.ledger, b.day, b.ids[0], "api:test", time.ms) == "cancelled"
+    world.run()
+    time.pass_(100)
+    world.run()
+    world.run()
+    assert world.submits() == [] and world.status(b.ids[0]) == "cancelled"

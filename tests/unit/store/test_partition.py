@@ -111,11 +111,11 @@ def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
 def test_due_in_order_of_time(tmp_path: Path) -> None:
     partition, _ = written(tmp_path, 3, SCHEDULED)
     work = Work()
-    work.schedule += [(1, AT + 300), (2, AT + 100), (3, AT + 200)]
+    work.schedule += [(1, AT + 300, 3), (2, AT + 100, 3), (3, AT + 200, 3)]
     partition.write(work)
     partition.commit()
-    assert partition.due(AT + 50, 10) == []
-    assert partition.due(AT + 250, 10) == [2, 3]
+    assert partition.due(AT + 50, 3, 10) == []
+    assert partition.due(AT + 250, 3, 10) == [2, 3]
     assert partition.has_schedule()
 
 

@@ -70,16 +70,49 @@ def _engine_of(home: Path) -> BlockingClient:
 
 
 @contextlib.contextmanager
-def own(keep: bool = False) -> Iterator[Box]:
-    """Starts `casemate up --demo` in a new folder beside the usual state, on the same disk; stops it and removes the folder."""
+def folder(keep: bool = False) -> Iterator[Path]:
+    """A new folder beside the usual state, on the same disk; removed in the end."""
     parent = home_of()
     parent.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
+    try:
+        yield home
+    finally:
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def operator(where: Path, **options: Any) -> Iterator[tuple[str, str]]:
+    """A simulated operator of the bench's own: (HOST:PORT of its SMPP, address of its control)."""
+    flags = {"listen": "127.0.0.1:0", "control": "127.0.0.1:0", **options}
+    words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "appliance.cli", "simulate", "operator", *words]
+    with (where / "operator.log").open("wb") as out:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out, stdin=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        words = process.stdout.readline().decode().replace(",", " ").split()
+        if "on" not in words:
+            raise Error("peer_unavailable", "the simulated operator does not start", "see its log")
+        yield words[words.index("on") + 1], words[-1]
+    finally:
+        _end(process)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def own(home: Path, config: str = "") -> Iterator[Box]:
+    """Starts `casemate up --demo` in the folder, with settings in TOML when given; stops it in the end."""
     log = home / "bench.log"
     env = {**os.environ, "CASEMATE_HOME": str(home)}
     env.pop("CASEMATE_CONFIG", None)
+    command = [sys.executable, "-m", "appliance.cli", "up", "--demo"]
+    if config:
+        (home / "bench.toml").write_text(config, encoding="utf-8")
+        command += ["--config", str(home / "bench.toml")]
     with log.open("wb") as out:
-        command = [sys.executable, "-m", "appliance.cli", "up", "--demo"]
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
     try:
         found = _ready(process, home / "demo.env")
@@ -90,8 +123,6 @@ def own(keep: bool = False) -> Iterator[Box]:
         raise
     finally:
         _end(process)
-        if not keep:
-            shutil.rmtree(home, ignore_errors=True)
 
 
 def _ready(process: subprocess.Popen[bytes], written: Path) -> dict[str, str]:

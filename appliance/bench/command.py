@@ -15,8 +15,9 @@ from appliance.errors import Error
 from appliance.message import FINAL, STATUSES
 from appliance.settings import home_of
 
-from .box import Box, Processes, attached, own
+from .box import Box, Processes, attached, folder, own
 from .figures import Sample, page, report
+from .hostile import hostile
 from .load import Load
 from .texts import bodies
 
@@ -118,7 +119,7 @@ def measure(box: Box, seconds: float, per_call: int, connections: int, in_flight
     return told
 
 
-@click.command("bench")
+@click.group("bench", invoke_without_command=True)
 @click.option(
     "--seconds",
     default=60.0,
@@ -163,13 +164,18 @@ def bench(
 
     Starts an appliance and a simulated operator of its own, unless --attach. With --attach real messages are
     sent through whatever links are configured: do that only towards a test operator. Exits with 1 when
-    something accepted did not reach a final status.
+    something accepted did not reach a final status. `casemate bench hostile` is another kind of proof.
     """
+    if ctx.invoked_subcommand:
+        return
     with contextlib.ExitStack() as stack:
-        box = attached(home_of()) if attach else stack.enter_context(own())
+        box = attached(home_of()) if attach else stack.enter_context(own(stack.enter_context(folder())))
         click.echo(f"measuring {seconds:.0f} s at {box.api} ...", err=True)
         told = measure(box, seconds, per_call, connections, in_flight_max)
     click.echo(page(told))
     if json_file is not None:
         json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     ctx.exit(1 if told["left"] else 0)
+
+
+bench.add_command(hostile)

@@ -25,15 +25,15 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "latency_ms": "2..40",
         "receipt_delay_ms": "0..300",
         "answers_per_s": 1_500,
-        "throttle_rate": 0.005,
-        "queue_full_rate": 0.003,
-        "storm_every_s": 15.0,
+        "throttle_rate": 0.000_02,
+        "queue_full_rate": 0.000_02,
+        "storm_every_s": 20.0,
         "storm_s": 1.0,
         "refuse_rate": 0.01,
         "nack_rate": 0.001,
         "fail_rate": 0.02,
         "no_answer_rate": 0.000_02,
-        "drop_after": 20_000,
+        "drop_after": 12_000,
         "unbind_after": 9_000,
         "bound_after_drop_s": 1.0,
         "bind_refusal_rate": 0.25,
@@ -96,7 +96,10 @@ class Options:
     )
     drop_rate: float = _rate("share of submits after which the connection is dropped, the submit not answered")
     unbind_after: int = _row(
-        0, "submits until the operator unbinds a connection, each time anew; 0: never", live=True, least=0
+        0,
+        "submits until the operator unbinds a connection; 0: never; with drop_after, connections take turns",
+        live=True,
+        least=0,
     )
     answers_per_s: int = _row(0, "answers to submits a second, the others leave later; 0: no limit", live=True, least=0)
     queue_full_rate: float = _rate("share of submits answered ESME_RMSGQFUL")
@@ -136,7 +139,8 @@ class Options:
         "file that gets a line per accepted submit: id, to, part, SHA-256 of its payload, connection; tab-separated",
     )
     attempts: str = _row(
-        "", "file that gets a line per submit heard: status, connection, SHA-256 of its payload; tab-separated"
+        "",
+        "file that gets a line per submit heard: status, connection, SHA-256 of its octets, milliseconds; tab-separated",
     )
 
     @classmethod

@@ -147,7 +147,7 @@ class Session(asyncio.Protocol):
             return
         if answers or out:
             self._transport.write(b"".join(self._mixed(answers) + out))
-        if 0 < operator.options.unbind_after <= self._submits and not self._leaving:
+        if 0 < operator.options.unbind_after <= self._submits and self._unbinds() and not self._leaving:
             self._leave()
         if broken:
             self._transport.close()
@@ -195,7 +195,12 @@ class Session(asyncio.Protocol):
         octets, dropped = self._operator.submit(self, submit)
         self._submits += 1
         after = self._operator.options.drop_after
-        return octets, dropped or 0 < after <= self._submits
+        return octets, dropped or (0 < after <= self._submits and not self._unbinds())
+
+    def _unbinds(self) -> bool:
+        """Whether the operator means to unbind this connection: with `drop_after` too, every other one."""
+        options = self._operator.options
+        return options.unbind_after > 0 and (not options.drop_after or self.number % 2 == 1)
 
     def _on_deliver_resp(self, frame: bytes) -> None:
         """Only the header is looked at: its message_id is unused."""

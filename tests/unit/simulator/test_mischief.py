@@ -114,6 +114,16 @@ def test_the_operator_unbinds_and_answers_first():
     assert not wire.open and lab.operator.counts()["unbinds"] == 1
 
 
+def test_connections_take_turns_in_how_they_end():
+    lab = Lab(unbind_after=2, drop_after=2)
+    first, first_wire = lab.bind()
+    second, second_wire = lab.bind()
+    for session in (first, second):
+        session.data_received(submit(2) + submit(3))
+    assert commands(first_wire)[-1] == "unbind" and first_wire.open
+    assert not second_wire.open
+
+
 def test_a_generic_nack_is_not_taken():
     lab = Lab(nack_rate=1.0)
     session, wire = lab.bind()

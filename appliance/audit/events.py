@@ -30,6 +30,7 @@ EVENTS: Final[dict[str, str]] = {
     "door.account_revoked": "an account of the SMPP door was revoked",
     "door.bound": "a system bound to the SMPP door; recorded at most once a minute per account and address",
     "door.refused": "a bind at the SMPP door was refused; recorded at most once a minute per address",
+    "door.letters_again": "what a bank's system had refused at the SMPP door was made due to it again",
     # keys and HSM
     "token.initialised": "a token was initialised and its keys generated",
     "hsm.login": "the keys process logged in to the token",

@@ -1,4 +1,4 @@
-"""`casemate door`: accounts of the SMPP door for the bank's own systems. Every change is on the audit log first."""
+"""`casemate door`: accounts of the SMPP door for the bank's own systems, and what is due to them. Every act is on the audit log first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from appliance.access import ALPHABETS, Access, DoorAccount
 from appliance.errors import Error
+from appliance.intercom import BlockingClient
 from appliance.message import CLASSES
 from appliance.settings import home_of, load
 
@@ -87,6 +88,44 @@ def _print_password(account: DoorAccount, password: str, as_json: bool) -> None:
 @click.group()
 def door() -> None:
     """The SMPP door, through which the bank's own systems send and get their receipts."""
+
+
+@door.command()
+@_json
+def letters(as_json: bool) -> None:
+    """Show what is still to be handed to each account: receipts and customers' messages due, and set aside with the reason."""
+    rows = [
+        {
+            "system_id": told["system_id"] or f"(account {told['account']}, revoked)",
+            "due": told["due"],
+            "oldest": time_text(told["oldest_ms"]),
+            "aside": told["aside"],
+            "reasons": ", ".join(f"{why} {count}" for why, count in sorted(told["reasons"].items())) or None,
+        }
+        for told in _ask("state")["letters"]
+    ]
+    show(rows, as_json)
+
+
+@door.command()
+@click.argument("system_id")
+def again(system_id: str) -> None:
+    """Hand what the system of account SYSTEM_ID refused for good over to it once more, in the old order."""
+    desk = Desk()
+    found = desk.access.door_account(system_id)
+    if found is None:
+        raise Error("not_found", "there is no such door account", "see `casemate door account list`")
+    desk.record("door.letters_again", f"door:{system_id}")
+    count = _ask("again", {"account": found.id})["letters"]
+    click.echo(f"{count} letters are due again")
+
+
+def _ask(operation: str, payload: dict[str, Any] | None = None) -> Any:
+    client = BlockingClient(load(home=home_of()).socket("door"))
+    try:
+        return client.call(operation, payload or {})
+    finally:
+        client.close()
 
 
 @door.group()

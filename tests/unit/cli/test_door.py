@@ -95,3 +95,22 @@ def test_what_is_refused_is_not_on_record_as_done(
     assert main(["door", "account", "create", "taken", "--api-key", "1"]) == 0
     assert main(["door", "account", *words]) > 0
     assert [what for what, _, _ in recorded] == ["door.account_created"]
+
+
+def test_what_is_due_and_set_aside_is_shown_and_handed_over_again_on_the_record(
+    recorded: list[tuple[str, str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def call(self: Any, operation: str, payload: Any) -> Any:
+        asked.append((operation, payload))
+        told = {"account": 1, "system_id": "core1", "due": 3, "oldest_ms": 1_800_000_000_000, "aside": 2}
+        return {"letters": [{**told, "reasons": {"ESME_RX_P_APPN": 2}}]} if operation == "state" else {"letters": 2}
+
+    monkeypatch.setattr("appliance.cli.door.BlockingClient.call", call)
+    assert main(["door", "account", "create", "core1", "--api-key", "1"]) == 0
+    assert main(["door", "letters"]) == 0
+    assert "core1" in (shown := capsys.readouterr().out) and "ESME_RX_P_APPN 2" in shown
+    assert main(["door", "again", "core1"]) == 0 and asked[-1] == ("again", {"account": 1})
+    assert main(["door", "again", "nobody"]) > 0
+    assert [what for what, _, _ in recorded] == ["door.account_created", "door.letters_again"]

@@ -202,7 +202,10 @@ def test_a_begun_message_does_not_end_over_a_link_that_cuts_otherwise(tmp_path: 
     again.bind()
     again.step()
     assert again.submits() == []
-    assert again.status(b.ids[0]) == "rejected"
+    again.receipt("A1")
+    again.run()
+    found = again.found(b.ids[0])
+    assert (again.status(b.ids[0]), len(found.parts)) == ("rejected", 3)
 
 
 def test_a_short_text_that_needs_two_parts_on_a_link_with_less_room(tmp_path: Path) -> None:
@@ -249,3 +252,17 @@ def test_a_disk_that_fails_before_a_message_is_cut_anew(tmp_path: Path) -> None:
     (heard,) = world.submits()
     assert text_of([heard]) == TEXT
     assert world.found(b.ids[0]).segments == 1
+
+
+def test_a_receipt_that_nobody_asked_for_counts(tmp_path: Path) -> None:
+    world = World(tmp_path, registered_delivery="none")
+    world.bind()
+    b = batch("hello")
+    world.accept(b)
+    (submit,) = world.submits()
+    assert submit.registered_delivery == 0
+    world.answer(submit.sequence, "A1")
+    world.receipt("A1")
+    world.run()
+    assert world.status(b.ids[0]) == "delivered"
+    assert len(world.heard()) == 1

@@ -16,6 +16,7 @@ from appliance.smpp import (
     pack_deliver,
     pack_deliver_resps,
     parse_deliver,
+    receipt_ms,
     spec,
 )
 from appliance.smpp.codec import Pdu
@@ -214,3 +215,10 @@ def test_jasmin_595_answers_come_in_any_order_and_some_are_nobodys() -> None:
     answers = b"".join(encode(Pdu(spec.SUBMIT_SM_RESP, 0, n, {"message_id": b"A%d" % n})) for n in (7, 5, 4000, 6))
     got = session.hear(answers, 1.0)
     assert ([sequence for sequence, *_ in got.answers], got.strangers, got.closed) == ([7, 5, 6], 1, "")
+
+
+def test_receipt_dates() -> None:
+    at = 1_795_371_060_000  # 2026-11-22 18:11:00 UTC
+    assert receipt_ms("2611221811") == receipt_ms("261122181100") == receipt_ms("20261122181100") == at
+    for text in ("", "26112218", "2613221811", "2611221811x", "٢٦١١٢٢١٨١١", "26112218110"):
+        assert receipt_ms(text) is None

@@ -72,9 +72,12 @@ class Side:
     def answer(self, sequence: int, operator_id: str = "", status: int = 0) -> None:
         self.at.data_received(pack_submit_resp(sequence, status, operator_id))
 
-    def receipt(self, operator_id: str, stat: str = "DELIVRD", sequence: int = 77) -> None:
-        text = f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:0 text:"
-        self.at.data_received(pack_deliver(sequence, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    def receipt(
+        self, operator_id: str, stat: str = "DELIVRD", sequence: int = 77, text: str = "", tlvs: bytes = b""
+    ) -> None:
+        head = f"id:{operator_id} sub:001 dlvrd:001 submit date:2611221830 done date:2611221830 stat:{stat} err:0"
+        whole = f"{head} text:{text}".encode()
+        self.at.data_received(pack_deliver(sequence, "+393471234567", "BANK", 0x04, 0, whole, tlvs))
 
     def drop(self) -> None:
         if self.at.transport is not None:

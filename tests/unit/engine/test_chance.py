@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,21 +17,39 @@ import pytest
 from appliance import clock, limits
 from appliance.engine import acts
 from appliance.message import FINAL, STATUSES, Batch
-from appliance.smpp import parse_submit
-from appliance.store import OperationalError, Partition
+from appliance.smpp import pack_tlvs, parse_submit
+from appliance.store import OperationalError, Partition, Reader
 from tests.support.engine_alone import World, batch
 from tests.support.operator_side import Side
 
 SUBMIT_SM, UNBIND, DELIVER_SM_RESP = 0x04, 0x06, 0x80000005
 OK, TRY_LATER, FOREVER, THROTTLED = 0, 0x08, 0x0B, 0x58
+REFERENCE: Final = (
+    0x0204  # user_message_reference, given back in receipts where the link sends it; else their text tells
+)
+#: By seed: what is done with messages that nobody answered, by class.
+POLICIES: Final = (
+    ("resend", "hold", "hold", "report"),
+    ("resend", "hold", "resend", "report"),
+    ("resend", "resend", "resend", "resend"),
+    ("hold", "hold", "hold", "hold"),
+    ("report", "report", "hold", "resend"),
+)
+STATUS_OF: Final = {"DELIVRD": 4, "UNDELIV": 5, "DELETED": 6, "EXPIRED": 7, "REJECTD": 9}
 STATS = ("DELIVRD", "DELIVRD", "DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED")
 #: By seed: how the links are made.
 LINKS: Final[tuple[dict[str, Any], ...]] = (
-    {"throttle_policy": "pause"},
+    {"throttle_policy": "pause", "user_message_reference": True},
     {"binds": 2, "throttle_policy": "delay"},
     {"bind": "pair", "more_hosts": ["h2:2775"], "throttle_policy": "stop", "throttle_pause_s": 5},
     {"binds": 3, "throttle_policy": "pause", "pace_sender": 50.0},
-    {"more_hosts": ["h2:2775"], "pace": 100.0, "pace_bulk": 50.0, "throttle_policy": "delay"},
+    {
+        "more_hosts": ["h2:2775"],
+        "user_message_reference": True,
+        "pace": 100.0,
+        "pace_bulk": 50.0,
+        "throttle_policy": "delay",
+    },
 )
 
 
@@ -44,9 +62,13 @@ class Operator:
 
     def __init__(self, sim: Sim, name: str) -> None:
         self.sim, self.name = sim, name
-        self.unanswered: list[tuple[Side, Any, int, Any]] = []  # side, its session, sequence, message and part
+        # Side, its session, sequence, message and part, what its receipt will say.
+        self.unanswered: list[tuple[Side, Any, int, Any, tuple[str, bytes]]] = []
         self.goodbyes: list[tuple[Side, Any, int]] = []
         self.owed: dict[str, str] = {}  # receipts not acknowledged: id -> stat
+        self.echo: dict[
+            str, tuple[str, bytes]
+        ] = {}  # what a receipt says of its message beside the id: text, parameters
         self.under_way: dict[tuple[Any, int], str] = {}  # session and sequence of a deliver_sm -> id
         self.sequence = self.taken = 0
         self.fresh()
@@ -81,32 +103,36 @@ class Operator:
                     assert found is not None
                     part = submit.short_message[submit.short_message[0]] if submit.esm_class else 1
                     self.sim.submits[int(found[1]), part] += 1
-                    self.unanswered.append((side, side.at.session, sequence, (int(found[1]), part)))
+                    header = submit.short_message[0] + 1 if submit.esm_class else 0
+                    text = submit.short_message[header : header + 20].decode()
+                    value = submit.tlvs.get(REFERENCE)
+                    echo = (text, b"") if value is None else ("", pack_tlvs({REFERENCE: value}))
+                    self.unanswered.append((side, side.at.session, sequence, (int(found[1]), part), echo))
                 elif command == DELIVER_SM_RESP:
                     where = side.at.session, sequence
                     assert where in self.under_way, "an acknowledgement of what this session never delivered"
                     self.owed.pop(self.under_way.pop(where), None)
                 elif command == UNBIND:
-                    mine = [what for _, session, _, what in self.unanswered if session is side.at.session]
+                    mine = [what for _, session, _, what, _ in self.unanswered if session is side.at.session]
                     assert not mine, "it said goodbye with submits under way"
                     self.goodbyes.append((side, side.at.session, sequence))
 
     def answer(self, kindly: bool) -> None:
         chance = self.sim.chance
         self.hear()
-        for side, session, sequence, what in self.unanswered[:]:
+        for side, session, sequence, what, echo in self.unanswered[:]:
             gone = side.at.session is not session or side.at.transport is None
             if not gone and not kindly and chance.random() < 0.5:
                 continue  # later, or never
-            self.unanswered.remove((side, session, sequence, what))
+            self.unanswered.remove((side, session, sequence, what, echo))
             if gone:
+                if chance.random() < 0.5:
+                    self.took(what, echo)  # its answer was lost with the bind
                 continue
             status = OK if kindly else chance.choices((OK, TRY_LATER, FOREVER, THROTTLED), (80, 6, 3, 11))[0]
             operator_id = ""
             if status == OK:
-                self.taken += 1
-                operator_id = f"{self.name}{self.taken}"
-                self.owed[operator_id] = chance.choice(STATS)
+                operator_id = self.took(what, echo)
                 if chance.random() < 0.1:
                     self.receipt(operator_id)  # before the response
             elif status != FOREVER:
@@ -117,6 +143,15 @@ class Operator:
                 side.answer_to(UNBIND, 0, sequence)
         self.goodbyes.clear()
 
+    def took(self, what: tuple[int, int], echo: tuple[str, bytes]) -> str:
+        """It is on its way to the handset; the id, whether or not the engine hears of it."""
+        self.taken += 1
+        operator_id = f"{self.name}{self.taken}"
+        stat = self.owed[operator_id] = self.sim.chance.choice(STATS)
+        self.echo[operator_id] = echo
+        self.sim.fates[what].add(STATUS_OF[stat])
+        return operator_id
+
     def receipt(self, operator_id: str, stat: str = "") -> None:
         ears = [side for side in self.sides if side.at.hears and side.at.bound]
         if not ears:
@@ -124,14 +159,15 @@ class Operator:
         side = self.sim.chance.choice(ears)
         self.sequence += 1
         self.under_way[side.at.session, self.sequence] = operator_id
-        side.receipt(operator_id, stat or self.owed.get(operator_id, "DELIVRD"), self.sequence)
+        text, tlvs = self.echo[operator_id]
+        side.receipt(operator_id, stat or self.owed.get(operator_id, "DELIVRD"), self.sequence, text, tlvs)
 
     def receipts(self, share: float) -> None:
         for operator_id in list(self.owed):
             if self.sim.chance.random() < share:
                 self.receipt(operator_id)
                 if self.sim.chance.random() < 0.2:
-                    self.receipt(operator_id, "UNDELIV")  # a duplicate that says otherwise
+                    self.receipt(operator_id, "UNDELIV")  # a duplicate that says otherwise, and comes second
 
 
 class Sim:
@@ -163,7 +199,11 @@ class Sim:
         self.submits: Counter[tuple[int, int]] = Counter()
         self.not_taken: Counter[tuple[int, int]] = Counter()
         self.ids: dict[int, bytes] = {}  # of accepted messages
+        self.fates: defaultdict[tuple[int, int], set[int]] = defaultdict(set)  # of each segment, at the handset
+        self.policies = POLICIES[seed % len(POLICIES)]
+        self.resolved = 0
         self.cancelled: set[int] = set()
+        self.closed: set[int] = set()
         self.ended: dict[int, int] = {}
         self.messages = 0
         self.operators: list[Operator] = []
@@ -172,6 +212,7 @@ class Sim:
 
     def make(self) -> World:
         world = World(self.folder, ("op", "two"), window=5, enquire_s=3_600, response_s=600, **self.link)
+        world.ledger.policies = self.policies
         world.beat.pause_s = 0.0
         world.beat.before_commit.append(self.before_commit)
         return world
@@ -208,6 +249,7 @@ class Sim:
             try:
                 world.ledger.partition(clock.day_of(self.ms))
                 await world.pager.fill(self.s, self.ms)
+                await world.resolver.look(self.s, self.ms)
                 await world.beat.once()
             finally:
                 for b, numbers, future in futures:
@@ -251,6 +293,27 @@ class Sim:
 
         asyncio.run(once())
 
+    def decide(self) -> None:
+        """A person decides on one of those that wait for it, and on any other in vain."""
+        held = Reader(self.world.folder).held(limit=100)[0]
+        waiting = {n for n, i in self.ids.items() if any(found.id == i for found in held)}
+        n = self.chance.choice(sorted(waiting) if waiting and self.chance.random() < 0.8 else list(self.ids) or [0])
+        act = self.chance.choice(("resend", "close"))
+        if n not in self.ids:
+            return
+        ledger, i, now = self.world.ledger, self.ids[n], self.ms
+
+        async def once() -> None:
+            future = asyncio.get_running_loop().create_future()
+            day = clock.day_of(int.from_bytes(i[:6], "big"))
+            self.world.beat.acts.append((lambda: acts.decide(ledger, day, i, act, "console:t", now), future))
+            await self.world.beat.once()
+            assert n in waiting or future.result() not in ("resend", "close"), "a decision on what was not held"
+            if future.result() == "close":
+                self.closed.add(n)
+
+        asyncio.run(once())
+
     def step(self) -> None:
         chance = self.chance
         batches = [self.new() for _ in range(chance.choices((0, 1, 3), (60, 30, 10))[0])]
@@ -262,6 +325,8 @@ class Sim:
                 operator.drop()
         if chance.random() < 0.05:
             self.cancel()
+        if chance.random() < 0.1:
+            self.decide()
         if chance.random() < 0.04:
             link = self.world.links[chance.choice(("op", "two"))]
             link.drain(not link.drained)
@@ -306,6 +371,12 @@ class Sim:
             for part in range(1, found.segments + 1):
                 allowed = 1 + self.not_taken[n, part] + unsure[part]
                 assert self.submits[n, part] <= allowed, (n, part, self.submits[n, part], allowed)
+            if n in self.closed:
+                assert STATUSES[found.status] == "failed" and found.error == "closed by a person"
+            for _, status, detail in found.events:
+                if found.segments == 1 and detail.startswith("resolved by receipt"):
+                    self.resolved += 1
+                    assert STATUSES.index(status) in self.fates[n, 1] | {5}, "another message's receipt"
             if n in self.cancelled:
                 assert STATUSES[found.status] == "cancelled"
                 # What was put off by an operator may be cancelled; what one may have taken may not.

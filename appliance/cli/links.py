@@ -97,7 +97,9 @@ def _pace(state: dict[str, Any]) -> str:
     now = state.get("pace_now") or 0
     if not state["pace"] and not now:
         return "no limit"
-    return f"{state['pace']:g}/s" if now == state["pace"] or not now else f"{now:g} of {state['pace']:g}/s"
+    if now == state["pace"] or not now:
+        return f"{state['pace']:g}/s"
+    return f"{now:g} of {state['pace']:g}/s" if state["pace"] else f"{now:g}/s for now"
 
 
 @link.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 from appliance.api import problems
@@ -12,7 +13,7 @@ from appliance.cli.exits import EXITS
 from appliance.cli.program import COMMANDS
 from appliance.errors import CODES
 from appliance.message import STATUSES
-from appliance.settings import SETTINGS
+from appliance.settings import LINK_SETTINGS, SETTINGS, Link
 from tests.tidy.house import sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,30 @@ def test_every_setting_has_help_and_is_read() -> None:
         f"{section}.{name}" for section in ("api", "console") for name in re.findall(r"\[f\"{\w+}\.(\w+)\"\]", text)
     }
     assert {row.name for row in SETTINGS if row.name not in text and row.name not in built} == UNREAD_SETTINGS
+
+
+#: Settings of a link that nothing does anything with yet. This list may only shrink.
+UNREAD_LINK_SETTINGS: set[str] = set()
+#: Those that are read under another name: the addresses of a link as a whole, its password, the profile while it is read.
+READ_OTHERWISE = {"more_hosts", "password_file", "profile"}
+#: Who shows or tries settings, which is not yet to act on them in traffic.
+SHOWS_LINKS = ("appliance/settings/", "appliance/console/", "appliance/cli/")
+TRIES_LINKS = {"appliance/engine/link_test.py", "appliance/engine/hints.py"}
+
+
+def test_every_setting_of_a_link_is_acted_on() -> None:
+    files = [f for f in sources(ROOT, "appliance") if not f.name.startswith(SHOWS_LINKS) and f.name not in TRIES_LINKS]
+    read = {
+        name
+        for f in files
+        for name in re.findall(r"\b(?:s|link|settings|_link|_settings|each)\.(?=([a-z_0-9]+)\b)", f.text)
+    }
+    assert {row.name for row in LINK_SETTINGS} - read - READ_OTHERWISE == UNREAD_LINK_SETTINGS
+
+
+def test_the_help_and_the_fields_of_a_link_agree() -> None:
+    derived = {"password", "tlv_names", "doubts"}
+    assert {row.name for row in LINK_SETTINGS} - {"password_file"} == {f.name for f in fields(Link)} - derived
 
 
 def test_packages_named_are_there() -> None:

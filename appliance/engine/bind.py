@@ -171,7 +171,8 @@ class Bind(asyncio.Protocol):
             link.wake()
         self.flush()
         if heard.closed:
-            self.last_error = heard.why
+            if heard.closed != "unbound" or not self.last_error:  # else why we said goodbye is already known
+                self.last_error = heard.why
             if heard.closed == "bind_refused":
                 self.bind_status = heard.bind_status
             if self.transport is not None:
@@ -238,10 +239,10 @@ class Bind(asyncio.Protocol):
             if self._deaf and len(self.link.delivers) <= DELIVERS_MAX:
                 self._deaf = False
                 self.transport.resume_reading()
-            if self.resting and self.session.bound:
-                under_way = self.in_flight if self.submits else self.link.in_flight
-                if not under_way:
-                    self.session.unbind(now_s)
+            # A receiver that is bound anew waits for nobody; one that is drained hears all that is still answered.
+            waits = self.in_flight if self.submits else self.link.drained and self.link.in_flight
+            if self.resting and self.session.bound and not waits:
+                self.session.unbind(now_s)
             self.act(self.session.tick(now_s))
 
     async def stop(self) -> None:

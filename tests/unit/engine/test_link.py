@@ -292,6 +292,21 @@ def test_a_link_that_takes_and_never_delivers_is_bound_anew(tmp_path: Path, hand
         assert any(p.command_id == UNBIND for p in sides[1].heard())
 
 
+def test_a_half_dead_receiver_is_bound_anew_although_submits_never_cease(tmp_path: Path, hands: Hands) -> None:
+    world, (sender, receiver) = world_of(tmp_path, bind="pair", receipts_s=150, enquire_s=3_600)
+    talk(world, [sender, receiver], hands, 160)
+    sender.answer_to(UNBIND, 0, sender.at.session._own)
+    sender.connect()
+    world.accept(batch("under way"))
+    assert sender.submits() and sender.at.in_flight
+    world.link.tick(hands.s)
+    assert UNBIND in [p.command_id for p in receiver.heard()]
+    receiver.answer_to(UNBIND, 0, receiver.at.session._own)
+    assert world.link.state()["last_error"] == "receipts_silent"
+    receiver.connect()
+    assert world.link.up and world.link.state()["last_error"] == ""
+
+
 @pytest.mark.parametrize("registered", ["none", "failure"])
 def test_a_link_that_asks_for_no_receipts_is_not_half_dead(tmp_path: Path, hands: Hands, registered: str) -> None:
     world, sides = world_of(tmp_path, receipts_s=150, enquire_s=3_600, registered_delivery=registered)

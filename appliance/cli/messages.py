@@ -1,7 +1,8 @@
-"""`casemate messages`: search messages and show one, through the REST API, with the rights of its key."""
+"""`casemate messages`: search messages and show one through the REST API; on the appliance itself, decide on those in doubt."""
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import click
 import httpx
 
+from appliance.clock import rfc3339
 from appliance.errors import CODES, Error
-from appliance.message import CLASSES, STATUSES, id_octets
+from appliance.intercom import BlockingClient
+from appliance.limits import PAGE_ROWS_MAX
+from appliance.message import CLASSES, STATUSES, id_octets, id_text
+from appliance.settings import home_of, load
+from appliance.store import Reader
 
 from .send import access_to, client_for
 
@@ -58,7 +64,7 @@ class _Default(click.Group):
 
 @click.group(cls=_Default)
 def messages() -> None:
-    """Search messages (`messages` or `messages list`), or show one (`messages show ID`)."""
+    """Search messages (`messages` or `messages list`), show one (`show ID`), decide on those in doubt (`held`, `decide`)."""
 
 
 @messages.command("list")
@@ -132,3 +138,53 @@ def show(
         click.echo(f"  {event['at']}  {event['status']:<13} {event['detail'] or ''}".rstrip())
     for p in m["parts"]:
         click.echo(f"  segment {p['part']}: {p['status']}" + (f", {p['error']}" if p.get("error") else ""))
+
+
+@messages.command()
+@click.option("--limit", default=50, show_default=True, help="how many")
+@click.option("--cursor", help="the next page, as the page before named it")
+@_json
+def held(limit: int, cursor: str | None, as_json: bool) -> None:
+    """Messages that nobody knows whether they left: they wait for a decision. On the appliance itself."""
+    reader = Reader(load(home=home_of()).store)
+    try:
+        rows, following = reader.held(max(1, min(limit, PAGE_ROWS_MAX)), cursor)
+    finally:
+        reader.close()
+    if as_json:
+        found = [
+            {
+                "id": id_text(m.id),
+                "class": CLASSES[m.class_],
+                "link": m.link,
+                "accepted_at": rfc3339(m.accepted_ms),
+                "since": rfc3339(m.changed_ms),
+                "expires_at": rfc3339(m.expires_ms),
+            }
+            for m in rows
+        ]
+        click.echo(json.dumps({"messages": found, "next": following}, indent=1))
+        return
+    if not rows:
+        click.echo("no message waits for a decision", err=True)
+    for m in rows:
+        click.echo(f"{id_text(m.id)}  since {rfc3339(m.changed_ms)}  {CLASSES[m.class_]:<11}  {m.link or '-'}")
+    if following:
+        click.echo(f"more: --cursor {following}", err=True)
+
+
+@messages.command()
+@click.argument("message_id", metavar="ID")
+@click.argument("act", type=click.Choice(("resend", "close")))
+def decide(message_id: str, act: str) -> None:
+    """Decide on a held message: send it again, which may make it a duplicate, or close it as failed. It is on the record."""
+    octets = id_octets(message_id.lower())
+    if octets is None:
+        raise Error("invalid", "this is not the id of a message", "36 characters, as `messages held` shows it")
+    client = BlockingClient(load(home=home_of()).socket("engine-0"))
+    try:
+        client.call("decide", {"id": octets, "act": act, "who": f"cli:{getpass.getuser()}"})
+    finally:
+        client.close()
+    done = "is sent again; the customer may get it twice" if act == "resend" else "is closed as failed"
+    click.echo(f"{id_text(octets)} {done}")

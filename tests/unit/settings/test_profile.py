@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +138,11 @@ def test_each_mistake_of_a_profile_is_named(raw: dict[str, Any], word: str) -> N
 def test_a_near_match_is_offered() -> None:
     assert "`window`" in refused({"profile": ABOUT, "link": {"windwo": 1}}).hint
     assert "`title`" in refused({"profile": {**ABOUT, "titel": "x"}}).hint
+
+
+def test_the_link_that_the_readme_shows_is_right(tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.S)
+    (tmp_path / "first.password").write_text("geheim12")
+    (made,) = parse(tomllib.loads(block), tmp_path, "README.md", tmp_path).links
+    assert made.port == 8775 and made.tls and len(made.addresses()) == 2

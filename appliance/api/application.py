@@ -71,11 +71,12 @@ class Standing:
         return Answer(200, _encode(Ready(True, said)))
 
     async def metrics(self, request: Request) -> Answer:
-        """GET /metrics: without the engine's part when it does not answer."""
+        """GET /metrics: without the part of who does not answer."""
         try:
             await self.gateway.engine_state()
         except Error:
             pass
+        await self.gateway.look_at_door()
         self.gateway.numbers.pending.set(self.gateway.funnel.pending)
         return Answer(200, self.gateway.numbers.text(), TEXT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from appliance.access import ApiKey
@@ -58,6 +59,7 @@ class Gateway:
         self.routing = RouteWatch(settings)
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
+        self.door: Caller | None = None  # asked for its counts only; None: it is closed
         self._state_at_s = -1.0
         # One thread with its own Reader for single messages, one for searches, so that a slow search holds up no status.
         self._lookups = ThreadPoolExecutor(1, "lookup")
@@ -109,6 +111,13 @@ class Gateway:
                 self.numbers.engine = None
                 raise Error("engine_unavailable", "the engine does not answer", "try again in a moment") from None
         return self.numbers.engine
+
+    async def look_at_door(self) -> None:
+        """Takes the door's `state` into the numbers, nothing when it does not answer."""
+        self.numbers.door = None
+        if self.door is not None:
+            with suppress(Error):
+                self.numbers.door = await self.door.call("state", {}, timeout_s=LOOK_S_MAX)
 
     def close(self) -> None:
         for pool, reader in self._readers.items():

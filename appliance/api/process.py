@@ -40,6 +40,8 @@ async def serve(settings: Settings, index: int = 0) -> None:
     engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
     ring, recorder = Keyring(settings), Recorder(settings)
     gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_index)
+    if settings["door.enabled"]:
+        gateway.door = Client(settings.socket("door"))
     try:
         await run(gateway, ApiKeyWatch(settings), listening, index)
     finally:

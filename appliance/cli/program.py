@@ -24,7 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "link": ("appliance.cli.links", "link", "operator links: list, drain, test, trace; link profiles"),
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
-    "door": ("appliance.cli.door", "door", "the SMPP door for the bank's own systems: accounts, and what is due to them"),
+    "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain which link takes which message"),

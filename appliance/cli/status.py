@@ -34,10 +34,12 @@ def gather(settings: Settings) -> dict[str, Any]:
     if not Path(f"/proc/{supervisor.get('supervisor')}").exists():
         supervisor = {}  # it was killed, and took its processes with it: what it wrote last is no longer so
     keys = _ask(settings, "keys", "state")
+    door = _ask(settings, "door", "state") if settings["door.enabled"] else {}
     return {
         "home": str(settings.home),
         "processes": supervisor.get("processes", []),
         "engine": _ask(settings, "engine-0", "state"),
+        "door": door,
         "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": len(keys.get("keys", []))},
         "audit": _ask(settings, "auditor", "ping"),
     }
@@ -83,6 +85,11 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         out.append("messages      " + ("  ".join(f"{name} {count}" for name, count in reached.items()) or "none yet"))
         counts = engine["segments"].items()
         out.append("segments      " + "  ".join(f"{name} {count}" for name, count in counts))
+    if "letters" in found.get("door", {}):
+        letters = found["door"]["letters"]
+        due, aside = (sum(told[word] for told in letters) for word in ("due", "aside"))
+        binds = sum(found["door"]["binds"].values())
+        out.append(f"door          {_count(binds, 'bind')}, {_count(due, 'letter')} due, {aside} set aside")
     state = "ready" if hsm.get("ready") else f"not ready: {hsm.get('why', '')}"
     out.append(
         f"HSM           {state}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from appliance.settings import Link
-from appliance.smpp import Deliver, MessageIds, Receipt, ReceiptReader, spec, status_name
+from appliance.smpp import Deliver, MessageIds, Pdu, Receipt, ReceiptReader, spec, status_name
 
 #: A bind's command_status -> what to do. Others get the verdict of the specification's table.
 BIND_HINTS: Final[dict[int, str]] = {
@@ -104,6 +104,24 @@ class Judged(NamedTuple):
     part: int = 0
     receipt: Receipt | None = None
     hint: str = ""
+
+
+def deliver_of(pdu: Pdu) -> Deliver:
+    """A decoded deliver_sm or data_sm as the receipts' readers take it."""
+
+    def text(name: str) -> str:
+        value = pdu.fields.get(name, b"")
+        return str(value, "latin-1") if isinstance(value, bytes) else ""
+
+    def number(name: str) -> int:
+        value = pdu.fields.get(name, 0)
+        return value if isinstance(value, int) else 0
+
+    body = pdu.fields.get("short_message", b"") or pdu.tlvs.get(spec.TLV_MESSAGE_PAYLOAD, b"")
+    assert isinstance(body, bytes)
+    source, dest = text("source_addr"), text("destination_addr")
+    tons = number("source_addr_ton"), number("dest_addr_ton")
+    return Deliver(pdu.sequence, source, dest, number("esm_class"), number("data_coding"), body, pdu.tlvs, *tons)
 
 
 def judge(deliver: Deliver, link: Link, answered: dict[int, str], to: str) -> Judged:

@@ -22,7 +22,6 @@ from appliance.smpp import (
     PduError,
     decode,
     encode,
-    parse_deliver,
     spec,
     status_name,
 )
@@ -30,7 +29,7 @@ from appliance.text import Cutter, sender_octets, shape_of
 from appliance.text import encode as encode_text
 
 from .bind import Bind
-from .hints import Judged, binding, connecting, judge, submitting
+from .hints import Judged, binding, connecting, deliver_of, judge, submitting
 from .trace import Cut, Taps, told
 
 COMMANDS: Final = {
@@ -74,18 +73,21 @@ class Wire:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(octets)
 
-    async def ask(self, command: int, fields: dict[str, int | bytes] | None = None) -> Pdu | None:
+    async def ask(
+        self, command: int, fields: dict[str, int | bytes] | None = None, patience_s: float = 0.0
+    ) -> Pdu | None:
         """The answer to one request, None when there was none in time."""
         sequence = self.next_sequence()
-        return await self.answer_to(sequence, encode(Pdu(command, 0, sequence, fields or {})))
+        return await self.answer_to(sequence, encode(Pdu(command, 0, sequence, fields or {})), patience_s)
 
-    async def answer_to(self, sequence: int, octets: bytes) -> Pdu | None:
+    async def answer_to(self, sequence: int, octets: bytes, patience_s: float = 0.0) -> Pdu | None:
         future: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
         gone = asyncio.ensure_future(self.closed.wait())
         self._waiting[sequence] = future
         self.say(octets)
         try:
-            await asyncio.wait((future, gone), timeout=self.test.patience_s, return_when=asyncio.FIRST_COMPLETED)
+            wait_s = patience_s or self.test.patience_s
+            await asyncio.wait((future, gone), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             return future.result() if future.done() else None
         finally:
             gone.cancel()
@@ -112,20 +114,20 @@ class Wire:
             pdu = decode(frame)
         except PduError as e:
             if not command & spec.RESPONSE:
-                self._answer(command if command in spec.COMMANDS else spec.GENERIC_NACK, e.status, sequence)
+                self._answer(command, e.status, sequence)
             elif sequence in self._waiting and command in spec.COMMANDS:  # its status is read, its body is not
                 self._settle(Pdu(command, int.from_bytes(frame[8:12], "big") or e.status, sequence))
             return
         if command & spec.RESPONSE:
             self._settle(pdu)
         elif command in (spec.DELIVER_SM, spec.DATA_SM):
-            self._answer(command, self.test.deliver(pdu, frame), sequence)
+            self._answer(command, self.test.deliver(pdu), sequence)
         elif command == spec.ENQUIRE_LINK:
             self._answer(command, 0, sequence)
         elif command == spec.UNBIND:
             self._answer(command, 0, sequence)
             self.test.why = "the operator unbound"
-        elif command not in (spec.OUTBIND, spec.ALERT_NOTIFICATION):
+        else:
             self._answer(command, spec.ESME_RINVBNDSTS, sequence)
 
     def _settle(self, pdu: Pdu) -> None:
@@ -134,8 +136,9 @@ class Wire:
             future.set_result(pdu)
 
     def _answer(self, command: int, status: int, sequence: int) -> None:
-        if sequence <= limits.SEQUENCE_MAX:
-            self.say(encode(Pdu(command | spec.RESPONSE, status, sequence)))
+        response = command | spec.RESPONSE
+        if sequence <= limits.SEQUENCE_MAX and command not in (spec.OUTBIND, spec.ALERT_NOTIFICATION):
+            self.say(encode(Pdu(response if response in spec.BODIES else spec.GENERIC_NACK, status, sequence)))
 
     async def close(self) -> None:
         if self._task is not None:
@@ -195,10 +198,10 @@ class LinkTest:
         self.steps.append({"name": name, "ok": ok, "why": why, "hint": hint, "took_ms": took_ms})
         return ok is True
 
-    def deliver(self, pdu: Pdu, frame: bytes) -> int:
-        """The status that a deliver on the test's own bind is answered with."""
-        if pdu.command_id == spec.DELIVER_SM and self.to:
-            judged = judge(parse_deliver(frame), self.link, self.answered, self.to)
+    def deliver(self, pdu: Pdu) -> int:
+        """The status that a deliver_sm or data_sm on the test's own bind is answered with."""
+        if self.to:
+            judged = judge(deliver_of(pdu), self.link, self.answered, self.to)
             if judged.ours:
                 self._receipted(judged)
                 return spec.ESME_ROK
@@ -216,9 +219,9 @@ class LinkTest:
     def overhear(self, bind: Bind, way: str, data: bytes) -> None:
         """The ear on the link's own binds: an operator may send the test's receipt there."""
         for frame in self._cut.pdus(bind, way, data):
-            if way == "in" and int.from_bytes(frame[4:8], "big") == spec.DELIVER_SM and self.answered:
+            if way == "in" and int.from_bytes(frame[4:8], "big") in (spec.DELIVER_SM, spec.DATA_SM) and self.answered:
                 with contextlib.suppress(PduError):
-                    judged = judge(parse_deliver(frame), self.link, self.answered, self.to)
+                    judged = judge(deliver_of(decode(frame)), self.link, self.answered, self.to)
                     if judged.ours and judged.part not in self.receipts:
                         self.elsewhere.add(judged.part)
                         self.note(bind.kind, f"{bind.host}:{bind.port}", way, frame)
@@ -230,11 +233,15 @@ class LinkTest:
         """`{ok, steps: [{name, ok, why, hint, took_ms}], pdus, more_pdus, others, took_ms}`; `ok` None: not tried, or only odd."""
         kinds = ("transceiver",) if self.link.bind == "transceiver" else ("transmitter", "receiver")
         wires = [Wire(self, kind, self.link.host, self.link.port) for kind in kinds]
+        more = [Wire(self, kinds[0], host, port) for host, port in self.link.more_hosts]
         if taps is not None and self.to:
             taps.add(self.overhear)
         try:
             async with asyncio.timeout(limits.LINK_TEST_S_MAX):
                 await self._talk(wires)
+                for wire in more:
+                    if await self._connect(wire) and await self._bind(wire):
+                        await self._unbind(wire)
         except TimeoutError:
             self.step(
                 "end", False, f"not done in {limits.LINK_TEST_S_MAX:g} s", "the operator is slow: try again later"
@@ -242,7 +249,7 @@ class LinkTest:
         finally:
             if taps is not None:
                 taps.remove(self.overhear)
-            for wire in wires:
+            for wire in (*wires, *more):
                 await wire.close()
         return {
             "ok": all(step["ok"] is not False for step in self.steps),
@@ -375,8 +382,7 @@ class LinkTest:
         if wire.closed.is_set():
             self.step("unbind", False, "the operator had closed the connection", "", since)
             return
-        self.patience_s = min(self.patience_s, UNBIND_S)
-        answer = await wire.ask(spec.UNBIND)
+        answer = await wire.ask(spec.UNBIND, patience_s=UNBIND_S)
         self.step(
             "unbind",
             True if answer is not None else None,

@@ -28,6 +28,7 @@ name = "good"
 profile = "simulator"
 host = "127.0.0.1"
 port = {plain}
+more_hosts = ["localhost:{plain}"]
 password_file = "good.password"
 window = 20
 
@@ -169,6 +170,7 @@ def test_a_link_that_works_from_bind_to_receipt(box: Appliance, operators: tuple
 def test_a_bind_without_a_message(box: Appliance) -> None:
     steps, told = tried(box, "good")
     assert told["ok"] and list(steps) == ["connect", "bind", "enquire", "unbind"]
+    assert [step["name"] for step in told["steps"]].count("bind") == 2, "each of the operator's addresses is tried"
     shown = box.casemate("link", "test", "good").stdout
     assert "bind_transceiver" in shown and "transceiver accepted" in shown
 

@@ -16,7 +16,7 @@ from appliance.settings import Link
 
 from .fast import Deliver
 from .message_ids import MessageIds
-from .receipt_forms import WORD_CHARACTERS_MAX, Said, body_text, read_csv, read_text
+from .receipt_forms import NOTHING, WORD_CHARACTERS_MAX, Said, body_text, read_csv, read_text
 from .receipt_words import CSV_WORDS, STATE_OF_OCTET, STATE_OF_STATUS, STATE_UNREADABLE, STATES, WORDS
 from .spec import (
     ESM_INTERMEDIATE,
@@ -29,7 +29,6 @@ from .spec import (
 
 _ESM_ACKNOWLEDGEMENT: Final = 0x18  # 5.2.12: written by the handset's side, not by the operator
 _ID_CHARACTERS_MAX: Final = 255
-_NOTHING: Final = Said()
 
 
 class Receipt(msgspec.Struct, gc=False):
@@ -130,7 +129,7 @@ class ReceiptReader:
     def _said(self, deliver: Deliver) -> Said | None:
         """What the body says in the link's form; None when it is not that form."""
         if self._form == "tlv":
-            return _NOTHING
+            return NOTHING
         whole = body_text(deliver)
         return read_csv(whole) if self._form == "csv" else read_text(whole, self._free_id)
 

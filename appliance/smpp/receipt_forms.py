@@ -5,7 +5,7 @@ Only takes apart; what the parts mean is `receipt`'s. Never raises for what is h
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from .fast import Deliver
 
@@ -14,28 +14,24 @@ _KEYS: Final = (" sub:", " dlvrd:", " submit date:", " done date:", " stat:", " 
 _CSV_FIELDS_MIN: Final = 6
 _CSV_NUMBER_DIGITS_MAX: Final = 20
 _BOM: Final = b"\xfe\xff"
+_UCS2_BEGINS: Final = (b"\0", b"\xfe")
 
 
-class Said(NamedTuple):
-    """What a body says, each "" when absent: `stat` in upper case, dates as the operator writes them."""
-
-    message_id: str = ""
-    stat: str = ""
-    error: str = ""
-    accepted: str = ""
-    done: str = ""
-    text: str = ""
-    source: str = ""  # the handset
-    dest: str = ""  # our sender
+#: What a body says, each "" when absent: the message id, the word in upper case, the error, when the operator accepted
+#: the message and was done with it (as written there), the text, and, in a form that names them, the handset's number
+#: and our sender. A plain tuple: thousands a second.
+Said = tuple[str, str, str, str, str, str, str, str]
+NOTHING: Final[Said] = ("", "", "", "", "", "", "", "")
 
 
 def body_text(deliver: Deliver) -> str:
     """The body as characters; UCS-2 when data_coding says so, or when every other octet of its beginning is zero."""
     body = deliver.short_message
-    if body[:1] == b"\0" and (deliver.data_coding & 0xFC == 0x08 or (body[2:3] == b"\0" and body[1:2] != b"\0")):
-        return str(body, "utf-16-be", "replace")
-    if body[:2] == _BOM:
-        return str(body[2:], "utf-16-be", "replace")
+    if body[:1] in _UCS2_BEGINS:
+        if body[:2] == _BOM:
+            return str(body[2:], "utf-16-be", "replace")
+        if deliver.data_coding & 0xFC == 0x08 or (body[:1] == body[2:3] == b"\0" and body[1:2] != b"\0"):
+            return str(body, "utf-16-be", "replace")
     return str(body, "latin-1")
 
 
@@ -44,6 +40,8 @@ def read_text(whole: str, free_id: bool) -> Said:
     # The message's own words stand in the text at the end: nothing in there may pass for a part of the receipt.
     at = _text_at(whole)
     head, text = (whole[:at], whole[at + 5 :]) if at >= 0 else (whole, "")
+    if not free_id and (said := _usual(head, text)) is not None:
+        return said
     stat = _after(head, "stat:")
     message_id = _after(head, "id:")
     if not message_id or not stat or "  " in head or "_date:" in head or not head.isprintable():
@@ -51,14 +49,32 @@ def read_text(whole: str, free_id: bool) -> Said:
         message_id, stat = _after(head, "id:"), _after(head, "stat:")
     if free_id:
         message_id = _free(head)
-    return Said(
-        message_id,
-        stat[:WORD_CHARACTERS_MAX].upper(),
-        _after(head, "err:"),
-        _after(head, "submit date:"),
-        _after(head, "done date:"),
-        text,
-    )
+    stat = stat[:WORD_CHARACTERS_MAX].upper()
+    dates = _after(head, "submit date:"), _after(head, "done date:")
+    return message_id, stat, _after(head, "err:"), *dates, text, "", ""
+
+
+def _usual(head: str, text: str) -> Said | None:
+    """The form of Appendix B word for word; None for any other, which is then looked at more slowly."""
+    words = head.split(" ")
+    if len(words) < 9 or not head.isprintable():
+        return None
+    message_id, sub, dlvrd, submit, accepted, done, at, stat, error = words[:9]
+    if (
+        message_id[:3] == "id:"
+        and sub[:4] == "sub:"
+        and dlvrd[:6] == "dlvrd:"
+        and submit == "submit"
+        and done == "done"
+        and accepted[:5] == at[:5] == "date:"
+        and stat[:5] == "stat:"
+        and error[:4] == "err:"
+        and message_id != "id:"
+        and stat != "stat:"
+    ):
+        word = stat[5 : 5 + WORD_CHARACTERS_MAX].upper()
+        return message_id[3:], word, error[4:], accepted[5:], at[5:], text, "", ""
+    return None
 
 
 def read_csv(whole: str) -> Said | None:
@@ -72,7 +88,7 @@ def read_csv(whole: str) -> Said | None:
         return None
     if not digits.isascii() or not digits.isdigit() or len(digits) > _CSV_NUMBER_DIGITS_MAX:
         return None
-    return Said("", stat[:WORD_CHARACTERS_MAX].upper(), error, accepted, done, "", handset, sender)
+    return "", stat[:WORD_CHARACTERS_MAX].upper(), error, accepted, done, "", handset, sender
 
 
 def _text_at(whole: str) -> int:

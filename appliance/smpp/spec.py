@@ -156,6 +156,14 @@ STATUSES: Final[dict[int, Status]] = {
     0xC4: Status("ESME_RINVOPTPARAMVAL", "invalid optional parameter value", PERMANENT),
     0xFE: Status("ESME_RDELIVERYFAILURE", "delivery failure", PERMANENT),
     0xFF: Status("ESME_RUNKNOWNERR", "unknown error", RETRY),
+    # Of SMPP 5.0 section 4.7.6, sent on 3.4 binds too.
+    0x100: Status("ESME_RSERTYPUNAUTH", "not authorised to use this service type", PERMANENT),
+    0x101: Status("ESME_RPROHIBITED", "prohibited from using this operation", PERMANENT),
+    0x102: Status("ESME_RSERTYPUNAVAIL", "the service type is unavailable for now", RETRY),
+    0x103: Status("ESME_RSERTYPDENIED", "the service type is denied for this content", PERMANENT),
+    0x104: Status("ESME_RINVDCS", "invalid data coding", PERMANENT),
+    0x105: Status("ESME_RINVSRCADDRSUBUNIT", "invalid subunit of the source address", PERMANENT),
+    0x106: Status("ESME_RINVDSTADDRSUBUNIT", "invalid subunit of the destination address", PERMANENT),
 }
 
 #: A bind refused with one of these needs a person; any other (ESME_RALYBND above all) only needs patience.

@@ -6,9 +6,20 @@ import random
 from itertools import islice
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.errors import Error
-from appliance.smpp import ReceiptReader, format_id, format_receipt, id_pattern, pack_deliver, parse_deliver
+from appliance.smpp import (
+    ReceiptReader,
+    format_id,
+    format_receipt,
+    id_pattern,
+    pack_deliver,
+    parse_deliver,
+    receipt_forms,
+)
+from appliance.smpp.receipt_forms import read_text
 from tests.support.links import link_of
 from tests.support.receipts import Row, corpus
 
@@ -136,3 +147,35 @@ def test_a_word_that_means_no_status_is_refused() -> None:
     object.__setattr__(link, "receipt_words", {"HELD": "waiting"})
     with pytest.raises(Error, match="receipt_words"):
         ReceiptReader(link)
+
+
+WORDS_OF_A_HEAD = ["id:7", "id:", "sub:001", "dlvrd:001", "submit", "date:2611221830", "done", "date:1", "stat:DELIVRD"]
+WORDS_OF_A_HEAD += ["stat:", "err:000", "", "x", "id:8", "err:\0", "stat:delivrd", "submit_date:1", "ID:9"]
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(WORDS_OF_A_HEAD), max_size=3),
+    st.integers(0, 9),
+    st.booleans(),
+)
+def test_the_usual_form_is_read_as_any_other_is(extra: list[str], at: int, over: bool) -> None:
+    head = [
+        "id:7",
+        "sub:001",
+        "dlvrd:001",
+        "submit",
+        "date:2611221830",
+        "done",
+        "date:2611221831",
+        "stat:DELIVRD",
+        "err:000",
+    ]
+    head[at : at + over * len(extra)] = extra
+    whole = " ".join(head) + " text:ciao id:9"
+    quick = read_text(whole, False)
+    usual, receipt_forms._usual = receipt_forms._usual, lambda head, text: None
+    try:
+        assert quick == read_text(whole, False)
+    finally:
+        receipt_forms._usual = usual

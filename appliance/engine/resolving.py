@@ -13,7 +13,7 @@ import msgspec
 from appliance.errors import Error
 from appliance.keys import DataKey, Keyring, blind_index
 from appliance.message import CLASSES, INDETERMINATE, SENT, Content
-from appliance.store import DatabaseError, doubts
+from appliance.store import SUBMITTED, DatabaseError, doubts
 from appliance.store.doubts import Candidate, Claim
 from appliance.text import decode, split
 
@@ -127,7 +127,7 @@ class Resolver:
 def _open(candidate: Candidate, claims: list[Claim]) -> bool:
     """Whether a receipt may still settle it."""
     return candidate.status == INDETERMINATE or (
-        candidate.status == SENT and any(claim.accepted_ms is not None for claim in claims)
+        candidate.status in (SENT, SUBMITTED) and any(claim.accepted_ms is not None for claim in claims)
     )
 
 

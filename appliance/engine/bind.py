@@ -264,7 +264,9 @@ class Bind(asyncio.Protocol):
 
     def state(self) -> dict[str, object]:
         """One row of the link's `binds`; nothing personal."""
-        waits = "connecting" if self.transport is None else self.session.state
+        waits = self.session.state
+        if self.transport is None:
+            waits = "drained" if self.link.drained else "connecting"
         return {
             "host": f"{self.host}:{self.port}",
             "kind": self.kind,

@@ -117,7 +117,7 @@ def again(system_id: str) -> None:
         raise Error("not_found", "there is no such door account", "see `casemate door account list`")
     desk.record("door.letters_again", f"door:{system_id}")
     count = _ask("again", {"account": found.id})["letters"]
-    click.echo(f"{count} letters are due again")
+    click.echo(f"due again: {count}")
 
 
 def _ask(operation: str, payload: dict[str, Any] | None = None) -> Any:

@@ -80,11 +80,11 @@ class Outward:
             if day not in self.ledger.partitions:
                 self.dirty.discard(key)  # closed: everything was told
                 continue
+            self._not_before[key] = now_s + EACH_S  # also when there is nothing: a beat must not pay for looking
             sending = self._sending(kind, day)
             if sending is None:
                 self.dirty.discard(key)
                 continue
-            self._not_before[key] = now_s + EACH_S
             if sending.to is None:
                 self.settled[key] = sending.upto
                 continue

@@ -141,7 +141,9 @@ def test_a_system_that_cannot_take_now_gets_it_again_and_one_that_refuses_does_n
         (told,) = wait_for("it to be set aside", lambda: [a for a in box.ask("door", "state")["letters"] if a["aside"]])
         assert told["reasons"] == {"ESME_RX_P_APPN": 1} and not told["due"]
     with BankSystem(box) as system:
-        assert box.ask("door", "again", {"account": told["account"]}) == {"letters": 1}
+        assert "ESME_RX_P_APPN 1" in box.casemate("door", "letters").stdout
+        assert 'casemate_door_letters{state="aside",system_id="demo"} 1.0' in box.api.get("/metrics").text
+        assert box.casemate("door", "again", "demo").stdout == "due again: 1\n"
         wait_for("it to come after all", system.receipts)
 
 

@@ -224,7 +224,7 @@ class LinkTest:
                     judged = judge(deliver_of(decode(frame)), self.link, self.answered, self.to)
                     if judged.ours and judged.part not in self.receipts:
                         self.elsewhere.add(judged.part)
-                        self.note(bind.kind, f"{bind.host}:{bind.port}", way, frame)
+                        self.note(f"the link's {bind.kind}", f"{bind.host}:{bind.port}", way, frame)
                         self._receipted(judged)
 
     # --- the dialogue -------------------------------------------------------------------------------------

@@ -130,3 +130,13 @@ def test_the_state_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert file.path.stat().st_mode & 0o777 == 0o600
     file.path.write_text(json.dumps([1]), encoding="utf-8")
     assert file.read() is None
+
+
+def test_tables_within_a_link_are_written_and_read_again() -> None:
+    link = {
+        "name": "a",
+        "receipt_words": {"FAILED": "failed"},
+        "pace_senders": {"43210": 1, 'A "B"': 2.5},
+        "tlvs": [{"name": "pe_id", "tag": 0x1400, "by_sender": {"MYBANK": "1001"}}],
+    }
+    assert tomllib.loads(toml({"link": [link]})) == {"link": [link]}

@@ -24,6 +24,7 @@ from .texts import bodies
 
 LINKS: Final = 4
 NUMBERS_BEGIN: Final = "3933"  # as the numbers of texts.py do
+CHOOSERS: Final = ("engine", "gateway")  # the processes that look a route up
 SETTLE_S: Final = 0.75  # after a swap, before the next window is measured: what waited is grouped anew
 RATIO_MIN: Final = 0.95
 
@@ -87,6 +88,7 @@ def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, A
         watch = Watch(box, load)
         load.start()
         rates: list[tuple[str, float]] = []
+        costs: list[tuple[str, float]] = []
         longest_ms = 0.0
         try:
             watch.through(WARM_S, pause)
@@ -98,13 +100,19 @@ def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, A
                 first = watch.sample()
                 watch.through(window_s, pause)
                 last = watch.sample()
-                rates.append((name, (last.submitted - first.submitted) / (last.at_s - first.at_s)))
+                segments = max(1, last.submitted - first.submitted)
+                cpu_s = sum(last.cpu_s.get(p, 0.0) - first.cpu_s.get(p, 0.0) for p in CHOOSERS)
+                rates.append((name, segments / (last.at_s - first.at_s)))
+                costs.append((name, cpu_s / segments * 1e6))
                 longest_ms = max(longest_ms, float(watch.state["routes"]["longest_ms"]))
                 name = "table" if name == "fixed" else "fixed"
         finally:
             load.stop()
         left = watch.drain(pause)
-    return report(rates, tables, load.calls, count, longest_ms) | {"accepted": load.accepted, "left": left}
+    told = report(rates, tables, load.calls, count, longest_ms)
+    for name in ("fixed", "table"):
+        told[f"{name}_cpu_us"] = round(fmean(cost for of, cost in costs if of == name), 1)
+    return told | {"accepted": load.accepted, "left": left}
 
 
 def report(
@@ -138,6 +146,7 @@ def page(told: dict[str, Any]) -> str:
             f"one fixed route     {told['fixed_per_s']:>8} segments a second",
             f"{told['prefixes']:>6} prefixes     {told['table_per_s']:>8} segments a second",
             f"ratio               {told['ratio']:>8.3f}   (windows: {', '.join(map(str, told['ratios']))})",
+            f"processor           {told['table_cpu_us']:>8} us a segment in engine and gateway, {told['fixed_cpu_us']} with one fixed route",
             f"swapped within      {told['swapped_ms']:>8} ms (compiled in {told['compiled_ms']} ms while traffic went on)",
             f"longest turn        {told['longest_ms']:>8} ms in which the engine did nothing but change its routes",
             f"longest API call    {told['call_ms_max_swapping']:>8} ms during swaps, {told['call_ms_max_otherwise']} ms otherwise",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heapreplace
-from itertools import islice
 from typing import Final
 
 from appliance.router import CLOSED, HALF_OPEN, OPEN, Group, Health, Heard, Way
@@ -102,31 +101,36 @@ def _class(
 def _merged(ledger: Ledger, link: Link, queues: list[Queue], class_: int, room: int, now_ms: int, now_s: float) -> int:
     """Fills from several queues, the oldest message of them all first; segments staged."""
     began = room
+    if link.paces.senders is not None:
+        # What waits for its sender's pace is kept in its own queue: these are filled one by one, the oldest first.
+        for queue in sorted(queues, key=_age):
+            room -= fill(ledger, link, queue, class_, room, now_ms, now_s) if room > 0 else 0
+        return began - room
     for queue in queues:
-        if not queue and room > 0:  # only senders that had to wait for their pace
-            room -= fill(ledger, link, queue, class_, room, now_ms, now_s)
+        if queue.aside:
+            queue.rejoin()
     heap = [(_age(queue), n, queue) for n, queue in enumerate(queues) if queue]
     heapify(heap)
-    while heap and room > 0:
+    taken: list[Waiting] = []
+    origins: list[Queue] = []
+    while heap and len(taken) < room:
         _, n, queue = heap[0]
-        others = min((heap[k][0] for k in (1, 2) if k < len(heap)), default=None)
-        run = room
-        if others is not None:
-            # At most one segment each: however long they are, no more of them leave than are older than the others.
-            run = 0
-            for waiting in islice(queue, room):
-                if (waiting.day, waiting.seq) > others:
-                    break
-                run += 1
-            run = max(1, run)
-        before = len(queue)
-        took = fill(ledger, link, queue, class_, run, now_ms, now_s)
-        room -= took
-        if not queue or (not took and len(queue) == before):
-            heappop(heap)
-        else:
+        others = min((heap[k][0] for k in (1, 2) if k < len(heap)), default=(1 << 62, 0))
+        while queue and len(taken) < room and ((waiting := queue[0]).day, waiting.seq) <= others:
+            taken.append(queue.popleft())
+            origins.append(queue)
+        if queue:
             heapreplace(heap, (_age(queue), n, queue))
-    return began - room
+        else:
+            heappop(heap)
+    one = Queue()
+    one.extend(taken)
+    staged = fill(ledger, link, one, class_, room, now_ms, now_s)
+    for waiting, queue in zip(
+        reversed(one), reversed(origins), strict=False
+    ):  # segments, not messages, filled the room
+        queue.appendleft(waiting)
+    return staged
 
 
 def _age(queue: Queue) -> tuple[int, int]:

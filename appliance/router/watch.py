@@ -15,7 +15,7 @@ from .table import RouteTable
 
 log = logging.getLogger(__name__)
 
-TURN_S: Final = 0.004  # pieces done before the loop gets its turn; a beat under load takes about as long
+TURN_S: Final = 0.008  # pieces done before the loop gets its turn; a beat under load takes about as long
 LOOK_S: Final = 0.25  # between two looks at whether another version became active
 
 

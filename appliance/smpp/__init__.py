@@ -18,7 +18,6 @@ from .explain import explain
 from .fast import (
     Deliver,
     Submit,
-    SubmitPacker,
     pack_deliver,
     pack_deliver_resp,
     pack_deliver_resps,
@@ -71,7 +70,6 @@ __all__ = [
     "ServerSession",
     "Submission",
     "Submit",
-    "SubmitPacker",
     "absolute_validity",
     "address_of",
     "cancel",

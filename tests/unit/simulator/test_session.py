@@ -13,7 +13,6 @@ from appliance.smpp import (
     Framer,
     Pdu,
     ReceiptReader,
-    SubmitPacker,
     decode,
     encode,
     pack_deliver_resp,
@@ -21,6 +20,7 @@ from appliance.smpp import (
     spec,
 )
 from tests.support.links import link_of
+from tests.support.submits import packed_submit
 
 
 def parse_receipt(deliver, **link):
@@ -76,7 +76,7 @@ class Lab:
 
 
 def submit(sequence=2, text=b"ciao", dest="+393471234567", wanted=1, esm_class=0):
-    return SubmitPacker().pack(sequence, "Banca", dest, esm_class, 0, wanted, b"", text)
+    return packed_submit(sequence, "Banca", dest, esm_class, 0, wanted, b"", text)
 
 
 def commands(wire):

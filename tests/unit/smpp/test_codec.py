@@ -18,7 +18,6 @@ from appliance.smpp import (
     FramingError,
     Pdu,
     PduError,
-    SubmitPacker,
     absolute_validity,
     decode,
     destinations,
@@ -41,6 +40,7 @@ from appliance.smpp import (
     validity_ms,
     verdict,
 )
+from tests.support.submits import packed_submit
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "smpp" / "pdus.json").read_text())
 
@@ -117,7 +117,7 @@ def test_lists_within_submit_multi_read_back() -> None:
 
 
 # --- what is refused, and with which status ---------------------------------------------------------------
-SUBMIT = SubmitPacker("CMT").pack(7, "BANCA", "+393330000001", 0, 0, 1, b"", b"ciao")
+SUBMIT = packed_submit(7, "BANCA", "+393330000001", short_message=b"ciao", service_type=b"CMT")
 
 
 def with_length(frame: bytes) -> bytes:
@@ -213,22 +213,6 @@ def test_a_length_that_cannot_be_ends_the_connection(length: int) -> None:
 DIGITS = st.text("0123456789", min_size=1, max_size=20)
 MESSAGES = st.binary(max_size=254)
 TAGS = st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=40), max_size=3)
-VALIDITIES = st.sampled_from((b"", absolute_validity(1_732_300_000_123), relative_validity(600)))
-
-
-@settings(max_examples=300, deadline=None)
-@given(DIGITS, st.integers(0, 255), st.integers(0, 255), VALIDITIES, MESSAGES)
-def test_fast_submit_is_the_tables_submit(
-    dest: str, esm_class: int, coding: int, validity: bytes, message: bytes
-) -> None:
-    frame = SubmitPacker("CMT").pack(5, "BANCA", "+" + dest, esm_class, coding, 1, validity, message)
-    pdu = decode(frame)
-    assert encode(pdu) == frame
-    assert pdu.fields["destination_addr"] == dest.encode()
-    submit = parse_submit(frame)
-    assert (submit.sequence, submit.source, submit.dest, submit.source_ton, submit.dest_ton) == (5, "BANCA", dest, 5, 1)
-    assert (submit.esm_class, submit.data_coding, submit.registered_delivery) == (esm_class, coding, 1)
-    assert (submit.schedule, submit.validity, submit.short_message) == (b"", validity, message)
 
 
 @settings(max_examples=400, deadline=None)
@@ -282,34 +266,6 @@ def test_fast_responses_are_the_tables_responses() -> None:
 )
 def test_type_of_number_follows_the_form_of_the_sender(source: str, form: tuple[int, int]) -> None:
     assert source_form(source) == form
-
-
-def test_a_link_may_fix_the_type_of_number() -> None:
-    frame = SubmitPacker(source_ton=0, source_npi=1).pack(1, "48484", "39333", 0, 0, 0, b"", b"")
-    assert (decode(frame).fields["source_addr_ton"], decode(frame).fields["source_addr_npi"]) == (0, 1)
-
-
-def test_the_packer_refuses_what_does_not_fit() -> None:
-    packer = SubmitPacker()
-    for source, dest, message, status in (
-        ("B" * 21, "39333", b"", spec.ESME_RINVSRCADR),
-        ("BÄNK", "39333", b"", spec.ESME_RINVSRCADR),
-        ("BANK", "+" + "1" * 21, b"", spec.ESME_RINVDSTADR),
-        ("BANK", "39\x00333", b"", spec.ESME_RINVDSTADR),
-        ("BANK", "", b"", spec.ESME_RINVDSTADR),
-        ("BANK", "39333", b"x" * 255, spec.ESME_RINVMSGLEN),
-    ):
-        with pytest.raises(PduError) as e:
-            packer.pack(1, source, dest, 0, 0, 0, b"", message)
-        assert e.value.status == status
-
-
-def test_what_the_packer_remembers_is_bounded() -> None:
-    packer = SubmitPacker()
-    for n in range(10_000):
-        validity = absolute_validity(1_732_300_000_000 + 1000 * n)
-        assert decode(packer.pack(1, f"S{n}", "39333", 0, 0, 0, validity, b"")).fields["source_addr"] == b"S%d" % n
-    assert len(packer._heads) <= 4_096 and len(packer._options) <= 4_096
 
 
 # --- times, section 7.1.1 ---------------------------------------------------------------------------------
@@ -421,7 +377,7 @@ def test_smpp34_encodes_we_decode(kind: Any) -> None:
 
 def test_we_encode_smpp34_decodes() -> None:
     validity = absolute_validity(1_732_300_000_000)
-    theirs = smpp34.decode(SubmitPacker("CMT").pack(7, "BANCA", "+393330000001", 0x40, 8, 1, validity, b"\0c"))
+    theirs = smpp34.decode(packed_submit(7, "BANCA", "+393330000001", 0x40, 8, 1, validity, b"\0c"))
     assert (theirs.sequence_number, theirs.source_addr, theirs.destination_addr) == (7, "BANCA", "393330000001")
     assert (theirs.esm_class, theirs.data_coding, theirs.validity_period) == (0x40, 8, validity.decode())
     assert bytes(theirs.short_message) == b"\0c"

@@ -10,11 +10,12 @@ from appliance.limits import PDU_OCTETS_MAX
 from appliance.smpp import format_receipt, receipt_tlvs
 from appliance.smpp.codec import Pdu, encode, pack_destinations, pack_failures
 from appliance.smpp.explain import LINES_MAX, explain
-from appliance.smpp.fast import SubmitPacker, pack_deliver, pack_submit_resp, pack_tlvs
+from appliance.smpp.fast import pack_deliver, pack_submit_resp, pack_tlvs
 from appliance.smpp.spec import BIND_TRANSCEIVER, BODIES, COMMANDS, STATUSES, SUBMIT_MULTI, SUBMIT_MULTI_RESP, TLVS
+from tests.support.submits import packed_submit
 
 NUMBER, TEXT = "393331234567", "il tuo codice segreto"
-SUBMIT = SubmitPacker().pack(
+SUBMIT = packed_submit(
     7,
     "MYBANK",
     "+" + NUMBER,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import smpp34
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.message import BULK, GSM7, OTP, UCS2
-from appliance.smpp import LinkPacker, PduError, decode, parse_submit, spec
+from appliance.smpp import LinkPacker, Parts, PduError, decode, parse_submit, spec
+from appliance.smpp import encode as encode_pdu
 from appliance.text import Cutter, encode, sender_octets, shape_of
 from tests.support.links import link_of
 
@@ -191,6 +193,25 @@ def test_more_parts_than_a_header_counts_are_refused() -> None:
     assert refused.value.status == spec.ESME_RINVMSGLEN
 
 
+def test_a_part_that_no_short_message_holds_is_refused() -> None:
+    mine = packer()
+    with pytest.raises(PduError) as refused:
+        mine.pack(1, "BANCA", TO, Parts(0, 0, [b"x" * 255]), 1, OTP, 600, AT_MS)
+    assert refused.value.status == spec.ESME_RINVMSGLEN
+    with pytest.raises(PduError) as refused:
+        packer(sender_charset="latin1").pack(1, "Банк", TO, Parts(0, 0, [b"x"]), 1, OTP, 600, AT_MS)
+    assert refused.value.status == spec.ESME_RINVSRCADR
+
+
+def test_another_implementation_reads_our_submits() -> None:
+    mine = packer(service_type="CMT", validity="absolute", user_message_reference=True)
+    parts = mine.prepare(UCS2, "Ж".encode("utf-16-be"), 0)
+    theirs = smpp34.decode(mine.pack(7, "BANCA", TO, parts, 1, OTP, 600, AT_MS, 9))
+    assert (theirs.sequence_number, theirs.source_addr, theirs.destination_addr) == (7, "BANCA", TO[1:])
+    assert (theirs.service_type, theirs.data_coding, bytes(theirs.short_message)) == ("CMT", 8, b"\x04\x16")
+    assert [(t.tag, bytes(t.value)) for t in theirs.tlvs] == [(0x204, b"\0\t")]
+
+
 def test_the_rest_of_a_begun_message_goes_as_its_beginning() -> None:
     encoding, payload, _ = encode("a" * 200)
     begun = packer().prepare(encoding, payload, 7)
@@ -232,5 +253,7 @@ def test_whatever_is_packed_is_read(text: str, alphabet: str, method: str, alway
         frame = mine.pack(n, "BANCA", TO, parts, n, BULK, left_s, AT_MS, n)
         heard = parse_submit(frame)
         assert (heard.sequence, heard.short_message) == (n, parts.octets[n - 1])
-        assert decode(frame).tlvs[0x204] == n.to_bytes(2, "big")
+        pdu = decode(frame)
+        assert encode_pdu(pdu) == frame
+        assert pdu.tlvs[0x204] == n.to_bytes(2, "big")
         assert (parts.data_coding == 8) == (encode(text)[0] == UCS2) or alphabet == "latin1"

@@ -17,7 +17,6 @@ from appliance.smpp import (
     Pdu,
     PduError,
     ServerSession,
-    SubmitPacker,
     decode,
     encode,
     pack_deliver,
@@ -26,6 +25,7 @@ from appliance.smpp import (
     submission_of,
 )
 from appliance.smpp.server_states import SERVER_STATES, SERVER_TRANSITIONS
+from tests.support.submits import packed_submit
 
 RESP = spec.RESPONSE
 KINDS = {"receiver": 1, "transmitter": 2, "transceiver": 9}
@@ -53,7 +53,7 @@ def bound(kind: str = "transceiver", **more: float) -> ServerSession:
 
 
 def submit(sequence: int, text: bytes = b"ciao") -> bytes:
-    return SubmitPacker().pack(sequence, "BANCA", "+393331234567", 0, 0, 1, b"", text)
+    return packed_submit(sequence, "BANCA", "+393331234567", 0, 0, 1, b"", text)
 
 
 # --- bind -------------------------------------------------------------------------------------------------

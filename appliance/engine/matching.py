@@ -7,7 +7,6 @@ that still has no receipt is asked, also those that are under way or were answer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -21,7 +20,7 @@ TEXT_CHARACTERS_MIN: Final = 8  # a shorter beginning fits too many texts, unles
 TEXT_CHARACTERS_MAX: Final = 20  # of a receipt's text (SMPP 3.4 Appendix B) that count
 ACCEPTED_MS: Final = 60_000  # both clocks tell minutes
 
-_ESCAPED: Final = re.compile("\x1b.", re.DOTALL)
+ESCAPE: Final = "\x1b"  # and one more: one character of the GSM extension table (3GPP TS 23.038)
 
 
 class Fit(NamedTuple):
@@ -34,7 +33,10 @@ class Fit(NamedTuple):
 
 def plain(text: str) -> str:
     """The ASCII letters and digits of a text in lower case: what is left of it whatever alphabet an operator echoes it in."""
-    return "".join(c for c in _ESCAPED.sub("", text) if c.isascii() and c.isalnum()).lower()
+    if ESCAPE in text:
+        first, *others = text.split(ESCAPE)
+        text = first + "".join(other[1:] for other in others)
+    return "".join(c for c in text if c.isascii() and c.isalnum()).lower()
 
 
 def beginning(text: str) -> str:

@@ -85,7 +85,7 @@ def memory_octets() -> int:
     return int(pages) * 4_096
 
 
-def measure(folder: Path, count: int) -> dict[str, Any]:
+def parked_rate(folder: Path, count: int) -> dict[str, Any]:
     """Figures of one run in an empty folder: rates in receipts a second, memory in MiB that the parked ones take."""
     run = ParkedRate(folder, count)
     run.submit()

@@ -40,7 +40,6 @@ _NO_TLVS: Final[dict[int, bytes]] = {}
 
 ADDRESS_OCTETS_MAX: Final = 20  # section 5.2.8: 21 with its NUL
 SHORT_MESSAGE_OCTETS_MAX: Final = 254  # section 5.2.21
-CACHE_ENTRIES_MAX: Final = 4_096  # senders, and sets of options, remembered by one packer; then it starts afresh
 
 
 class Deliver(msgspec.Struct, gc=False):

@@ -16,7 +16,7 @@ from appliance.message import OTP, UCS2
 from appliance.settings import Link
 
 from .codec import PduError
-from .fast import CACHE_ENTRIES_MAX, HEADER, SHORT_MESSAGE_OCTETS_MAX, source_form
+from .fast import HEADER, SHORT_MESSAGE_OCTETS_MAX, source_form
 from .spec import (
     ESM_UDHI,
     ESME_RINVDSTADR,
@@ -44,6 +44,7 @@ CodeSender = Callable[[str, str], bytes]
 RECEIPTS_ASKED: Final = {"final": 0x01, "failure": 0x02, "intermediate": 0x11, "none": 0x00}
 
 _OCTET: Final = tuple(bytes((n,)) for n in range(256))
+_CACHE_ENTRIES_MAX: Final = 4_096  # senders, and sets of options, remembered by one packer; then it starts afresh
 _VALIDITY_STEP_S: Final = 60  # but for one-time codes, validities are rounded up: few of them then, all remembered
 
 
@@ -204,7 +205,7 @@ class LinkPacker:
             value = tlv.by_sender.get(name, tlv.by_sender.get("")) if tlv.by_sender else tlv.value
             if value is not None:
                 tail += _tlv(tlv.tag, value)
-        if len(self._heads) >= CACHE_ENTRIES_MAX:
+        if len(self._heads) >= _CACHE_ENTRIES_MAX:
             self._heads.clear()
         self._heads[sender] = head, tail
         return head, tail
@@ -250,7 +251,7 @@ class LinkPacker:
             link.replace_if_present,
             data_coding,
         )
-        if len(self._options) >= CACHE_ENTRIES_MAX:
+        if len(self._options) >= _CACHE_ENTRIES_MAX:
             self._options.clear()
         self._options[esm_class, data_coding, at_s] = options
         return options

@@ -239,9 +239,6 @@ class Queues:
             self.lengths[class_] += len(out)
             self.of(route)[class_].put_back(out)
 
-    def push_front(self, route: Group, waiting: Waiting) -> None:
-        self.put_back([(route, waiting)])
-
     def begins(self, waiting: Waiting, link: str) -> bool:
         """A long message is about to leave over a link. False: it began on another and is put into `elsewhere`."""
         if waiting.link and waiting.left() < waiting.segments:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.engine.pace import Pace
+from appliance.engine.pace import Pace, SenderPaces
 
 
 def test_no_limit() -> None:
@@ -25,3 +25,30 @@ def test_a_clock_that_stands_still_gives_nothing_more() -> None:
     pace.spent(pace.allowed(5.0))
     assert pace.allowed(5.0) == 0
     assert 0 < pace.next_s() <= 0.1
+
+
+def test_another_rate_holds_from_then_on() -> None:
+    pace = Pace(0)
+    pace.set_rate(10)
+    pace.spent(pace.allowed(5.0))
+    assert pace.allowed(5.05) == 0 and pace.allowed(5.1) == 1
+    pace.set_rate(0)
+    assert pace.allowed(5.1) > 10**6 and pace.next_s() == 0
+
+
+def test_each_sender_has_a_bucket_of_its_own_and_those_named_their_own_rate() -> None:
+    paces = SenderPaces(1.0, {"FAST": 100.0})
+    slow, fast = paces.of("SLOW"), paces.of("FAST")
+    assert slow is not None and fast is not None
+    assert (slow.allowed(5.0), fast.allowed(5.0)) == (1, 10)
+    assert paces.of("SLOW") is slow and paces.of("OTHER") is not slow
+    assert SenderPaces(0.0, {"FAST": 100.0}).of("OTHER") is None
+
+
+def test_the_buckets_of_senders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.engine.pace.PACED_SENDERS_MAX", 3)
+    paces = SenderPaces(1.0, {})
+    first = paces.of("0")
+    for n in range(5):
+        paces.of(str(n))
+    assert len(paces._buckets) == 3 and paces.of("0") is not first

@@ -1,6 +1,6 @@
 """Queues keep order within a class, give way between segments, and lose nothing when segments come back."""
 
-from appliance.engine.waiting import Queues, Waiting
+from appliance.engine.waiting import Queue, Queues, Waiting
 
 
 def waiting(seq: int, class_: int = 2, segments: int = 1, expires_ms: int = 10**15) -> Waiting:
@@ -55,3 +55,28 @@ def test_remove_names_day_and_seq() -> None:
     assert [w.seq for w in queues.remove(1, frozenset({2}))] == [2]
     assert queues.remove(2, frozenset({1})) == []
     assert len(queues) == 3
+
+
+def seqs(queue: Queue) -> list[int]:
+    return [w.seq for w in queue]
+
+
+def test_what_comes_back_in_pieces_is_in_its_old_order_again() -> None:
+    queue = Queue()
+    queue.extend(waiting(n) for n in (7, 8, 9))
+    for back in ([4], [6, 2], [3, 5], [1]):
+        queue.put_back([waiting(n) for n in back])
+    assert seqs(queue) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_what_comes_back_of_a_sender_set_aside_goes_before_those_of_its_own() -> None:
+    queue = Queue()
+    queue.extend(waiting(n) for n in (8, 9))
+    queue.set_aside(waiting(5), 10.0)
+    queue.set_aside(waiting(6), 99.0)
+    queue.put_back([waiting(4), waiting(3)])
+    assert [w.seq for w in queue.aside["BANK"]] == [3, 4, 5, 6] and seqs(queue) == [8, 9]
+    assert queue.total() == 6
+    assert queue.ready(9.9) is None and queue.ready(10.0) == "BANK" and queue.ready(99.0) is None
+    queue.rejoin()
+    assert seqs(queue) == [3, 4, 5, 6, 8, 9] and queue.lines() == (queue,)

@@ -89,11 +89,6 @@ def _pace(link: Link) -> Iterator[Fault]:
 
 
 def _receipts(link: Link) -> Iterator[Fault]:
-    if link.registered_delivery in ("none", "failure") and link.receipts_s:
-        yield Fault(
-            f"with registered_delivery = {link.registered_delivery} silence is usual, and `receipts_s` would take it for a dead bind",
-            "set receipts_s = 0",
-        )
     if link.registered_delivery == "none":
         yield Fault("registered_delivery = none: a message is never known to be delivered", fatal=False)
     if link.id_pattern:

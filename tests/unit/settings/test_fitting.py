@@ -37,8 +37,6 @@ VENDOR = {"name": "a", "tag": 0x1400, "value": "1"}
         ({"reconnect_s_min": 90.0}, "reconnect_s_max"),
         ({"pace_senders": {"": 1}}, "empty sender"),
         ({"pace_senders": {"A": 0}}, "above 0"),
-        ({"registered_delivery": "none"}, "dead bind"),
-        ({"registered_delivery": "failure"}, "dead bind"),
         ({"id_pattern": "("}, "no regular expression"),
         ({"id_pattern": "[0-9]+"}, "no group"),
         ({"id_pattern": "(" + "x" * 200 + ")"}, "longer than"),
@@ -80,7 +78,7 @@ def test_what_cannot_work_is_refused_with_its_reason(own: dict[str, Any], word: 
     [
         ({"pace": 10.0, "pace_otp": 20.0}, "`pace_otp` is above"),
         ({"pace": 10.0, "pace_senders": {"MYBANK": 20}}, "MYBANK"),
-        ({"registered_delivery": "none", "receipts_s": 0}, "never known"),
+        ({"registered_delivery": "none"}, "never known"),
         ({"receipt_untyped": True}, "customer's message"),
         ({"receipt_format": "csv", "id_base": "hex"}, "no message id"),
         ({"data_coding_default": 3}, "Latin-1"),

@@ -33,6 +33,7 @@ class Box(NamedTuple):
     api: str
     key: str
     engine: BlockingClient
+    door: tuple[str, str, str] = ("", "", "")  # address, system_id, password
 
     def state(self) -> dict[str, Any]:
         """The engine's state. Raises Error `peer_unavailable`."""
@@ -55,14 +56,23 @@ def attached(home: Path) -> Box:
     env: dict[str, str] = {}
     if (home / "demo.env").exists():
         env = read_env(home / "demo.env")
-    env |= {k: v for k, v in os.environ.items() if k in ("CASEMATE_API", "CASEMATE_API_KEY")}
+    env |= {
+        k: v
+        for k, v in os.environ.items()
+        if k in ("CASEMATE_API", "CASEMATE_API_KEY") or k.startswith("CASEMATE_DOOR")
+    }
     if not env.get("CASEMATE_API") or not env.get("CASEMATE_API_KEY"):
         raise Error(
             "invalid",
             "no running appliance was named",
             "set CASEMATE_API and CASEMATE_API_KEY, or run without --attach",
         )
-    return Box(env["CASEMATE_API"], env["CASEMATE_API_KEY"], _engine_of(home))
+    return Box(env["CASEMATE_API"], env["CASEMATE_API_KEY"], _engine_of(home), _door_of(env))
+
+
+def _door_of(env: dict[str, str]) -> tuple[str, str, str]:
+    address, name, password = (env.get(f"CASEMATE_DOOR{end}", "") for end in ("", "_SYSTEM_ID", "_PASSWORD"))
+    return address, name, password
 
 
 def _engine_of(home: Path) -> BlockingClient:
@@ -116,7 +126,7 @@ def own(home: Path, config: str = "") -> Iterator[Box]:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
     try:
         found = _ready(process, home / "demo.env")
-        yield Box(found["CASEMATE_API"], found["CASEMATE_API_KEY"], _engine_of(home))
+        yield Box(found["CASEMATE_API"], found["CASEMATE_API_KEY"], _engine_of(home), _door_of(found))
     except BaseException:
         with contextlib.suppress(OSError):
             sys.stderr.write("".join(log.read_text(encoding="utf-8", errors="replace").splitlines(True)[-20:]))

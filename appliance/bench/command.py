@@ -16,6 +16,7 @@ from appliance.message import FINAL, STATUSES
 from appliance.settings import home_of
 
 from .box import Box, Processes, attached, folder, own
+from .door_load import DoorLoad, submits
 from .figures import Sample, page, report
 from .hostile import hostile
 from .load import Load
@@ -32,7 +33,7 @@ FINAL_NAMES: Final = tuple(STATUSES[s] for s in sorted(FINAL))
 class Watch:
     """Asks the engine how far it is, tells the load, keeps a sample a second."""
 
-    def __init__(self, box: Box, load: Load) -> None:
+    def __init__(self, box: Box, load: Load | DoorLoad) -> None:
         self.box = box
         self.load = load
         self.processes = Processes(int(box.engine.call("ping", {})["pid"]))
@@ -68,7 +69,7 @@ class Watch:
         samples = [self.sample()]
         while (now := monotonic_s()) < began + seconds:
             if not self.load.alive():
-                raise Error("peer_unavailable", "the API takes no more calls", "see the appliance's log")
+                raise Error("peer_unavailable", "no more messages are taken", "see the appliance's log")
             due = began + len(samples)
             if now >= due:
                 samples.append(self.sample())
@@ -89,11 +90,24 @@ class Watch:
         return self.load.accepted - self.load.final
 
 
-def measure(box: Box, seconds: float, per_call: int, connections: int, in_flight_max: int) -> dict[str, Any]:
+def load_of(box: Box, per_call: int, connections: int, in_flight_max: int, door: bool) -> Load | DoorLoad:
+    """Through REST, or through the SMPP door. Raises Error `invalid` when the appliance has no door that we know of."""
+    if not door:
+        made = bodies(SEED, max(DISTINCT_MESSAGES // per_call, connections), per_call)
+        return Load(box.api, box.key, made, connections, in_flight_max)
+    if not all(box.door):
+        raise Error(
+            "invalid", "no door was named", "set CASEMATE_DOOR, CASEMATE_DOOR_SYSTEM_ID and CASEMATE_DOOR_PASSWORD"
+        )
+    return DoorLoad(*box.door, submits(SEED, DISTINCT_MESSAGES), connections, in_flight_max)
+
+
+def measure(
+    box: Box, seconds: float, per_call: int, connections: int, in_flight_max: int, door: bool = False
+) -> dict[str, Any]:
     """Loads `box` and returns the report. Raises Error when the API or the engine does not answer."""
     pause = threading.Event()
-    made = bodies(SEED, max(DISTINCT_MESSAGES // per_call, connections), per_call)
-    load = Load(box.api, box.key, made, connections, in_flight_max)
+    load = load_of(box, per_call, connections, in_flight_max, door)
     watch = Watch(box, load)
     load.start()
     try:
@@ -144,6 +158,7 @@ def measure(box: Box, seconds: float, per_call: int, connections: int, in_flight
     type=click.IntRange(100, 1_000_000),
     help="most messages accepted but not final: what is measured is sustained",
 )
+@click.option("--door", is_flag=True, help="through the SMPP door instead of REST; --connections are binds")
 @click.option(
     "--attach", is_flag=True, help="measure the appliance that runs on CASEMATE_HOME instead of one of its own"
 )
@@ -157,6 +172,7 @@ def bench(
     per_call: int,
     connections: int,
     in_flight_max: int,
+    door: bool,
     attach: bool,
     json_file: Path | None,
 ) -> None:
@@ -170,8 +186,8 @@ def bench(
         return
     with contextlib.ExitStack() as stack:
         box = attached(home_of()) if attach else stack.enter_context(own(stack.enter_context(folder())))
-        click.echo(f"measuring {seconds:.0f} s at {box.api} ...", err=True)
-        told = measure(box, seconds, per_call, connections, in_flight_max)
+        click.echo(f"measuring {seconds:.0f} s at {box.door[0] if door else box.api} ...", err=True)
+        told = measure(box, seconds, per_call, connections, in_flight_max, door)
     click.echo(page(told))
     if json_file is not None:
         json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -63,9 +63,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=100_000, help="inputs [100000]")
     parser.add_argument("--seconds", type=int, default=3_600, help="at most so long each [3600]")
     parser.add_argument("--folder", type=Path, default=Path(os.environ.get("TMPDIR", "/tmp")) / "casemate-fuzz")
-    parser.add_argument(
-        "--keep", action="store_true", help=f"write the smallest inputs that reach everything to {VECTORS.name}/"
-    )
+    parser.add_argument("--keep", action="store_true", help=f"write what runs kept to {VECTORS.name}/")
     given = parser.parse_args()
     targets = list(TARGETS) if given.target == "all" else [given.target]
     if given.keep:

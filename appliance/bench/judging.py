@@ -57,6 +57,8 @@ def judge(
     out_of_order = _out_of_order(sent, attempts := list(attempts))
     disorder = [each for each in out_of_order if not was_indeterminate(each)]
     hot, most = _hot(sent, attempts)
+    # A refusal that the operator's drop took with it was never heard: trying again is then the policy of the class.
+    hot = [each for each in hot if not was_indeterminate(each)]
     told = (
         ("lost: neither final nor indeterminate", lost),
         ("delivered, but the operator never took it", untold),

@@ -70,6 +70,7 @@ def test_a_hot_loop() -> None:
     hot = tried(messages, "0-0-1", "0-0-1", "0-0-1", status=88, each_ms=100)
     told = verdict(messages, hot, {"0-0-1": "failed"})
     assert "2 tried again" in told.faults[0] and told.counts["most tries of one message"] == 3
+    assert verdict(messages, hot, {"0-0-1": "failed"}, indeterminate=("0-0-1",)).faults == []
     calm = tried(messages, "0-0-1", "0-0-1", status=88, each_ms=1_000)
     assert verdict(messages, calm, {"0-0-1": "failed"}).faults == []
 

@@ -18,6 +18,8 @@ CODES: Final[dict[str, str]] = {
     "sender_invalid": "the sender is neither a number, a short code nor an alphanumeric sender",
     "text_too_long": "the text is longer than the appliance sends",
     "text_unmappable": "the text has characters that no encoding of this link can carry",
+    "template_invalid": "a template or its locale has a mistake",
+    "params_invalid": "the parameters are not those of the template",
     "content_refused": "the text has something in it that the policy on content refuses; `rule` says which",
     "expired_before_sent": "the validity ends before the message could be sent",
     "callback_not_allowed": "the callback address is not on the list of allowed hosts",

@@ -17,6 +17,7 @@ from .gateway import Gateway
 from .openapi import document
 from .reading import Reading
 from .sending import Sending
+from .templating import Templating
 from .views import Alive, Ready
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,12 +29,15 @@ CHECKS: Final = {"keys": "hsm_unavailable", "engine": "engine_unavailable", "aud
 def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Application:
     """The ASGI application; `check` turns a token into its API key, or None."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
+    templating = Templating(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
         Route("/v1/messages/batch", {"POST": sending.many}),
         Route("/v1/messages/{id}", {"GET": reading.message}),
         Route("/v1/messages/{id}/cancel", {"POST": reading.cancel}),
         Route("/v1/messages/{id}/redact", {"POST": reading.redact}),
+        Route("/v1/templates", {"GET": templating.list}),
+        Route("/v1/templates/{id}", {"GET": templating.one, "PUT": templating.save, "DELETE": templating.remove}),
         Route("/v1/preview", {"POST": sending.preview}),
         Route("/v1/links", {"GET": reading.links}),
         Route("/v1/openapi.json", {"GET": standing.openapi}, open_to_all=True),

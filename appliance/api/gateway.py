@@ -17,6 +17,7 @@ from appliance.message import Batch
 from appliance.router import RouteWatch
 from appliance.settings import Settings
 from appliance.store import Reader
+from appliance.templates import TemplateWatch
 
 from .callbacks import CallbackRule
 from .numbers import Numbers
@@ -56,6 +57,7 @@ class Gateway:
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.guard = Guard.of(settings)
+        self.templates = TemplateWatch(settings)
         self.routing = RouteWatch(settings)
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
@@ -120,6 +122,7 @@ class Gateway:
                 self.numbers.door = await self.door.call("state", {}, timeout_s=LOOK_S_MAX)
 
     def close(self) -> None:
+        self.templates.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

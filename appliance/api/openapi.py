@@ -11,14 +11,15 @@ from appliance.errors import CODES
 from appliance.intake import Accepted
 from appliance.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES
+from appliance.templates import Body
 
 from .problems import STATUS
 from .requests import Message, MessageBatch, Preview
 from .sending import BatchAnswer, Previewed
-from .views import Alive, Cancelled, Links, MessageView, Page, Problem, Ready, Redacted
+from .views import Alive, Cancelled, Links, MessageView, Page, Problem, Ready, Redacted, TemplateList, TemplateView
 
 REF: Final = "#/components/schemas/{name}"
-BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Alive, Ready, Problem)  # fmt: skip
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, Alive, Ready, Problem)  # fmt: skip
 
 #: Problems that any call with a credential may have, besides its own.
 ALWAYS: Final = ("unauthorized", "not_acceptable", "internal")
@@ -166,6 +167,7 @@ def _others() -> dict[str, Any]:
                 example={"text": "Ciao"},
             ),
         },
+        **_templates(),
         "/v1/links": {"get": _call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
         "/v1/openapi.json": {
             "get": _open("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})
@@ -173,6 +175,47 @@ def _others() -> dict[str, Any]:
         "/healthz": {"get": _open("healthz", "The process is alive", _json("Alive"))},
         "/readyz": {"get": _open("readyz", "New messages are accepted", _json("Ready"), "hsm_unavailable")},
         "/metrics": {"get": _open("metrics", "Prometheus text", {"text/plain": {"schema": {"type": "string"}}})},
+    }
+
+
+def _templates() -> dict[str, Any]:
+    name = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "its name: small letters, digits, dots, dashes, underscores",
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
+        "example": "payment-done",
+    }
+    cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"type": "string"}}
+    example = {"locale": "en", "texts": {"en": "{n, plural, one {# payment} other {# payments}}"}}
+    return {
+        "/v1/templates": {
+            "get": _call(
+                "listTemplates", "Templates in use", 200, "TemplateList", (*ALWAYS, "invalid"), parameters=[cursor]
+            )
+        },
+        "/v1/templates/{id}": {
+            "get": _call("getTemplate", "One template", 200, "TemplateView", (*ALWAYS, "not_found"), parameters=[name]),
+            "put": _call(
+                "saveTemplate",
+                "Save a template; every text is checked against every other",
+                200,
+                "TemplateView",
+                (*ALWAYS, *WITH_BODY, "template_invalid", "audit_unavailable", "store_full"),
+                Body,
+                parameters=[name],
+                example=example,
+            ),
+            "delete": _call(
+                "removeTemplate",
+                "Take a template out of use; its versions stay on record",
+                200,
+                "TemplateView",
+                (*ALWAYS, "not_found", "audit_unavailable", "store_full"),
+                parameters=[name],
+            ),
+        },
     }
 
 

@@ -29,6 +29,8 @@ STATUS: Final[dict[str, int]] = {
     "text_too_long": 422,
     "text_unmappable": 422,
     "content_refused": 422,
+    "template_invalid": 422,
+    "params_invalid": 422,
     "expired_before_sent": 422,
     "rate_limited": 429,
     "internal": 500,

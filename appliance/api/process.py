@@ -62,6 +62,7 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
     try:
         await keys.look()
         await gateway.peers.look()
+        await gateway.templates.look()
         server = uvicorn.Server(configuration(settings, gateway, keys))
         await intercom.start(settings.socket(f"gateway-{index}"))
         await _until(stop, server, listening, gateway, keys)
@@ -78,6 +79,7 @@ async def _until(
         asyncio.create_task(gateway.peers.keep_looking()),
         asyncio.create_task(keys.keep_looking()),
         asyncio.create_task(gateway.routing.keep_looking()),
+        asyncio.create_task(gateway.templates.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
     # `_serve` is `serve` without its own signal handlers: the process has its own.

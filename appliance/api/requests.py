@@ -22,6 +22,7 @@ from appliance.limits import (
     VALIDITY_S_MAX,
     VALIDITY_S_MIN,
 )
+from appliance.templates import Body
 
 Class = Annotated[Literal["otp", "alert", "transaction", "bulk"], Meta(extra_json_schema={"default": "transaction"})]
 Channel = Annotated[Literal["sms"], Meta(extra_json_schema={"default": "sms"})]
@@ -49,7 +50,21 @@ Text = Annotated[
         extra_json_schema={"minLength": 1, "maxLength": TEXT_CHARACTERS_MAX},
     ),
 ]
-Later = Annotated[None, Meta(description="comes with a later release")]
+TemplateName = Annotated[
+    str, Meta(max_length=64, description="a template instead of `text`", examples=["payment-done"])
+]
+Locale = Annotated[
+    str,
+    Meta(
+        max_length=35, description="BCP 47; its text, else its language's, else the template's own", examples=["it-CH"]
+    ),
+]
+ParamName = Annotated[str, Meta(max_length=32)]
+#: A string, a whole number, a decimal string, or money as an object of amount and currency.
+Params = Annotated[
+    dict[ParamName, str | int | dict[str, str]],
+    Meta(max_length=64, description="what the template's placeholders become", examples=[{"n": 2}]),
+]
 MetadataKey = Annotated[str, Meta(min_length=1, max_length=METADATA_NAME_CHARACTERS_MAX)]
 MetadataValue = Annotated[str, Meta(max_length=METADATA_CHARACTERS_MAX)]
 
@@ -58,7 +73,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     """One message to send. A field that may be left out may be null as well: many serializers write absent ones so."""
 
     to: To
-    text: Text
+    text: Text | None = None
     from_: Sender | None = msgspec.field(default=None, name="from")
     class_: Class | None = msgspec.field(default=None, name="class")
     channel: Channel | None = None
@@ -83,9 +98,9 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    template: Later = None
-    params: Later = None
-    locale: Later = None
+    template: TemplateName | None = None
+    params: Params | None = None
+    locale: Locale | None = None
 
 
 class MessageBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,10 +118,13 @@ class RawBatch(msgspec.Struct, forbid_unknown_fields=True):
 class Preview(msgspec.Struct, forbid_unknown_fields=True):
     """A message to look at without sending it."""
 
-    text: Text
+    text: Text | None = None
     to: To | None = None
     from_: Sender | None = msgspec.field(default=None, name="from")
     class_: Class | None = msgspec.field(default=None, name="class")
+    template: TemplateName | None = None
+    params: Params | None = None
+    locale: Locale | None = None
 
 
 _message: Final = msgspec.json.Decoder(Message)
@@ -114,8 +132,14 @@ _batch: Final = msgspec.json.Decoder(MessageBatch)
 _raw_batch: Final = msgspec.json.Decoder(RawBatch)
 _preview: Final = msgspec.json.Decoder(Preview)
 
-#: Members of the contract that this release does not read yet.
-LATER: Final = frozenset({"template", "params", "locale"})
+_template: Final = msgspec.json.Decoder(Body)
+
+
+def template_of(body: bytes) -> Body:
+    """Raises Error `malformed` or `invalid`."""
+    saved: Body = _decoded(_template, body)
+    _once(body)
+    return saved
 
 
 def message_of(body: bytes) -> Message:
@@ -208,7 +232,7 @@ _QUOTED: Final = re.compile(r"`([^`]*)`")
 
 #: A decoder's names of types, and a caller's. That an optional field may be null needs no saying.
 _TYPES: Final = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "datetime": "RFC 3339 time"}
-_TYPE: Final = re.compile(r"`([a-z]+)(?: \| null)?`")
+_TYPE: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _TIME_HINT: Final = "a time is RFC 3339 with an offset, as 2026-11-22T18:30:00Z"
 
 
@@ -226,8 +250,6 @@ def _named(e: Exception, whole: str = "the body") -> Error:
     if reason.startswith("Object contains unknown field"):
         named = _QUOTED.search(reason)
         name = named[1] if named else ""
-        if name in LATER:
-            return _later(name)
         if not _NAME.fullmatch(name):
             return Error("invalid", "there is an unknown field", hint)
         return Error("invalid", f"`{name}` is not a field of this call", hint, field=name)
@@ -237,18 +259,18 @@ def _named(e: Exception, whole: str = "the body") -> Error:
         return Error("invalid", f"`{name}` is missing", hint, field=name)
     where = {"field": field} if field else {}
     what = f"`{field}`" if field else whole
-    if field in LATER:
-        return _later(field)
     if reason.startswith("Invalid enum value"):
         allowed = {"class": "otp, alert, transaction or bulk", "channel": "sms"}.get(
             field.rpartition(".")[2], "one of its values"
         )
         return Error("invalid", f"{what} must be {allowed}", hint, **where)
     if reason.startswith("Expected "):
-        said = _TYPE.sub(lambda m: _TYPES.get(m[1], m[1]), reason[0].lower() + reason[1:])
+        said = _TYPE.sub(lambda m: _types(m[1]), reason[0].lower() + reason[1:])
         return Error("invalid", f"{what}: {said}", _TIME_HINT if "RFC 3339" in said else hint, **where)
     return Error("invalid", f"{what} is not valid", _TIME_HINT, **where)
 
 
-def _later(name: str) -> Error:
-    return Error("invalid", f"`{name}` comes with a later release", "send `text` instead", field=name)
+def _types(said: str) -> str:
+    """`int | str | null` as a caller calls it: `integer or string`."""
+    words = [_TYPES.get(word, word) for word in said.split(" | ")]
+    return " or ".join(word for word in words if word != "null" or len(words) == 1)

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.clock import now_ms
 from appliance.errors import Error
-from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Sealing
+from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing
 from appliance.limits import (
     BODY_OCTETS_MAX,
     GATEWAY_ROWS_AT_ONCE,
@@ -24,7 +24,8 @@ from appliance.text import decode, encode, reference_bits_for, split
 
 from .asgi import Answer, Request
 from .gateway import Gateway
-from .requests import Message, batch_of, message_of, preview_of
+from .requests import batch_of, message_of, preview_of
+from .templating import resolved
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -107,7 +108,9 @@ class Sending:
         asked = preview_of(await request.body(SINGLE_BODY_OCTETS_MAX))
         field = "text"
         try:
-            text, rules = self.gateway.guard.check(asked.text, asked.class_ == "otp")
+            resolved(asked, self.gateway.templates.now)
+            written = asked.text or ""
+            text, rules = self.gateway.guard.check(written, asked.class_ == "otp")
             encoding, payload, segments = encode(text)
             field = "from"
             if asked.from_ is not None:
@@ -123,7 +126,7 @@ class Sending:
             e.detail.setdefault("field", field)
             raise
         parts = [decode(encoding, p) for p in split(encoding, payload, reference_bits_for(encoding, payload))]
-        said = Previewed(ENCODINGS[encoding], segments, len(asked.text), parts, None, rules=list(rules))
+        said = Previewed(ENCODINGS[encoding], segments, len(written), parts, None, rules=list(rules))
         if explained is not None:
             said.route, said.steps, said.sender = explained.links, explained.steps, explained.sender
         return Answer(200, _encode(said))
@@ -149,12 +152,25 @@ class Sending:
             indexed,
             guard=gateway.guard,
         )
-        typed: list[Message | Error] = rows
+        self._resolve(rows)
+        typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:
                 await asyncio.sleep(0)  # a one-time code is not to wait for a thousand statements
             intake.take(typed[first : first + GATEWAY_ROWS_AT_ONCE], first)
         return intake
+
+    def _resolve(self, rows: list[Any]) -> None:
+        """Texts of rows that name a template; in place of a row that cannot have one, its error."""
+        templates = self.gateway.templates.now
+        for n, row in enumerate(rows):
+            if isinstance(row, Error):
+                continue
+            if row.text is None or row.template is not None or row.params is not None or row.locale is not None:
+                try:
+                    resolved(row, templates)
+                except Error as e:
+                    rows[n] = e
 
     async def _committed(
         self, request: Request, key: bytes, address: bytes, body: bytes, intake: Intake, said: bytes

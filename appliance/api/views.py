@@ -118,6 +118,26 @@ class Links(Struct):
     links: list[LinkView]
 
 
+class TemplateView(Struct):
+    """A template in use. `params`: what each parameter has to be: string, number, money or moment."""
+
+    name: str
+    version: int
+    locale: str
+    zone: str
+    texts: dict[str, str]
+    params: dict[str, str]
+    saved_at: Time
+    in_use: bool
+
+
+class TemplateList(Struct):
+    """Templates in use by name; `next` is the `cursor` of the next page."""
+
+    templates: list[TemplateView]
+    next: str | None
+
+
 class Alive(Struct):
     """The process answers."""
 

@@ -51,6 +51,8 @@ EVENTS: Final[dict[str, str]] = {
     "message.redacted": "the content of a message was erased",
     "partition.quarantined": "a day of messages is damaged and is left alone until it is mended",
     "partition.erased": "a day of messages reached the end of its retention and was erased",
+    "template.saved": "a template was saved and is in use; detail holds how many languages it has",
+    "template.removed": "a template was taken out of use",
     # operator links
     "link.up": "an operator link was bound",
     "link.down": "an operator link was lost or unbound",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,8 @@ def test_a_full_batch_keeps_its_order(alone: Alone) -> None:
     ("more", "code", "field", "status"),
     [
         ({"template": "x"}, "invalid", "template", 422),
+        ({"params": {}}, "invalid", "template", 422),
+        ({"text": None, "template": "nothing"}, "not_found", "template", 404),
         ({"class": "urgent"}, "invalid", "class", 422),
         ({"channel": "voice"}, "invalid", "channel", 422),
         ({"from": "a name that is too long"}, "sender_invalid", "from", 422),
@@ -170,7 +173,8 @@ def test_null_is_absent_in_batches_and_previews_and_in_the_document(alone: Alone
         ({"validity_s": 5}, "`validity_s`: expected integer >= 10"),
         ({"send_at": 5}, "`send_at`: expected RFC 3339 time, got integer"),
         ({"metadata": []}, "`metadata`: expected object, got array"),
-        ({"template": "x"}, "`template` comes with a later release"),
+        ({"template": 5}, "`template`: expected string, got integer"),
+        ({"params": {"n": 1.5}}, "`params`: expected integer or string or object, got number"),
     ],
 )
 def test_types_are_named_as_json_names_them(alone: Alone, more: dict[str, object], detail: str) -> None:
@@ -370,3 +374,32 @@ def test_a_number_that_no_link_serves_is_refused_before_it_is_accepted() -> None
     batch = alone.post("/v1/messages/batch", {"messages": [GOOD, GOOD | {"to": "+4915123456789"}]})
     assert [r["code"] for r in batch.json["rejected"]] == ["no_route"]
     assert len(alone.engine.rows) == 1
+
+
+def test_a_message_takes_its_text_from_a_template(tmp_path: Path) -> None:
+    alone = Alone(tmp_path)
+    texts = {
+        "en": "{n, plural, one {# payment} other {# payments}} of {sum, number, currency}",
+        "it": "{n, plural, one {# pagamento} other {# pagamenti}} per {sum, number, currency}",
+    }
+    saved = alone.ask("PUT", "/v1/templates/paid", {"locale": "en", "texts": texts})
+    assert saved.status == 200 and saved.json["params"] == {"n": "number", "sum": "money"}
+    named = {"template": "paid", "locale": "it-CH", "params": {"n": 2, "sum": {"amount": "12.50", "currency": "EUR"}}}
+    shown = alone.post("/v1/preview", named).json
+    assert shown["parts"] == ["2 pagamenti per 12,50 €"]
+    reply = alone.post("/v1/messages", {"to": GOOD["to"], **named})
+    assert reply.status == 202 and alone.get(f"/v1/messages/{reply.json['id']}").json["text"] == shown["parts"][0]
+    wrong = {**named, "params": {"n": 2}}
+    refused = alone.post("/v1/messages/batch", {"messages": [{"to": GOOD["to"], **named}, {"to": GOOD["to"], **wrong}]})
+    assert len(refused.json["accepted"]) == 1
+    assert refused.json["rejected"][0]["code"] == "params_invalid" and "sum" in refused.json["rejected"][0]["message"]
+    assert [t["name"] for t in alone.get("/v1/templates").json["templates"]] == ["paid"]
+    assert alone.get("/v1/templates/paid").json["version"] == 1
+    assert (
+        alone.ask("PUT", "/v1/templates/paid", {"locale": "en", "texts": {"en": "{n"}}).json["code"]
+        == "template_invalid"
+    )
+    assert alone.ask("DELETE", "/v1/templates/paid").json["in_use"] is False
+    assert alone.post("/v1/messages", {"to": GOOD["to"], **named}).status == 404
+    assert [entry[1] for entry in alone.auditor.entries] == ["template.saved", "template.removed"]
+    alone.close()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from appliance import limits
 from appliance.message import INDETERMINATE, SENT
-from appliance.store.doubts import Candidate, Claim
+from appliance.store import Candidate, Claim
 
 from .waiting import reference_of
 

@@ -13,8 +13,7 @@ import msgspec
 from appliance.errors import Error
 from appliance.keys import DataKey, Keyring, blind_index
 from appliance.message import CLASSES, INDETERMINATE, SENT, Content
-from appliance.store import SUBMITTED, DatabaseError, doubts
-from appliance.store.doubts import Candidate, Claim
+from appliance.store import SUBMITTED, Candidate, Claim, DatabaseError, doubts
 from appliance.text import decode, split
 
 from .awaited import Pair

@@ -1,6 +1,7 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
 from . import doubts
+from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
 from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
 from .partition import (
@@ -14,6 +15,8 @@ from .reader import Found, Reader
 
 __all__ = [
     "SUBMITTED",
+    "Candidate",
+    "Claim",
     "Connection",
     "DatabaseError",
     "Found",

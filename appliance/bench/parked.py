@@ -18,7 +18,11 @@ GOAL_PER_S: Final = 5_000
 
 @click.command("parked")
 @click.option(
-    "--receipts", default=PARKED_RECEIPTS_MAX, show_default=True, type=click.IntRange(1_000, PARKED_RECEIPTS_MAX)
+    "--receipts",
+    default=PARKED_RECEIPTS_MAX,
+    show_default=True,
+    type=click.IntRange(1_000, PARKED_RECEIPTS_MAX),
+    help="how many are parked",
 )
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="on the disk to measure  [default: .]")
 @click.option("--json", "as_json", is_flag=True, help="for programs")

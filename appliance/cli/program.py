@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "send": ("appliance.cli.send", "send", "send a file of messages; refusals are summed up by line"),
     "link": ("appliance.cli.links", "link", "operator links: list, drain, test, trace; link profiles"),
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
+    "template": ("appliance.cli.templates", "template", "texts in many languages: save, try, list, remove"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),

@@ -19,6 +19,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "door.write": frozenset({"administrator"}),
     "links.write": frozenset({"administrator"}),
     "messages.decide": frozenset({"administrator"}),
+    "templates.read": frozenset({"administrator", "compliance", "viewer"}),
     "routes.explain": frozenset({"administrator", "compliance"}),
     "audit.read": frozenset({"administrator", "compliance"}),
     "audit.verify": frozenset({"administrator", "compliance"}),

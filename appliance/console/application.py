@@ -28,6 +28,7 @@ from . import (
     page_overview,
     page_routes,
     page_sign,
+    page_templates,
     page_users,
     words,
 )
@@ -100,7 +101,7 @@ def create_app(
     app.extensions["casemate"] = desk
     pages = (
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
-        *(page_audit, page_api_keys, page_door, page_users, page_account),
+        *(page_audit, page_api_keys, page_door, page_templates, page_users, page_account),
     )
     for page in pages:
         app.register_blueprint(page.views)

@@ -6,6 +6,7 @@ Trust: who can write this file decides what customers read; the digest of each v
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from .template import Body, Template
 
 MIGRATIONS: Final = Migrations("templates")
 TEMPLATES_MAX: Final = 10_000  # in use at the same time, all of them in the memory of every gateway
+
+log = logging.getLogger(__name__)
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(Body).decode
@@ -155,12 +158,20 @@ class TemplateBook:
         return [_saved(row) for row in self.conn.execute(sql, (after, limit)).fetchall()]
 
     def snapshot(self) -> Snapshot:
-        """Compiles what is new and keeps what was compiled before."""
+        """Compiles what is new and keeps what was compiled before.
+
+        One that no longer passes (another release knows another CLDR, or its row is damaged) is left out and said: it takes
+        no other with it.
+        """
         stamp = self.stamp()
         known: dict[tuple[str, int], Template] = {}
-        for saved in self.all(limit=TEMPLATES_MAX):
-            key = (saved.name, saved.version)
-            known[key] = self._known.get(key) or Template(saved.name, saved.version, saved.body)
+        sql = "SELECT name, version, body FROM template WHERE in_use = 1 ORDER BY name LIMIT ?"
+        for name, version, text in self.conn.execute(sql, (TEMPLATES_MAX,)).fetchall():
+            key = (name, version)
+            try:
+                known[key] = self._known.get(key) or Template(name, version, _decode(text))
+            except (Error, msgspec.MsgspecError):
+                log.error("template %s, version %d, is not right any more and is out of use: save it again", *key)
         self._known = known
         return Snapshot({name: template for (name, _), template in known.items()}, self, stamp)
 

@@ -17,6 +17,7 @@ from appliance.errors import Error
 DEPTH_MAX: Final = 8  # of plurals and selects within each other
 PATTERN_CHARACTERS_MAX: Final = 8_000  # twice the longest message: branches are not all shown
 BRANCHES_MAX: Final = 64
+PLACES_MAX: Final = 32  # filled in on the longest way through a pattern: each costs some ten microseconds a message
 
 #: type -> styles it may have; "" is without one.
 STYLES: Final[dict[str, tuple[str, ...]]] = {
@@ -68,6 +69,8 @@ def parse(text: str) -> Pattern:
     nodes = reader.nodes(0, plural=False)
     if reader.at < len(text):
         reader.wrong("there is a } too many")
+    if _places(nodes) > PLACES_MAX:
+        raise Error("template_invalid", f"a text has more than {PLACES_MAX} places to fill in", "make it two templates")
     return nodes
 
 
@@ -207,6 +210,17 @@ class _Reader:
         if "other" not in branches:
             self.wrong(f"the {type_} of {name} has no branch `other`")
         return Choice(name, type_, offset, branches)
+
+
+def _places(pattern: Pattern) -> int:
+    """How many values and choices there are on the way that has most of them."""
+    count = 0
+    for node in pattern:
+        if isinstance(node, Choice):
+            count += 1 + max(_places(branch) for branch in node.branches.values())
+        elif not isinstance(node, str):
+            count += 1
+    return count
 
 
 def parameters(pattern: Pattern) -> dict[str, str]:

@@ -16,6 +16,7 @@ from .rendering import categories, locale_of, render, values_of
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 LOCALES_MAX: Final = 200
+CHARACTERS_MAX: Final = 200_000  # of all texts of one template: a thousand in each of its locales; all are in memory
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,6 +38,8 @@ class Template:
             raise Error("template_invalid", f"there is no text for its own locale {body.locale!r}"[:200])
         if len(body.texts) > LOCALES_MAX:
             raise Error("template_invalid", f"a template has at most {LOCALES_MAX} texts")
+        if sum(map(len, body.texts.values())) > CHARACTERS_MAX:
+            raise Error("template_invalid", f"the texts of a template have at most {CHARACTERS_MAX:,} characters")
         try:
             self._zone = ZoneInfo(body.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -72,6 +72,11 @@ def test_a_locale_gets_its_own_text_or_its_languages_or_the_templates(tag: str |
     assert made.text({"n": 2, "sum": GIVEN["sum"]}, tag) == text
 
 
+def test_one_and_one_point_nought_are_different_plurals() -> None:
+    made = template(en="{n, plural, one {one} other {other}}")
+    assert [made.text({"n": n}, "en") for n in ("1", "1.0", 1, "1.0")] == ["one", "other", "one", "other"]
+
+
 def test_every_kind_of_place() -> None:
     made = template(
         en="{w, select, f {Ms} other {Mr}} {who}: {n, selectordinal, one {#st} two {#nd} few {#rd} other {#th}} on "
@@ -92,6 +97,36 @@ def test_every_kind_of_place() -> None:
         ({"ar": "{n, plural, one {#} other {#}}"}, "no branch `few`"),
         ({"en": "{n"}, "en: a comma"),
         ({"xx-nowhere": "a"}, "no locale of this name"),
+        ({"en": "{s}" * 33}, "more than 32 places"),
+        ({"en": "{n, plural, one {#} other {" + "{s}" * 31 + "}}{s}"}, "more than 32 places"),
+        (
+            {"en": "x" * 8_000}
+            | {f"de-{c}": "x" * 8_000 for c in ["DE", "AT", "CH", "LI", "LU", "BE", "IT"]}
+            | dict.fromkeys(
+                (
+                    "fr",
+                    "it",
+                    "es",
+                    "nl",
+                    "pl",
+                    "cs",
+                    "sk",
+                    "sl",
+                    "hr",
+                    "sr",
+                    "bg",
+                    "ro",
+                    "hu",
+                    "el",
+                    "tr",
+                    "da",
+                    "sv",
+                    "fi",
+                ),
+                "x" * 8_000,
+            ),
+            "at most 200,000 characters",
+        ),
     ],
 )
 def test_mistakes_are_refused_when_saved(texts: dict[str, str], what: str) -> None:
@@ -105,7 +140,8 @@ def test_mistakes_are_refused_when_saved(texts: dict[str, str], what: str) -> No
     [
         {"n": None}, {"n": 1.5}, {"n": "x"}, {"n": True}, {"n": "1" * 40}, {"sum": "12.50"}, {"sum": {"amount": "1"}},
         {"sum": {"amount": "1.234", "currency": "EUR"}}, {"sum": {"amount": "1", "currency": "EURO"}}, {"day": "tomorrow"},
-        {"day": "2026-13-01"}, {"day": "2026-11-22T10:00:00"}, {"day": 5}, {"other": "x"},
+        {"day": "2026-13-01"}, {"day": "2026-11-22T10:00:00"}, {"day": 5}, {"other": "x"}, {"n": 10**5_000},
+        {"sum": {"amount": "1", "currency": []}}, {"day": "0001-01-01T00:00:00+23:59"}, {"day": "9999-12-31T23:59:59-23:59"},
     ],
 )  # fmt: skip
 def test_parameters_that_do_not_fit_are_named_and_never_shown(changed: dict[str, Any]) -> None:
@@ -114,7 +150,28 @@ def test_parameters_that_do_not_fit_are_named_and_never_shown(changed: dict[str,
         made.text(GIVEN | changed, "en")
     name = next(iter(changed))
     assert caught.value.code == "params_invalid" and f"parameter {name}" in caught.value.message
-    assert str(changed[name]) not in caught.value.message or len(str(changed[name])) < 6
+    assert repr(changed[name])[:4_000] not in caught.value.message or len(repr(changed[name])) < 6
+
+
+def test_a_date_where_a_time_is_shown_is_named() -> None:
+    made = template(en="{at, time}")
+    assert made.text({"at": "2026-11-22T18:30:00Z"}, "en") == "7:30 PM"
+    with pytest.raises(Error, match="parameter at is a time") as caught:
+        made.text({"at": "2026-11-22"}, "en")
+    assert caught.value.code == "params_invalid"
+
+
+def test_one_template_that_is_not_right_any_more_takes_no_other_with_it(tmp_path: Path) -> None:
+    book = TemplateBook(settings_of({}, tmp_path, "test"))
+    for name in ("cut", "odd", "whole"):
+        book.save(name, Body({"en": "paid {n, number}"}, "en"), "cli:a", 1)
+    book.conn.execute("UPDATE template SET body = substr(body, 1, 9) WHERE name = 'cut'")
+    book.conn.execute(
+        """UPDATE template SET body = '{"texts":{"en":"{n, plural, other {#}}"},"locale":"en"}' WHERE name = 'odd'"""
+    )
+    snapshot = book.snapshot()
+    assert len(snapshot) == 1 and snapshot.text("whole", {"n": 1}, None) == "paid 1"
+    book.close()
 
 
 def test_versions_are_kept_and_the_newest_is_in_use(tmp_path: Path) -> None:

@@ -152,18 +152,18 @@ class Sending:
             indexed,
             guard=gateway.guard,
         )
-        self._resolve(rows)
         typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:
                 await asyncio.sleep(0)  # a one-time code is not to wait for a thousand statements
+            self._resolve(rows, first)
             intake.take(typed[first : first + GATEWAY_ROWS_AT_ONCE], first)
         return intake
 
-    def _resolve(self, rows: list[Any]) -> None:
-        """Texts of rows that name a template; in place of a row that cannot have one, its error."""
+    def _resolve(self, rows: list[Any], first: int) -> None:
+        """Texts of the next rows that name a template; in place of a row that cannot have one, its error."""
         templates = self.gateway.templates.now
-        for n, row in enumerate(rows):
+        for n, row in enumerate(rows[first : first + GATEWAY_ROWS_AT_ONCE], first):
             if isinstance(row, Error):
                 continue
             if row.text is None or row.template is not None or row.params is not None or row.locale is not None:

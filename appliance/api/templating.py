@@ -9,13 +9,15 @@ import msgspec
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
-from appliance.limits import BODY_OCTETS_MAX, PAGE_ROWS_DEFAULT
+from appliance.limits import PAGE_ROWS_DEFAULT
 from appliance.templates import Body, Saved, Snapshot, Template
 
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .requests import Message, Preview, template_of
 from .views import TemplateList, TemplateView
+
+TEMPLATE_OCTETS_MAX: Final = 2 * 1024 * 1024  # all texts of a template, each character escaped at its longest
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -57,7 +59,8 @@ class Templating:
     async def save(self, request: Request) -> Answer:
         """PUT /v1/templates/{name}: the same again changes nothing. On the audit log before it is in use."""
         name = request.param
-        body = template_of(await request.body(BODY_OCTETS_MAX))
+        self.gateway.charge(request.caller, 1)
+        body = template_of(await request.body(TEMPLATE_OCTETS_MAX))
         Template(name, 0, body)
         who = f"api:{request.caller.name}"
         await self.gateway.recorder.record(who, "template.saved", f"template:{name}", locales=len(body.texts))
@@ -68,6 +71,7 @@ class Templating:
     async def remove(self, request: Request) -> Answer:
         """DELETE /v1/templates/{name}"""
         name = request.param
+        self.gateway.charge(request.caller, 1)
         if await self.gateway.templates.do(lambda book: book.one(name)) is None:
             raise Error("not_found", "there is no such template", "GET /v1/templates lists them")
         await self.gateway.recorder.record(f"api:{request.caller.name}", "template.removed", f"template:{name}")

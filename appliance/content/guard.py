@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from appliance.errors import Error
+from appliance.limits import TEXT_CHARACTERS_MAX
 from appliance.settings import Settings
 
 from .card import DIGITS_MIN, card_numbers
@@ -45,7 +46,18 @@ class Guard:
         )
 
     def check(self, text: str, otp: bool) -> Verdict:
-        """Raises Error `content_refused`; its detail names the rule, nothing says what was found."""
+        """Raises Error `content_refused`; its detail names the rule, nothing says what was found.
+
+        And `text_too_long` before it looks: what no message can be is not worth the time.
+        """
+        if len(text) > TEXT_CHARACTERS_MAX:
+            raise Error(
+                "text_too_long",
+                f"the text has {len(text)} characters, at most {TEXT_CHARACTERS_MAX} are sent",
+                "characters are Unicode code points; send the text as several messages",
+                characters=len(text),
+                most=TEXT_CHARACTERS_MAX,
+            )
         rules: tuple[str, ...] = ()
         if self.cards != "allow" and len(text) >= DIGITS_MIN:
             spans = card_numbers(text)

@@ -109,3 +109,10 @@ def test_any_text_passes_or_is_refused(text: str, otp: bool) -> None:
         assert e.code == "content_refused"
     masked = Guard("mask", "mask", "allow", []).check(text, otp)
     assert len(masked.text) == len(text)
+
+
+def test_a_text_that_no_message_can_be_is_refused_before_it_is_looked_at() -> None:
+    looked = Guard("refuse", "refuse", "refuse", [])
+    with pytest.raises(Error) as caught:
+        looked.check("4" * 4_001, otp=True)
+    assert caught.value.code == "text_too_long"

@@ -140,7 +140,7 @@ def test_mistakes_are_refused_when_saved(texts: dict[str, str], what: str) -> No
     [
         {"n": None}, {"n": 1.5}, {"n": "x"}, {"n": True}, {"n": "1" * 40}, {"sum": "12.50"}, {"sum": {"amount": "1"}},
         {"sum": {"amount": "1.234", "currency": "EUR"}}, {"sum": {"amount": "1", "currency": "EURO"}}, {"day": "tomorrow"},
-        {"day": "2026-13-01"}, {"day": "2026-11-22T10:00:00"}, {"day": 5}, {"other": "x"}, {"n": 10**5_000},
+        {"day": "2026-13-01"}, {"day": "2026-11-22T10:00:00"}, {"day": 5}, {"other": "x"}, {"n": 10**4_000},
         {"sum": {"amount": "1", "currency": []}}, {"day": "0001-01-01T00:00:00+23:59"}, {"day": "9999-12-31T23:59:59-23:59"},
     ],
 )  # fmt: skip

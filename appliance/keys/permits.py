@@ -13,6 +13,7 @@ PURPOSES: Final[dict[str, str]] = {
     "idempotency": "hides a caller's Idempotency-Key in the store, subject: the API key's id",
     "console session": "signs the console's form tokens, subject: the console's installation",
     "console form": "protects the console's forms against requests from elsewhere",
+    "suppressed number": "seals the telephone numbers of customers who asked to be left alone",
     "cursor": "protects the pages of a search against being made up",
 }
 
@@ -26,7 +27,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "data_key": frozenset({"gateway", "engine", "console"}),
     "index_key": frozenset({"gateway", "engine"}),
     "blind_index": frozenset({"console", "gateway"}),
-    "derive": frozenset({"gateway", "courier", "console"}),
+    "derive": frozenset({"gateway", "courier", "console", "engine"}),
     "sign": frozenset({"auditor"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
 }

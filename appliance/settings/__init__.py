@@ -6,6 +6,7 @@ from .listen import address, check_listen
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
+from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .reading import TABLES, Settings, home_of, load, parse, parse_routes
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
@@ -13,7 +14,9 @@ from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 __all__ = [
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
+    "MARKETING",
     "OPERATOR_SETTINGS",
+    "PROGRAMME_SETTINGS",
     "ROUTE_SETTINGS",
     "SETTINGS",
     "TABLES",
@@ -22,6 +25,7 @@ __all__ = [
     "Link",
     "Operator",
     "Profile",
+    "Programme",
     "Route",
     "Setting",
     "Settings",
@@ -35,4 +39,5 @@ __all__ = [
     "parse_profile",
     "parse_routes",
     "profile_names",
+    "programmes_of",
 ]

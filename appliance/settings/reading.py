@@ -17,10 +17,16 @@ from .fitting import faults
 from .link import LINK_SETTINGS, Link
 from .listen import address
 from .profile import find, merged
+from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route, operators_of, routes_of
 from .rows import SETTINGS, Setting
 
-TABLES: Final = {"link": LINK_SETTINGS, "route": ROUTE_SETTINGS, "operator": OPERATOR_SETTINGS}
+TABLES: Final = {
+    "link": LINK_SETTINGS,
+    "route": ROUTE_SETTINGS,
+    "operator": OPERATOR_SETTINGS,
+    "programme": PROGRAMME_SETTINGS,
+}
 
 
 class Settings:
@@ -33,11 +39,13 @@ class Settings:
         routes: tuple[Route, ...],
         home: Path,
         operators: tuple[Operator, ...] = (),
+        programmes: tuple[Programme, ...] = (MARKETING,),
     ) -> None:
         self._values = values
         self.links = links
         self.routes = routes
         self.operators = operators
+        self.programmes = programmes
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -50,7 +58,8 @@ class Settings:
     def digest(self) -> str:
         """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
-        whole = [self._values, links, [vars(route) for route in self.routes], [vars(o) for o in self.operators]]
+        rows = [[vars(row) for row in table] for table in (self.routes, self.operators, self.programmes)]
+        whole = [self._values, links, *rows]
         return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
 
     @property
@@ -121,7 +130,7 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:
         routes = (Route("", tuple(names)),)
-    return Settings(values, links, routes, home, operators)
+    return Settings(values, links, routes, home, operators, programmes_of(tables["programme"], source))
 
 
 def parse_routes(

@@ -101,6 +101,27 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "links in one-time codes that lead anywhere but to content.link_hosts",
     ),
     Setting("content.link_hosts", "strs", [], "hosts that links in one-time codes may lead to, with all below them"),
+    Setting(
+        "senders.mandatory",
+        "strs",
+        [],
+        'countries where a sender must be registered before it is used: ["IT", "IN", "US"]; see `casemate sender rules`',
+    ),
+    Setting("consent.revoke_all", "bool", False, "a STOP to any programme is a STOP to all of them"),
+    Setting(
+        "consent.exempt_classes",
+        "strs",
+        ["otp", "alert"],
+        "classes that no STOP holds back: one-time codes and warnings of fraud",
+    ),
+    Setting(
+        "inbound.parts_s",
+        "int",
+        1800,
+        "so long after its first part a customer's message is handed on without those that did not come",
+        5,
+        86_400,
+    ),
     Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
     Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
     Setting(

@@ -1,0 +1,287 @@
+"""`consent.db`: decisions of customers and of people about them, only ever appended; who is suppressed follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from appliance.errors import Error
+from appliance.store import Connection, DatabaseError, migrate, open_store
+
+from .lists import START, STOP
+from .schema import MIGRATIONS
+from .suppressed import Suppressed
+
+CACHE_KIB: Final = 65_536  # the two indexes of a million and a half
+ROWS_AT_ONCE: Final = 50_000  # decisions of an import that are one transaction
+EVERY: Final = ""  # the programme that is all programmes
+SOURCES: Final = ("keyword", "review", "api", "import", "person")
+
+
+class Decided(NamedTuple):
+    """One decision as it is kept. `number` is sealed."""
+
+    n: int
+    at_ms: int
+    subject: bytes
+    number: bytes
+    programme: str
+    action: str
+    source: str
+    word: str
+    evidence: bytes | None
+    who: str
+
+
+class Review(NamedTuple):
+    """A customer's message that a person is to read. `number` is sealed, `evidence` the message's id."""
+
+    n: int
+    at_ms: int
+    subject: bytes
+    number: bytes
+    programme: str
+    word: str
+    evidence: bytes
+
+
+_HISTORY: Final = (
+    "SELECT n, at_ms, subject, number, programme, action, source, word, evidence, who FROM decision"
+    " WHERE subject = ? ORDER BY n"
+)
+_COUNTING: Final = (
+    "SELECT d.n, d.at_ms, d.subject, d.number, d.programme, d.action, d.source, d.word, d.evidence, d.who FROM decision d"
+    " JOIN suppressed s ON s.subject = d.subject AND s.programme = d.programme AND s.decision = d.n"
+    " WHERE d.n > ? ORDER BY d.n LIMIT ?"
+)
+_INSERT: Final = (
+    "INSERT INTO decision (n, at_ms, subject, number, programme, action, source, word, evidence, who)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SUPPRESS: Final = (
+    "INSERT INTO suppressed (subject, programme, decision) VALUES (?, ?, ?)"
+    " ON CONFLICT (subject, programme) DO UPDATE SET decision = excluded.decision"
+)
+_PREFIXES: Final = (
+    "SELECT group_concat(hex(substr(subject, 1, 8)), ''), max(subject) FROM"
+    " (SELECT subject FROM suppressed WHERE programme = ? AND subject > ? ORDER BY subject LIMIT ?)"
+)
+_RELEASE: Final = "DELETE FROM suppressed WHERE subject = ? AND programme = ?"
+_RELEASE_ALL: Final = "DELETE FROM suppressed WHERE subject = ?"
+_REVIEW: Final = "SELECT n, at_ms, subject, number, programme, word, evidence FROM review WHERE closed_ms IS NULL"
+
+
+class Book:
+    """One connection; not for two threads at once. Several processes may have the book open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.conn: Connection = open_store(path)
+        # Processes that start together take turns; the migrations' own transactions nest in this one.
+        with self._writing():
+            migrate(self.conn, MIGRATIONS)
+        self.conn.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction. Raises Error `store_full`."""
+        try:
+            self.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.conn.execute("ROLLBACK")
+                raise
+            self.conn.execute("COMMIT")
+        except DatabaseError as e:
+            raise Error("store_full", "the decision cannot be written", f"free space on the disk ({e})") from None
+
+    def decide(
+        self,
+        rows: Iterable[tuple[bytes, bytes]],
+        programme: str,
+        action: str,
+        source: str,
+        at_ms: int,
+        who: str,
+        word: str = "",
+        evidence: bytes | None = None,
+    ) -> int:
+        """Appends one decision for each (subject, sealed number) and makes it count; the number of the last one.
+
+        One transaction. A start for all programmes ends every suppression of the subject. Raises Error `store_full`.
+        """
+        assert action in (STOP, START) and source in SOURCES
+        with self._writing():
+            return self._decide(rows, programme, action, source, at_ms, who, word, evidence)
+
+    def _decide(
+        self,
+        rows: Iterable[tuple[bytes, bytes]],
+        programme: str,
+        action: str,
+        source: str,
+        at_ms: int,
+        who: str,
+        word: str,
+        evidence: bytes | None,
+    ) -> int:
+        last = self._next() - 1
+        decisions, subjects = [], []
+        # In the order of the index: of a million at random places each would be a page of its own.
+        for subject, number in sorted(rows):
+            last += 1
+            decisions.append((last, at_ms, subject, number, programme, action, source, word, evidence, who))
+            subjects.append((subject, programme, last))
+        self.conn.executemany(_INSERT, decisions)
+        if action == STOP:
+            self.conn.executemany(_SUPPRESS, subjects)
+        elif programme == EVERY:
+            self.conn.executemany(_RELEASE_ALL, [row[:1] for row in subjects])
+        else:
+            self.conn.executemany(_RELEASE, [row[:2] for row in subjects])
+        return last
+
+    def heard(
+        self,
+        subject: bytes,
+        number: bytes,
+        programme: str,
+        action: str,
+        word: str,
+        evidence: bytes,
+        at_ms: int,
+        who: str,
+    ) -> bool:
+        """What a customer wrote: a decision of its own unless nothing would change by it. Whether something changed.
+
+        The same message again (`evidence`, its id) decides nothing anew and is told what it was told the first time.
+        """
+        with self._writing():
+            known = self.conn.execute(
+                "SELECT 1 FROM decision WHERE evidence = ? AND programme = ? AND source = 'keyword'",
+                (evidence, programme),
+            ).fetchone()
+            if known is not None:
+                return True
+            out = self.suppressed_in(subject)
+            if (programme in out) if action == STOP else not (out if programme == EVERY else programme in out):
+                return False
+            self._decide([(subject, number)], programme, action, "keyword", at_ms, who, word, evidence)
+            return True
+
+    # --- for the hot path ---------------------------------------------------------------------------------
+
+    def snapshot(self) -> Suppressed:
+        """Everybody who is suppressed now. Nearly all of it is SQLite's work, in which the interpreter is free for others."""
+        self.conn.execute("BEGIN")
+        try:
+            upto = self._last()
+            found = self.conn.execute("SELECT DISTINCT programme FROM suppressed").fetchall()
+            return Suppressed.of({programme: self._prefixes(programme) for (programme,) in found}, upto)
+        finally:
+            self.conn.execute("COMMIT")
+
+    def _prefixes(self, programme: str) -> Iterator[bytes]:
+        after = b""
+        while True:
+            prefixes, after = self.conn.execute(_PREFIXES, (programme, after, ROWS_AT_ONCE)).fetchone()
+            if after is None:
+                return
+            yield bytes.fromhex(prefixes)
+
+    def decided_since(self, upto: int, most: int) -> list[tuple[int, str, bytes, bool]]:
+        """(number, programme, subject, suppressed or not) of newer decisions, in order; one of all programmes ends each."""
+        out: list[tuple[int, str, bytes, bool]] = []
+        for n, subject, programme, action in self.conn.execute(
+            "SELECT n, subject, programme, action FROM decision WHERE n > ? ORDER BY n LIMIT ?", (upto, most)
+        ).fetchall():
+            if action == START and programme == EVERY:
+                names = self.conn.execute("SELECT DISTINCT programme FROM decision WHERE subject = ?", (subject,))
+                out += [(n, name, subject, False) for (name,) in names.fetchall()]
+            else:
+                out.append((n, programme, subject, action == STOP))
+        return out
+
+    def _next(self) -> int:
+        """The number of the next decision; never one that was given before (sqlite.org/autoinc.html)."""
+        row = self.conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'decision'").fetchone()
+        return int(row[0]) + 1 if row else 1
+
+    def _last(self) -> int:
+        row = self.conn.execute("SELECT coalesce(max(n), 0) FROM decision").fetchone()
+        return int(row[0])
+
+    # --- for people ---------------------------------------------------------------------------------------
+
+    def history(self, subject: bytes) -> list[Decided]:
+        """Every decision about one number, oldest first."""
+        return [Decided(*row) for row in self.conn.execute(_HISTORY, (subject,)).fetchall()]
+
+    def suppressed_in(self, subject: bytes) -> list[str]:
+        """Programmes in which a number is suppressed; "" among them when it is for all."""
+        rows = self.conn.execute("SELECT programme FROM suppressed WHERE subject = ? ORDER BY programme", (subject,))
+        return [row[0] for row in rows.fetchall()]
+
+    def suppressions(self, after: int = 0, limit: int = 1_000) -> list[Decided]:
+        """The decisions that now count as suppressions, oldest first, from the one after `after`."""
+        return [Decided(*row) for row in self.conn.execute(_COUNTING, (after, limit)).fetchall()]
+
+    def every_suppression(self) -> Iterator[Decided]:
+        """All of them, a page in memory at a time."""
+        after = 0
+        while page := self.suppressions(after):
+            yield from page
+            after = page[-1].n
+
+    def counts(self) -> dict[str, int]:
+        """Suppressed numbers by programme."""
+        return dict(self.conn.execute("SELECT programme, count(*) FROM suppressed GROUP BY programme").fetchall())
+
+    # --- review -------------------------------------------------------------------------------------------
+
+    def to_review(self, subject: bytes, number: bytes, programme: str, word: str, evidence: bytes, at_ms: int) -> int:
+        """Puts a customer's message on the list that people read; its number there."""
+        with self._writing():
+            self.conn.execute(
+                "INSERT OR IGNORE INTO review (at_ms, subject, number, programme, word, evidence)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (at_ms, subject, number, programme, word, evidence),
+            )
+            row = self.conn.execute("SELECT n FROM review WHERE evidence = ?", (evidence,)).fetchone()
+        return int(row[0])
+
+    def reviews(self, after: int = 0, limit: int = 50) -> list[Review]:
+        """Open ones, oldest first."""
+        rows = self.conn.execute(f"{_REVIEW} AND n > ? ORDER BY n LIMIT ?", (after, limit))
+        return [Review(*row) for row in rows.fetchall()]
+
+    def close_review(self, n: int, outcome: str, at_ms: int, who: str) -> Review:
+        """A person decided: `stop` suppresses the customer, `none` leaves all as it is. Raises Error `not_found`."""
+        assert outcome in ("stop", "none")
+        with self._writing():
+            found: Any = self.conn.execute(f"{_REVIEW} AND n = ?", (n,)).fetchone()
+            if found is None:
+                raise Error("not_found", "there is no such open entry", "somebody may have closed it a moment ago")
+            review = Review(*found)
+            if outcome == "stop":
+                rows = [(review.subject, review.number)]
+                self._decide(rows, review.programme, STOP, "review", at_ms, who, review.word, review.evidence)
+            self.conn.execute(
+                "UPDATE review SET closed_ms = ?, closed_by = ?, outcome = ? WHERE n = ?", (at_ms, who, outcome, n)
+            )
+        return review
+
+    def review(self, n: int) -> Review | None:
+        """One that is open."""
+        found: Any = self.conn.execute(f"{_REVIEW} AND n = ?", (n,)).fetchone()
+        return Review(*found) if found is not None else None
+
+    def stamp(self) -> tuple[int, ...]:
+        """Another value after any change; only comparable with one taken on the same thread."""
+        return int(self.conn.execute("PRAGMA data_version").fetchone()[0]), int(self.conn.total_changes)
+
+    def close(self) -> None:
+        self.conn.close()

@@ -44,6 +44,9 @@ SHORT_CODE_DIGITS: Final = 8  # a number no longer is nobody's telephone
 _RECEIPTS: Final = (0x04, 0x20)  # esm_class types whose text is the operator's
 _SAFE_KEYS: Final = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err")
 _PERSONAL: Final = frozenset({0x0202, 0x0203, 0x0303, 0x0381})  # subaddresses, callback number and its display
+_OURS: Final = frozenset(
+    {SUBMIT_SM, SUBMIT_MULTI}
+)  # what is in them the bank wrote, but for whom it is to and what it says
 _ADDRESSES: Final = frozenset({"source_addr", "destination_addr", "esme_addr", "address_range"})
 
 _NUMBERS: Final[dict[str, Callable[[int], str]]] = {
@@ -178,11 +181,11 @@ def _text(reading: _Reading, name: str, value: bytes) -> None:
     if name == "password":
         reading.row(name, f"{len(value)} octets", None)
     elif name in _ADDRESSES:
-        ours = reading.command in (SUBMIT_SM, SUBMIT_MULTI) and name == "source_addr"
+        ours = reading.command in _OURS and name == "source_addr"
         shown = not reading.mask or (ours and not _could_be_a_number(value)) or not value
         reading.row(name, _quoted(value) if shown else _address(value), value if shown else None)
     elif name in ("validity_period", "schedule_delivery_time", "final_date"):
-        shown = not reading.mask or len(value) <= 16
+        shown = not reading.mask or meanings.time(value) != "not a time"
         reading.row(
             name,
             f"{_quoted(value)} {meanings.time(value)}" if shown else f"{len(value)} octets",
@@ -285,13 +288,16 @@ def _receipt(reading: _Reading, name: str, value: bytes) -> None:
         if at >= 0:
             found = True
             words = head[at + len(key) + 1 :].split()
-            reading.rows.append(f"    {key:<12} {_quoted((words[0] if words else '').encode('latin-1', 'replace'))}")
+            said = (words[0] if words else "").encode("latin-1", "replace")
+            safe = key == "id" or not _could_be_a_number(said) or (key.endswith("date") and said.isdigit())
+            reading.rows.append(f"    {key:<12} {_quoted(said) if safe else 'masked'}")
     if not found and head.count(",") >= 3:
         status, *rest = head.split(",")
         named = zip(("status at", "accepted at", "error"), rest[:3], strict=False)
         for key, each in (("status", status), *named):
-            safe = len(each) <= 14 and not each.startswith("+")
-            reading.rows.append(f"    {key:<12} {_quoted(each.encode('latin-1', 'replace')) if safe else 'masked'}")
+            said = each.encode("latin-1", "replace")
+            safe = len(each) <= 14 and (not _could_be_a_number(said) or (key.endswith(" at") and said.isdigit()))
+            reading.rows.append(f"    {key:<12} {_quoted(said) if safe else 'masked'}")
         reading.rows.append(f"    and {len(rest) - 3} fields more, masked")
 
 
@@ -312,6 +318,9 @@ def _tlvs(reading: _Reading, at: int) -> None:
             return
         _tlv(reading, tag, value)
         at += 4 + length
+        if len(reading.rows) > LINES_MAX:  # who fills a PDU with empty ones does not cost more than is shown
+            reading.stopped(at, "too many optional parameters")
+            return
 
 
 def _tlv(reading: _Reading, tag: int, value: bytes) -> None:
@@ -324,13 +333,13 @@ def _tlv(reading: _Reading, tag: int, value: bytes) -> None:
         reading.row(name, _quoted(value.removesuffix(b"\0")), value)
     elif tag == TLV_MESSAGE_STATE and len(value) == 1:
         reading.row(name, f"{value[0]} {meanings.MESSAGE_STATES.get(value[0], 'unknown')}", value)
-    elif tag == TLV_NETWORK_ERROR_CODE:
+    elif tag == TLV_NETWORK_ERROR_CODE and len(value) == 3:
         reading.row(name, meanings.network_error(value), value)
     elif tag == TLV_SC_INTERFACE_VERSION and len(value) == 1:
         reading.row(name, f"SMPP {value[0] >> 4}.{value[0] & 15}", value)
     elif len(value) <= 2 and tag not in _PERSONAL:
         reading.row(name, str(int.from_bytes(value, "big")) if value else "empty", value)
-    elif masked and (tag in _PERSONAL or not ours):
+    elif masked and (tag in _PERSONAL or not ours or (reading.command not in _OURS and _could_be_a_number(value))):
         reading.row(name, f"{len(value)} octets", None)
     else:
         text = value.removesuffix(b"\0")

@@ -9,9 +9,21 @@ import pytest
 from appliance.limits import PDU_OCTETS_MAX
 from appliance.smpp import format_receipt, receipt_tlvs
 from appliance.smpp.codec import Pdu, encode, pack_destinations, pack_failures
-from appliance.smpp.explain import LINES_MAX, explain
+from appliance.smpp.explain import LINES_MAX, _body, _Reading, explain
 from appliance.smpp.fast import pack_deliver, pack_submit_resp, pack_tlvs
-from appliance.smpp.spec import BIND_TRANSCEIVER, BODIES, COMMANDS, STATUSES, SUBMIT_MULTI, SUBMIT_MULTI_RESP, TLVS
+from appliance.smpp.spec import (
+    BIND_TRANSCEIVER,
+    BODIES,
+    COMMANDS,
+    DATA_SM,
+    DELIVER_SM,
+    RESPONSE,
+    STATUSES,
+    SUBMIT_MULTI,
+    SUBMIT_MULTI_RESP,
+    SUBMIT_SM,
+    TLVS,
+)
 from tests.support.submits import packed_submit
 
 NUMBER, TEXT = "393331234567", "il tuo codice segreto"
@@ -82,7 +94,10 @@ def test_optional_parameters_by_the_standards_name_or_the_links_own() -> None:
     tlvs = pack_tlvs({0x0204: b"\0\7", 0x1400: b"1001234567890", 0x1502: b"x" * 36, 0x0381: NUMBER.encode()})
     octets = pack_deliver(1, NUMBER, "8000", 0, 0, b"hi", tlvs)
     said = whole(octets, names={0x1400: "pe_id"})
-    assert "user_message_reference   7" in said and 'pe_id 0x1400             "1001234567890"' in said
+    assert "user_message_reference   7" in said
+    assert "1001234567890" not in said, "what an operator puts there may be a telephone number"
+    ours = encode(Pdu(SUBMIT_SM, fields={"short_message": b"hi"}, tlvs={0x1400: b"1001234567890"}))
+    assert 'pe_id 0x1400             "1001234567890"' in whole(ours, names={0x1400: "pe_id"})
     assert "0x1502                   36 octets" in said and NUMBER not in said
     assert "1001234567890" not in whole(octets), "what nobody named may be a number"
 
@@ -157,3 +172,53 @@ def test_whatever_comes_it_never_raises() -> None:
     for _ in range(500):
         octets = chance.randbytes(chance.randrange(64))
         assert explain(octets)
+
+
+#: Every place of every PDU but those that hold an operator's message id, and the bank's own sender and parameters.
+PLACES = [
+    (command, field.name)
+    for command, layout in BODIES.items()
+    for field in layout
+    if field.octets > 12 and field.name not in ("message_id", "dest_addresses", "unsuccess_smes")
+]
+
+
+@pytest.mark.parametrize(("command", "name"), PLACES, ids=[f"{COMMANDS[c]}-{n}" for c, n in PLACES])
+def test_a_number_is_masked_wherever_it_stands(command: int, name: str) -> None:
+    octets = encode(Pdu(command, fields={name: NUMBER.encode()}))
+    said = whole(octets)
+    assert NUMBER not in said and NUMBER.encode().hex() not in said
+
+
+@pytest.mark.parametrize("tag", [*(tag for tag in TLVS if tag != 0x001E), 0x1403, 0x2FFF])
+@pytest.mark.parametrize("command", [DELIVER_SM, DATA_SM, BIND_TRANSCEIVER, SUBMIT_SM | RESPONSE])
+def test_a_number_is_masked_in_every_optional_parameter_of_an_operator(tag: int, command: int) -> None:
+    for octets in (NUMBER.encode(), b"+" + NUMBER.encode() + b"\0", NUMBER.encode("utf-16-be")):
+        said = whole(encode(Pdu(command, tlvs={tag: octets})), names={0x1403: "handset"})
+        assert NUMBER not in said and octets.hex() not in said
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"id:1 sub:{NUMBER} dlvrd:{NUMBER} submit date:+{NUMBER} done date:+{NUMBER} stat:{NUMBER} err:{NUMBER} text:{TEXT}",
+        f"id:1 stat:+{NUMBER} err:{NUMBER}/{TEXT}",
+        f"{NUMBER},2611222259,2611222300,{NUMBER},{NUMBER},MYBANK,{TEXT}",
+        f"DELIVRD,+{NUMBER},{NUMBER}x,000,{NUMBER},MYBANK",
+    ],
+)
+@pytest.mark.parametrize("place", ["short_message", "message_payload"])
+def test_a_receipts_keys_hold_no_number(body: str, place: str) -> None:
+    octets = body.encode()
+    fields: dict[str, int | bytes] = {"esm_class": 4}
+    tlvs = {0x0424: octets} if place == "message_payload" else {}
+    if place == "short_message":
+        fields["short_message"] = octets
+    said = whole(encode(Pdu(DELIVER_SM, fields=fields, tlvs=tlvs)))
+    assert NUMBER not in said and "codice" not in said
+
+
+def test_thousands_of_empty_parameters_cost_no_more_than_is_shown() -> None:
+    reading = _Reading(encode(Pdu(DELIVER_SM)) + b"\x14\0\0\0" * 17_000, True, {})
+    _body(reading)
+    assert len(reading.rows) < 2 * LINES_MAX

@@ -23,6 +23,7 @@ DEBT_SEGMENTS_MAX: Final = 1_000.0  # what a link is owed of its share is forgot
 GROUPS_KEPT_MAX: Final = 64  # beyond, groups without a message are let go
 
 Choice = list[tuple[Link, int]]  # links in order of filling, each with the segments it may take
+Spread = tuple[Group, Queue, Choice]
 
 
 def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> list[Staged]:
@@ -47,7 +48,7 @@ def _class(
 ) -> None:
     health = ledger.health
     by_link: dict[str, list[Queue]] = {}
-    spread: list[tuple[Group, Queue, Choice]] = []
+    spread: list[Spread] = []
     for group, queues in list(ledger.queues.by_route.items()):
         queue = queues[class_]
         while queue and queue[0].lost_on:
@@ -69,33 +70,56 @@ def _class(
             _unpin(ledger, queue, class_)
         elif choice:
             spread.append((group, queue, choice))
-    if len(spread) > 1:
-        spread.sort(key=lambda each: _age(each[1]))
-    for group, queue, choice in spread:
-        before = dict(rooms)
-        shares = (group.way(now_ms) or group.ways[-1]).shares
-        if shares is not None and all(link.name in shares for link, _ in choice):
-            segments = min(queue.total(), sum(rooms[link.name] for link, _ in choice))
-            choice = allot([(link, min(n, rooms[link.name])) for link, n in choice], shares, group.debts, segments)
-        for link, most in choice:
-            most = min(most, rooms[link.name])
-            if most > 0:
-                took = fill(ledger, link, queue, class_, most, now_ms, now_s)
-                rooms[link.name] -= took
-                if health.of(link.name).state == HALF_OPEN:
-                    health.of(link.name).probed(took, now_s)
-        if shares is not None:
-            settle(group.debts, shares, {link.name: before[link.name] - rooms[link.name] for link, _ in choice})
-    for name, waiting in by_link.items():
-        link = links[name]
-        if rooms[name] > 0:
-            before_n = rooms[name]
-            if len(waiting) == 1:
-                rooms[name] -= fill(ledger, link, waiting[0], class_, rooms[name], now_ms, now_s)
-            else:
-                rooms[name] -= _merged(ledger, link, waiting, class_, rooms[name], now_ms, now_s)
-            if health.of(name).state == HALF_OPEN:
-                health.of(name).probed(before_n - rooms[name], now_s)
+    if not spread:
+        for name, waiting in by_link.items():
+            _one_link(ledger, links[name], waiting, rooms, class_, now_ms, now_s)
+        return
+    # What may go over several links and what goes over one want the same room: who has waited longest is first.
+    turns: list[tuple[tuple[int, int], str, Spread | None]] = [(_age(each[1]), "", each) for each in spread]
+    turns += [(min(map(_age, waiting)), name, None) for name, waiting in by_link.items()]
+    turns.sort(key=lambda turn: turn[0])
+    for _, name, each in turns:
+        if each is not None:
+            _several_links(ledger, each, rooms, class_, now_ms, now_s)
+        else:
+            _one_link(ledger, links[name], by_link[name], rooms, class_, now_ms, now_s)
+
+
+def _several_links(ledger: Ledger, each: Spread, rooms: dict[str, int], class_: int, now_ms: int, now_s: float) -> None:
+    """From one queue into the links of its choice, by their shares if they have any."""
+    group, queue, choice = each
+    health = ledger.health
+    before = dict(rooms)
+    shares = (group.way(now_ms) or group.ways[-1]).shares
+    if shares is not None and all(link.name in shares for link, _ in choice):
+        segments = min(queue.total(), sum(rooms[link.name] for link, _ in choice))
+        choice = allot([(link, min(n, rooms[link.name])) for link, n in choice], shares, group.debts, segments)
+    for link, most in choice:
+        most = min(most, rooms[link.name])
+        if most > 0:
+            took = fill(ledger, link, queue, class_, most, now_ms, now_s)
+            rooms[link.name] -= took
+            if health.of(link.name).state == HALF_OPEN:
+                health.of(link.name).probed(took, now_s)
+    if shares is not None:
+        settle(group.debts, shares, {link.name: before[link.name] - rooms[link.name] for link, _ in choice})
+
+
+def _one_link(
+    ledger: Ledger, link: Link, queues: list[Queue], rooms: dict[str, int], class_: int, now_ms: int, now_s: float
+) -> None:
+    """All that waits for one link, from one queue or from several."""
+    room = rooms[link.name]
+    if room <= 0:
+        return
+    if len(queues) == 1:
+        took = fill(ledger, link, queues[0], class_, room, now_ms, now_s)
+    else:
+        took = _merged(ledger, link, queues, class_, room, now_ms, now_s)
+    rooms[link.name] -= took
+    own = ledger.health.of(link.name)
+    if own.state == HALF_OPEN:
+        own.probed(took, now_s)
 
 
 def _merged(ledger: Ledger, link: Link, queues: list[Queue], class_: int, room: int, now_ms: int, now_s: float) -> int:

@@ -59,7 +59,7 @@ class Group:
     `debts` is what each link of a weighted way is owed, in segments; it belongs to the engine's one thread.
     """
 
-    __slots__ = ("_until_ms", "_way", "debts", "pinned", "rewrites", "ways")
+    __slots__ = ("_from_ms", "_until_ms", "_way", "debts", "pinned", "rewrites", "ways")
 
     def __init__(self, ways: tuple[Way, ...]) -> None:
         self.ways = ways
@@ -67,7 +67,7 @@ class Group:
         self.pinned = False  # of messages that began on its one link
         self.debts: dict[str, float] = {}
         self._way: Way | None = ways[0] if len(ways) == 1 and ways[0].hours is None else (NOWHERE if not ways else None)
-        self._until_ms = 1 << 62 if self._way is not None else 0
+        self._from_ms, self._until_ms = 0, 1 << 62 if self._way is not None else 0
 
     @property
     def nowhere(self) -> bool:
@@ -83,9 +83,10 @@ class Group:
 
     def way(self, now_ms: int) -> Way | None:
         """The way whose hours are open, looked up once a minute; None: none is, and the messages wait."""
-        if now_ms >= self._until_ms:
+        if not self._from_ms <= now_ms < self._until_ms:  # a clock may be set back
             self._way = self.way_at(now_ms)
-            self._until_ms = now_ms - now_ms % MINUTE_MS + MINUTE_MS
+            self._from_ms = now_ms - now_ms % MINUTE_MS
+            self._until_ms = self._from_ms + MINUTE_MS
         return self._way
 
     def way_at(self, at_ms: int) -> Way | None:

@@ -96,7 +96,7 @@ class LinkHealth:
 
     def probed(self, segments: int, now_s: float) -> None:
         """Segments staged on it while half open."""
-        if segments and not self._probed:
+        if segments and self._probed <= self._probe_good:  # those before have been answered: its time begins now
             self._probe_s = now_s
         self._probed += segments
 
@@ -130,7 +130,7 @@ class LinkHealth:
             return FAILING if self.score < SCORE_MIN else ""
         if self.state == OPEN:
             return DUE if up and now_s - self.since_s >= self.pause_s else ""
-        if self._probe_bad or (self._probed and now_s - self._probe_s > PROBE_S_MAX):
+        if self._probe_bad or (self._probed > self._probe_good and now_s - self._probe_s > PROBE_S_MAX):
             return FAILED
         return PASSED if self._probe_good >= PROBES else ""
 

@@ -107,6 +107,31 @@ def test_a_share_that_has_no_room_goes_to_the_others_and_a_reserve_waits_for_the
     assert sent(two) == ["c"]
 
 
+def test_what_goes_by_shares_never_starves_what_goes_over_one_of_its_links(tmp_path: Path) -> None:
+    routes = (Route("39", ("op", "two"), balance="weight", weights={"op": 1, "two": 1}), Route("44", ("op",)))
+    world, two = two_links(tmp_path, *routes, window=4)
+    world.accept(batch(*(f"w{n}" for n in range(8))))
+    world.accept(to(batch("plain"), "+447700900123"))
+    seen: list[str] = []
+    for n in range(10):  # more comes for both links than they take
+        world.accept(batch(*(f"more {n} {k}" for k in range(20))))
+        seen += sent(world)
+        sent(two)
+        world.run()
+    assert seen.index("plain") <= 8, "it waited for what came after it"
+
+
+def test_a_clock_set_back_does_not_keep_yesterdays_hours(tmp_path: Path, time: Time) -> None:
+    open_ = clock.day_of(time.ms) * clock.DAY_MS + 10 * 3_600_000
+    time.ms = open_ + 12 * 3_600_000
+    world, _ = two_links(tmp_path, Route("", ("op",), hours=("08:00-20:00",)))
+    world.accept(batch("a", life_ms=5 * clock.DAY_MS))
+    assert sent(world) == []
+    time.ms = open_
+    world.run()
+    assert sent(world) == ["a"]
+
+
 def test_allotting_never_makes_or_loses_a_segment() -> None:
     class Named:
         def __init__(self, name: str) -> None:

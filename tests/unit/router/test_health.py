@@ -121,6 +121,29 @@ def test_probes_that_are_not_answered_have_failed() -> None:
     assert told.goes(1.5) == OPEN
 
 
+def test_a_trickle_of_probes_that_are_answered_well_opens_the_way() -> None:
+    """Messages that come seldom: a probe a quarter of a minute, each answered. That nothing more came is not its fault."""
+    told = fallen()
+    told.goes(PAUSE_S_MIN)
+    for _ in range(PROBES):
+        assert told.health.state == HALF_OPEN
+        told.health.probed(1, told.now_s)
+        told.goes(0.2, good=1)
+        told.goes(PROBE_S_MAX - 0.5)
+    assert told.health.state == CLOSED
+
+
+def test_a_later_probe_has_its_own_time() -> None:
+    told = fallen()
+    told.goes(PAUSE_S_MIN)
+    told.health.probed(1, told.now_s)
+    told.goes(1, good=1)
+    told.goes(PROBE_S_MAX)
+    told.health.probed(1, told.now_s)
+    assert told.goes(PROBE_S_MAX - 1) == HALF_OPEN
+    assert told.goes(1.5) == OPEN
+
+
 def test_a_link_that_is_down_is_not_probed() -> None:
     told = fallen()
     assert told.goes(PAUSE_S_MAX, up=False) == OPEN

@@ -1,78 +1,16 @@
-"""Where `access.db` is and how it is opened: one connection for each thread, transactions written out."""
+"""Where `access.db` is."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 from appliance.settings import Settings
-from appliance.store import Connection, migrate, open_store
+from appliance.store import DeskStore
 
 from .schema import MIGRATIONS
 
 
-class Place:
-    """The store, opened by each thread on its first use and migrated by the first of the process."""
+class Place(DeskStore):
+    """The store that everything of this room shares."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.home / "access.db", MIGRATIONS)
         self.settings = settings
-        self.path = settings.home / "access.db"
-        self._local = threading.local()
-        self._first = threading.Lock()
-        self._migrated = False
-
-    @property
-    def conn(self) -> Connection:
-        """This thread's connection."""
-        conn = getattr(self._local, "conn", None)
-        if conn is None:
-            with self._first:
-                conn = open_store(self.path)
-                if not self._migrated:
-                    # Processes that start together take turns; the migrations' own transactions nest in this one.
-                    with _transaction(conn):
-                        migrate(conn, MIGRATIONS)
-                    self._migrated = True
-            self._local.conn = conn
-        return conn
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction: committed at the end, rolled back on any exception."""
-        conn = self.conn
-        with _transaction(conn):
-            yield conn
-
-    def row(self, sql: str, *given: Any) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = self.conn.execute(sql, given).fetchone()
-        return found
-
-    def rows(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
-        return list(self.conn.execute(sql, given).fetchall())
-
-    def stamp(self) -> tuple[int, ...]:
-        """Another value after any change of the store; microseconds. Only comparable with one taken on the same thread."""
-        # data_version (sqlite.org/pragma.html#pragma_data_version) tells of others' commits, total_changes of our own.
-        # Both are this connection's own count, so the connection belongs to the stamp: on another thread nothing is fresh.
-        conn = self.conn
-        return id(conn), int(conn.execute("PRAGMA data_version").fetchone()[0]), int(conn.total_changes)
-
-    def close(self) -> None:
-        """Closes this thread's connection."""
-        conn = getattr(self._local, "conn", None)
-        if conn is not None:
-            conn.close()
-            self._local.conn = None
-
-
-@contextmanager
-def _transaction(conn: Connection) -> Iterator[None]:
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        conn.execute("ROLLBACK")
-        raise
-    conn.execute("COMMIT")

@@ -1,6 +1,7 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
-from . import doubts
+from . import doubts, letters
+from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
 from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
@@ -19,6 +20,7 @@ __all__ = [
     "Claim",
     "Connection",
     "DatabaseError",
+    "DeskStore",
     "Found",
     "OperationalError",
     "Partition",
@@ -26,6 +28,7 @@ __all__ = [
     "Sent",
     "Work",
     "doubts",
+    "letters",
     "link_numbers",
     "migrate",
     "open_store",

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,7 +15,7 @@ from sqlite_utils.migrations import Migrations
 
 from appliance.errors import Error
 from appliance.settings import Settings
-from appliance.store import Connection, migrate, open_store
+from appliance.store import DeskStore
 
 from .template import Body, Template
 
@@ -92,29 +89,18 @@ class Snapshot:
         return len(self._templates)
 
 
-class TemplateBook:
-    """Opened by each thread on its first use."""
+class TemplateBook(DeskStore):
+    """Every version, and which is in use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.path = settings.home / "templates.db"
-        self._local = threading.local()
+        super().__init__(settings.home / "templates.db", MIGRATIONS)
         self._known: dict[tuple[str, int], Template] = {}
-
-    @property
-    def conn(self) -> Connection:
-        conn = getattr(self._local, "conn", None)
-        if conn is None:
-            conn = open_store(self.path)
-            with _transaction(conn):
-                migrate(conn, MIGRATIONS)
-            self._local.conn = conn
-        return conn
 
     def save(self, name: str, body: Body, who: str, at_ms: int) -> Saved:
         """A new version, in use from now on; the same body again changes nothing. Raises Error `template_invalid`."""
         Template(name, 0, body)
         octets = _encode(body)
-        with _transaction(self.conn) as conn:
+        with self.writing() as conn:
             before = self._row(name)
             if before is not None and _encode(before.body) == octets:
                 return before
@@ -133,7 +119,7 @@ class TemplateBook:
 
     def remove(self, name: str) -> Saved:
         """Takes a template out of use; its versions stay for the record. Raises Error `not_found`."""
-        with _transaction(self.conn) as conn:
+        with self.writing() as conn:
             found = self._row(name)
             if found is None:
                 raise Error("not_found", "there is no such template", "GET /v1/templates lists them")
@@ -175,22 +161,10 @@ class TemplateBook:
         self._known = known
         return Snapshot({name: template for (name, _), template in known.items()}, self, stamp)
 
-    def stamp(self) -> tuple[int, ...]:
-        """Another value after any change; only comparable with one taken on the same thread."""
-        conn = self.conn
-        return id(conn), int(conn.execute("PRAGMA data_version").fetchone()[0]), int(conn.total_changes)
-
     def _row(self, name: str) -> Saved | None:
         sql = "SELECT name, version, body, saved_ms, who, in_use FROM template WHERE name = ? AND in_use = 1"
         row = self.conn.execute(sql, (name,)).fetchone()
         return _saved(row) if row else None
-
-    def close(self) -> None:
-        """Closes this thread's connection."""
-        conn = getattr(self._local, "conn", None)
-        if conn is not None:
-            conn.close()
-            self._local.conn = None
 
 
 def _saved(row: tuple[Any, ...]) -> Saved:
@@ -201,14 +175,3 @@ def _saved(row: tuple[Any, ...]) -> Saved:
 
 def _digest(octets: bytes) -> str:
     return hashlib.sha256(octets).hexdigest()
-
-
-@contextmanager
-def _transaction(conn: Connection) -> Iterator[Connection]:
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield conn
-    except BaseException:
-        conn.execute("ROLLBACK")
-        raise
-    conn.execute("COMMIT")

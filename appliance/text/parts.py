@@ -10,7 +10,10 @@ from typing import Final
 from appliance import limits
 from appliance.message import GSM7, UCS2
 
+from .clusters import clusters
 from .gsm import ESCAPE
+
+CR_LF: Final = b"\r\n"
 
 #: (encoding, bits of the reference number; 0: no header) -> payload octets that fit one part. A header of 6 octets
 #: takes 48 bits of 1,120: 7 septets with one bit of fill; one of 7 octets takes exactly 8 septets.
@@ -42,24 +45,54 @@ def split(encoding: int, payload: bytes, reference_bits: int) -> list[bytes]:
 
 
 def cut_at(encoding: int, payload: bytes, room: int) -> list[bytes]:
-    """`payload` in pieces of at most `room` octets; never cuts an escape pair or a surrogate pair."""
+    """`payload` in pieces of at most `room` octets; never cuts an escape pair, a surrogate pair or a grapheme cluster.
+
+    A cluster that no part has room for is cut between its code points.
+    """
     parts = []
     start, length = 0, len(payload)
     if encoding == GSM7:
         while start < length:
             end = start + room
             # An ESCAPE is always the first of a pair: the extension table has no character at the septet ESCAPE.
-            if end < length and payload[end - 1] == ESCAPE:
+            # CR LF is the alphabet's only cluster of two characters.
+            if end < length and (payload[end - 1] == ESCAPE or payload[end - 1 : end + 1] == CR_LF):
                 end -= 1
             parts.append(payload[start:end])
             start = end
-    else:
-        while start < length:
-            end = start + room
-            if end < length and payload[end - 2] & 0xFC == 0xD8:  # a high surrogate, U+D800 to U+DBFF
-                end -= 2
+        return parts
+    found = clusters(payload.decode("utf-16-be", "surrogatepass")) if length > room else None
+    if found is not None:
+        return cut_between(payload, [each.encode("utf-16-be", "surrogatepass") for each in found], room)
+    while start < length:
+        end = start + room
+        if end < length and payload[end - 2] & 0xFC == 0xD8:  # a high surrogate, U+D800 to U+DBFF
+            end -= 2
+        parts.append(payload[start:end])
+        start = end
+    return parts
+
+
+def cut_between(payload: bytes, found: list[bytes], room: int) -> list[bytes]:
+    """`payload`, which is the clusters `found` in UTF-16, in as few pieces of at most `room` octets as it can be."""
+    parts = []
+    start = end = 0
+    for cluster in found:
+        size = len(cluster)
+        if end + size - start > room:
+            if size > room:
+                points = cluster.decode("utf-16-be", "surrogatepass")
+                for point in points:
+                    size = 4 if point > "\uffff" else 2
+                    if end + size - start > room:
+                        parts.append(payload[start:end])
+                        start = end
+                    end += size
+                continue
             parts.append(payload[start:end])
             start = end
+        end += size
+    parts.append(payload[start:end])
     return parts
 
 

@@ -53,6 +53,8 @@ def _pack_on(ledger: Ledger, link: Link, bind: Bind, staged: list[tuple[Waiting,
         sender, group = waiting.sender, waiting.group
         if group is not None and group.rewrites:
             sender = group.sender(sender, CLASSES[waiting.class_], now_ms)
+            if link.settings.query_sm:
+                ledger.work[waiting.day].sent_as.append((waiting.seq << 8 | part, sender))
         try:
             frames.append(
                 pack_one(sequence, sender, waiting.to, parts, part, waiting.class_, left_s, now_ms, reference)

@@ -120,12 +120,12 @@ def doubt_of(partition: Partition, seq: int) -> list[tuple[int, int]]:
 
 
 def overdue(partition: Partition, after_seq: int, upto_seq: int, before_ms: int) -> list[tuple[Any, ...]]:
-    """(key, link, id as the operator wrote it, canonical id, sender, segments, notify) of segments within a span of messages
+    """(key, link, id as the operator wrote it, canonical id, sender that left, segments, notify) of segments in a span of messages
     that an operator took and said no more of although their validity ended before a time."""
     return partition.conn.execute(
-        "SELECT s.key,s.link,coalesce(r.operator_id,s.operator_id),s.operator_id,m.sender,m.segments,m.notify"
+        "SELECT s.key,s.link,coalesce(r.operator_id,s.operator_id),s.operator_id,coalesce(a.sender,m.sender),m.segments,m.notify"
         " FROM progress p JOIN message m ON m.seq=p.seq JOIN segment s ON s.key>=m.seq<<8 AND s.key<(m.seq+1)<<8"
-        " LEFT JOIN raw_id r ON r.key=s.key WHERE p.seq>? AND p.seq<=? AND p.status IN (3,10) AND s.status IN (3,10)"
+        " LEFT JOIN raw_id r ON r.key=s.key LEFT JOIN sent_as a ON a.key=s.key WHERE p.seq>? AND p.seq<=? AND p.status IN (3,10) AND s.status IN (3,10)"
         " AND s.operator_id IS NOT NULL AND (m.expires_ms<? OR s.status=10)",
         (after_seq, upto_seq, before_ms),
     ).fetchall()

@@ -47,6 +47,8 @@ DOUBT: Final = "INSERT OR REPLACE INTO undecided(key,link,act,at_ms) VALUES(?,?,
 DECIDED: Final = "DELETE FROM undecided WHERE key=?"
 #: An id as the operator wrote it, where that is not its canonical form and the operator may be asked about it.
 RAW_ID: Final = "INSERT OR REPLACE INTO raw_id(key,operator_id) VALUES(?,?)"
+#: The sender that a route put in place of a message's own, where the operator may be asked about it.
+SENT_AS: Final = "INSERT OR REPLACE INTO sent_as(key,sender) VALUES(?,?)"
 UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
 INBOUND: Final = (
     "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
@@ -83,6 +85,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("resized", RESIZE),
     ("surplus", SURPLUS),
     ("intents", INTEND),
+    ("sent_as", SENT_AS),
     ("answers", ANSWER),
     ("raw_ids", RAW_ID),
     ("receipts", RECEIPT),
@@ -117,6 +120,7 @@ class Work:
     resized: list[tuple[Any, ...]]
     surplus: list[tuple[Any, ...]]
     intents: list[tuple[Any, ...]]
+    sent_as: list[tuple[Any, ...]]
     answers: list[tuple[Any, ...]]
     raw_ids: list[tuple[Any, ...]]
     receipts: list[tuple[Any, ...]]

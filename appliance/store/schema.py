@@ -22,6 +22,11 @@ def second(db: Database) -> None:
             db.execute(statement)
 
 
+@MIGRATIONS()
+def fourth(db: Database) -> None:
+    db.execute("CREATE TABLE sent_as(key INTEGER PRIMARY KEY, sender TEXT NOT NULL) STRICT")
+
+
 FIRST = """
 CREATE TABLE message(
   seq INTEGER PRIMARY KEY,

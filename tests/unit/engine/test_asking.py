@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from appliance import clock
+from appliance.router import RouteTable
+from appliance.settings import Route
 from appliance.smpp import Pdu, encode
 from tests.support.engine_alone import World, batch
 
@@ -91,6 +93,16 @@ def test_an_operator_is_asked_by_the_id_that_it_wrote(tmp_path: Path, time: Time
     sent(world, time, ("00AF",))
     (question,) = asked(world, time)
     assert question.fields["message_id"] == b"00AF"
+
+
+def test_an_operator_is_asked_with_the_sender_that_a_route_put(tmp_path: Path, time: Time) -> None:
+    """By the id and the source address of the submit (SMPP 3.4 section 4.8.1): with another it knows no such message."""
+    world = World(tmp_path, query_sm=True)
+    world.ledger.routes = RouteTable((Route("39", ("op",), sender="47112"), Route("44", ("op",))))
+    sent(world, time)
+    world.ledger.routes = RouteTable((Route("39", ("op",)),))  # since then the routes are others
+    (question,) = asked(world, time)
+    assert question.fields["source_addr"] == b"47112"
 
 
 def test_what_is_still_under_way_is_asked_for_again_much_later_and_not_for_ever(tmp_path: Path, time: Time) -> None:

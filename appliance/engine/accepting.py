@@ -208,9 +208,10 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
         for row in work.progress:
             if row[-1] >= first:  # it ended in the beat that accepted it
                 ledger.statuses[row[0]] -= 1
-        for name in ("messages", "progress_new", "schedule", "idempotent", "marks"):
+        for name in ("messages", "progress_new", "idempotent", "marks"):
             setattr(work, name, [])
         for name, column, least in (
+            ("schedule", 0, first),  # what is to be sent again is not new
             ("intents", 0, first << 8),
             ("answers", -1, first << 8),
             ("segment_status", -1, first << 8),

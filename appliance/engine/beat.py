@@ -106,6 +106,7 @@ class Beat:
         for link in self.links.values():
             gone, link.lost = link.lost, []
             for _, unanswered in gone:
+                unanswered = self._readable(unanswered)
                 again = [(w, part) for w, part in unanswered if lost(self.ledger, link.name, w, part, now_ms)]
                 self._requeue(again)
                 self.ledger.health.of(link.name).unanswered += len(unanswered)
@@ -127,6 +128,8 @@ class Beat:
                 continue
             answers, link.answers = link.answers, []
             link.answered += len(answers)
+            if ledger.damaged:
+                answers = [answer for answer in answers if answer[1].day not in ledger.damaged]
             back: list[tuple[Waiting, int]] = []
             canonical = self.inbound.canonical(link)
             for _, waiting, part, status, operator_id in answers:
@@ -170,8 +173,14 @@ class Beat:
         else:
             self.ledger.delayed.push(now_s + RETRY_S[attempts - 1], waiting, part)
 
+    def _readable(self, segments: list[tuple[Waiting, int]]) -> list[tuple[Waiting, int]]:
+        """Those of days whose partition can be read: of the others nothing can be written any more."""
+        damaged = self.ledger.damaged
+        return [each for each in segments if each[0].day not in damaged] if damaged else segments
+
     def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
         """Puts segments back at the head of their queues, in their order."""
+        back = self._readable(back)
         self.ledger.queues.put_back([(group_of(self.ledger, w), w) for w, part in back if w.give_back(part)])
 
     def _delivers(self, now_ms: int) -> list[Acknowledgement]:

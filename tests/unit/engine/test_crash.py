@@ -507,6 +507,48 @@ def test_a_day_that_turns_out_damaged_is_left_alone_from_then_on(world: World, m
     assert world.accept(batch("new"))["accepted"] == 1
 
 
+@pytest.mark.parametrize("what", ["answered", "refused", "put off", "throttled", "bind lost"])
+def test_what_was_under_way_of_a_day_that_turns_out_damaged_does_not_end_the_engine(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    world.bind()
+    yesterday, life = clock.now_ms() - 86_400_000, 2 * 86_400_000
+    old, long = (batch(text, now=yesterday, life_ms=life) for text in ("old", "x" * 400))
+    world.accept(old)
+    world.accept(long)
+    submits = world.submits()
+    assert len(submits) == 4
+    world.ledger.quarantine(old.day, clock.now_ms())
+    status = {"refused": 0x0B, "put off": 0x08, "throttled": 0x58}.get(what, 0)
+    if what == "bind lost":
+        world.drop()
+    for submit in submits if what != "bind lost" else ():
+        world.answer(submit.sequence, "" if status else f"A{submit.sequence}", status)
+        world.receipt(f"A{submit.sequence}")
+    world.run()
+    if what == "bind lost":
+        world.bind()
+    world.link.throttle.paused_until_s = 0.0
+    b = batch("new")
+    world.accept(b)
+    world.link.paces.link.set_rate(0)
+    world.run()
+    assert [s.short_message for s in world.submits()] == [b"new"]
+
+
+def test_what_was_put_off_of_a_day_that_turns_out_damaged_is_forgotten(world: World, time: Time) -> None:
+    world.bind()
+    old = batch("old", now=clock.now_ms() - 86_400_000, life_ms=2 * 86_400_000)
+    world.accept(old)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "", 0x08)
+    world.run()
+    world.ledger.quarantine(old.day, clock.now_ms())
+    time.pass_(60)
+    world.run()
+    assert world.submits() == [] and len(world.ledger.queues) == 0
+
+
 # --- room in memory, and what was put off ---------------------------------------------------------------------
 def test_what_is_due_waits_on_disk_for_room(tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.limits.QUEUE_MESSAGES_MAX", 3)

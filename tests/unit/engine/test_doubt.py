@@ -11,9 +11,10 @@ import pytest
 from appliance import clock
 from appliance.engine import acts
 from appliance.engine.waiting import reference_of
+from appliance.errors import Error
 from appliance.message import ALERT, BULK, OTP, TRANSACTION, Batch
 from appliance.smpp import pack_deliver, pack_tlvs
-from appliance.store import Reader, doubts
+from appliance.store import OperationalError, Reader, doubts
 from tests.support.engine_alone import World, batch
 
 REFERENCE = 0x0204
@@ -421,3 +422,29 @@ def test_a_decision_survives_a_crash_before_the_message_left(world: World, tmp_p
     again.step()
     again.step()
     assert [s.short_message for s in again.submits()] == [b"pay"]
+
+
+def test_a_decision_is_not_lost_when_the_disk_refuses_what_is_new_in_its_beat(world: World) -> None:
+    b = batch("pay", class_=TRANSACTION)
+    lost(world, b)
+    failures = iter([True])
+
+    def fail() -> None:
+        if next(failures, False):
+            raise OperationalError("database or disk is full")
+
+    async def both() -> None:
+        loop = asyncio.get_running_loop()
+        accepted, decided = loop.create_future(), loop.create_future()
+        now = clock.now_ms()
+        world.beat.batches.append((batch("new", at=now + 60_000), accepted))
+        world.beat.acts.append((lambda: acts.decide(world.ledger, b.day, b.ids[0], "resend", "cli:a", now), decided))
+        await world.beat.once()
+        assert isinstance(accepted.exception(), Error) and decided.result() == "resend"
+
+    world.beat.pause_s = 0.0
+    world.beat.before_commit.append(fail)
+    asyncio.run(both())
+    world.step()
+    world.step()
+    assert [s.short_message for s in world.submits()] == [b"pay"]

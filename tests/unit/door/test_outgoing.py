@@ -37,7 +37,7 @@ def numbers(letters: list[Letter]) -> list[int]:
     [
         *((ROK, DONE), (RSYSERR, AGAIN), (RMSGQFUL, AGAIN), (RTHROTTLED, AGAIN), (RX_T, AGAIN), (0xFF, AGAIN)),
         *((RX_P, ASIDE), (RX_R, ASIDE), (0x01, ASIDE), (0x0B, ASIDE)),
-        *((0x400, AGAIN), (0x104, AGAIN), (0xFFFFFFFF, AGAIN)),
+        *((0x400, AGAIN), (0x110, AGAIN), (0xFFFFFFFF, AGAIN)),
     ],
 )
 def test_only_what_the_specification_calls_permanent_is(status: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Another operator that nobody here wrote: Net::SMPP (Perl) takes our bind, in clear text and behind TLS, and unbinds with us."""
+"""Operators that nobody here wrote: Net::SMPP (Perl) and smpp.pdu3 (the codec of Jasmin) take our bind, in clear text and behind TLS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,13 @@ from tests.support.appliance import ROOT, Appliance, wait_for
 from tests.support.certificate import self_signed
 
 pytestmark = pytest.mark.stories
-SCRIPT = ROOT / "tests" / "support" / "net_smpp_operator.pl"
+COMMANDS = {
+    "Net::SMPP": ["perl", str(ROOT / "tests" / "support" / "net_smpp_operator.pl")],
+    "smpp.pdu3": [sys.executable, "-m", "tests.support.pdu3_operator"],
+}
 CONFIG = """
 [[link]]
-name = "perl"
+name = "foreign"
 host = "{host}"
 port = {port}
 system_id = "bank"
@@ -32,21 +36,21 @@ enquire_s = 1.0
 
 
 class Operator:
-    """The Perl process, and what it said."""
+    """One of them as a process, and what it said."""
 
-    def __init__(self) -> None:
-        if subprocess.run(["perl", "-MNet::SMPP", "-e", "1"], capture_output=True).returncode:
+    def __init__(self, which: str) -> None:
+        if which == "Net::SMPP" and subprocess.run(["perl", "-MNet::SMPP", "-e", "1"], capture_output=True).returncode:
             pytest.skip("Net::SMPP is not installed")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.process = subprocess.Popen(
-            ["perl", str(SCRIPT), str(self.port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [*COMMANDS[which], str(self.port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=None, text=True
         )
         self.lines: list[str] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        wait_for("Net::SMPP to listen", lambda: "LISTENS" in self.lines)
+        wait_for("it to listen", lambda: "LISTENS" in self.lines)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -99,11 +103,12 @@ class TlsFront:
         self._thread.join(5)
 
 
-@pytest.fixture(params=["clear", "tls"])
+@pytest.fixture(params=[f"{which} {how}" for which in COMMANDS for how in ("clear", "tls")])
 def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Operator, str]]:
-    operator = Operator()
+    which, how = request.param.split()
+    operator = Operator(which)
     try:
-        if request.param == "clear":
+        if how == "clear":
             yield operator, CONFIG.format(host="127.0.0.1", port=operator.port, tls="")
         else:
             front = TlsFront(operator.port, tmp_path)

@@ -228,5 +228,6 @@ class Desk:
         self.post.close()
         self.long.close()
         self._lookups.submit(self._reader.close)
-        for pool in (self._lookups, self._watch, self._checks):
+        self._checks.shutdown(wait=True, cancel_futures=True)  # a flood of binds must not hold up the stop
+        for pool in (self._lookups, self._watch):
             pool.shutdown(wait=True)

@@ -148,29 +148,32 @@ class Book:
         self,
         subject: bytes,
         number: bytes,
-        programme: str,
+        programmes: Iterable[str],
         action: str,
         word: str,
         evidence: bytes,
         at_ms: int,
         who: str,
-    ) -> bool:
-        """What a customer wrote: a decision of its own unless nothing would change by it. Whether something changed.
+    ) -> list[str]:
+        """What a customer wrote, decided for each of `programmes` in which it changes something; those.
 
-        The same message again (`evidence`, its id) decides nothing anew and is told what it was told the first time.
+        One transaction. `evidence`: the message's id; the same message is decided on once (see `by_evidence`).
         """
         with self._writing():
-            known = self.conn.execute(
-                "SELECT 1 FROM decision WHERE evidence = ? AND programme = ? AND source = 'keyword'",
-                (evidence, programme),
-            ).fetchone()
-            if known is not None:
-                return True
             out = self.suppressed_in(subject)
-            if (programme in out) if action == STOP else not (out if programme == EVERY else programme in out):
-                return False
-            self._decide([(subject, number)], programme, action, "keyword", at_ms, who, word, evidence)
-            return True
+            changed = []
+            for name in programmes:
+                if (name not in out) if action == STOP else (bool(out) if name == EVERY else name in out):
+                    self._decide([(subject, number)], name, action, "keyword", at_ms, who, word, evidence)
+                    changed.append(name)
+            return changed
+
+    def by_evidence(self, evidence: bytes) -> list[str]:
+        """Programmes in which a customer's message decided something before."""
+        rows = self.conn.execute(
+            "SELECT programme FROM decision WHERE evidence = ? AND source = 'keyword' ORDER BY n", (evidence,)
+        )
+        return [row[0] for row in rows.fetchall()]
 
     # --- for the hot path ---------------------------------------------------------------------------------
 
@@ -228,6 +231,18 @@ class Book:
     def suppressions(self, after: int = 0, limit: int = 1_000) -> list[Decided]:
         """The decisions that now count as suppressions, oldest first, from the one after `after`."""
         return [Decided(*row) for row in self.conn.execute(_COUNTING, (after, limit)).fetchall()]
+
+    def suppression(self, n: int) -> Decided | None:
+        """The decision with this number, if it still counts as a suppression."""
+        found = self.suppressions(n - 1, 1)
+        return found[0] if found and found[0].n == n else None
+
+    def counting(self, subject: bytes, programme: str) -> Decided | None:
+        """The decision by which a number is suppressed in exactly this programme."""
+        row = self.conn.execute(
+            "SELECT decision FROM suppressed WHERE subject = ? AND programme = ?", (subject, programme)
+        ).fetchone()
+        return self.suppression(row[0]) if row else None
 
     def every_suppression(self) -> Iterator[Decided]:
         """All of them, a page in memory at a time."""

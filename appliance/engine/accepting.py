@@ -60,6 +60,8 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     seqs = range(first, first + n)
     held = _rows(ledger, batch, seqs, now_ms)
     _queue(ledger, batch, seqs, held)
+    if ledger.stops.recent:
+        ledger.stops.accepted(ledger, batch, seqs, now_ms)
     counts = ledger.new_counts.setdefault(batch.day, [0] * len(STATUSES))
     counts[SCHEDULED] += len(held)
     counts[QUEUED] += n - len(held)

@@ -27,8 +27,8 @@ DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
 CLOSED: Final = "closed by a person"
 
 
-def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -> str:
-    """`cancelled`, or the code why not."""
+def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, why: str | None = None) -> str:
+    """`cancelled`, or the code why not. `why` is what the bank reads of it, when it did not ask for it itself."""
     partition = ledger.existing(day)
     row = partition.by_id(message_id) if partition is not None else None
     if row is None:
@@ -55,7 +55,7 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -
     ledger.delayed.remove(day, seq)
     if status == SCHEDULED:
         work.unschedule.append((seq,))
-    ledger.message_ended(day, seq, CANCELLED, None, notify, now_ms)
+    ledger.message_ended(day, seq, CANCELLED, why, notify, now_ms)
     work.audit.append(audit)
     return "cancelled"
 

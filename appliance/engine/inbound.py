@@ -32,6 +32,7 @@ class Inbound:
 
     def __init__(self) -> None:
         self.keys: tuple[DataKey, bytes] | None = None
+        self.took = True  # something new is in the store, or may be
 
     def canonical(self, link: Link) -> Callable[[str], str]:
         """Makes ids of responses comparable with ids of receipts, as the link's settings say."""
@@ -86,6 +87,7 @@ class Inbound:
         if self.keys is None:
             return ESME_RX_T_APPN
         key, index_key = self.keys
+        self.took = True
         day = clock.day_of(now_ms)
         ledger.partition(day)
         message_id = new_ids(1, now_ms)[0]

@@ -19,6 +19,7 @@ from appliance.router import Health, RouteTable
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .awaited import Doubts, Outstanding, Parked
+from .left_alone import Stops
 from .outcome import may_change, message_status
 from .waiting import Delayed, Queues, Waiting
 
@@ -42,6 +43,7 @@ class Ledger:
         self.outboxes: dict[int, Outbox] = {}
         self.queues = Queues()
         self.health = Health()
+        self.stops = Stops()
         self.swap: Swap | None = None  # a change of routes under way
         self.outstanding = Outstanding()
         self.parked = Parked()

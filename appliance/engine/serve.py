@@ -25,6 +25,7 @@ from .drained import Drains
 from .inbound import Inbound
 from .ledger import Ledger
 from .link import Link
+from .listening import Listener
 from .outward import Outward
 from .paging import Pager
 from .resolving import Resolver
@@ -74,6 +75,7 @@ class Engine:
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
         self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
+        self.listener = Listener(self.ledger, self.beat, s, self.keyring, self.inbound)
         door = Client(s.socket("door")) if s["door.enabled"] else None
         self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door)
         self.beat.before_commit.append(self.outward.settle)
@@ -273,6 +275,7 @@ class Engine:
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
         self.outward.send(now_s)
+        self.listener.step(now_s, now_ms)
 
     async def _open_days(self, now_ms: int) -> bool:
         """Opens today's partition, and a minute before midnight tomorrow's; retires old ones. False: nothing can be written."""
@@ -327,6 +330,7 @@ class Engine:
                 "drain": self.drain,
                 **self.bench.operations,
                 "routes_load": self.routes_load,
+                "left_alone": self.listener.left_alone,
             }
         )
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -367,6 +371,7 @@ class Engine:
             await self._stop_links()
         finally:
             ticks.cancel()
+            await self.listener.stop()
         await server.stop()
         self.beat.close()
 

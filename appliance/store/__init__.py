@@ -12,7 +12,7 @@ from .partition import (
     Work,
     link_numbers,
 )
-from .reader import Found, Reader
+from .reader import Found, Heard, Reader
 
 __all__ = [
     "SUBMITTED",
@@ -22,6 +22,7 @@ __all__ = [
     "DatabaseError",
     "DeskStore",
     "Found",
+    "Heard",
     "OperationalError",
     "Partition",
     "Reader",

@@ -53,6 +53,13 @@ UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
 INBOUND: Final = (
     "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
 )
+#: A customer's message, joined; the same one again changes nothing.
+HEARD: Final = (
+    "INSERT OR IGNORE INTO heard(id,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?)"
+)
+#: Rows of `inbound` that were read and whose message is not whole yet.
+LOOSE: Final = "INSERT OR IGNORE INTO loose(n) VALUES(?)"
+JOINED: Final = "DELETE FROM loose WHERE n=?"
 #: A link may need more or fewer submits for a message than were told: those that nobody has taken are then forgotten.
 RESIZE: Final = "UPDATE message SET segments=? WHERE seq=?"
 SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
@@ -100,6 +107,9 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("doubts", DOUBT),
     ("decided", DECIDED),
     ("inbound", INBOUND),
+    ("heard", HEARD),
+    ("loose", LOOSE),
+    ("joined", JOINED),
     ("redactions", REDACT),
 )
 
@@ -135,6 +145,9 @@ class Work:
     doubts: list[tuple[Any, ...]]
     decided: list[tuple[Any, ...]]
     inbound: list[tuple[Any, ...]]
+    heard: list[tuple[Any, ...]]
+    loose: list[tuple[Any, ...]]
+    joined: list[tuple[Any, ...]]
     redactions: list[tuple[Any, ...]]
     audit: list[dict[str, Any]]
 

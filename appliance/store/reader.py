@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -70,6 +70,20 @@ class Found(msgspec.Struct):
     changed_ms: int
     events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
     parts: list[Part] = []
+
+
+class Heard(NamedTuple):
+    """A customer's whole message; `number` (AAD b"n" + id) and `content` (AAD b"h" + id) are sealed."""
+
+    id: bytes
+    at_ms: int
+    key_id: int
+    number: bytes
+    recipient: str
+    content: bytes
+
+
+HEARD = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n>? ORDER BY n LIMIT ?"
 
 
 class Reader:
@@ -189,6 +203,33 @@ class Reader:
             "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?",
             (after, limit),
         ).fetchall()
+
+    def heard(
+        self, limit: int, cursor: str | None, sees: Callable[[str], bool], rows_max: int
+    ) -> tuple[list[Heard], str | None, str | None]:
+        """A page of customers' messages, oldest first, whose recipient `sees` lets through; looks over `rows_max` at most.
+
+        Then the cursor of the next page (None when this is the last) and the one to go on from later.
+        """
+        where = _cursor_of(cursor)
+        rows: list[Heard] = []
+        looked = 0
+        for day in partition_days(self.folder):
+            if where is not None and day < where[0]:
+                continue
+            conn = self._partition(day)
+            if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='heard'").fetchone():
+                continue
+            after = where[1] if where is not None and day == where[0] else 0
+            for n, *row in conn.execute(HEARD, (after, rows_max + 1 - looked)).fetchall():
+                if len(rows) == limit or looked == rows_max:
+                    assert where is not None
+                    return rows, _cursor_text(*where), _cursor_text(*where)
+                looked += 1
+                where = (day, n)
+                if sees(row[4]):
+                    rows.append(Heard(*row))
+        return rows, None, _cursor_text(*where) if where is not None else None
 
     def close(self) -> None:
         for conn in self._open.values():

@@ -23,6 +23,13 @@ def second(db: Database) -> None:
 
 
 @MIGRATIONS()
+def third(db: Database) -> None:
+    for statement in THIRD.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+@MIGRATIONS()
 def fourth(db: Database) -> None:
     db.execute("CREATE TABLE sent_as(key INTEGER PRIMARY KEY, sender TEXT NOT NULL) STRICT")
 
@@ -141,4 +148,20 @@ CREATE TABLE undecided(
 ) STRICT;
 INSERT INTO undecided SELECT key,link,1,submitted_ms FROM segment WHERE status=10;
 CREATE TABLE raw_id(key INTEGER PRIMARY KEY, operator_id TEXT NOT NULL) STRICT;
+"""
+
+THIRD = """
+CREATE TABLE heard(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id BLOB NOT NULL UNIQUE,
+  at_ms INTEGER NOT NULL,
+  key_id INTEGER NOT NULL,
+  number_index BLOB NOT NULL,
+  number BLOB NOT NULL,
+  recipient TEXT NOT NULL,
+  content BLOB NOT NULL
+) STRICT;
+CREATE INDEX heard_number ON heard(number_index);
+CREATE TABLE loose(n INTEGER PRIMARY KEY) STRICT;
+INSERT INTO mark SELECT 'inbound_read',max(n) FROM inbound HAVING max(n) IS NOT NULL;
 """

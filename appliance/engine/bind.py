@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Heard and not yet durable; an operator that delivers faster than a slow or failing disk takes is not read meanwhile.
 DELIVERS_MAX: Final = 20_000
+SILENT_SUBMITS_MIN: Final = 100  # fewer submits taken without a delivery say nothing about a link, or a bind of it
+SILENCES_MAX: Final = 6  # doublings of the patience with one bind
 STEADY_S: Final = 5.0  # bound for so long, or any submit answered: the next pause is the shortest again
 
 
@@ -55,7 +57,9 @@ class Bind(asyncio.Protocol):
         self.bind_status = -1  # of the last refused bind, while it is the reason to wait
         self._up_since_s = 0.0
         self._last_pause_s = 0.0
-        self._answers = 0  # of this connection
+        self._answers = self._delivered = 0  # of this connection
+        self._listened = (0.0, 0, 0)  # since when nothing was delivered here; taken, delivered then
+        self._silences = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -133,7 +137,8 @@ class Bind(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports are duck-typed
         self._deaf = False
-        self._answers = 0
+        self._answers = self._delivered = 0
+        self._listened = (0.0, 0, 0)
         self.session.connected(clock.monotonic_s())
         self.flush()
 
@@ -160,6 +165,7 @@ class Bind(asyncio.Protocol):
         if heard.delivers:
             session = self.session
             link.delivered += len(heard.delivers)
+            self._delivered += len(heard.delivers)
             link.delivers.extend((self, session, d) for d in heard.delivers)
             if len(link.delivers) > DELIVERS_MAX and self.transport is not None and not self._deaf:
                 self._deaf = True
@@ -233,6 +239,22 @@ class Bind(asyncio.Protocol):
     def rest(self) -> None:
         """No new submits; `tick` unbinds once what is under way is answered. It then binds again unless the link is drained."""
         self.resting = True
+
+    def fell_silent(self, now_s: float, patience_s: float) -> bool:
+        """Whether it delivered on this connection and has stopped, while the operator goes on taking submits.
+
+        A bind that never delivered may just not be the one that the operator delivers on. One that falls silent again
+        and again is given twice the time each time: then that is how the operator spreads what it delivers.
+        """
+        taken = self._answers if self.submits else self.link.taken
+        since_s, before, delivered = self._listened
+        if not self._delivered or self._delivered != delivered or taken <= before:
+            self._listened = (now_s, taken, self._delivered)
+            return False
+        if taken - before < SILENT_SUBMITS_MIN or now_s - since_s < patience_s * 2**self._silences:
+            return False
+        self._silences = min(self._silences + 1, SILENCES_MAX)
+        return True
 
     def tick(self, now_s: float) -> None:
         if self.transport is not None:

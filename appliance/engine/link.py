@@ -18,7 +18,7 @@ from appliance.settings import Link as LinkSettings
 from appliance.smpp import LinkPacker, PduError, Queried, ReceiptReader
 from appliance.text import Cutter, sender_octets, shape_of
 
-from .bind import Bind, Delivered
+from .bind import SILENT_SUBMITS_MIN, Bind, Delivered
 from .pace import UNLIMITED, Paces
 from .throttle import Throttle
 from .waiting import Waiting
@@ -27,7 +27,6 @@ Answer = tuple["Link", Waiting, int, int, str]  # link, message, part, command s
 Tap = Callable[[Bind, str, bytes], None]  # bind, `in` or `out`, octets as they are on the wire: not cut into PDUs
 
 QUERIES_MAX: Final = 10  # questions about messages under way on one bind: they must not crowd out submits
-SILENT_SUBMITS_MIN: Final = 100  # fewer submits taken without a delivery say nothing about a link
 
 
 class Link:
@@ -210,14 +209,16 @@ class Link:
                 self._renewed.rest()
             return
         patience_s = self.settings.receipts_s
+        if not patience_s or self.settings.registered_delivery not in ("final", "intermediate"):
+            return
         since_s, taken, delivered = self._heard
-        if (
-            self.delivered != delivered
-            or self.taken == taken
-            or not patience_s
-            or self.settings.registered_delivery not in ("final", "intermediate")
-        ):
+        if self.delivered != delivered or self.taken == taken:
             self._heard = (now_s, self.taken, self.delivered)
+            for bind in self.binds if len(self.binds) > 1 else ():
+                silent = bind.bound and bind.hears and bind.fell_silent(now_s, patience_s)
+                if silent and not any(each.resting for each in self.binds):
+                    bind.last_error = "receipts_silent"
+                    bind.rest()
         elif now_s - since_s >= patience_s and self.taken - taken >= SILENT_SUBMITS_MIN:
             self._heard = (now_s, self.taken, self.delivered)
             self._renew.extend(bind for bind in self.binds if bind.bound)

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.engine.bind import Bind, pause_after
-from appliance.engine.link import SILENT_SUBMITS_MIN
+from appliance.engine.bind import SILENT_SUBMITS_MIN, Bind, pause_after
 from appliance.message import BULK, OTP, TRANSACTION
 from appliance.settings import Link as LinkSettings
 from appliance.smpp import spec
@@ -327,6 +326,31 @@ def test_receipts_on_another_bind_of_the_link_are_receipts(tmp_path: Path, hands
     world, sides = world_of(tmp_path, binds=2, receipts_s=150, enquire_s=3_600)
     talk(world, sides, hands, 400, receipts=1)
     assert all(side.at.bound and not side.at.resting for side in sides)
+
+
+def silent_after(world: World, sides: list[Side], hands: Hands, most: int) -> int:
+    """Seconds until the first side is asked to unbind; it takes submits and delivers nothing, the other side all."""
+    for second in range(most):
+        talk(world, sides, hands, 1, receipts=1)
+        if sides[0].at.resting:
+            return second
+    return most
+
+
+def test_a_bind_that_stops_delivering_among_others_that_deliver_is_bound_anew(tmp_path: Path, hands: Hands) -> None:
+    """The operator lost one of our receiving sides: what it would deliver there waits until that bind is another."""
+    world, sides = world_of(tmp_path, binds=2, receipts_s=300, enquire_s=3_600)
+    pauses = []
+    for n in range(2):
+        sides[0].receipt(f"early {n}")
+        world.run()
+        pauses.append(silent_after(world, sides, hands, 1_000))
+        world.link.tick(hands.s)
+        assert UNBIND in [p.command_id for p in sides[0].heard()] and sides[1].at.bound
+        assert not sides[0].at.in_flight and sides[0].at.last_error == "receipts_silent"
+        sides[0].answer_to(UNBIND, 0, sides[0].at.session._own)
+        sides[0].connect()
+    assert 300 <= pauses[0] <= 320 and 600 <= pauses[1] <= 620, "an operator that has its ways is given time"
 
 
 # --- asked ------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ _RANK: Final = (STOP_ALL, STOP, HELP, START)
 def folded(text: str) -> str:
     """Only letters and digits, without case, marks, width, punctuation: `Opt-Out!` and `ＯＰＴ ｏｕｔ` are `optout`."""
     wide = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in unicodedata.normalize("NFKD", wide) if c.isalnum())
+    bare = "".join(c for c in unicodedata.normalize("NFKD", wide) if c.isalnum())
+    return bare.replace("ı", "i")  # Turkish: a capital I says nothing about the dot of the small one
 
 
 class Keywords:

@@ -65,7 +65,7 @@ class Drains:
             links[name].drain(True)
 
     async def drain(self, payload: Any) -> dict[str, Any]:
-        """Takes a link out of use or back; on record and on disk before it is answered. The link's state."""
+        """Takes a link out of use or back; on record first, then on disk, then done. The link's state."""
         try:
             name, on, who = payload["link"], payload["on"], payload["who"]
         except (KeyError, TypeError):
@@ -78,13 +78,16 @@ class Drains:
         async with self._one:
             if link.drained != on:
                 names = frozenset(n for n, each in self._links.items() if (on if n == name else each.drained))
-                what = "link.drained" if on else "link.resumed"
-                audit = entry(clock.now_ms(), who, what, f"link:{name}")  # or Error, nothing done yet
-                await asyncio.get_running_loop().run_in_executor(None, write, self._folder, names)
-
-                def act() -> None:
-                    self._beat.notes.append(audit)
-                    link.drain(on)
-
-                await self._in_beat(act)
+                await self._recorded(who, name, on)
+                try:
+                    await asyncio.get_running_loop().run_in_executor(None, write, self._folder, names)
+                except Error:
+                    await self._recorded(f"process:{self._beat.ledger.name}", name, not on)  # it stayed as it was
+                    raise
+                await self._in_beat(lambda: link.drain(on))
         return link.state()
+
+    async def _recorded(self, who: str, name: str, on: bool) -> None:
+        """On the audit log, durably, before anything is done: after a crash in between the record says more, never less."""
+        audit = entry(clock.now_ms(), who, "link.drained" if on else "link.resumed", f"link:{name}")
+        await self._in_beat(lambda: self._beat.notes.append(audit))

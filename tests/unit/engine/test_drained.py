@@ -172,7 +172,27 @@ def test_a_disk_that_cannot_keep_it_drains_nothing(tmp_path: Path) -> None:
     with pytest.raises(Error) as caught:
         asked(world, link="op", on=True, who="cli:a")
     assert caught.value.code == "store_full"
-    assert not world.link.drained and recorded(world) == []
+    assert not world.link.drained and drained.read(world.folder) == frozenset()
+    assert recorded(world) == [("cli:a", "link.drained", "link:op"), ("process:engine-0", "link.resumed", "link:op")]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_no_link_is_taken_out_of_use_or_back_before_it_is_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: bool
+) -> None:
+    """A crash at any moment: a drained link that nobody is known to have drained would never be explained."""
+    world = World(tmp_path)
+    if not on:
+        asked(world, link="op", on=True, who="cli:a")
+    really, seen = drained.write, []
+
+    def write(folder: Path, names: frozenset[str]) -> None:
+        seen.append((recorded(world)[-1], world.link.drained))
+        really(folder, names)
+
+    monkeypatch.setattr(drained, "write", write)
+    asked(world, link="op", on=on, who="cli:b")
+    assert seen == [(("cli:b", "link.drained" if on else "link.resumed", "link:op"), not on)]
 
 
 @pytest.mark.parametrize("octets", [b"", b"{", b'{"op": 1}', b"[1]", b'["gone"]'])

@@ -94,9 +94,12 @@ DOOR_BIND_S_MAX: Final = 10.0  # from the connection to its bind, and for the ch
 DOOR_ENQUIRE_S: Final = 60.0  # without a PDU heard for so long the door asks with enquire_link
 DOOR_RESPONSE_S_MAX: Final = 30.0  # for an answer to what the door asks or delivers
 DOOR_STALL_S_MAX: Final = 30.0  # answers of which nothing is taken for so long: the connection is given up
+DOOR_LINGER_S_MAX: Final = 5.0  # after its end, for the last answers to be taken
 DOOR_UNSENT_OCTETS_MAX: Final = 256 * 1024  # answers not taken yet; then no more is read
 DOOR_PARTS_S_MAX: Final = 600.0  # from a long message's first part to its last
 DOOR_PARTS_WAITING_MAX: Final = 100_000  # parts on disk whose message is not whole; then `overloaded`
+DOOR_PARTS_PER_ACCOUNT: Final = 20_000  # of these, of one account: its fragments do not keep others from sending
+DOOR_PART_OCTETS_MAX: Final = TEXT_CHARACTERS_MAX * 2  # of a part's text: no part is longer than the longest message
 DOOR_EVENTS_MAX: Final = 10_000  # in one call from an engine
 DOOR_LETTERS_HELD: Final = 256  # of one account in memory; the rest stays in the book
 DOOR_LETTERS_LATER: Final = 256  # of one account that wait for a turn of their own; more and the whole account waits
@@ -161,6 +164,7 @@ assert KEY_AHEAD_LOOK_S * 1_000 * 10 < KEY_AHEAD_MS
 assert AUDIT_FORWARD_ENTRIES <= AUDIT_CALL_ENTRIES_MAX < AUDIT_PENDING_ENTRIES_MAX
 assert AUDIT_FORWARD_OCTETS_MAX + AUDIT_ENTRY_OCTETS_MAX < FRAME_OCTETS_MAX
 assert WEBHOOK_PER_HOST_MAX * 2 <= WEBHOOK_CONCURRENT_MAX
+assert DOOR_PARTS_PER_ACCOUNT * 2 <= DOOR_PARTS_WAITING_MAX
 assert DOOR_RETRY_S_MIN < DOOR_RETRY_S_MAX
 assert DOOR_STRANGERS_PER_ADDRESS <= DOOR_STRANGERS_MAX <= DOOR_CONNECTIONS_MAX
 assert RECEIPT_DAYS * 86_400 > PARKED_RECEIPT_S

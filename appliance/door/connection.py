@@ -10,6 +10,7 @@ from appliance.clock import monotonic_s
 from appliance.limits import (
     DOOR_BIND_S_MAX,
     DOOR_ENQUIRE_S,
+    DOOR_LINGER_S_MAX,
     DOOR_RESPONSE_S_MAX,
     DOOR_STALL_S_MAX,
     DOOR_UNSENT_OCTETS_MAX,
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         )
         self._transport: asyncio.Transport | None = None
         self._stalled_s = 0.0  # since when the other side takes nothing; 0: it takes
+        self._over_s = 0.0  # since when all is said and only what is unsent keeps it; 0: it is not over
         self._held = False
 
     # --- the transport ------------------------------------------------------------------------------------
@@ -90,7 +92,8 @@ class Connection(asyncio.Protocol):
 
     def _after(self) -> None:
         self.flush()
-        if self.session.over and self._transport is not None:
+        if self.session.over and self._transport is not None and not self._over_s:
+            self._over_s = monotonic_s()
             self._transport.close()
 
     # --- what is said -------------------------------------------------------------------------------------
@@ -153,5 +156,7 @@ class Connection(asyncio.Protocol):
             return
         if self._stalled_s and now_s - self._stalled_s >= DOOR_STALL_S_MAX:
             self._transport.abort()
+        elif self._over_s and now_s - self._over_s >= DOOR_LINGER_S_MAX:
+            self._transport.abort()  # who takes nothing would keep its place for as long as it likes
         elif now_s >= self.session.next_deadline():
             self._act(self.session.tick(now_s))

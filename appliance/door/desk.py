@@ -71,6 +71,7 @@ class Desk:
         self.accounts = DoorAccounts([])
         self.connections: set[Connection] = set()
         self.bound: dict[int, set[Connection]] = {}  # account -> its binds
+        self._bound_since = False  # somebody bound after the accounts were looked at
         self._strangers: Counter[str] = Counter()
         self._from: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -153,6 +154,7 @@ class Desk:
             connection.refuse_bind(spec.ESME_RALYBND)
         else:
             binds.add(connection)
+            self._bound_since = True  # the account may have been revoked while its password was checked
             self._less(self._strangers, connection)
             self.numbers.binds[asked.kind] += 1
             self.numbers.bound += 1
@@ -162,9 +164,11 @@ class Desk:
 
     async def look(self) -> None:
         """Takes a new snapshot of the accounts when one was changed, and ends binds that no longer fit."""
+        again, self._bound_since = self._bound_since or not len(self.accounts), False
         try:
-            fresh = await asyncio.get_running_loop().run_in_executor(self._watch, self._fresh)
+            fresh = await asyncio.get_running_loop().run_in_executor(self._watch, self._fresh, again)
         except Error as e:
+            self._bound_since |= again
             log.warning("the door's accounts cannot be read: %s", e.code)
             return
         if fresh is None:
@@ -180,8 +184,8 @@ class Desk:
                     connection.account = account
                     connection.session.window = connection.session.deliver_window = account.window
 
-    def _fresh(self) -> DoorAccounts | None:
-        return None if len(self.accounts) and self.accounts.fresh() else self.access.door_accounts()
+    def _fresh(self, again: bool) -> DoorAccounts | None:
+        return self.access.door_accounts() if again or not self.accounts.fresh() else None
 
     # --- sending ------------------------------------------------------------------------------------------
     def charge(self, account: DoorAccount, messages: int) -> None:

@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from appliance.access import DoorAccount
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.intake import Sealing
 from appliance.intercom import Peer
-from appliance.limits import DOOR_PARTS_S_MAX, DOOR_PARTS_WAITING_MAX
+from appliance.limits import DOOR_PARTS_PER_ACCOUNT, DOOR_PARTS_S_MAX, DOOR_PARTS_WAITING_MAX
 from appliance.message import (
     EXPIRED,
     GSM7,
@@ -37,7 +38,7 @@ from appliance.message import (
 from appliance.smpp import PduError, Submission
 
 from .parts import NewPart, Parts, Waiting
-from .reading import NOTIFY, Letterhead, letterhead, row_of
+from .reading import NOTIFY, TLV_NAMES, Letterhead, letterhead, row_of
 from .statuses import status_of
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Long:
         self._handing: set[bytes] = set()
         self._looked_s = -LOOK_S
         self._looking = False
-        self._count = 0  # parts that wait, as of the last look
+        self._counts: dict[int, int] = {}  # account -> its parts that wait, as of the last look, and those kept since
 
     async def open(self) -> None:
         """Opens the store. Raises Error `store_damaged` or `store_full`."""
@@ -98,7 +99,14 @@ class Long:
 
     # --- parts come ---------------------------------------------------------------------------------------
     def take(self, connection: Connection, account: DoorAccount, parts: list[tuple[Submission, Letterhead]]) -> None:
-        """Every part is answered when it is on disk."""
+        """Every part is answered when it is on disk; at once when the account, or all, have too many that wait."""
+        counts = self._counts
+        mine = counts.get(account.id, 0) + len(parts)
+        if mine > DOOR_PARTS_PER_ACCOUNT or sum(counts.values()) > DOOR_PARTS_WAITING_MAX:
+            full = status_of(Error("overloaded", "too many parts wait for the rest of their message"))
+            connection.answer([(submission.sequence, full, "") for submission, _ in parts])
+            return
+        counts[account.id] = mine
         self._new += [(connection, account, submission, head) for submission, head in parts]
         if not self._flushing:
             self._flushing = True
@@ -115,8 +123,6 @@ class Long:
     async def _keep(self, taken: list[Taken]) -> None:
         at_ms = now_ms()
         try:
-            if self._count > DOOR_PARTS_WAITING_MAX:
-                raise Error("overloaded", "too many parts wait for the rest of their message")
             sealing = await self.desk.seals.at(at_ms)
             ids = new_ids(len(taken), at_ms)
             rows = [_sealed(sealing, i, a, s, h) for i, (_, a, s, h) in zip(ids, taken, strict=True)]
@@ -212,19 +218,26 @@ class Long:
     async def _look(self) -> None:
         try:
             before_ms = now_ms() - int(DOOR_PARTS_S_MAX * 1000)
-            self._count, whole, late = await self._do(lambda p: (p.count(), p.whole(), p.late(before_ms)))
+            self._counts, whole, late = await self._do(lambda p: (p.counts(), p.whole(), p.late(before_ms)))
             if self.desk.closing or not self.desk.peers.checks["keys"][0]:
                 return
             for message_id in whole:
                 self._hand_over(message_id)
             for message_id in late:
-                waiting = await self._do(lambda p, m=message_id: p.read(m))  # type: ignore[misc]
-                if waiting is not None:
-                    await self._end(waiting, await self._opened(waiting), EXPIRED, "parts missing")
+                await self._expire(message_id)
         except Error as e:
             log.warning("parts of long messages wait: %s", e.code)
         finally:
             self._looking = False
+
+    async def _expire(self, message_id: bytes) -> None:
+        """One that cannot be ended now does not keep the others waiting."""
+        try:
+            waiting = await self._do(lambda parts: parts.read(message_id))
+            if waiting is not None:
+                await self._end(waiting, await self._opened(waiting), EXPIRED, "parts missing")
+        except (Error, ValueError, msgspec.MsgspecError) as e:
+            log.warning("a long message waits: %s", e.code if isinstance(e, Error) else "its parts are damaged")
 
     async def waits(self, message_id: bytes) -> int | None:
         """The account of a message of which parts are still here."""
@@ -243,7 +256,7 @@ def _sealed(sealing: Sealing, message_id: bytes, account: DoorAccount, s: Submis
     secret: bytes = sealing.requests_key
     whole: Any = (account.id, part.method, part.reference, part.total, s.source, head.to, s.data_coding)
     whole_mac = hmac.digest(secret, b"w" + _pack(whole), "sha256")[:16]
-    packed = _pack(s)
+    packed = _pack(replace(s, tlvs={tag: s.tlvs[tag] for tag in TLV_NAMES if tag in s.tlvs}))  # what is read again
     same = _pack((whole_mac, part.number, s.message, s.registered, s.schedule, s.validity))
     mac = hmac.digest(secret, b"p" + same, "sha256")[:16]
     sealed = sealing.key.seal(packed, b"d" + mac)

@@ -143,6 +143,11 @@ class Parts:
         self._conn.executemany("DELETE FROM whole WHERE id=?", [(i,) for i in message_ids])
         self._conn.execute("COMMIT")
 
+    def counts(self) -> dict[int, int]:
+        """Account -> its parts that wait."""
+        rows = self._conn.execute("SELECT w.account,count(*) FROM part p JOIN whole w ON w.id=p.id GROUP BY w.account")
+        return dict(rows.fetchall())
+
     def count(self) -> int:
         """Parts that wait."""
         return int(self._conn.execute("SELECT count(*) FROM part").fetchone()[0])

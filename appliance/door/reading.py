@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from appliance.access import DoorAccount
-from appliance.limits import SHORT_CODE_DIGITS_MAX, VALIDITY_S_MAX, VALIDITY_S_MIN
+from appliance.limits import DOOR_PART_OCTETS_MAX, SHORT_CODE_DIGITS_MAX, VALIDITY_S_MAX, VALIDITY_S_MIN
 from appliance.message import (
     CLASSES,
     GSM7,
@@ -92,6 +92,8 @@ def letterhead(submission: Submission, account: DoorAccount) -> Letterhead:
     if coding is None:
         raise _wrong(s, statuses.ESME_RINVDCS, "data_coding is 0, 1, 3 or 8")
     part, octets = part_of(s)
+    if part is not None and len(octets) > DOOR_PART_OCTETS_MAX:
+        raise _wrong(s, spec.ESME_RINVMSGLEN, "a part is longer than the longest message")
     return Letterhead(destination(s), sender(s, account), coding, part, octets)
 
 

@@ -24,19 +24,27 @@ from .ports import free
 DEMO: Final = "demo"
 LINK: Final = "simulated"
 SUPERVISOR: Final = "process:supervisor"
+#: Who listens where.
+LISTENERS: Final = {
+    "gateway": ("api.listen",),
+    "door": ("door.listen",),
+    "console": ("console.listen",),
+    "simulator": ("simulator.listen", "simulator.control"),
+}
 LISTENS: Final = ("api.listen", "door.listen", "console.listen", "simulator.listen", "simulator.control")
 
 
-def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
+def demo_settings(config: Path | None, home: Path, avoid: frozenset[int] = frozenset()) -> tuple[Settings, Path]:
     """The settings of the demo and the file they were written to, for its processes to read.
 
     What `config` says stays; a free port is taken where a default one is not free, a link to the simulated operator is
     added when the file names no link, and a file without a route sends every number over its links in their order.
+    `avoid`: ports that are not chosen.
     Raises Error `settings_invalid` or `address_in_use`.
     """
     raw = _absolute(_read(config), config.parent.absolute()) if config is not None else {}
     parse(raw, home, str(config or "defaults"))  # mistakes are told with the name of the file that has them
-    taken: set[int] = set()
+    taken = set(avoid)
     for name in LISTENS:
         section, _, key = name.partition(".")
         chosen = raw.setdefault(section, {}).get(key)
@@ -63,6 +71,21 @@ def demo_settings(config: Path | None, home: Path) -> tuple[Settings, Path]:
     path.write_text("# Written by `casemate up --demo` at each start.\n" + toml(raw), encoding="utf-8")
     path.chmod(0o600)
     return parse(raw, home, str(config or "defaults")), path
+
+
+def lost_ports(config: Path | None, settings: Settings, error: Error) -> dict[str, str]:
+    """Addresses that were chosen for the process that `error` (`address_in_use`) is about: name -> what was chosen.
+
+    Empty when the user chose one of them, or when the error is another: choosing again would not help.
+    """
+    process = str(error.detail.get("process", "")).partition("-")[0]
+    names = LISTENERS.get(process, tuple(filter(None, [str(error.detail.get("setting", ""))])))
+    if error.code != "address_in_use":
+        return {}
+    raw = _read(config) if config is not None else {}
+    if any(name.partition(".")[2] in raw.get(name.partition(".")[0], {}) for name in names):
+        return {}
+    return {name: settings[name] for name in names}
 
 
 def simulates(settings: Settings) -> bool:

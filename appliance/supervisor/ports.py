@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from typing import Final
 
 from appliance.errors import Error
 from appliance.settings import address
+
+#: Below what Linux gives to outgoing connections (ip_local_port_range), so none of these takes a port before its process listens.
+QUIET_PORTS: Final = range(20_000, 32_000)
+TRIES: Final = 20
 
 
 def _bound(host: str, port: int) -> int:
@@ -23,13 +29,17 @@ def check_free(name: str, host: str, port: int) -> None:
         _bound(host, port)
     except OSError as e:
         why = "is taken" if e.errno == errno.EADDRINUSE else f"cannot be used: {e.strerror}"
-        raise Error("address_in_use", f"{name} = {host}:{port} {why}", f"set {name} to another") from None
+        hint = f"set {name} to another"
+        raise Error("address_in_use", f"{name} = {host}:{port} {why}", hint, setting=name) from None
 
 
 def free(listen: str, taken: set[int]) -> str:
     """`listen`, or the same address with a free port when its own is not; never one of `taken`."""
     host, port = address(listen)
-    for candidate in (port, 0, 0, 0):
+    dice = random.SystemRandom()
+    for candidate in (port, *dice.sample(QUIET_PORTS, TRIES), 0, 0, 0):
+        if candidate in taken:
+            continue
         try:
             found = _bound(host, candidate)
         except OSError:

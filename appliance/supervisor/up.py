@@ -15,9 +15,9 @@ from typing import IO, Any
 
 from appliance.audit import Recorder
 from appliance.errors import Error
-from appliance.settings import Settings, check_listen, load
+from appliance.settings import Settings, address, check_listen, load
 
-from .demo import DemoFile, demo_settings, simulates
+from .demo import DemoFile, demo_settings, lost_ports, simulates
 from .plan import Child, listens, plan, simulator
 from .ports import check_free
 from .watchman import Watchman
@@ -40,19 +40,33 @@ def up(config: Path | None, home: Path, demo: bool) -> int:
     with _alone(home):
         notice = DemoFile(home)
         notice.remove()
-        if demo:
-            settings, config = demo_settings(config, home)
-        else:
-            settings = load(config, home)
-        children = plan(settings, config)
-        simulated = demo and simulates(settings)
-        if simulated:
-            children.insert(0, simulator(settings))
-        _look_before(settings, simulated)
         try:
-            return asyncio.run(_run(settings, children, notice if demo else None))
+            return _demo(config, home, notice) if demo else _start(load(config, home), config, None)
         finally:
             notice.remove()
+
+
+def _demo(config: Path | None, home: Path, notice: DemoFile) -> int:
+    """A port that was free when it was chosen and is not when its process listens is chosen again, once."""
+    settings, written = demo_settings(config, home)
+    try:
+        return _start(settings, written, notice)
+    except Error as e:
+        lost = lost_ports(config, settings, e)
+        if not lost:
+            raise
+        _say("casemate", f"{e.message}; another port is chosen for {', '.join(lost)}")
+    settings, written = demo_settings(config, home, frozenset(address(lost[name])[1] for name in lost))
+    return _start(settings, written, notice)
+
+
+def _start(settings: Settings, config: Path | None, notice: DemoFile | None) -> int:
+    children = plan(settings, config)
+    simulated = notice is not None and simulates(settings)
+    if simulated:
+        children.insert(0, simulator(settings))
+    _look_before(settings, simulated)
+    return asyncio.run(_run(settings, children, notice))
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ LOOK_S = 0.1  # between two looks at a process that is starting: the sum of thes
 STOP_TIER_S_MAX = SETTLE_S_MAX + 1.0  # for one tier; the whole stop has STOP_S_MAX
 MARGIN_S = 0.7  # of STOP_S_MAX, for the killing and for saying so
 
+TAKEN = ("[address_in_use]", "Address already in use")  # what a process says whose port is another's
+
 Say = Callable[[str, str], None]
 Tell = Callable[..., None]
 
@@ -241,6 +243,11 @@ class Watchman:
 
 def _never_started(post: Post) -> Error:
     tail = [line for line in post.shelf.tail if line]
+    taken = next((line for line in reversed(tail) if any(word in line for word in TAKEN)), None)
+    if taken is not None:
+        said = taken.removeprefix("casemate: ").removesuffix(" [address_in_use]")
+        hint = "set it to a free port, or end what listens there"
+        return Error("address_in_use", f"{post.name} does not start: {said}", hint, process=post.name)
     return Error(
         "peer_unavailable",
         f"{post.name} does not start: {tail[-1] if tail else 'it says nothing'}",

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,27 @@ def test_the_appliance_heals_itself_and_lets_nobody_else_in() -> None:
         assert ready
         assert box.stop() == 0
         assert not written.exists()
+
+
+def test_a_port_that_another_takes_before_the_demo_listens_is_chosen_again() -> None:
+    box = Appliance()
+    with socket.socket() as other:
+
+        def take() -> None:
+            written = box.home / "run" / "demo.toml"
+            wait_for("the demo's choice", lambda: "[simulator]" in written.read_text() if written.exists() else None)
+            host, _, port = tomllib.loads(written.read_text(encoding="utf-8"))["door"]["listen"].rpartition(":")
+            other.bind((host, int(port)))
+            other.listen()
+
+        taking = threading.Thread(target=take)
+        taking.start()
+        with box:
+            taking.join()
+            taken = other.getsockname()[1]
+            assert box.env["CASEMATE_DOOR"] != f"127.0.0.1:{taken}"
+            said = (box.base / "up.log").read_text(encoding="utf-8")
+            assert f"127.0.0.1:{taken} is taken; another port is chosen for door.listen" in said
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:

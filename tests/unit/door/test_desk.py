@@ -15,6 +15,7 @@ from appliance.clock import now_ms
 from appliance.door import process
 from appliance.door.connection import Connection
 from appliance.door.desk import Desk
+from appliance.door.parts import Parts
 from appliance.errors import Error
 from appliance.limits import DOOR_PARTS_S_MAX, DOOR_STRANGERS_PER_ADDRESS, SETTLE_S_MAX
 from appliance.message import NOTIFY_ACCOUNT_SHIFT, NOTIFY_DOOR
@@ -323,7 +324,7 @@ def test_a_crash_between_commit_and_forgetting_sends_once(alone: Alone) -> None:
         alone.run()
     assert len(alone.engine.batches) == 2, "it was handed over again"
     assert len(alone.engine.rows) == 1, "and known again"
-    left: int = alone.loop.run_until_complete(alone.desk.long._do(lambda parts: parts.count()))  # type: ignore[arg-type]
+    left = alone.loop.run_until_complete(alone.desk.long._do(Parts.count))
     assert left == 0
 
 

@@ -101,6 +101,8 @@ class Asking:
             raise PduError(statuses.ESME_RCANCELFAIL, pdu.sequence, "a message is cancelled by its id")
         found = await self._own(account, message_id)
         if found is None:
+            if message_id is not None and await self.desk.long.waits(message_id) == account.id:
+                raise PduError(statuses.ESME_RCANCELFAIL, pdu.sequence, "its message is not whole yet")
             raise PduError(spec.ESME_RINVMSGID, pdu.sequence, "no such message of this account")
         await self.desk.engine.call("cancel", {"id": found.id, "who": f"door:{account.system_id}"})
         return {}

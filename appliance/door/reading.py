@@ -88,6 +88,8 @@ def letterhead(submission: Submission, account: DoorAccount) -> Letterhead:
         raise _wrong(s, statuses.ESME_RINVREPFLAG, "replace_if_present_flag is not taken")
     if s.default_id:
         raise _wrong(s, statuses.ESME_RINVDFTMSGID, "there are no predefined messages")
+    if s.tlvs and not statuses.LOST.isdisjoint(s.tlvs) and any(any(s.tlvs.get(tag, b"")) for tag in statuses.LOST):
+        raise _wrong(s, statuses.ESME_ROPTPARNOTALLWD, "an optional parameter that makes it another kind of message")
     coding = account.alphabet if s.data_coding == 0 else CODINGS.get(s.data_coding)
     if coding is None:
         raise _wrong(s, statuses.ESME_RINVDCS, "data_coding is 0, 1, 3 or 8")

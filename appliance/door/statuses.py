@@ -20,7 +20,11 @@ ESME_RINVDSTTON: Final = 0x50
 ESME_RINVREPFLAG: Final = 0x54
 ESME_RINVDFTMSGID: Final = 0x63
 ESME_RQUERYFAIL: Final = 0x67
+ESME_ROPTPARNOTALLWD: Final = 0xC1
 ESME_RINVOPTPARAMVAL: Final = 0xC4
+
+#: dest_addr_subunit (a flash message), payload_type, source_port, destination_port: other than zero they would be lost.
+LOST: Final = frozenset({0x0005, 0x0019, 0x020A, 0x020B})
 
 #: What the appliance cannot do now is ESME_RSYSERR: the system sends again later. What will never do names its field.
 STATUS: Final[dict[str, int]] = {

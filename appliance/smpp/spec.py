@@ -188,6 +188,7 @@ def verdict(status: int) -> str:
 
 # --- optional parameters, section 5.3.2 -------------------------------------------------------------------
 TLV_SC_INTERFACE_VERSION: Final = 0x0210
+TLV_QOS_TIME_TO_LIVE: Final = 0x0017
 TLV_RECEIPTED_MESSAGE_ID: Final = 0x001E
 TLV_USER_MESSAGE_REFERENCE: Final = 0x0204
 TLV_SAR_MSG_REF_NUM: Final = 0x020C

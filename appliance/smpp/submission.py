@@ -21,7 +21,9 @@ from .spec import (
     ESME_RINVSRCADR,
     SUBMIT_SM,
     TLV_MESSAGE_PAYLOAD,
+    TLV_QOS_TIME_TO_LIVE,
 )
+from .validity import relative_validity
 
 _NO_TLVS: Final[dict[int, bytes]] = {}
 _SERVICE_OCTETS_MAX: Final = 5  # section 5.2.11
@@ -120,7 +122,7 @@ def submission_of(pdu: Pdu, dest: Address | None = None) -> Submission:
         _number(pdu, "protocol_id"),
         _number(pdu, "priority_flag"),
         _octets(pdu, "schedule_delivery_time"),
-        _octets(pdu, "validity_period"),
+        _octets(pdu, "validity_period") or _lifetime(pdu),
         _number(pdu, "registered_delivery"),
         _number(pdu, "replace_if_present_flag"),
         _number(pdu, "data_coding"),
@@ -128,6 +130,16 @@ def submission_of(pdu: Pdu, dest: Address | None = None) -> Submission:
         _whole(_octets(pdu, "short_message"), pdu.tlvs, pdu.sequence, pdu.command_id == DATA_SM),
         pdu.tlvs,
     )
+
+
+def _lifetime(pdu: Pdu) -> bytes:
+    """Section 5.3.2.9: a data_sm says its validity as seconds in qos_time_to_live; here as a relative time."""
+    octets = pdu.tlvs.get(TLV_QOS_TIME_TO_LIVE) if pdu.command_id == DATA_SM else None
+    if octets is None:
+        return b""
+    if len(octets) != 4:
+        raise PduError(ESME_RINVEXPIRY, pdu.sequence, "qos_time_to_live has four octets")
+    return relative_validity(int.from_bytes(octets, "big"))
 
 
 def _whole(message: bytes, tlvs: dict[int, bytes], sequence: int, payload_only: bool = False) -> bytes:

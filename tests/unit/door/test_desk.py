@@ -12,7 +12,7 @@ import pytest
 
 from appliance.access import DoorAccount, DoorAccounts
 from appliance.clock import now_ms
-from appliance.door import process
+from appliance.door import process, statuses
 from appliance.door.connection import Connection
 from appliance.door.desk import Desk
 from appliance.door.parts import Parts
@@ -355,6 +355,19 @@ def test_a_whole_that_can_never_go_ends_with_receipts(alone: Alone) -> None:
     assert len(answers) - len(rejected) == len(texts) == len(rejected)
     assert {p.tlvs[spec.TLV_MESSAGE_STATE] for p in rejected} == {bytes((spec.STATE_REJECTED,))}
     assert alone.engine.batches == []
+
+
+def test_a_part_that_waits_for_the_others_is_known_and_cannot_be_cancelled(alone: Alone) -> None:
+    connection, transport = alone.bound()
+    alone.do(connection.data_received, submit(10, parts_of(b"Lungo " * 60)[0], esm_class=0x40))
+    alone.run()
+    (answer,) = heard(transport)
+    message_id = bytes(answer.fields["message_id"])  # type: ignore[arg-type]
+    alone.do(connection.data_received, frame(spec.QUERY_SM, 11, message_id=message_id))
+    alone.run()
+    alone.do(connection.data_received, frame(spec.CANCEL_SM, 12, message_id=message_id))
+    alone.run()
+    assert [(p.sequence, p.status) for p in heard(transport)] == [(11, 0), (12, statuses.ESME_RCANCELFAIL)]
 
 
 # --- the rest ---------------------------------------------------------------------------------------------

@@ -98,6 +98,9 @@ def test_senders(source: Any, sender: str) -> None:
         ({"registered": 3}, statuses.ESME_RINVREGDLVFLG),
         ({"replace": 1}, statuses.ESME_RINVREPFLAG),
         ({"default_id": 1}, statuses.ESME_RINVDFTMSGID),
+        ({"tlvs": {0x0005: b"\x01"}}, statuses.ESME_ROPTPARNOTALLWD),
+        ({"tlvs": {0x0019: b"\x01"}}, statuses.ESME_ROPTPARNOTALLWD),
+        ({"tlvs": {0x020B: b"\x0b\x84"}}, statuses.ESME_ROPTPARNOTALLWD),
         ({"data_coding": 4}, statuses.ESME_RINVDCS),
         ({"data_coding": 2}, statuses.ESME_RINVDCS),
         ({"data_coding": 0x10}, statuses.ESME_RINVDCS),
@@ -114,6 +117,10 @@ def test_senders(source: Any, sender: str) -> None:
 )
 def test_what_cannot_be_honoured_names_its_field(changes: dict[str, Any], status: int) -> None:
     assert refused(**changes) == status
+
+
+def test_optional_parameters_that_say_the_usual_are_taken() -> None:
+    assert row(tlvs={0x0005: b"\0", 0x0019: b"\0", 0x0204: b"\0\7"}).text == "ciao"
 
 
 @pytest.mark.parametrize(

@@ -405,6 +405,18 @@ def test_every_field_of_a_submit_is_kept() -> None:
     assert got.tlvs == {0x204: b"ab"}
 
 
+def test_a_data_sm_says_its_validity_in_seconds() -> None:
+    payload = {spec.TLV_MESSAGE_PAYLOAD: b"ciao"}
+    lasting = submission_of(
+        Pdu(spec.DATA_SM, 0, 3, {}, payload | {spec.TLV_QOS_TIME_TO_LIVE: (3600).to_bytes(4, "big")})
+    )
+    assert lasting.validity == b"000000010000000R"
+    assert submission_of(Pdu(spec.DATA_SM, 0, 3, {}, payload)).validity == b""
+    with pytest.raises(PduError) as e:
+        submission_of(Pdu(spec.DATA_SM, 0, 3, {}, payload | {spec.TLV_QOS_TIME_TO_LIVE: b"\1"}))
+    assert (e.value.status, e.value.sequence) == (spec.ESME_RINVEXPIRY, 3)
+
+
 # --- the page says what the table says --------------------------------------------------------------------
 PAGE = (Path(appliance.door.__file__).parent / "README.md").read_text(encoding="utf-8")
 

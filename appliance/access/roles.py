@@ -17,6 +17,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "links.read": frozenset({"administrator", "compliance", "viewer"}),
     "door.read": frozenset({"administrator"}),
     "door.write": frozenset({"administrator"}),
+    "senders.read": frozenset({"administrator", "compliance"}),
+    "senders.write": frozenset({"administrator"}),
     "links.write": frozenset({"administrator"}),
     "messages.decide": frozenset({"administrator"}),
     "templates.read": frozenset({"administrator", "compliance", "viewer"}),

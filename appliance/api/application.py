@@ -16,6 +16,7 @@ from .asgi import TEXT, Answer, Application, Request, Route
 from .gateway import Gateway
 from .openapi import document
 from .reading import Reading
+from .registering import Registering
 from .sending import Sending
 from .templating import Templating
 from .views import Alive, Ready
@@ -29,7 +30,7 @@ CHECKS: Final = {"keys": "hsm_unavailable", "engine": "engine_unavailable", "aud
 def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Application:
     """The ASGI application; `check` turns a token into its API key, or None."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
-    templating = Templating(gateway)
+    templating, registering = Templating(gateway), Registering(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
         Route("/v1/messages/batch", {"POST": sending.many}),
@@ -38,6 +39,8 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/v1/messages/{id}/redact", {"POST": reading.redact}),
         Route("/v1/templates", {"GET": templating.list}),
         Route("/v1/templates/{id}", {"GET": templating.one, "PUT": templating.save, "DELETE": templating.remove}),
+        Route("/v1/senders", {"GET": registering.list, "POST": registering.request}),
+        Route("/v1/senders/{id}", {"GET": registering.one, "PUT": registering.change}),
         Route("/v1/preview", {"POST": sending.preview}),
         Route("/v1/links", {"GET": reading.links}),
         Route("/v1/openapi.json", {"GET": standing.openapi}, open_to_all=True),

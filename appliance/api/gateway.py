@@ -15,6 +15,7 @@ from appliance.errors import Error
 from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
 from appliance.message import Batch
 from appliance.router import RouteWatch
+from appliance.senders import SenderWatch
 from appliance.settings import Settings
 from appliance.store import Reader
 from appliance.templates import TemplateWatch
@@ -58,6 +59,7 @@ class Gateway:
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.guard = Guard.of(settings)
         self.templates = TemplateWatch(settings)
+        self.senders = SenderWatch(settings)
         self.routing = RouteWatch(settings)
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
@@ -123,6 +125,7 @@ class Gateway:
 
     def close(self) -> None:
         self.templates.close()
+        self.senders.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

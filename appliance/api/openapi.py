@@ -14,12 +14,25 @@ from appliance.message import CLASSES, STATUSES
 from appliance.templates import Body
 
 from .problems import STATUS
-from .requests import Message, MessageBatch, Preview
+from .requests import Message, MessageBatch, Preview, SenderChange, SenderRequest
 from .sending import BatchAnswer, Previewed
-from .views import Alive, Cancelled, Links, MessageView, Page, Problem, Ready, Redacted, TemplateList, TemplateView
+from .views import (
+    Alive,
+    Cancelled,
+    Links,
+    MessageView,
+    Page,
+    Problem,
+    Ready,
+    Redacted,
+    SenderList,
+    SenderView,
+    TemplateList,
+    TemplateView,
+)
 
 REF: Final = "#/components/schemas/{name}"
-BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, Alive, Ready, Problem)  # fmt: skip
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, Alive, Ready, Problem)  # fmt: skip
 
 #: Problems that any call with a credential may have, besides its own.
 ALWAYS: Final = ("unauthorized", "not_acceptable", "internal")
@@ -168,6 +181,7 @@ def _others() -> dict[str, Any]:
             ),
         },
         **_templates(),
+        **_senders(),
         "/v1/links": {"get": _call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
         "/v1/openapi.json": {
             "get": _open("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})
@@ -214,6 +228,57 @@ def _templates() -> dict[str, Any]:
                 "TemplateView",
                 (*ALWAYS, "not_found", "audit_unavailable", "store_full"),
                 parameters=[name],
+            ),
+        },
+    }
+
+
+def _senders() -> dict[str, Any]:
+    number = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "what POST /v1/senders gave",
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,9}$"},
+        "example": "1",
+    }
+    cursor = {
+        "name": "cursor",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+    }
+    changes = (*ALWAYS, *WITH_BODY, "sender_invalid", "audit_unavailable", "store_full")
+    asked = {"sender": "MYBANK", "country": "IT", "details": {"evidence": "ticket 4711"}}
+    confirmed = {"state": "confirmed", "expires": "2027-11-22", "details": {"evidence": "AGCom mail of 2026-11-22"}}
+    return {
+        "/v1/senders": {
+            "get": _call(
+                "listSenders", "Registrations of senders", 200, "SenderList", (*ALWAYS, "invalid"), parameters=[cursor]
+            ),
+            "post": _call(
+                "requestSender",
+                "Note that a sender's registration in a country was asked for",
+                201,
+                "SenderView",
+                changes,
+                SenderRequest,
+                example=asked,
+            ),
+        },
+        "/v1/senders/{id}": {
+            "get": _call(
+                "getSender", "One registration", 200, "SenderView", (*ALWAYS, "not_found"), parameters=[number]
+            ),
+            "put": _call(
+                "changeSender",
+                "Confirm a registration with its evidence, or end it",
+                200,
+                "SenderView",
+                (*changes, "not_found"),
+                SenderChange,
+                parameters=[number],
+                example=confirmed,
             ),
         },
     }

@@ -22,6 +22,7 @@ from appliance.limits import (
     VALIDITY_S_MAX,
     VALIDITY_S_MIN,
 )
+from appliance.senders import Details
 from appliance.templates import Body
 
 Class = Annotated[Literal["otp", "alert", "transaction", "bulk"], Meta(extra_json_schema={"default": "transaction"})]
@@ -125,6 +126,45 @@ class Preview(msgspec.Struct, forbid_unknown_fields=True):
     template: TemplateName | None = None
     params: Params | None = None
     locale: Locale | None = None
+
+
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166", examples=["IT"])]
+Day = Annotated[str, Meta(max_length=10, description="a day, from midnight UTC", examples=["2026-11-22"])]
+
+
+class SenderRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A sender whose registration in a country was asked for."""
+
+    sender: Sender
+    country: Country
+    details: Details | None = None
+
+
+class SenderChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What became of a registration: confirmed, from a day (today without it) to another, or expired."""
+
+    state: Literal["confirmed", "expired"]
+    valid_from: Day | None = None
+    expires: Day | None = None
+    details: Details | None = None
+
+
+_sender_request: Final = msgspec.json.Decoder(SenderRequest)
+_sender_change: Final = msgspec.json.Decoder(SenderChange)
+
+
+def sender_request_of(body: bytes) -> SenderRequest:
+    """Raises Error `malformed` or `invalid`."""
+    asked: SenderRequest = _decoded(_sender_request, body)
+    _once(body)
+    return asked
+
+
+def sender_change_of(body: bytes) -> SenderChange:
+    """Raises Error `malformed` or `invalid`."""
+    asked: SenderChange = _decoded(_sender_change, body)
+    _once(body)
+    return asked
 
 
 _message: Final = msgspec.json.Decoder(Message)

@@ -38,7 +38,8 @@ class BatchAnswer(msgspec.Struct):
 
 
 class Previewed(msgspec.Struct):
-    """What a text would cost: `parts` as the handset would put them together again, `rules` what changed the text,
+    """What a text would cost: `parts` as the handset would put them together again, `rules` what changed the text
+    and which register of senders was asked,
     `route` the links in order of preference, `steps` why these, `sender` what leaves instead of the one given.
     """
 
@@ -118,8 +119,14 @@ class Sending:
             field = "to"
             explained = None
             if asked.to is not None:
-                to = normalise(asked.to)[0]
+                to, calling_code = normalise(asked.to)
                 class_ = CLASSES.index(asked.class_ or "transaction")
+                field = "from"
+                check = self.gateway.senders.now.checker(self.gateway.routing.table.group, now_ms())
+                country = check(to, calling_code, class_, asked.from_ or "") if check is not None else ""
+                if country:
+                    rules = (*rules, f"sender_registered_{country}")
+                field = "to"
                 states = await self._link_states()
                 explained = explain(self.gateway.routing.table, to, class_, asked.from_ or "", now_ms(), states)
         except Error as e:
@@ -151,6 +158,7 @@ class Sending:
             gateway.serves,
             indexed,
             guard=gateway.guard,
+            check_sender=gateway.senders.now.checker(gateway.routing.table.group, at_ms),
         )
         typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):

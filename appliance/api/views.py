@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from appliance.clock import rfc3339
 from appliance.message import CLASSES, ENCODINGS, STATUSES, Content, id_text
+from appliance.senders import Details
 from appliance.store import Found
 from appliance.text import decode
 
@@ -135,6 +136,28 @@ class TemplateList(Struct):
     """Templates in use by name; `next` is the `cursor` of the next page."""
 
     templates: list[TemplateView]
+    next: str | None
+
+
+class SenderView(Struct):
+    """A sender's registration in a country. `expires` null: not until it is said."""
+
+    id: int
+    sender: str
+    country: str
+    kind: str
+    state: str
+    requested_at: Time
+    valid_from: Time | None
+    expires: Time | None
+    details: Details
+    changed_at: Time
+
+
+class SenderList(Struct):
+    """Registrations in the order in which they were asked for; `next` is the `cursor` of the next page."""
+
+    senders: list[SenderView]
     next: str | None
 
 

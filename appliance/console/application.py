@@ -27,6 +27,7 @@ from . import (
     page_messages,
     page_overview,
     page_routes,
+    page_senders,
     page_sign,
     page_templates,
     page_users,
@@ -45,6 +46,7 @@ FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form is a password change
 HTTP_STATUS: Final = {
     "invalid": 422,
     "number_invalid": 422,
+    "sender_invalid": 422,
     "not_found": 404,
     "not_decidable": 409,
     "forbidden": 403,
@@ -101,7 +103,7 @@ def create_app(
     app.extensions["casemate"] = desk
     pages = (
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
-        *(page_audit, page_api_keys, page_door, page_templates, page_users, page_account),
+        *(page_audit, page_api_keys, page_door, page_senders, page_templates, page_users, page_account),
     )
     for page in pages:
         app.register_blueprint(page.views)

@@ -22,6 +22,7 @@ from appliance.limits import (
 )
 from appliance.message import Batch
 from appliance.router import RouteWatch
+from appliance.senders import SenderWatch
 from appliance.settings import Settings
 from appliance.smpp import BindAsked, spec
 from appliance.store import Reader
@@ -67,6 +68,7 @@ class Desk:
         self.rates = Rates(settings["limits.requests_per_s"], 1)
         self.guard = Guard.of(settings)
         self.routing = RouteWatch(settings)
+        self.senders = SenderWatch(settings)
         self.numbers = Numbers()
         self.accounts = DoorAccounts([])
         self.connections: set[Connection] = set()
@@ -230,6 +232,7 @@ class Desk:
 
     def close(self) -> None:
         self.post.close()
+        self.senders.close()
         self.long.close()
         self._lookups.submit(self._reader.close)
         self._checks.shutdown(wait=True, cancel_futures=True)  # a flood of binds must not hold up the stop

@@ -51,7 +51,16 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0  # between two looks for what is late, and for what could not be handed over
 #: Codes under which a whole message can never be sent; anything else is tried again.
 NEVER: Final = frozenset(
-    {"invalid", "malformed", "number_invalid", "sender_invalid", "text_too_long", "text_unmappable", "content_refused"}
+    {
+        "invalid",
+        "malformed",
+        "number_invalid",
+        "sender_invalid",
+        "sender_unregistered",
+        "text_too_long",
+        "text_unmappable",
+        "content_refused",
+    }
 ) | {"no_route", "expired_before_sent"}
 SOURCE: Final = "door-parts"  # of events in the book that no engine knows of
 

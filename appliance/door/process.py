@@ -56,11 +56,15 @@ async def run(desk: Desk) -> None:
     await desk.long.open()
     await desk.look()
     await desk.peers.look()
+    await desk.senders.look()
     listening = await _listening(settings, desk)
     watching: list[asyncio.Task[Any]] = []
     try:
         await intercom.start(settings.socket("door"))
-        rounds = (desk.peers.keep_looking(), desk.post.keep(), desk.routing.keep_looking(), _tick(desk), _look(desk))
+        rounds = (
+            desk.peers.keep_looking(), desk.post.keep(), desk.routing.keep_looking(), desk.senders.keep_looking(),
+            _tick(desk), _look(desk),
+        )  # fmt: skip
         watching = [asyncio.create_task(each) for each in rounds]
         stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *watching], return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ A submission is answered when its message is durable, never before; one that can
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from appliance.access import DoorAccount
@@ -77,11 +78,19 @@ class Submitting:
     def check_part(self, submission: Submission, head: Letterhead, account: DoorAccount, at_ms: int) -> None:
         """What can be known of the whole from one part is told now. Raises PduError or Error."""
         row = row_of(submission, head, b"", [], account, at_ms)
-        to, _ = normalise(row.to)
+        to, calling_code = normalise(row.to)
         if row.from_ is not None:
             sender_kind(row.from_)
-        if not self.desk.serves(to, CLASS[row.class_ or account.class_], row.from_ or ""):
+        class_, sender = CLASS[row.class_ or account.class_], row.from_ or ""
+        if not self.desk.serves(to, class_, sender):
             raise no_route()
+        check_sender = self.check_sender(at_ms)
+        if check_sender is not None:
+            check_sender(to, calling_code, class_, sender)
+
+    def check_sender(self, at_ms: int) -> Callable[[str, int, int, str], str] | None:
+        """Raises for a sender that is not registered where it has to be; None: nowhere."""
+        return self.desk.senders.now.checker(self.desk.routing.table.group, at_ms)
 
     async def _send(
         self, connection: Connection, account: DoorAccount, rows: list[Row], sequences: list[int], at_ms: int
@@ -115,7 +124,7 @@ class Submitting:
         sealing = await desk.seals.at(at_ms)
         intake = Intake(
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
-            [row.notify for row in rows], desk.guard, [row.door for row in rows],
+            [row.notify for row in rows], desk.guard, [row.door for row in rows], self.check_sender(at_ms),
         )  # fmt: skip
         intake.take(rows)
         batch: Any = intake.batch

@@ -59,7 +59,8 @@ class Intake:
 
     `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
     `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
-    what the SMPP door says again in a receipt. `guard`: what texts may carry.
+    what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
+    may not be used with number, calling code and class; None: all may.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Intake:
         notify: Sequence[int] | None = None,
         guard: Guard | None = None,
         notes: Sequence[DoorNote] | None = None,
+        check_sender: Callable[[str, int, int, str], object] | None = None,
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
@@ -86,6 +88,7 @@ class Intake:
         self.notify = notify
         self.notes = notes
         self.check_content = guard.check if guard is not None else None
+        self.check_sender = check_sender
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
         self.batch = empty_batch(sealing.day, at_ms, sealing.key.key_id)
@@ -94,7 +97,7 @@ class Intake:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
         at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
         accepted, ids, told, notes = self.accepted, self.ids, self.notify, self.notes
-        check_content = self.check_content
+        check_content, check_sender = self.check_content, self.check_sender
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         index = first - 1
@@ -121,12 +124,12 @@ class Intake:
                 field = "to"
                 if not serves(to, class_, sender):
                     raise no_route()
+                if check_sender is not None:
+                    field = "from"
+                    check_sender(to, calling_code, class_, sender)
                 field = "send_at"
-                send_at_ms, status = 0, "accepted"
-                if row.send_at is not None:
-                    send_at_ms = scheduled_ms(row.send_at.timestamp(), at_ms)
-                    if send_at_ms:
-                        status = "scheduled"
+                send_at_ms = 0 if row.send_at is None else scheduled_ms(row.send_at.timestamp(), at_ms)
+                status = "scheduled" if send_at_ms else "accepted"
                 validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is None else row.validity_s
                 field = "callback_url"
                 callback = row.callback_url

@@ -2,6 +2,7 @@
 
 from appliance.numbering.number import calling_code_of, normalise
 from appliance.numbering.plan import country_of
+from appliance.numbering.region import region_of
 from appliance.numbering.sender import SENDER_KINDS, sender_kind
 
-__all__ = ["SENDER_KINDS", "calling_code_of", "country_of", "normalise", "sender_kind"]
+__all__ = ["SENDER_KINDS", "calling_code_of", "country_of", "normalise", "region_of", "sender_kind"]

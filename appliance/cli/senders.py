@@ -1,0 +1,221 @@
+"""`casemate sender`: registrations of senders by country: asked for, confirmed, ended. Every act is on the audit log first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.senders import RULES, Details, Registration, SenderBook, check_details, day_ms
+from appliance.settings import home_of, load
+
+from .people import Desk, show, time_text
+
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+_sender = click.argument("sender")
+_country = click.option("--country", required=True, help="two letters of ISO 3166, such as IT")
+
+_OPTIONS = (
+    click.option("--evidence", default="", help="where the register's answer is on file"),
+    click.option("--entity-id", default="", help="India: the principal entity's id"),
+    click.option("--template-id", "template_ids", multiple=True, help="India: id of a template, repeated"),
+    click.option("--campaign-id", default="", help="US: the 10DLC campaign"),
+    click.option("--per-minute", type=click.IntRange(0), default=0, help="US: messages a minute of the campaign"),
+    click.option("--per-day", type=click.IntRange(0), default=0, help="US: messages a day of the campaign"),
+)
+
+
+def _details(command: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _given(options: dict[str, Any]) -> Details:
+    import msgspec
+
+    try:
+        given = msgspec.convert(options | {"template_ids": list(options["template_ids"])}, Details)
+    except msgspec.ValidationError as e:
+        raise Error("invalid", str(e), "see `casemate sender confirm --help`") from None
+    check_details(given)
+    return given
+
+
+def _book() -> SenderBook:
+    return SenderBook(load(home=home_of()))
+
+
+def _one(book: SenderBook, sender: str, country: str) -> Registration:
+    found = book.of(sender, country.strip().upper())
+    if found is None:
+        raise Error(
+            "not_found",
+            "this sender was never registered there",
+            "capitals and small letters count; `casemate sender add`",
+        )
+    return found
+
+
+@click.group()
+def sender() -> None:
+    """Senders and where they are registered. The setting senders.mandatory names the countries where they have to be."""
+
+
+@sender.command()
+@_sender
+@_country
+@_details
+def add(sender: str, country: str, **options: Any) -> None:
+    """Note that the registration of SENDER in a country was asked for."""
+    book, given = _book(), _given(options)
+    country, kind = book.check_request(sender, country, given)
+    desk = Desk()
+    desk.record("sender.requested", "sender:new", country=country, kind=kind)
+    made = book.request(sender, country, given, desk.who, now_ms())
+    click.echo(f"registration {made.id} of `{sender}` in {country} is requested")
+
+
+@sender.command()
+@_sender
+@_country
+@click.option("--from", "from_day", help="first day, 2026-11-22  [default: today]")
+@click.option("--until", "until_day", help="day on which it ends  [default: until it is said]")
+@_details
+def confirm(sender: str, country: str, from_day: str | None, until_day: str | None, **options: Any) -> None:
+    """Confirm the registration of SENDER: it may be used from the first day on. Needs evidence, and what the country asks."""
+    book, given = _book(), _given(options)
+    found = _one(book, sender, country)
+    at_ms = now_ms()
+    from_ms = day_ms(from_day, "from") if from_day else day_ms(rfc3339(at_ms)[:10], "from")
+    until_ms = day_ms(until_day, "until") if until_day else 0
+    book.check_confirm(found.id, given, from_ms, until_ms)
+    desk = Desk()
+    about = {"country": found.country, "kind": found.kind}
+    desk.record("sender.confirmed", f"sender:{found.id}", **about, from_ms=from_ms, until_ms=until_ms)
+    made = book.confirm(found.id, given, from_ms, until_ms, desk.who, at_ms)
+    until = "until it is ended" if not until_ms else f"until {rfc3339(until_ms)[:10]}"
+    click.echo(f"`{made.sender}` is confirmed in {made.country} from {rfc3339(from_ms)[:10]} {until}")
+
+
+@sender.command()
+@_sender
+@_country
+@_details
+def expire(sender: str, country: str, **options: Any) -> None:
+    """End the registration of SENDER: where it is mandatory, its messages are refused within a second."""
+    book, given = _book(), _given(options)
+    found = _one(book, sender, country)
+    desk = Desk()
+    desk.record("sender.expired", f"sender:{found.id}", country=found.country, kind=found.kind)
+    book.expire(found.id, given, desk.who, now_ms())
+    click.echo(f"the registration of `{sender}` in {found.country} has ended")
+
+
+@sender.command("list")
+@click.option("--country", help="only this country")
+@_json
+def list_(country: str | None, as_json: bool) -> None:
+    """List registrations with their state now."""
+    wanted = (country or "").strip().upper()
+    show([_row(r) for r in _book().all() if not wanted or r.country == wanted], as_json)
+
+
+def _row(r: Registration) -> dict[str, Any]:
+    return {
+        "id": r.id,
+        "sender": r.sender,
+        "country": r.country,
+        "kind": r.kind,
+        "state": r.state_at(now_ms()),
+        "from": rfc3339(r.valid_from_ms)[:10] if r.valid_from_ms else None,
+        "until": rfc3339(r.expires_ms)[:10] if r.expires_ms else None,
+        "evidence": r.details.evidence or None,
+        "changed": time_text(r.changed_ms),
+        "by": r.who,
+    }
+
+
+@sender.command("show")
+@_sender
+@_country
+def show_(sender: str, country: str) -> None:
+    """Show one registration and all that was ever done to it, as JSON: evidence for a compliance officer."""
+    book = _book()
+    found = _one(book, sender, country)
+    acts = [
+        {
+            "at": rfc3339(act.at_ms),
+            "who": act.who,
+            "state": act.state,
+            "valid_from": rfc3339(act.valid_from_ms)[:10] if act.valid_from_ms else None,
+            "expires": rfc3339(act.expires_ms)[:10] if act.expires_ms else None,
+            "details": _plain(act.details),
+        }
+        for act in book.acts(found.id)
+    ]
+    click.echo(json.dumps(_row(found) | {"details": _plain(found.details), "acts": acts}, indent=1))
+
+
+def _plain(details: Details) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(details)
+
+
+@sender.command()
+@_sender
+@click.option("--to", "number", required=True, help="a number in the country; it is not recorded anywhere")
+@click.option("--class", "class_", type=click.Choice(["otp", "alert", "transaction", "bulk"]), default="transaction")
+def check(sender: str, number: str, class_: str) -> None:
+    """Say whether a message from SENDER to a number would pass the register, by routes and settings as they are."""
+    from appliance.message import CLASSES
+    from appliance.numbering import normalise, region_of, sender_kind
+    from appliance.router import RouteShelf, through
+
+    settings = load(home=home_of())
+    sender_kind(sender)
+    to, calling_code = normalise(number)
+    table = through(RouteShelf(settings).loading()).table
+    register = SenderBook(settings).register()
+    country = register.check(to, calling_code, CLASSES.index(class_), sender, now_ms(), table.group)
+    if country:
+        click.echo(
+            f"`{sender}` may be used in {country}: its registration is confirmed, or {country} does not ask for one of its kind"
+        )
+    else:
+        where = region_of(to, calling_code) or "this country"
+        click.echo(f"`{sender}` may be used: {where} is not in senders.mandatory")
+
+
+@sender.command()
+@_json
+def rules(as_json: bool) -> None:
+    """Show what each country asks, by whose word, and which are switched on."""
+    on = load(home=home_of())["senders.mandatory"]
+    rows = [
+        {
+            "country": country,
+            "on": country in on,
+            "kinds": " ".join(sorted(rule.kinds)),
+            "needs": " ".join(rule.needs) or None,
+            "source": rule.source,
+        }
+        for country, rule in RULES.items()
+    ]
+    show(rows, as_json)
+
+
+@sender.command()
+def paces() -> None:
+    """Print the US campaigns' rates as `pace_senders` of a link. A campaign with several senders shares its rate among them."""
+    at_ms = now_ms()
+    known = [r for r in _book().all() if r.details.campaign_id and r.details.per_minute and r.holds(at_ms)]
+    counts: dict[str, int] = {}
+    for r in known:
+        counts[r.details.campaign_id] = counts.get(r.details.campaign_id, 0) + 1
+    words = [f'"{r.sender}" = {r.details.per_minute / 60 / counts[r.details.campaign_id]:.3g}' for r in known]
+    click.echo(f"pace_senders = {{ {', '.join(words)} }}")

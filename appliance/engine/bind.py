@@ -108,7 +108,7 @@ class Bind(asyncio.Protocol):
                     await loop.create_connection(
                         lambda: self, self.host, self.port, ssl=tls, server_hostname=self.host if tls else None
                     )
-            except (OSError, TimeoutError, ssl.SSLError) as e:
+            except (OSError, TimeoutError, ssl.SSLError, ValueError) as e:  # ValueError: a name that no resolver takes
                 self.last_error = f"connect: {type(e).__name__}"
             else:
                 await self._closed.wait()

@@ -21,6 +21,8 @@ Connection = Any  # sqlcipher3 ships no types
 DatabaseError = sqlite3.DatabaseError
 OperationalError = sqlite3.OperationalError
 
+#: Primary result codes (sqlite.org/rescode.html) that say that a disk does not take more, not that a file is damaged.
+NO_ROOM = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN))
 BUSY_MS = 5_000
 WAL_PAGES = 4_000  # 16 MiB of log between two checkpoints
 
@@ -79,8 +81,10 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
 
 
 def migrate(conn: Connection, migrations: Migrations) -> None:
-    """Brings a store to the newest schema; each step is a transaction of its own."""
+    """Brings a store to the newest schema; each step is a transaction of its own. Raises Error `store_full` or `store_damaged`."""
     try:
         migrations.apply(sqlite_utils.Database(conn))
     except sqlite3.DatabaseError as e:
+        if getattr(e, "sqlite_errorcode", 0) & 0xFF in NO_ROOM:
+            raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None
         raise Error("store_damaged", f"a store cannot be brought to the newest schema: {e}") from None

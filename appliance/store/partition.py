@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from appliance.errors import Error
 from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
 
 from .folder import partition_path
@@ -187,7 +188,11 @@ class Partition:
         self.day = day
         self.path = partition_path(folder, day)
         self.conn: Connection = open_store(self.path)
-        migrate(self.conn, MIGRATIONS)
+        try:
+            migrate(self.conn, MIGRATIONS)
+        except Error:
+            self.conn.close()
+            raise
         row = self.conn.execute("SELECT coalesce(max(seq),0) FROM message").fetchone()
         self.last_seq: int = row[0]
         self._cursor = self.conn.cursor()

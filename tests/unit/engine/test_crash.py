@@ -15,7 +15,7 @@ from appliance.engine.outward import _consecutive
 from appliance.engine.retention import retire
 from appliance.errors import Error
 from appliance.message import BULK, FAILED, INDETERMINATE, OTP, QUEUED, REJECTED, SENT, TRANSACTION
-from appliance.store import SUBMITTED, OperationalError, Partition, doubts, partition_path
+from appliance.store import SUBMITTED, OperationalError, Partition, doubts, open_store, partition_path
 from tests.support.engine_alone import World, batch
 
 THROTTLED, TRY_LATER, FOREVER = 0x58, 0x08, 0x0B
@@ -317,6 +317,29 @@ def test_a_partition_that_cannot_be_made_is_not_half_there(world: World, monkeyp
     assert 20_000 not in world.ledger.partitions
     world.ledger.partition(20_000)
     assert world.ledger.link_numbers[20_000] == {"op": 1}
+
+
+def test_a_day_that_begins_on_a_full_disk_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: Time
+) -> None:
+    """The file is there, its tables are not: when there is room again, the day goes on without a restart."""
+    world = World(tmp_path)
+
+    def full(path: Path) -> Any:
+        conn = open_store(path)
+        conn.execute("PRAGMA max_page_count=4")
+        return conn
+
+    time.pass_(86_400)
+    tomorrow = clock.day_of(time.ms)
+    monkeypatch.setattr("appliance.store.partition.open_store", full)
+    for attempt in (lambda: world.ledger.partition(tomorrow), lambda: World(tmp_path)):
+        with pytest.raises(Error) as caught:
+            attempt()
+        assert caught.value.code == "store_full"
+    assert not world.ledger.damaged and tomorrow not in world.ledger.partitions
+    monkeypatch.setattr("appliance.store.partition.open_store", open_store)
+    assert world.accept(batch("new", now=time.ms))["accepted"] == 1
 
 
 def test_a_stopping_engine_gives_a_failing_disk_up(world: World) -> None:

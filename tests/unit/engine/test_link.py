@@ -254,6 +254,29 @@ def test_a_refused_bind_is_never_hammered(
     assert least <= len(doors.asked) <= most
 
 
+def test_a_host_name_that_no_resolver_takes_is_said_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, host="smsc..example")
+    bind = world.link.submitter
+    waits: list[float] = []
+
+    async def connect(*_: Any, **__: Any) -> None:
+        raise UnicodeError("label empty or too long")  # what the loop says to such a name
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        bind.stopping = len(waits) == 3
+
+    async def some_time() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+        monkeypatch.setattr(bind, "_wait", wait)
+        await bind._keep_bound()
+
+    asyncio.run(some_time())
+    assert len(waits) == 3 and bind.last_error == "connect: UnicodeError"
+
+
 # --- half dead --------------------------------------------------------------------------------------------
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from appliance.audit import entry
+from appliance.errors import Error
 from appliance.message import (
     ACCEPTED,
     CANCELLED,
@@ -24,7 +25,16 @@ from .ledger import Ledger
 from .undecided import send_again
 
 DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
+ID_OCTETS: Final = 16
 CLOSED: Final = "closed by a person"
+
+
+def named(payload: Any) -> tuple[bytes, str]:
+    """The message and who acts on it. Raises Error `malformed`."""
+    message_id, who = (payload.get("id"), payload.get("who")) if isinstance(payload, dict) else (None, None)
+    if not isinstance(message_id, bytes) or len(message_id) != ID_OCTETS or not isinstance(who, str):
+        raise Error("malformed", "an act names a message by its `id`, and `who` does it")
+    return message_id, who
 
 
 def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, why: str | None = None) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from appliance import clock
 from appliance.audit import entry
+from appliance.errors import Error
 from appliance.intercom import Peer
+from appliance.limits import AUDIT_NAME_CHARACTERS_MAX
 from appliance.router import Active, RouteShelf, RouteTable, Took, in_pieces, through
 from appliance.settings import Settings
 
@@ -37,17 +39,25 @@ class Routing:
         self, ledger: Ledger, payload: Any, peer: Peer, in_beat: Callable[[Callable[[], Any]], Awaitable[Any]]
     ) -> dict[str, Any]:
         """`routes_load {who}`: takes the active version. Answers when new messages go by it."""
-        who = payload["who"]
+        who = payload.get("who") if isinstance(payload, dict) else None
+        if not isinstance(who, str) or not 0 < len(who) <= AUDIT_NAME_CHARACTERS_MAX:
+            raise Error("malformed", "routes are loaded by somebody: `who` is missing")
         async with self._one:
             took = Took()
             active = await in_pieces(self.shelf.loading(), took)
 
             def swap() -> None:
-                swap_routes(ledger, active.table)
                 at_ms = clock.now_ms()
                 what = "routes.loaded" if not active.problems else "routes.damaged"
-                detail = {"version": active.version, "digest": active.digest, "routes": len(active.table), "by": who}
-                ledger.notes.append(entry(at_ms, f"process:{ledger.name}", what, f"routes:{active.version}", **detail))
+                detail: dict[str, Any] = {
+                    "version": active.version,
+                    "digest": active.digest,
+                    "routes": len(active.table),
+                    "by": who,
+                }
+                audit = entry(at_ms, f"process:{ledger.name}", what, f"routes:{active.version}", **detail)
+                swap_routes(ledger, active.table)  # or Error before it: what cannot be recorded is not done
+                ledger.notes.append(audit)
 
             await in_beat(swap)
             self.active = active

@@ -115,7 +115,7 @@ class Engine:
 
     async def decide(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """A person's decision on a message that is held: `act` is resend or close."""
-        if payload["act"] not in ("resend", "close"):
+        if not isinstance(payload, dict) or payload.get("act") not in ("resend", "close"):
             raise Error("invalid", "a decision is `resend` or `close`", field="act")
         return {"done": await self._act(payload["act"], payload)}
 
@@ -135,7 +135,7 @@ class Engine:
 
     async def _act(self, word: str, payload: Any) -> str:
         self._must_run()
-        message_id, who = payload["id"], payload["who"]
+        message_id, who = acts.named(payload)
         day = clock.day_of(id_ms(message_id))
 
         def decide() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -86,7 +88,7 @@ class Operator:
         self._writer = Writer(self.chance, clock.now_ms() * 1_000)
         self.mischief = Mischief(options, now())
         self._wheel: Wheel[Callable[[], None] | tuple[Account, Deliver]] = Wheel(SLOT_S)
-        self._turning = False
+        self._turn_s = math.inf  # when the wheel is looked at next
         self._connections = 0
         self._journal = _opened(options.journal)
         self._attempts = _opened(options.attempts)
@@ -253,19 +255,24 @@ class Operator:
 
     def _put(self, at_s: float, item: Callable[[], None] | tuple[Account, Deliver]) -> None:
         self._wheel.put(at_s, item)
-        if not self._turning:
-            self._turning = True
-            self._at(self.now() + SLOT_S, self._turn)
+        if at_s < self._turn_s - SLOT_S:
+            self._look(max(at_s, self.now() + SLOT_S))
 
-    def _turn(self) -> None:
+    def _look(self, at_s: float) -> None:
+        self._turn_s = at_s
+        self._at(at_s, partial(self._turn, at_s))
+
+    def _turn(self, at_s: float) -> None:
+        if at_s != self._turn_s:
+            return  # something was put that is due before it
         now_s = self.now()
         try:
             self._do(self._wheel.due(now_s), now_s)
         finally:  # whatever goes wrong with one item, the wheel keeps turning
             next_s = self._wheel.next_s()
-            self._turning = next_s is not None
+            self._turn_s = math.inf
             if next_s is not None:
-                self._at(max(next_s, now_s + SLOT_S / 2), self._turn)
+                self._look(max(next_s, now_s + SLOT_S / 2))
 
     def _do(self, items: list[Callable[[], None] | tuple[Account, Deliver]], now_s: float) -> None:
         owing: dict[int, Account] = {}

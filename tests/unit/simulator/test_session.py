@@ -67,7 +67,7 @@ class Lab:
 
     def later(self, seconds):
         until = self.time + seconds
-        while self.timers and min(self.timers)[0] <= until:
+        while self.timers and min(at for at, _ in self.timers) <= until:
             timer = min(self.timers, key=lambda t: t[0])
             self.timers.remove(timer)
             self.time = max(self.time, timer[0])
@@ -183,6 +183,19 @@ def test_refusals(options, status):
     assert wire.heard[2].status == status
     assert wire.heard[2].fields == {}
     assert "deliver_sm" not in commands(wire)[3:] or options == {"throttle_above": 1}
+
+
+def test_what_is_due_soon_does_not_wait_for_what_is_due_late():
+    lab = Lab(receipt_delay_ms="600000")
+    session, wire = lab.bind()
+    session.data_received(submit(2))
+    lab.later(1)
+    lab.operator.follow(Options(latency_ms="100", receipt_delay_ms="200"))
+    session.data_received(submit(3))
+    lab.later(1)
+    assert commands(wire)[1:] == ["submit_sm_resp", "submit_sm_resp", "deliver_sm"]
+    lab.later(600)
+    assert commands(wire)[4:].count("deliver_sm") == 1
 
 
 def test_latency_and_a_receipt_before_its_answer():

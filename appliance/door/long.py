@@ -60,6 +60,7 @@ NEVER: Final = frozenset(
         "text_too_long",
         "text_unmappable",
         "content_refused",
+        "suppressed",
     }
 ) | {"no_route", "expired_before_sent"}
 SOURCE: Final = "door-parts"  # of events in the book that no engine knows of

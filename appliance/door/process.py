@@ -160,6 +160,9 @@ def _operations(desk: Desk) -> dict[str, Any]:
         return {"process": "door", **desk.numbers.state(), **pending, **desk.post.state()}
 
     async def again(payload: Any, __: Peer) -> dict[str, Any]:
-        return {"letters": desk.post.bring_back(int(payload["account"]))}
+        account = payload.get("account") if isinstance(payload, dict) else None
+        if not isinstance(account, int) or not 0 < account < 2**63:
+            raise Error("malformed", "letters are due again to an `account`, by its number")
+        return {"letters": desk.post.bring_back(account)}
 
     return {"ping": ping, "state": state, "events": desk.post.events, "inbound": desk.post.inbound, "again": again}

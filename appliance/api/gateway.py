@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from appliance.access import ApiKey
 from appliance.clock import monotonic_s
+from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
@@ -59,6 +60,7 @@ class Gateway:
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.guard = Guard.of(settings)
         self.templates = TemplateWatch(settings)
+        self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)
         self.routing = RouteWatch(settings)
         self.numbers = Numbers(index)
@@ -125,6 +127,7 @@ class Gateway:
 
     def close(self) -> None:
         self.templates.close()
+        self.consent.close()
         self.senders.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)

@@ -63,6 +63,7 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
         await keys.look()
         await gateway.peers.look()
         await gateway.templates.look()
+        await gateway.consent.look()
         await gateway.senders.look()
         server = uvicorn.Server(configuration(settings, gateway, keys))
         await intercom.start(settings.socket(f"gateway-{index}"))
@@ -81,6 +82,7 @@ async def _until(
         asyncio.create_task(keys.keep_looking()),
         asyncio.create_task(gateway.routing.keep_looking()),
         asyncio.create_task(gateway.templates.keep_looking()),
+        asyncio.create_task(gateway.consent.keep_looking()),
         asyncio.create_task(gateway.senders.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]

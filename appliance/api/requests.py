@@ -196,6 +196,13 @@ def preview_of(body: bytes) -> Preview:
     return asked
 
 
+def decoded_once(decoder: Any, body: bytes) -> Any:
+    """Raises Error `malformed` or `invalid`."""
+    asked = _decoded(decoder, body)
+    _once(body)
+    return asked
+
+
 def batch_of(body: bytes) -> list[Message | Error]:
     """One entry a row: the message, or what is wrong with it. Raises Error when the batch as a whole cannot be read."""
     if len(body) > LARGE_OCTETS:

@@ -127,6 +127,8 @@ class Sending:
                 if country:
                     rules = (*rules, f"sender_registered_{country}")
                 field = "to"
+                subject = (await self.gateway.seals.at(now_ms())).index(to)
+                self.gateway.consent.consent.check(subject, class_, asked.from_ or "")
                 states = await self._link_states()
                 explained = explain(self.gateway.routing.table, to, class_, asked.from_ or "", now_ms(), states)
         except Error as e:
@@ -158,6 +160,7 @@ class Sending:
             gateway.serves,
             indexed,
             guard=gateway.guard,
+            check_consent=gateway.consent.consent.check,
             check_sender=gateway.senders.now.checker(gateway.routing.table.group, at_ms),
         )
         typed: list[Row | Error] = rows

@@ -2,12 +2,37 @@
 
 from .book import EVERY, SOURCES, Book, Decided, Review
 from .keywords import REVIEW, Decision, Keywords, folded
+from .listed import PURPOSE, Listed, Refused, bring_in, read, row_of, write_out
 from .lists import ACTIONS, HELP, LISTS, START, STOP, STOP_ALL
 from .policy import ALL_NAME, Consent
 from .suppressed import Suppressed
 from .watch import ConsentWatch
 
 __all__ = [
-    "ACTIONS", "ALL_NAME", "EVERY", "HELP", "LISTS", "REVIEW", "SOURCES", "START", "STOP", "STOP_ALL", "Book", "Consent",
-    "ConsentWatch", "Decided", "Decision", "Keywords", "Review", "Suppressed", "folded",
+    "ACTIONS",
+    "ALL_NAME",
+    "EVERY",
+    "HELP",
+    "LISTS",
+    "PURPOSE",
+    "REVIEW",
+    "SOURCES",
+    "START",
+    "STOP",
+    "STOP_ALL",
+    "Book",
+    "Consent",
+    "ConsentWatch",
+    "Decided",
+    "Decision",
+    "Keywords",
+    "Listed",
+    "Refused",
+    "Review",
+    "Suppressed",
+    "bring_in",
+    "folded",
+    "read",
+    "row_of",
+    "write_out",
 ]  # fmt: skip

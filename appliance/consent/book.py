@@ -228,6 +228,13 @@ class Book:
         rows = self.conn.execute("SELECT programme FROM suppressed WHERE subject = ? ORDER BY programme", (subject,))
         return [row[0] for row in rows.fetchall()]
 
+    def suppressed_between(self, programme: str, first: bytes, last: bytes) -> set[bytes]:
+        """Subjects from `first` to `last` that are suppressed in exactly this programme."""
+        rows = self.conn.execute(
+            "SELECT subject FROM suppressed WHERE subject BETWEEN ? AND ? AND programme = ?", (first, last, programme)
+        )
+        return {row[0] for row in rows.fetchall()}
+
     def suppressions(self, after: int = 0, limit: int = 1_000) -> list[Decided]:
         """The decisions that now count as suppressions, oldest first, from the one after `after`."""
         return [Decided(*row) for row in self.conn.execute(_COUNTING, (after, limit)).fetchall()]

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from appliance.access import Access, DoorAccount, DoorAccounts, address_of
 from appliance.clock import monotonic_s
+from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.intake import Caller, Funnel, Peers, Rates, Refusals, Ring, Seals
@@ -68,6 +69,7 @@ class Desk:
         self.rates = Rates(settings["limits.requests_per_s"], 1)
         self.guard = Guard.of(settings)
         self.routing = RouteWatch(settings)
+        self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)
         self.numbers = Numbers()
         self.accounts = DoorAccounts([])
@@ -234,6 +236,7 @@ class Desk:
         self.post.close()
         self.senders.close()
         self.long.close()
+        self.consent.close()
         self._lookups.submit(self._reader.close)
         self._checks.shutdown(wait=True, cancel_futures=True)  # a flood of binds must not hold up the stop
         for pool in (self._lookups, self._watch):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import signal
 import ssl
 from typing import Any, Final
@@ -14,7 +15,7 @@ from appliance.access import Access
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import Client, Peer, Server
-from appliance.limits import DOOR_BIND_S_MAX, SETTLE_S_MAX
+from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
 
 from .connection import Connection
@@ -23,6 +24,7 @@ from .desk import Desk
 TICK_S: Final = 0.25
 ACCOUNTS_S: Final = 0.25  # between two looks for new and revoked accounts; a look is microseconds
 BACKLOG: Final = 512
+FILES: Final = 8 * DOOR_CONNECTIONS_MAX
 GOODBYE_S_MAX: Final = 1.0  # of SETTLE_S_MAX, for answers to our unbind
 
 
@@ -56,6 +58,7 @@ async def run(desk: Desk) -> None:
     await desk.long.open()
     await desk.look()
     await desk.peers.look()
+    await desk.consent.look()
     await desk.senders.look()
     listening = await _listening(settings, desk)
     watching: list[asyncio.Task[Any]] = []
@@ -63,6 +66,7 @@ async def run(desk: Desk) -> None:
         await intercom.start(settings.socket("door"))
         rounds = (
             desk.peers.keep_looking(), desk.post.keep(), desk.routing.keep_looking(), desk.senders.keep_looking(),
+            desk.consent.keep_looking(),
             _tick(desk), _look(desk),
         )  # fmt: skip
         watching = [asyncio.create_task(each) for each in rounds]
@@ -97,9 +101,18 @@ async def _goodbye(desk: Desk, listening: asyncio.Server) -> None:
         await asyncio.sleep(0.02)
 
 
+def _room_for_files() -> None:
+    """Open files for every connection, and for those still in their TLS handshake, which nobody counts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _listening(settings: Settings, desk: Desk) -> asyncio.Server:
     host, port = check_listen(settings["door.listen"], settings["door.tls_certificate"])
     context = tls(settings)
+    _room_for_files()
     try:
         return await asyncio.get_running_loop().create_server(
             lambda: Connection(desk),

@@ -125,6 +125,7 @@ class Submitting:
         intake = Intake(
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
             [row.notify for row in rows], desk.guard, [row.door for row in rows], self.check_sender(at_ms),
+            desk.consent.consent.check,
         )  # fmt: skip
         intake.take(rows)
         batch: Any = intake.batch

@@ -60,7 +60,7 @@ class Intake:
     `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
     `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
     what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
-    may not be used with number, calling code and class; None: all may.
+    may not be used with number, calling code and class; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Intake:
         guard: Guard | None = None,
         notes: Sequence[DoorNote] | None = None,
         check_sender: Callable[[str, int, int, str], object] | None = None,
+        check_consent: Callable[[bytes, int, str], object] | None = None,
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
@@ -89,6 +90,7 @@ class Intake:
         self.notes = notes
         self.check_content = guard.check if guard is not None else None
         self.check_sender = check_sender
+        self.check_consent = check_consent
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
         self.batch = empty_batch(sealing.day, at_ms, sealing.key.key_id)
@@ -97,7 +99,7 @@ class Intake:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
         at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
         accepted, ids, told, notes = self.accepted, self.ids, self.notify, self.notes
-        check_content, check_sender = self.check_content, self.check_sender
+        check_content, check_sender, check_consent = self.check_content, self.check_sender, self.check_consent
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         index = first - 1
@@ -124,6 +126,9 @@ class Intake:
                 field = "to"
                 if not serves(to, class_, sender):
                     raise no_route()
+                subject = blind(to)
+                if check_consent is not None:
+                    check_consent(subject, class_, sender)
                 if check_sender is not None:
                     field = "from"
                     check_sender(to, calling_code, class_, sender)
@@ -140,7 +145,7 @@ class Intake:
                 continue
             message_id = ids[index]
             until_ms = (send_at_ms or at_ms) + validity_s * 1000
-            row_of = (message_id, class_, encoding, segments, sender, calling_code, blind(to))
+            row_of = (message_id, class_, encoding, segments, sender, calling_code, subject)
             notify = NOTIFY_WEBHOOK if callback is not None else 0
             if told is not None:
                 notify |= told[index]

@@ -9,8 +9,8 @@ import pytest
 
 from appliance.access import DoorAccounts
 from appliance.clock import monotonic_s
-from appliance.door import long
-from appliance.limits import DOOR_BIND_S_MAX, DOOR_LINGER_S_MAX, DOOR_PART_OCTETS_MAX
+from appliance.door import long, process
+from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, DOOR_LINGER_S_MAX, DOOR_PART_OCTETS_MAX
 from appliance.smpp import spec
 from appliance.text import parts_with_udh
 
@@ -107,3 +107,13 @@ def test_what_is_in_the_way_of_one_late_message_is_not_in_the_others(
     alone.do(alone.desk.tick, 100.0)
     alone.run()
     assert alone.loop.run_until_complete(alone.desk.long._do(lambda parts: parts.count())) == 1
+
+
+def test_there_are_files_for_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(process.resource, "setrlimit", lambda _, limits: given.append(limits))
+    for limits in ((1_024, 524_288), (1_024, -1), (1_024, 4_096), (524_288, 524_288)):
+        monkeypatch.setattr(process.resource, "getrlimit", lambda _, now=limits: now)
+        process._room_for_files()
+    assert given == [(process.FILES, 524_288), (process.FILES, -1), (4_096, 4_096)]
+    assert process.FILES > 2 * DOOR_CONNECTIONS_MAX

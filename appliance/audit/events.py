@@ -46,6 +46,7 @@ EVENTS: Final[dict[str, str]] = {
     "messages.indeterminate": "segments were left without an answer when a link or the engine went; detail holds how many",
     "message.viewed": "the clear content of a message was shown to a person",
     "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
+    "number.looked_up": "the country and operator of a number were looked up (the number is not recorded)",
     "message.cancelled": "a message was cancelled before it left",
     "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "consent.stopped": "a customer asked to be left alone, or a person noted it; detail holds programme and source",

@@ -1,8 +1,18 @@
 """Telephone numbers and senders: what is one, in which one form, of which country. Pure: no sockets, no clock."""
 
+from appliance.numbering.described import Described, described
 from appliance.numbering.number import calling_code_of, normalise
 from appliance.numbering.plan import country_of
 from appliance.numbering.region import region_of
 from appliance.numbering.sender import SENDER_KINDS, sender_kind
 
-__all__ = ["SENDER_KINDS", "calling_code_of", "country_of", "normalise", "region_of", "sender_kind"]
+__all__ = [
+    "SENDER_KINDS",
+    "Described",
+    "calling_code_of",
+    "country_of",
+    "described",
+    "normalise",
+    "region_of",
+    "sender_kind",
+]

@@ -24,6 +24,10 @@ class Numbers:
         self._prefixes = {prefix: operator.name for operator in operators for prefix in operator.prefixes}
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
 
+    def told(self, to: str) -> tuple[str, bool | None]:
+        """Operator, and whether the number was ported to it; None where there is no book of ported numbers."""
+        return self.operator(to), any(book.operator(int(to[1:])) for book in self._books) if self._books else None
+
     def operator(self, to: str) -> str:
         """Name of the operator of an E.164 number with its plus; empty when nobody knows."""
         if self._books:

@@ -222,10 +222,8 @@ class RouteShelf:
     ) -> Generator[Callable[[], Any] | None, Any, RouteTable]:
         known = {link.name for link in self.settings.links}
         gone: set[str] = set()
-        named = False
         kept: list[Route] = []
         for n, route in enumerate(routes, 1):
-            named = named or bool(route.operator and route.enabled)
             if not known.issuperset(route.links):
                 gone.update(name for name in route.links if name not in known)
                 route = _without(route, known)
@@ -236,7 +234,7 @@ class RouteShelf:
             said = ", ".join(sorted(gone)[:5])
             problems.append(f"routes name links that are no longer there: {said}; they go on without")
         numbers = None
-        if named:
+        if operators:
             books = yield lambda: _books(operators)
             problems += [book for book in books if isinstance(book, str)]
             numbers = Numbers(operators, [book for book in books if not isinstance(book, str)])

@@ -40,7 +40,7 @@ _FIRST: Final = (
     """CREATE TABLE suppressed (
         subject BLOB NOT NULL,
         programme TEXT NOT NULL,
-        decision INTEGER NOT NULL REFERENCES decision (n),
+        decision INTEGER NOT NULL, -- its n; no foreign key: an import of a million would look up each
         PRIMARY KEY (subject, programme)
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE review (

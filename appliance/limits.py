@@ -59,6 +59,7 @@ PARKED_RECEIPTS_MAX: Final = 1_000_000  # receipts kept for a response that has 
 PARKED_RECEIPT_S: Final = 259_200  # 72 h
 CLOCK_BACK_S_MAX: Final = 10_800  # a clock that is set back further may make a receipt look older than its message
 QUERY_AFTER_S: Final = 900  # a receipt that is not there so long after the end of the validity is asked for
+RESENDS_MAX: Final = 3  # times a segment that is never answered is sent again; the customer may get every one
 DOUBTS_MAX: Final = 100_000  # numbers with an indeterminate message that are looked at again; more wait for a person
 THROTTLED_RETRY_S_MIN: Final = 1.0  # no message is offered again sooner to an operator that said "too fast"
 PACED_SENDERS_MAX: Final = 10_000  # senders whose pace is kept at a time; the oldest is forgotten

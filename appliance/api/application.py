@@ -13,9 +13,11 @@ from appliance.intake import Refusals
 
 from . import problems
 from .asgi import TEXT, Answer, Application, Request, Route
+from .consenting import Consenting
 from .gateway import Gateway
-from .openapi import document
+from .hearing import Hearing
 from .looking_up import LookingUp
+from .openapi import document
 from .reading import Reading
 from .registering import Registering
 from .sending import Sending
@@ -32,6 +34,7 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
     """The ASGI application; `check` turns a token into its API key, or None."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
     templating, registering = Templating(gateway), Registering(gateway)
+    hearing, consenting = Hearing(gateway), Consenting(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
         Route("/v1/messages/batch", {"POST": sending.many}),
@@ -42,6 +45,9 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/v1/templates/{id}", {"GET": templating.one, "PUT": templating.save, "DELETE": templating.remove}),
         Route("/v1/senders", {"GET": registering.list, "POST": registering.request}),
         Route("/v1/senders/{id}", {"GET": registering.one, "PUT": registering.change}),
+        Route("/v1/inbound", {"GET": hearing.list}),
+        Route("/v1/suppressions", {"GET": consenting.list, "POST": consenting.add}),
+        Route("/v1/suppressions/{id}", {"DELETE": consenting.end}),
         Route("/v1/lookup/{id}", {"GET": LookingUp(gateway).number}),
         Route("/v1/preview", {"POST": sending.preview}),
         Route("/v1/links", {"GET": reading.links}),

@@ -7,13 +7,14 @@ from typing import Any, Final
 import msgspec
 
 import appliance
-from appliance.errors import CODES
 from appliance.intake import Accepted
 from appliance.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES
 from appliance.templates import Body
 
-from .problems import STATUS
+from .calls import ALWAYS, REF, WITH_BODY, call, json_of, open_call
+from .consenting import SuppressionList, SuppressionRequest, SuppressionView
+from .hearing import InboundPage
 from .looking_up import LookupView
 from .requests import Message, MessageBatch, Preview, SenderChange, SenderRequest
 from .sending import BatchAnswer, Previewed
@@ -32,12 +33,8 @@ from .views import (
     TemplateView,
 )
 
-REF: Final = "#/components/schemas/{name}"
-BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, Alive, Ready, Problem)  # fmt: skip
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem)  # fmt: skip
 
-#: Problems that any call with a credential may have, besides its own.
-ALWAYS: Final = ("unauthorized", "not_acceptable", "internal")
-WITH_BODY: Final = ("malformed", "too_large", "unsupported_media", "invalid")
 SENDS: Final = ("hsm_unavailable", "rate_limited", "idempotency_conflict", "number_invalid", "callback_not_allowed")
 
 EXAMPLE: Final = {"to": "+393331234567", "text": "Your code is 123456", "class": "otp", "reference": "A-1"}
@@ -97,7 +94,7 @@ def _paths() -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     return {
         "/v1/messages": {
-            "post": _call(
+            "post": call(
                 "sendMessage",
                 "Send one message",
                 202,
@@ -108,7 +105,7 @@ def _messages() -> dict[str, Any]:
                 headers=LOCATION | REPLAYED,
                 example=EXAMPLE,
             ),
-            "get": _call(
+            "get": call(
                 "searchMessages",
                 "Search your messages, newest first",
                 200,
@@ -118,7 +115,7 @@ def _messages() -> dict[str, Any]:
             ),
         },
         "/v1/messages/batch": {
-            "post": _call(
+            "post": call(
                 "sendBatch",
                 "Send up to 1,000 messages; each is accepted or refused on its own",
                 202,
@@ -136,7 +133,7 @@ def _messages() -> dict[str, Any]:
 def _one_message() -> dict[str, Any]:
     return {
         "/v1/messages/{id}": {
-            "get": _call(
+            "get": call(
                 "getMessage",
                 "One message with its history",
                 200,
@@ -146,7 +143,7 @@ def _one_message() -> dict[str, Any]:
             ),
         },
         "/v1/messages/{id}/cancel": {
-            "post": _call(
+            "post": call(
                 "cancelMessage",
                 "Cancel what has not left",
                 200,
@@ -156,7 +153,7 @@ def _one_message() -> dict[str, Any]:
             ),
         },
         "/v1/messages/{id}/redact": {
-            "post": _call(
+            "post": call(
                 "redactMessage",
                 "Erase the content of a message",
                 200,
@@ -171,7 +168,7 @@ def _one_message() -> dict[str, Any]:
 def _others() -> dict[str, Any]:
     return {
         "/v1/preview": {
-            "post": _call(
+            "post": call(
                 "preview",
                 "Encoding, segments and route of a text, without sending it",
                 200,
@@ -184,13 +181,14 @@ def _others() -> dict[str, Any]:
         **_templates(),
         **_senders(),
         **_lookup(),
-        "/v1/links": {"get": _call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
+        **_customers(),
+        "/v1/links": {"get": call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
         "/v1/openapi.json": {
-            "get": _open("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})
+            "get": open_call("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})
         },
-        "/healthz": {"get": _open("healthz", "The process is alive", _json("Alive"))},
-        "/readyz": {"get": _open("readyz", "New messages are accepted", _json("Ready"), "hsm_unavailable")},
-        "/metrics": {"get": _open("metrics", "Prometheus text", {"text/plain": {"schema": {"type": "string"}}})},
+        "/healthz": {"get": open_call("healthz", "The process is alive", json_of("Alive"))},
+        "/readyz": {"get": open_call("readyz", "New messages are accepted", json_of("Ready"), "hsm_unavailable")},
+        "/metrics": {"get": open_call("metrics", "Prometheus text", {"text/plain": {"schema": {"type": "string"}}})},
     }
 
 
@@ -207,13 +205,13 @@ def _templates() -> dict[str, Any]:
     example = {"locale": "en", "texts": {"en": "{n, plural, one {# payment} other {# payments}}"}}
     return {
         "/v1/templates": {
-            "get": _call(
+            "get": call(
                 "listTemplates", "Templates in use", 200, "TemplateList", (*ALWAYS, "invalid"), parameters=[cursor]
             )
         },
         "/v1/templates/{id}": {
-            "get": _call("getTemplate", "One template", 200, "TemplateView", (*ALWAYS, "not_found"), parameters=[name]),
-            "put": _call(
+            "get": call("getTemplate", "One template", 200, "TemplateView", (*ALWAYS, "not_found"), parameters=[name]),
+            "put": call(
                 "saveTemplate",
                 "Save a template; every text is checked against every other",
                 200,
@@ -223,7 +221,7 @@ def _templates() -> dict[str, Any]:
                 parameters=[name],
                 example=example,
             ),
-            "delete": _call(
+            "delete": call(
                 "removeTemplate",
                 "Take a template out of use; its versions stay on record",
                 200,
@@ -247,8 +245,13 @@ def _lookup() -> dict[str, Any]:
     codes = (*ALWAYS, "number_invalid", "rate_limited", "audit_unavailable", "store_full")
     return {
         "/v1/lookup/{number}": {
-            "get": _call(
-                "lookUpNumber", "Country, validity and operator of a number", 200, "LookupView", codes, parameters=[number]
+            "get": call(
+                "lookUpNumber",
+                "Country, validity and operator of a number",
+                200,
+                "LookupView",
+                codes,
+                parameters=[number],
             )
         }
     }
@@ -274,10 +277,10 @@ def _senders() -> dict[str, Any]:
     confirmed = {"state": "confirmed", "expires": "2027-11-22", "details": {"evidence": "AGCom mail of 2026-11-22"}}
     return {
         "/v1/senders": {
-            "get": _call(
+            "get": call(
                 "listSenders", "Registrations of senders", 200, "SenderList", (*ALWAYS, "invalid"), parameters=[cursor]
             ),
-            "post": _call(
+            "post": call(
                 "requestSender",
                 "Note that a sender's registration in a country was asked for",
                 201,
@@ -288,10 +291,10 @@ def _senders() -> dict[str, Any]:
             ),
         },
         "/v1/senders/{id}": {
-            "get": _call(
+            "get": call(
                 "getSender", "One registration", 200, "SenderView", (*ALWAYS, "not_found"), parameters=[number]
             ),
-            "put": _call(
+            "put": call(
                 "changeSender",
                 "Confirm a registration with its evidence, or end it",
                 200,
@@ -305,55 +308,64 @@ def _senders() -> dict[str, Any]:
     }
 
 
-def _call(
-    name: str,
-    summary: str,
-    status: int,
-    answer: str,
-    codes: tuple[str, ...],
-    body: type | None = None,
-    parameters: list[dict[str, Any]] | None = None,
-    headers: dict[str, Any] | None = None,
-    example: Any = None,
-) -> dict[str, Any]:
-    call: dict[str, Any] = {"operationId": name, "summary": summary}
-    if parameters:
-        call["parameters"] = parameters
-    if body is not None:
-        media: dict[str, Any] = {"schema": {"$ref": REF.format(name=body.__name__)}}
-        if example is not None:
-            media["example"] = example
-        call["requestBody"] = {"required": True, "content": {"application/json": media}}
-    done: dict[str, Any] = {"description": summary, "content": _json(answer)}
-    if headers:
-        done["headers"] = headers
-    call["responses"] = {str(status): done, **_problems(codes)}
-    return call
-
-
-def _open(name: str, summary: str, content: dict[str, Any], *codes: str) -> dict[str, Any]:
-    done = {"200": {"description": summary, "content": content}, **_problems((*codes, "not_acceptable", "internal"))}
-    return {"operationId": name, "summary": summary, "security": [], "responses": done}
-
-
-def _json(name: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": REF.format(name=name)}}}
-
-
-def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
-    """One response a status; all codes that share the status of one of `codes` are named in its description."""
-    out: dict[str, Any] = {}
-    for status in sorted({STATUS[c] for c in codes} | {405}):
-        words = [f"`{c}`: {CODES[c]}" for c, s in STATUS.items() if s == status]
-        response: dict[str, Any] = {
-            "description": "; ".join(words),
-            "content": {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}},
-        }
-        header = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}.get(status)
-        if header:
-            response["headers"] = {header: {"schema": {"type": "integer" if header == "Retry-After" else "string"}}}
-        out[str(status)] = response
-    return out
+def _customers() -> dict[str, Any]:
+    cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"type": "string"}}
+    limit = {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS_DEFAULT},
+    }
+    number = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "what GET or POST /v1/suppressions gave",
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+        "example": "1",
+    }
+    changes = ("audit_unavailable", "store_full", "engine_unavailable", "hsm_unavailable")
+    return {
+        "/v1/inbound": {
+            "get": call(
+                "listInbound",
+                "What customers wrote, oldest first, joined from its parts",
+                200,
+                "InboundPage",
+                (*ALWAYS, "invalid", "hsm_unavailable"),
+                parameters=[limit, cursor],
+            )
+        },
+        "/v1/suppressions": {
+            "get": call(
+                "listSuppressions",
+                "Customers who asked not to be written to",
+                200,
+                "SuppressionList",
+                (*ALWAYS, "invalid", "hsm_unavailable"),
+                parameters=[cursor],
+            ),
+            "post": call(
+                "addSuppression",
+                "Write to a number no more; what is queued for it is cancelled",
+                201,
+                "SuppressionView",
+                (*ALWAYS, *WITH_BODY, "number_invalid", *changes),
+                SuppressionRequest,
+                example={"number": "+393331234567", "programme": "marketing"},
+            ),
+        },
+        "/v1/suppressions/{id}": {
+            "delete": call(
+                "endSuppression",
+                "Write to a number again; what was decided stays on record",
+                200,
+                "SuppressionView",
+                (*ALWAYS, "not_found", *changes),
+                parameters=[number],
+            )
+        },
+    }
 
 
 def _search() -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from appliance.audit import entry
 from appliance.errors import Error
 from appliance.message import QUEUED, Batch
 from appliance.smpp import status_name, verdict
-from appliance.store import DatabaseError
+from appliance.store import DatabaseError, is_damage
 
 from .accepting import accept, forget_new
 from .choosing import dispatch, group_of
@@ -58,6 +58,7 @@ class Beat:
         self.changed_days: set[int] = set()
         self._pool = ThreadPoolExecutor(1, "commit")
         self._frames: list[Staged] = []
+        self._day = 0  # that is being written, 0: nobody can say
         self._counts: dict[int, list[int]] = {}
         self._sweep_s = 0.0
 
@@ -222,6 +223,7 @@ class Beat:
                 ]
                 if pending:
                     for partition in pending:
+                        self._day = partition.day
                         await loop.run_in_executor(self._pool, partition.commit)
                         done.add(partition.day)
                 self.write_s += t1 - t0
@@ -229,7 +231,10 @@ class Beat:
                 break
             except DatabaseError as e:
                 error = Error("store_full", "the message store cannot be written", f"free space on the disk ({e})")
-                await self._refuse_new(replies, done, error)
+                damaged = self._day if is_damage(e) else 0
+                if damaged:
+                    error = Error("store_damaged", "a day of the message store is damaged", "send again")
+                await self._refuse_new(replies, done, error, damaged)
             except (Error, TypeError, ValueError, OverflowError):
                 # Something that no table takes. If it came with a new batch, that is refused and all is well.
                 if not any(day not in done for _, _, day in replies):
@@ -247,25 +252,33 @@ class Beat:
         ledger = self.ledger
         for day, work in list(ledger.work.items()):
             if day not in done and work:
+                self._day = day
                 partition = ledger.partition(day)
                 partition.write(work)
                 self.rows += len(work.messages) + len(work.intents) + len(work.answers) + len(work.receipts)
+        self._day = 0
         self._counts = {day: counts for day, counts in self._counts.items() if day in done}
         if ledger.touched:
             long, counts = ledger.settle_long(now_ms, done)
             self._counts |= counts
             for day, work in long.items():
+                self._day = day
                 ledger.partition(day).write(work)
         for day, work in ledger.work.items():
+            self._day = day
             if day not in done and work.audit:
                 ledger.outboxes[day].put(work.audit)
             if work.doubts or work.decided:
                 count(ledger, ledger.partitions[day])
+        self._day = 0
         for step in self.before_commit:
             step()
 
-    async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error) -> None:
-        """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten."""
+    async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
+        """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.
+
+        `damaged`: a day that waiting does not mend; it is left alone, and the others go on without it.
+        """
         ledger = self.ledger
         for day, partition in ledger.partitions.items():
             if day not in done:
@@ -276,6 +289,9 @@ class Beat:
         self._unstage(done)
         forget_new(ledger, done)
         self.refuse(error)
+        if damaged:
+            ledger.quarantine(damaged, clock.now_ms())
+            return
         await asyncio.sleep(self.pause_s)
         if self.draining and clock.monotonic_s() > self.give_up_s:
             raise error

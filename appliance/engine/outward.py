@@ -49,6 +49,7 @@ class Outward:
 
     def settle(self) -> None:
         """Inside the beat's transaction: forgets what the other side has on disk."""
+        self.settled = {key: upto for key, upto in self.settled.items() if key[1] not in self.ledger.damaged}
         self._settling = dict(self.settled)
         for (kind, day), upto in self._settling.items():
             partition = self.ledger.partition(day)

@@ -17,7 +17,7 @@ from appliance.store import DatabaseError, doubts, partition_days
 
 from .accepting import start_scheduled
 from .ledger import Ledger
-from .undecided import count, interrupted
+from .undecided import ACTS, count, interrupted
 from .waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,8 @@ class Pager:
             first = key >> 8 not in seen
             seen.add(key >> 8)
             link = names.get(number, "")
-            again = interrupted(ledger, day, key, segments, notify, class_, link, now_ms, first)
+            act = ACTS[ledger.policies[class_]]
+            again = interrupted(ledger, day, key, segments, notify, act, link, now_ms, first)
             if again and segments == 1:
                 ledger.lost_on[day, key >> 8] = link
         count(ledger, partition)

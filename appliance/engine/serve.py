@@ -238,7 +238,7 @@ class Engine:
         if (
             self.beat.batches
             or self.beat.acts
-            or self.ledger.swap is not None
+            or (self.ledger.swap is not None and not self.beat.draining)
             or any(link.answers or link.delivers or link.lost for link in self.links.values())
         ):
             return 0.0

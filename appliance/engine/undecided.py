@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from appliance.limits import RESENDS_MAX
 from appliance.message import INDETERMINATE, QUEUED, SCHEDULED, STATUSES
 from appliance.store import Partition, doubts
 
@@ -24,7 +25,10 @@ def lost(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) ->
     """A bind was lost between submit and answer. True when the segment is to be queued again at once."""
     first, waiting.undecided = not waiting.undecided, True
     key = waiting.seq << 8 | part
-    again = interrupted(ledger, waiting.day, key, waiting.segments, waiting.notify, waiting.class_, link, now_ms, first)
+    act = ACTS[ledger.policies[waiting.class_]]
+    if act == doubts.TO_RESEND and waiting.resent(part) > RESENDS_MAX:
+        act = doubts.REPORTED  # an operator that takes and never answers would send one code to a customer for minutes
+    again = interrupted(ledger, waiting.day, key, waiting.segments, waiting.notify, act, link, now_ms, first)
     if again:
         waiting.lost_on = link
     return again
@@ -36,19 +40,18 @@ def interrupted(
     key: int,
     segments: int,
     notify: int,
-    class_: int,
+    act: int,
     link: str,
     now_ms: int,
     first: bool,
 ) -> bool:
     """A segment that may or may not have left: recorded as such, and queued again, held or reported. True: queued again.
 
-    `first`: its message was not indeterminate before; only then it is counted and told. A long message that is
+    `act`: one of ACTS. `first`: its message was not indeterminate before; only then it is counted and told. A long message that is
     held becomes so when none of its segments is under way any more: in `settle_long`.
     """
     work = ledger.work[day]
     seq = key >> 8
-    act = ACTS[ledger.policies[class_]]
     partition = ledger.partitions[day]
     number_index = doubts.number_index_of(partition, seq)
     # A receipt that came before the bind was lost may tell: then a message is not sent again before it was looked at.

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from appliance.message import CLASSES
 from appliance.router import Group
 from appliance.smpp import Parts
+
+UNANSWERED: Final = 1 << 8  # beyond the parts of a message: `attempts` has both counts
 
 
 class Waiting:
@@ -83,6 +86,10 @@ class Waiting:
             self.attempts = {}
         n = self.attempts[part] = self.attempts.get(part, 0) + 1
         return n
+
+    def resent(self, part: int) -> int:
+        """Counts an answer that never came, apart from 'try later'; how many the part missed."""
+        return self.tried(part | UNANSWERED)
 
     def take(self, most: int) -> list[int]:
         """The next parts, at most `most`, in order; they are then no longer to do."""

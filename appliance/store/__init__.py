@@ -4,7 +4,7 @@ from . import doubts, letters
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
-from .opening import Connection, DatabaseError, OperationalError, migrate, open_store
+from .opening import Connection, DatabaseError, OperationalError, is_damage, migrate, open_store
 from .partition import (
     SUBMITTED,
     Partition,
@@ -29,6 +29,7 @@ __all__ = [
     "Sent",
     "Work",
     "doubts",
+    "is_damage",
     "letters",
     "link_numbers",
     "migrate",

@@ -23,6 +23,7 @@ OperationalError = sqlite3.OperationalError
 
 #: Primary result codes (sqlite.org/rescode.html) that say that a disk does not take more, not that a file is damaged.
 NO_ROOM = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN))
+DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 BUSY_MS = 5_000
 WAL_PAGES = 4_000  # 16 MiB of log between two checkpoints
 
@@ -78,6 +79,11 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         ) from None
     except sqlite3.DatabaseError as e:
         raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
+
+
+def is_damage(e: BaseException) -> bool:
+    """Whether an error of a store says that its file is damaged: waiting does not mend that."""
+    return getattr(e, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
 def migrate(conn: Connection, migrations: Migrations) -> None:

@@ -559,6 +559,37 @@ def test_what_was_under_way_of_a_day_that_turns_out_damaged_does_not_end_the_eng
     assert [s.short_message for s in world.submits()] == [b"new"]
 
 
+@pytest.mark.parametrize("when", ["write", "commit"])
+def test_a_day_that_turns_out_damaged_while_it_is_written_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Waiting mends a full disk, never a damaged file: trying for ever would stop every other day."""
+    world.bind()
+    b, old = batch("today"), batch("old", now=clock.now_ms() - 86_400_000, life_ms=2 * 86_400_000)
+    world.accept(old)
+    world.accept(b)
+    submits = world.submits()
+    really = getattr(Partition, when)
+
+    def failing(partition: Partition, *work: Any) -> None:
+        if partition.day == old.day:
+            e = OperationalError("database disk image is malformed")
+            e.sqlite_errorcode = 11
+            raise e
+        really(partition, *work)
+
+    monkeypatch.setattr(Partition, when, failing)
+    world.beat.pause_s = 0.0
+    for submit in submits:
+        world.answer(submit.sequence, f"A{submit.sequence}")
+    (answer,) = refused(world, batch("with it"))
+    assert getattr(answer, "code", "durable") == ("store_damaged" if when == "write" else "durable")
+    assert list(world.ledger.damaged) == [old.day] and world.beat.broken == ""
+    assert world.status(b.ids[0]) == "sent"
+    assert world.accept(batch("new"))["accepted"] == 1
+    assert [s.short_message for s in world.submits()][-1] == b"new"
+
+
 def test_what_was_put_off_of_a_day_that_turns_out_damaged_is_forgotten(world: World, time: Time) -> None:
     world.bind()
     old = batch("old", now=clock.now_ms() - 86_400_000, life_ms=2 * 86_400_000)

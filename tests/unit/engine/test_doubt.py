@@ -12,7 +12,8 @@ from appliance import clock
 from appliance.engine import acts
 from appliance.engine.waiting import reference_of
 from appliance.errors import Error
-from appliance.message import ALERT, BULK, OTP, TRANSACTION, Batch
+from appliance.limits import RESENDS_MAX
+from appliance.message import ALERT, BULK, INDETERMINATE, OTP, TRANSACTION, Batch
 from appliance.smpp import pack_deliver, pack_tlvs
 from appliance.store import OperationalError, Reader, doubts
 from tests.support.engine_alone import World, batch
@@ -117,6 +118,21 @@ def test_a_message_to_send_again_goes_over_the_same_link_when_no_other_is_up(tmp
     lost(world, b)
     world.run()
     assert len(world.submits()) == 1
+
+
+@pytest.mark.parametrize("text", ["123456", "a long code " * 20])
+def test_an_operator_that_takes_and_never_answers_gives_a_customer_few_copies(world: World, text: str) -> None:
+    b = batch(text, class_=OTP)
+    once = len(lost(world, b))
+    copies = [once]
+    for _ in range(RESENDS_MAX + 3):
+        world.run()
+        copies.append(len(world.submits()))
+        world.drop()
+        world.step()
+        world.bind()
+    assert copies == [once] * (RESENDS_MAX + 1) + [0, 0, 0]
+    assert world.found(b.ids[0]).status == INDETERMINATE and world.ledger.doubts.held == 0
 
 
 def test_a_reported_message_is_resolved_by_a_late_receipt_too(world: World) -> None:

@@ -14,6 +14,9 @@ from .link import Link, Tlv
 #: What a receipt's word can mean for a message; names of `message.STATUSES`.
 RECEIPT_STATUSES: Final = ("sent", "delivered", "undelivered", "failed", "expired", "rejected")
 
+#: Languages with a table in 3GPP TS 23.038 annex A.
+SHIFT_TABLES: Final = ("bn", "es", "gu", "hi", "kn", "ml", "or", "pa", "pt", "ta", "te", "tr", "ur")
+
 PASSWORD_OCTETS_MAX: Final = 64  # the specification says 8; operators hand out longer ones
 SYSTEM_ID_OCTETS_MAX: Final = 15  # section 5.2.1
 SYSTEM_TYPE_OCTETS_MAX: Final = 12  # section 5.2.3
@@ -133,6 +136,15 @@ def _text(link: Link) -> Iterator[Fault]:
         yield Fault("`reference_bits` = 8 is of user data headers; sar_msg_ref_num always has 16 (section 5.3.2.22)")
     if link.long_message == "payload" and link.always_long:
         yield Fault("`always_long` needs parts: long_message = payload has none", "use udh or sar")
+    if strange := [tag for tag in link.shift_tables if tag not in SHIFT_TABLES]:
+        yield Fault(f"`shift_tables` names {strange[0]!r}, which has none", f"tags are {', '.join(SHIFT_TABLES)}")
+    if len(set(link.shift_tables)) < len(link.shift_tables):
+        yield Fault("`shift_tables` names a language twice")
+    if link.shift_tables and (link.alphabet == "latin1" or link.long_message != "udh"):
+        yield Fault(
+            "`shift_tables` needs alphabet = gsm7 or gsm7_packed and long_message = udh",
+            "each part names its tables in its user data header (3GPP TS 23.040 section 9.2.3.24.15)",
+        )
 
 
 def _fields(link: Link) -> Iterator[Fault]:

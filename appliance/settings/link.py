@@ -110,6 +110,12 @@ LINK_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "alphabet", ("gsm7", "gsm7_packed", "latin1"), "gsm7", "what octets of the operator's default alphabet mean"
     ),
+    Setting(
+        "shift_tables",
+        "strs",
+        [],
+        "national language tables that the operator and its handsets know, for long texts in fewer parts: bn es gu hi kn ml or pa pt ta te tr ur",
+    ),
     Setting("data_coding_default", "int", 0, "data_coding of texts in the default alphabet", 0, 255),
     Setting("data_coding_ucs2", "int", 8, "data_coding of texts in UCS-2", 0, 255),
     Setting(
@@ -217,6 +223,7 @@ class Link:
     query_sm: bool
     user_message_reference: bool
     alphabet: str
+    shift_tables: tuple[str, ...]
     data_coding_default: int
     data_coding_ucs2: int
     long_message: str

@@ -176,6 +176,7 @@ def _link(row: dict[str, Any], where: str) -> Link:
             ) from None
     fields = {k: v for k, v in row.items() if k != "password_file"}
     fields["reference_bits"] = int(row["reference_bits"])
+    fields["shift_tables"] = tuple(row["shift_tables"])
     fields["more_hosts"] = tuple(address(text) for text in row["more_hosts"])
     written = tuple(tlv(given, where, declared=True) for given in row["tlvs"])
     fields["tlvs"] = tuple(each for each in written if each.value or each.by_sender)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .shifts import locking, single
+
 # 3GPP TS 23.038 section 6.2.1, column by column as it is printed there (eight columns of sixteen).
 _COLUMNS: Final = (
     "@£$¥èéùìòÇ\nØø\rÅå",
@@ -66,14 +68,20 @@ def packed(septets: bytes, header: int = 0) -> bytes:
     return bits.to_bytes((len(septets) * 7 + fill + 7) // 8, "little")
 
 
-def decoded(data_coding: int, body: bytes, alphabet: str = "gsm", header: int = 0) -> str:
-    """The text a person reads; what cannot be read is U+FFFD, binary is in hexadecimal. `header`: octets before `body`."""
+def decoded(
+    data_coding: int, body: bytes, alphabet: str = "gsm", header: int = 0, tables: tuple[int, int] = (0, 0)
+) -> str:
+    """The text a person reads; what cannot be read is U+FFFD, binary is in hexadecimal. `header`: octets before `body`.
+
+    `tables`: the numbers of the national language tables that the header names, locking and single.
+    """
     if is_unicode(data_coding):
         return body.decode("utf-16-be", "replace")
     if is_gsm(data_coding):
         if alphabet == "latin-1":
             return body.decode("latin-1")
-        return _gsm(unpacked(body, header) if alphabet == "gsm-packed" else body)
+        septets = unpacked(body, header) if alphabet == "gsm-packed" else body
+        return _gsm(septets) if tables == (0, 0) else _national(septets, *tables)
     if data_coding in (1, 3):
         return body.decode("ascii" if data_coding == 1 else "latin-1", "replace")
     return body.hex()
@@ -93,6 +101,27 @@ def _gsm(body: bytes) -> str:
         else:
             out.append(_DEFAULT[octet] if octet < 128 else "\ufffd")
     return "".join(out) + ("\ufffd" if escaped else "")
+
+
+def _national(septets: bytes, locked: int, shifted: int) -> str:
+    """By national language tables; what a single shift table has not is the character without ESCAPE (section 6.2.1.1).
+
+    A table that the handset has not is the standard's own.
+    """
+    plain = locking(locked) or dict(enumerate(_DEFAULT))
+    after = single(shifted) or _AFTER_ESCAPE
+    out = []
+    at = 0
+    while at < len(septets):
+        septet = septets[at]
+        at += 1
+        if septet == _ESCAPE:
+            septet = septets[at] if at < len(septets) else -1
+            at += 1
+            out.append(after.get(septet) or plain.get(septet, "\ufffd"))
+        else:
+            out.append(plain.get(septet, "\ufffd"))
+    return "".join(out)
 
 
 def written(text: str, reference: int) -> tuple[int, int, list[bytes]]:

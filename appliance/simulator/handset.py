@@ -10,6 +10,7 @@ import msgspec
 from .alphabet import decoded
 
 UDHI: Final = 0x40
+SINGLE, LOCKING = 0x24, 0x25  # information elements that name national language tables
 SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER = 0x020C, 0x020E, 0x020F
 
 
@@ -67,21 +68,35 @@ def unfold(segment: Segment) -> tuple[Part | None, bytes]:
     return part, body
 
 
-def _part_of(header: bytes) -> Part | None:
+def _elements(header: bytes) -> dict[int, bytes]:
+    """The information elements of a header, the last of each kind (3GPP TS 23.040 section 9.2.3.24)."""
+    out = {}
     at = 0
     while at + 2 <= len(header):
         kind, length = header[at], header[at + 1]
         value = header[at + 2 : at + 2 + length]
-        if kind == 0x00 and len(value) == length == 3:
-            return Part(8, value[0], value[1], value[2])
-        if kind == 0x08 and len(value) == length == 4:
-            return Part(16, value[0] << 8 | value[1], value[2], value[3])
+        if len(value) == length:
+            out[kind] = value
         at += 2 + length
+    return out
+
+
+def _part_of(header: bytes) -> Part | None:
+    elements = _elements(header)
+    value = elements.get(0x00, b"")
+    if len(value) == 3:
+        return Part(8, value[0], value[1], value[2])
+    value = elements.get(0x08, b"")
+    if len(value) == 4:
+        return Part(16, value[0] << 8 | value[1], value[2], value[3])
     return None
 
 
 def _text(segment: Segment, body: bytes) -> str:
-    return decoded(segment.data_coding, body, segment.alphabet, len(segment.short_message) - len(body))
+    header = len(segment.short_message) - len(body)
+    elements = _elements(segment.short_message[1:header]) if header else {}
+    locking, single = (int.from_bytes(elements.get(kind, b"")[:1], "big") for kind in (LOCKING, SINGLE))
+    return decoded(segment.data_coding, body, segment.alphabet, header, (locking, single))
 
 
 def joined(segments: list[Segment]) -> list[Received]:

@@ -35,8 +35,8 @@ from .spec import (
 )
 from .validity import absolute_validity, relative_validity
 
-#: (encoding, payload, reference) -> (encoding on this link, "" | "udh" | "sar" | "payload", parts).
-CutText = Callable[[int, bytes, int], tuple[int, str, list[bytes]]]
+#: (encoding, payload, reference) -> (encoding on this link, "" | "udh" | "sar" | "payload", parts, shift tables they need).
+CutText = Callable[[int, bytes, int], tuple[int, str, list[bytes], tuple[str, ...]]]
 #: (name, charset) -> octets; raises ValueError for what the charset cannot carry.
 CodeSender = Callable[[str, str], bytes]
 
@@ -59,6 +59,7 @@ class Parts(msgspec.Struct, gc=False):
     reference: int = 0
     alphabet: str = ""  # of the link it was prepared for
     shape: Hashable = None
+    tables: tuple[str, ...] = ()  # national language tables that the parts say in their headers
 
 
 class LinkPacker:
@@ -94,7 +95,7 @@ class LinkPacker:
         """
         if len(payload) <= self.as_is[encoding]:
             return Parts(0, self._codings[encoding], [payload])
-        encoding, how, octets = self._cut(encoding, payload, reference)
+        encoding, how, octets, tables = self._cut(encoding, payload, reference)
         coding = self._codings[encoding]
         if not how:
             return Parts(0, coding, octets)
@@ -109,13 +110,18 @@ class LinkPacker:
             reference,
             self._link.alphabet,
             self.shape,
+            tables,
         )
 
     def adopt(self, parts: Parts, encoding: int) -> Parts | None:
-        """`parts` that another link began, for this one to end: as they were cut. None when its alphabet is another."""
+        """`parts` that another link began, for this one to end: as they were cut. None when it could not carry them:
+        its alphabet is another, or it may not use a national language table that they need.
+        """
         if parts.shape == self.shape:
             return parts
         if parts.alphabet != self._link.alphabet or (parts.alphabet == "latin1" and encoding != UCS2):
+            return None
+        if not {*parts.tables, ""} <= {*self._link.shift_tables, ""}:
             return None
         return msgspec.structs.replace(parts, data_coding=self._codings[encoding])
 

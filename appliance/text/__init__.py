@@ -3,6 +3,7 @@
 from appliance.text.codec import GSM7, UCS2, decode, encode
 from appliance.text.cutting import Cut, Cutter, Shape, sender_octets, shape_of
 from appliance.text.gsm import ALPHABET, EXTENSION, in_alphabet
+from appliance.text.lookalikes import transliterated
 from appliance.text.parts import parts_with_udh, reference_bits_for, segments_of, split, udh
 from appliance.text.septets import fill_bits, pack_septets, unpack_septets
 
@@ -25,6 +26,7 @@ __all__ = [
     "sender_octets",
     "shape_of",
     "split",
+    "transliterated",
     "udh",
     "unpack_septets",
 ]

@@ -15,6 +15,7 @@ from appliance.settings import Link
 from .codec import decode, encode
 from .parts import cut_at, udh
 from .septets import fill_bits, pack_septets
+from .shifting import shifted
 
 _SHORT_OCTETS: Final = 140  # 3GPP TS 23.040 section 9.2.3.24: what one short message carries
 
@@ -27,6 +28,7 @@ class Shape(NamedTuple):
     reference_bits: int = 16
     segment_octets: int = _SHORT_OCTETS
     always_long: bool = False
+    shift_tables: tuple[str, ...] = ()
 
 
 class Cut(NamedTuple):
@@ -35,11 +37,19 @@ class Cut(NamedTuple):
     encoding: int  # GSM7: whatever the operator's default alphabet is; or UCS2
     how: str  # "" for a short message; else "udh" (each part opens with a header), "sar" or "payload"
     octets: list[bytes]
+    tables: tuple[str, ...] = ()  # language tags of the national tables that its parts need: locking, single
 
 
 def shape_of(link: Link) -> Shape:
     """What of a link's settings its Cutter needs."""
-    return Shape(link.alphabet, link.long_message, link.reference_bits, link.segment_octets, link.always_long)
+    return Shape(
+        link.alphabet,
+        link.long_message,
+        link.reference_bits,
+        link.segment_octets,
+        link.always_long,
+        link.shift_tables,
+    )
 
 
 class Cutter:
@@ -52,6 +62,7 @@ class Cutter:
             and shape.long_message != "payload"
             and shape.segment_octets == _SHORT_OCTETS
             and not shape.always_long
+            and not shape.shift_tables
         )
         self._one = {encoding: self._room(encoding, 0) for encoding in (GSM7, UCS2)}
         self._recoded = shape.alphabet != "gsm7"
@@ -59,9 +70,33 @@ class Cutter:
     def cut(self, encoding: int, payload: bytes, reference: int) -> Cut:
         """`payload` of `text.encode` as parts. `reference` is the header's, taken modulo its size.
 
-        Never cuts an escape pair or a surrogate pair. Nothing is replaced: what Latin-1 cannot carry goes as UCS-2,
-        which may be more parts than were told. More than SEGMENTS_MAX parts are given as they are: the caller refuses.
+        Never cuts an escape pair, a surrogate pair or a grapheme cluster. Nothing is replaced: what Latin-1 cannot carry
+        goes as UCS-2, which may be more parts than were told; with `shift_tables` it may be fewer. More than SEGMENTS_MAX
+        parts are given as they are: the caller refuses.
         """
+        cut = self._cut(encoding, payload, reference)
+        if self.shape.shift_tables and len(cut.octets) > 1:
+            return self._shifted(decode(encoding, payload), reference, len(cut.octets)) or cut
+        return cut
+
+    def _shifted(self, text: str, reference: int, fewer_than: int) -> Cut | None:
+        """The text by national language tables, where that is fewer parts."""
+        shape = self.shape
+        septets = (8 * shape.segment_octets) // 7
+        found = shifted(text, shape.shift_tables, septets, fewer_than, shape.reference_bits, shape.always_long)
+        if found is None or len(found[2]) > limits.SEGMENTS_MAX:
+            return None
+        way, bits, parts = found
+        elements = way.elements()
+        octets = []
+        for n, part in enumerate(parts, 1):
+            joining = udh(reference, bits, len(parts), n)[1:] if bits else b""
+            header = bytes((len(joining) + len(elements),)) + joining + elements
+            octets.append(header + self._coded(GSM7, part, fill_bits(len(header))))
+        return Cut(GSM7, "udh", octets, (way.locking, way.single))
+
+    def _cut(self, encoding: int, payload: bytes, reference: int) -> Cut:
+        """The same without national language tables."""
         shape = self.shape
         if shape.alphabet == "latin1" and encoding == GSM7:
             text = decode(GSM7, payload)

@@ -5,6 +5,7 @@ HOT: runs once per message; its loops turn once per part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from appliance import limits
@@ -63,7 +64,7 @@ def cut_at(encoding: int, payload: bytes, room: int) -> list[bytes]:
         return parts
     found = clusters(payload.decode("utf-16-be", "surrogatepass")) if length > room else None
     if found is not None:
-        return cut_between(payload, [each.encode("utf-16-be", "surrogatepass") for each in found], room)
+        return fill_parts([[c.encode("utf-16-be", "surrogatepass") for c in cluster] for cluster in found], room)
     while start < length:
         end = start + room
         if end < length and payload[end - 2] & 0xFC == 0xD8:  # a high surrogate, U+D800 to U+DBFF
@@ -73,26 +74,20 @@ def cut_at(encoding: int, payload: bytes, room: int) -> list[bytes]:
     return parts
 
 
-def cut_between(payload: bytes, found: list[bytes], room: int) -> list[bytes]:
-    """`payload`, which is the clusters `found` in UTF-16, in as few pieces of at most `room` octets as it can be."""
+def fill_parts(units: Sequence[Sequence[bytes]], room: int) -> list[bytes]:
+    """As few pieces of at most `room` octets as can be, parted between units; within a unit only where it is longer."""
     parts = []
-    start = end = 0
-    for cluster in found:
-        size = len(cluster)
-        if end + size - start > room:
-            if size > room:
-                points = cluster.decode("utf-16-be", "surrogatepass")
-                for point in points:
-                    size = 4 if point > "\uffff" else 2
-                    if end + size - start > room:
-                        parts.append(payload[start:end])
-                        start = end
-                    end += size
-                continue
-            parts.append(payload[start:end])
-            start = end
-        end += size
-    parts.append(payload[start:end])
+    piece: list[bytes] = []
+    size = 0
+    for unit in units:
+        octets = b"".join(unit)
+        for each in (octets,) if len(octets) <= room else unit:
+            if size + len(each) > room:
+                parts.append(b"".join(piece))
+                piece, size = [], 0
+            piece.append(each)
+            size += len(each)
+    parts.append(b"".join(piece))
     return parts
 
 

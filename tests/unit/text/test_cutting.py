@@ -37,7 +37,7 @@ SHAPES = st.builds(
 
 def cut(text: str, **shape: object) -> tuple[int, str, list[bytes]]:
     encoding, payload, _ = encode(text)
-    return Cutter(Shape(**shape)).cut(encoding, payload, 0x1234)  # type: ignore[arg-type]
+    return Cutter(Shape(**shape)).cut(encoding, payload, 0x1234)[:3]  # type: ignore[arg-type]
 
 
 def read_back(shape: Shape, encoding: int, how: str, octets: list[bytes]) -> str:
@@ -59,7 +59,7 @@ def read_back(shape: Shape, encoding: int, how: str, octets: list[bytes]) -> str
 def test_every_shape_carries_the_whole_text(text: str, shape: Shape) -> None:
     encoding, payload, told = encode(text)
     cutter = Cutter(shape)
-    on_link, how, octets = cutter.cut(encoding, payload, 7)
+    on_link, how, octets, _ = cutter.cut(encoding, payload, 7)
     joined = read_back(shape, on_link, how, octets)
     # Packed septets cannot tell a carriage return at the very end from the fill: nobody sees either.
     assert joined == text or (shape.alphabet == "gsm7_packed" and joined.rstrip("\r") == text.rstrip("\r"))

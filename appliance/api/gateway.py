@@ -20,6 +20,7 @@ from appliance.senders import SenderWatch
 from appliance.settings import Settings
 from appliance.store import Reader
 from appliance.templates import TemplateWatch
+from appliance.text import transliterated
 
 from .callbacks import CallbackRule
 from .numbers import Numbers
@@ -58,7 +59,7 @@ class Gateway:
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
-        self.guard = Guard.of(settings)
+        self.guard = Guard.of(settings, transliterated)
         self.templates = TemplateWatch(settings)
         self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from appliance.errors import Error
@@ -13,13 +13,15 @@ from .card import DIGITS_MIN, card_numbers
 from .link import allowed, links
 from .secret import secrets
 
+Plain = Callable[[str], str]  # a text without look-alikes; the very same where there is nothing to change
+
 POLICIES: Final = ("refuse", "mask", "allow")
 MASK: Final = "*"  # in every alphabet of 3GPP TS 23.038
 SHOWN: Final = 4  # digits of a card that stay: PCI DSS 3.4.1 allows the last four
 
 
 class Verdict(NamedTuple):
-    """A text that may leave, and the rules that changed it (`card_masked`, `secret_masked`), in order."""
+    """A text that may leave, and the rules that changed it (`card_masked`, `secret_masked`, `transliterated`), in order."""
 
     text: str
     rules: tuple[str, ...]
@@ -28,21 +30,25 @@ class Verdict(NamedTuple):
 class Guard:
     """The compiled policy. Immutable. `link_hosts`: where links of one-time codes may lead, names with all that is below them."""
 
-    def __init__(self, cards: str, passwords: str, otp_links: str, link_hosts: Iterable[str]) -> None:
+    def __init__(
+        self, cards: str, passwords: str, otp_links: str, link_hosts: Iterable[str], plain: Plain | None = None
+    ) -> None:
         assert cards in POLICIES and passwords in POLICIES and otp_links in ("refuse", "allow")
         self.cards = cards
         self.passwords = passwords
         self.otp_links = otp_links
+        self.plain = plain
         self.link_hosts = frozenset(host.lower().rstrip(".") for host in link_hosts)
 
     @classmethod
-    def of(cls, settings: Settings) -> Guard:
-        """As the settings' section `content` says."""
+    def of(cls, settings: Settings, plain: Plain) -> Guard:
+        """As the settings' section `content` says. `plain`: what `text.transliterate` does to a text, when it is on."""
         return cls(
             settings["content.cards"],
             settings["content.secrets"],
             settings["content.otp_links"],
             settings["content.link_hosts"],
+            plain if settings["text.transliterate"] == "look-alikes" else None,
         )
 
     def check(self, text: str, otp: bool) -> Verdict:
@@ -81,6 +87,8 @@ class Guard:
                 "a one-time code's text has a link to a host that is not on the list",
                 "leave it out, or an administrator adds the host to content.link_hosts",
             )
+        if self.plain is not None and (put := self.plain(text)) is not text:
+            text, rules = put, (*rules, "transliterated")
         return Verdict(text, rules)
 
 

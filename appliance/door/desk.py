@@ -27,6 +27,7 @@ from appliance.senders import SenderWatch
 from appliance.settings import Settings
 from appliance.smpp import BindAsked, spec
 from appliance.store import Reader
+from appliance.text import transliterated
 
 from .asking import Asking
 from .carrying import Carrying
@@ -67,7 +68,7 @@ class Desk:
         self.peers = Peers(self.seals, engine, auditor)
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], 1)
-        self.guard = Guard.of(settings)
+        self.guard = Guard.of(settings, transliterated)
         self.routing = RouteWatch(settings)
         self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)

@@ -102,6 +102,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("content.link_hosts", "strs", [], "hosts that links in one-time codes may lead to, with all below them"),
     Setting(
+        "text.transliterate",
+        ("off", "look-alikes"),
+        "off",
+        "typographic quotes, dashes, spaces and dots become plain ones where the text then goes as GSM-7",
+    ),
+    Setting(
         "senders.mandatory",
         "strs",
         [],

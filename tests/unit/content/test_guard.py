@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.content import Guard, links, secrets
 from appliance.content.secret import _STEMS, WORDS
 from appliance.errors import Error
+from appliance.text import transliterated
 
 CARD = "Card 4111 1111 1111 1111 used"
 STRICT = Guard("refuse", "refuse", "refuse", ["bank.example"])
@@ -116,3 +117,11 @@ def test_a_text_that_no_message_can_be_is_refused_before_it_is_looked_at() -> No
     with pytest.raises(Error) as caught:
         looked.check("4" * 4_001, otp=True)
     assert caught.value.code == "text_too_long"
+
+
+def test_look_alikes_become_plain_only_where_the_setting_says_so() -> None:
+    written = "Il saldo \u00e8 \u201c5\u20ac\u201d"
+    assert Guard("refuse", "refuse", "refuse", []).check(written, False) == (written, ())
+    plain = Guard("refuse", "refuse", "refuse", [], transliterated)
+    assert plain.check(written, False) == ('Il saldo \u00e8 "5\u20ac"', ("transliterated",))
+    assert plain.check("ciao \u2013 \u0416", False) == ("ciao \u2013 \u0416", ())

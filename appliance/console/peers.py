@@ -69,6 +69,11 @@ class Peers:
         """What becomes of a message that may or may not have left: `resend` or `close`."""
         self._client("engine-0").call("decide", {"id": message_id, "act": act, "who": who})
 
+    def left_alone(self, subject: bytes, programmes: list[str], who: str) -> None:
+        """Tells the engine of a decision that is in `consent.db`: what is queued for the customer is cancelled."""
+        asked = {"subject": subject, "programmes": programmes, "out": True, "who": who}
+        self._client("engine-0").call("left_alone", asked)
+
     # --- store --------------------------------------------------------------------------------------------
 
     def _reader(self) -> Reader:

@@ -266,7 +266,7 @@ def test_an_api_key_is_shown_once(watched: Watched) -> None:
 
 PAGES = (
     *("/", "/messages", "/in-doubt", "/links", "/links/simulated", "/links/simulated/trace", "/routes", "/templates", "/audit"),
-    *("/api-keys", "/door", "/senders", "/users", "/account"),
+    *("/consent", "/api-keys", "/door", "/senders", "/users", "/account"),
 )
 
 

@@ -1,0 +1,78 @@
+"""Consent: how many are suppressed, what a number's customer asked for, and messages that a person has to read and decide on.
+
+Texts and numbers stay sealed: what is asked about a number is on the record without it, a text is read at /v1/inbound by its id.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.consent import Book
+from appliance.errors import Error
+from appliance.message import id_text
+from appliance.numbering import normalise
+
+from .desk import desk, who
+from .guard import needs
+
+views = Blueprint("consent", __name__)
+
+ROWS: Final = 50
+OUTCOMES: Final = ("stop", "none")
+
+
+def _page(found: dict[str, Any] | None = None, problem: str = "", status: int = 200) -> Any:
+    book = Book(desk().settings.home / "consent.db")
+    try:
+        filled = {"counts": book.counts(), "rows": book.reviews(limit=ROWS)}
+    finally:
+        book.close()
+    done = request.args.get("done", "")
+    page = render_template("consent.html", **filled, found=found, problem=problem, done=done, id_text=id_text)
+    return page, status
+
+
+@views.get("/consent")
+@needs("consent.read")
+def page() -> Any:
+    return _page()
+
+
+@views.post("/consent/lookup")
+@needs("consent.look_up")
+def look_up() -> Any:
+    """The number comes in the form's body and stays out of addresses and logs."""
+    try:
+        number = normalise(request.form.get("number", ""))[0]
+    except Error as error:
+        return _page(problem=error.message[:1].upper() + error.message[1:] + ".", status=422)
+    subject = desk().peers.blind_index(number)
+    desk().peers.record(who(), "consent.looked_up", "consent:number")
+    book = Book(desk().settings.home / "consent.db")
+    try:
+        found = {"held": book.suppressed_in(subject), "history": book.history(subject)}
+    finally:
+        book.close()
+    return _page(found)
+
+
+@views.post("/consent/reviews/<int:number>")
+@needs("consent.decide")
+def decide(number: int) -> AnyResponse:
+    outcome = request.form.get("outcome", "")
+    if outcome not in OUTCOMES:
+        raise Error("invalid", "a decision is to leave the customer alone or to leave all as it is")
+    book = Book(desk().settings.home / "consent.db")
+    try:
+        if book.review(number) is None:
+            raise Error("not_found", "there is no such open entry")
+        desk().peers.record(who(), "consent.reviewed", f"review:{number}", outcome=outcome)
+        review = book.close_review(number, outcome, desk().clock(), who())
+    finally:
+        book.close()
+    if outcome == "stop":
+        desk().peers.left_alone(review.subject, [review.programme], who())
+    return redirect(url_for("consent.page", done=outcome), 303)

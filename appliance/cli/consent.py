@@ -165,7 +165,7 @@ def decide(n: int, outcome: str) -> None:
     with _open() as (settings, book, _ring):
         if book.review(n) is None:
             raise Error("not_found", "there is no such open entry", "`casemate consent reviews` lists them")
-        desk.record("consent.reviewed", f"review:{n}", outcome=outcome)
+        desk.record("consent.reviewed", f"review:{n}", act=outcome)
         review = book.close_review(n, outcome, now_ms(), desk.who)
         cancelled = 0
         if outcome == "stop":

@@ -69,7 +69,7 @@ def decide(number: int) -> AnyResponse:
     try:
         if book.review(number) is None:
             raise Error("not_found", "there is no such open entry")
-        desk().peers.record(who(), "consent.reviewed", f"review:{number}", outcome=outcome)
+        desk().peers.record(who(), "consent.reviewed", f"review:{number}", act=outcome)
         review = book.close_review(number, outcome, desk().clock(), who())
     finally:
         book.close()

@@ -41,4 +41,5 @@ def test_a_number_is_looked_up_and_a_review_decided(
     assert [entry[1] for entry in peers.log if entry[1].startswith("consent.")] == [
         "consent.looked_up", "consent.reviewed",
     ]  # fmt: skip
+    assert [entry[3] for entry in peers.log if entry[1] == "consent.reviewed"] == ["ok"], "the act is detail"
     assert "Nothing to read" in client.get("/consent").text and len(told) == 1

@@ -147,6 +147,7 @@ class DoorNote(msgspec.Struct, array_like=True):
     dest: tuple[int, int, str]
     ids: list[str]  # as given in each submit_sm_resp whose receipt is wanted; empty: one, the message's own id
     service_type: str = ""
+    data_coding: int = 0  # as submitted: a replace_sm has none of its own and is read like it
 
 
 class Content(msgspec.Struct, array_like=True):

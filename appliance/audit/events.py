@@ -48,6 +48,7 @@ EVENTS: Final[dict[str, str]] = {
     "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
     "number.looked_up": "the country and operator of a number were looked up (the number is not recorded)",
     "message.cancelled": "a message was cancelled before it left",
+    "message.replaced": "a message that had not left was given another text, time or validity by the system that sent it",
     "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "consent.stopped": "a customer asked to be left alone, or a person noted it; detail holds programme and source",
     "consent.started": "that ended, by the customer's own word or by a person",

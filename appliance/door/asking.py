@@ -31,6 +31,7 @@ from appliance.store import Found
 from . import statuses
 from .long import message_of
 from .reading import Row, letterhead, row_of
+from .replacing import content_of, replacement
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -108,11 +109,27 @@ class Asking:
         return {}
 
     async def _replace(self, account: DoorAccount, pdu: Pdu) -> dict[str, int | bytes]:
-        """Section 4.10. A message is sealed and on record when it is accepted: it is cancelled, never rewritten."""
+        """Section 4.10, as long as nothing of the message has left."""
         message_id = message_of(str(_octets(pdu, "message_id"), "latin-1"))
-        if await self._own(account, message_id) is None:
+        found = await self._own(account, message_id)
+        if found is None:
             raise PduError(spec.ESME_RINVMSGID, pdu.sequence, "no such message of this account")
-        raise PduError(statuses.ESME_RREPLACEFAIL, pdu.sequence, "cancel it and submit another")
+        self.desk.submitting.check_open(account, 1)
+        if found.content is None:
+            raise PduError(statuses.ESME_RREPLACEFAIL, pdu.sequence, "its content was erased")
+        key = await self.desk.seals.ring.by_id(found.key_id)
+        aad = b"c" + found.id
+        before = content_of(key.open(found.content, aad))
+        new = replacement(pdu, account, found, before, self.desk.guard, now_ms())
+        asked = {**new.fields, "id": found.id, "content": key.seal(new.content, aad), "who": f"door:{account.system_id}"}
+        try:
+            await self.desk.engine.call("replace", asked)
+        except Error as e:
+            if e.code == "not_cancellable":
+                raise PduError(statuses.ESME_RREPLACEFAIL, pdu.sequence, e.message) from None
+            raise
+        self.desk.numbers.replaced += 1
+        return {}
 
     async def _multi(self, account: DoorAccount, pdu: Pdu) -> dict[str, int | bytes]:
         """Section 4.5: a message for each destination. All have the first one's id, and their own receipts under it."""

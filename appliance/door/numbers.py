@@ -19,6 +19,7 @@ class Numbers:
         self.parts = 0  # parts of long messages durable
         self.expired_parts = 0  # parts whose message never became whole
         self.delivered = 0  # deliver_sm answered with ESME_ROK
+        self.replaced = 0  # messages that were given another text before they left
         self.refused: Counter[int] = Counter()  # status -> requests answered with it
 
     def state(self) -> dict[str, Any]:
@@ -31,5 +32,6 @@ class Numbers:
             "parts": self.parts,
             "expired_parts": self.expired_parts,
             "delivered": self.delivered,
+            "replaced": self.replaced,
             "refused": {status_name(status): count for status, count in self.refused.items()},
         }

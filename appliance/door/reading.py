@@ -104,8 +104,8 @@ def row_of(
 ) -> Row:
     """The row of a whole message whose text is `octets`. Raises PduError."""
     s = submission
-    send_at_ms = _time(s, s.schedule, spec.ESME_RINVSCHED, now_ms)
-    until_ms = _time(s, s.validity, spec.ESME_RINVEXPIRY, now_ms)
+    send_at_ms = time_of(s.sequence, s.schedule, spec.ESME_RINVSCHED, now_ms)
+    until_ms = time_of(s.sequence, s.validity, spec.ESME_RINVEXPIRY, now_ms)
     validity_s = None
     if until_ms is not None:
         validity_s = min((until_ms - max(send_at_ms or 0, now_ms)) // 1000, VALIDITY_S_MAX)
@@ -114,17 +114,17 @@ def row_of(
     notify = NOTIFY[s.registered & 3]
     return Row(
         head.to,
-        text_of(s, head.coding, octets),
+        text_of(s.sequence, head.coding, octets),
         head.from_,
         CLASS_OF_PRIORITY[s.priority] or account.class_,
         validity_s,
         None if send_at_ms is None else datetime.fromtimestamp(send_at_ms / 1000, UTC),
         notify and notify | account.id << NOTIFY_ACCOUNT_SHIFT,
-        DoorNote(s.source, s.dest, ids, s.service_type),
+        DoorNote(s.source, s.dest, ids, s.service_type, s.data_coding),
     )
 
 
-def text_of(submission: Submission, coding: str, octets: bytes) -> str:
+def text_of(sequence: int, coding: str, octets: bytes) -> str:
     """Raises PduError ESME_RINVDCS for octets that are not in the coding they are said to be in."""
     try:
         if coding == "gsm7":
@@ -133,7 +133,7 @@ def text_of(submission: Submission, coding: str, octets: bytes) -> str:
             return decode(UCS2, octets)
         return octets.decode(coding)
     except Exception:  # of three decoders; what they say may quote the text
-        raise _wrong(submission, statuses.ESME_RINVDCS, "the text is not in its data_coding") from None
+        raise PduError(statuses.ESME_RINVDCS, sequence, "the text is not in its data_coding") from None
 
 
 def destination(submission: Submission) -> str:
@@ -202,12 +202,13 @@ def _part(s: Submission, method: str, reference: int, total: int, number: int) -
     return Part(method, reference, total, number) if total > 1 else None
 
 
-def _time(s: Submission, octets: bytes, status: int, now_ms: int) -> int | None:
+def time_of(sequence: int, octets: bytes, status: int, now_ms: int) -> int | None:
+    """Milliseconds since 1970; None for an empty field. Raises PduError with `status`."""
     if not octets:
         return None
     at_ms = validity_ms(octets, now_ms)
     if at_ms is None:
-        raise _wrong(s, status, "a time is YYMMDDhhmmsstnnp")
+        raise PduError(status, sequence, "a time is YYMMDDhhmmsstnnp")
     return at_ms
 
 

@@ -1,7 +1,8 @@
-"""HOT: what people and the bank's systems do with a message that was accepted: cancel, redact, decide. Each is on the record."""
+"""HOT: what people and the bank's systems do with a message that was accepted: cancel, redact, decide, replace. Each is on the record."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from appliance.audit import entry
@@ -22,6 +23,7 @@ from appliance.message import (
 from appliance.store import doubts
 
 from .ledger import Ledger
+from .replacing import replace, replacement_of
 from .undecided import send_again
 
 DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
@@ -35,6 +37,19 @@ def named(payload: Any) -> tuple[bytes, str]:
     if not isinstance(message_id, bytes) or len(message_id) != ID_OCTETS or not isinstance(who, str):
         raise Error("malformed", "an act names a message by its `id`, and `who` does it")
     return message_id, who
+
+
+def asked(word: str, payload: Any) -> tuple[bytes, Callable[[Ledger, int, int], str]]:
+    """The message and what is to be done with it, given the ledger, its day and the time. Raises Error `malformed`."""
+    message_id, who = named(payload)
+    if word == "replace":
+        new = replacement_of(payload)
+        return message_id, lambda ledger, day, now_ms: replace(ledger, day, new, now_ms)
+    if word == "cancel":
+        return message_id, lambda ledger, day, now_ms: cancel(ledger, day, message_id, who, now_ms)
+    if word == "redact":
+        return message_id, lambda ledger, day, now_ms: redact(ledger, day, message_id, who, now_ms)
+    return message_id, lambda ledger, day, now_ms: decide(ledger, day, message_id, word, who, now_ms)
 
 
 def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, why: str | None = None) -> str:
@@ -63,7 +78,7 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, w
     ledger.decided_now.add((day, seq))
     ledger.queues.remove(day, frozenset({seq}))
     ledger.delayed.remove(day, seq)
-    if status == SCHEDULED:
+    if status == SCHEDULED or any(row[0] == seq for row in work.rescheduled):
         work.unschedule.append((seq,))
     ledger.message_ended(day, seq, CANCELLED, why, notify, now_ms)
     work.audit.append(audit)

@@ -109,6 +109,9 @@ class Engine:
     async def cancel(self, payload: Any, peer: Peer) -> dict[str, Any]:
         return {"status": await self._act("cancel", payload)}
 
+    async def replace(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        return {"status": await self._act("replace", payload)}
+
     async def redact(self, payload: Any, peer: Peer) -> dict[str, Any]:
         await self._act("redact", payload)
         return {"redacted": True}
@@ -135,17 +138,11 @@ class Engine:
 
     async def _act(self, word: str, payload: Any) -> str:
         self._must_run()
-        message_id, who = acts.named(payload)
+        message_id, act = acts.asked(word, payload)
         day = clock.day_of(id_ms(message_id))
 
         def decide() -> str:
-            now_ms = clock.now_ms()
-            if word == "cancel":
-                result = acts.cancel(self.ledger, day, message_id, who, now_ms)
-            elif word == "redact":
-                result = acts.redact(self.ledger, day, message_id, who, now_ms)
-            else:
-                result = acts.decide(self.ledger, day, message_id, word, who, now_ms)
+            result = act(self.ledger, day, clock.now_ms())
             if result in REASONS:
                 raise REASONS[result]
             return result
@@ -325,6 +322,7 @@ class Engine:
                 "state": self.state,
                 "accept": self.accept,
                 "cancel": self.cancel,
+                "replace": self.replace,
                 "redact": self.redact,
                 "decide": self.decide,
                 "drain": self.drain,

@@ -36,6 +36,9 @@ LOWER_FLOOR: Final = "UPDATE mark SET value=min(value,?) WHERE name='floor'"
 PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,error=? WHERE seq=?"
 SENT_PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,sent_ms=?,error=? WHERE seq=?"
 EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
+#: Columns that change although rows of `message` do not: as long as it has not left, its sender may put another in its place.
+REPLACE: Final = "UPDATE message SET encoding=?,segments=?,content=?,send_at_ms=?,expires_ms=?,notify=? WHERE seq=?"
+RESCHEDULE: Final = "INSERT OR REPLACE INTO schedule(seq,send_at_ms,class) SELECT ?,?,class FROM message WHERE seq=?"
 UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
 IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
 WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
@@ -86,6 +89,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("progress_new", INSERT_PROGRESS),
     ("schedule", INSERT_SCHEDULE),
     ("idempotent", IDEMPOTENT),
+    ("replaced", REPLACE),
+    ("rescheduled", RESCHEDULE),  # before what is cancelled in the same beat
     ("unschedule", UNSCHEDULE),
     ("marks", MARK),
     ("floors", LOWER_FLOOR),
@@ -124,6 +129,8 @@ class Work:
     progress_new: list[tuple[Any, ...]]
     schedule: list[tuple[Any, ...]]
     idempotent: list[tuple[Any, ...]]
+    replaced: list[tuple[Any, ...]]
+    rescheduled: list[tuple[Any, ...]]
     unschedule: list[tuple[Any, ...]]
     marks: list[tuple[Any, ...]]
     floors: list[tuple[Any, ...]]
@@ -244,6 +251,11 @@ class Partition:
     def by_id(self, message_id: bytes) -> tuple[int, int, int, int] | None:
         """(seq, status, notify, segments) of a message."""
         return self.conn.execute(BY_ID, (message_id,)).fetchone()
+
+    def content(self, seq: int) -> bytes | None:
+        """The sealed content of a message; None after redaction."""
+        row = self.conn.execute("SELECT content FROM message WHERE seq=?", (seq,)).fetchone()
+        return row[0] if row is not None else None
 
     def was(self, seq: int, status: int) -> bool:
         """Whether an event says that a message had this status at some time."""

@@ -72,6 +72,7 @@ class FakeEngine:
         self.indexes: dict[bytes, bytes] = {}
         self.requests: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.batches: list[Batch] = []
+        self.replaced: list[dict[str, Any]] = []
         self.down: Error | None = None
         self.gate: Any = None
 
@@ -92,9 +93,14 @@ class FakeEngine:
         if op == "redact":
             found.content = None
             return {"redacted": True}
-        assert op == "cancel"
+        assert op in ("cancel", "replace")
         if found.status not in (ACCEPTED, SCHEDULED):
             raise Error("not_cancellable", "the message has already left")
+        if op == "replace":
+            self.replaced.append(payload)
+            for name in ("content", "encoding", "segments", "send_at_ms", "expires_ms"):
+                setattr(found, name, payload[name])
+            return {"status": "replaced"}
         found.status = CANCELLED
         return {"status": "cancelled"}
 

@@ -16,13 +16,15 @@ from appliance.door import process, statuses
 from appliance.door.connection import Connection
 from appliance.door.desk import Desk
 from appliance.door.parts import Parts
+from appliance.door.replacing import content_of
 from appliance.errors import Error
 from appliance.limits import DOOR_PARTS_S_MAX, DOOR_STRANGERS_PER_ADDRESS, SETTLE_S_MAX
-from appliance.message import NOTIFY_ACCOUNT_SHIFT, NOTIFY_DOOR
+from appliance.message import NOTIFY_ACCOUNT_SHIFT, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, SENT
 from appliance.settings import parse
 from appliance.smpp import Framer, Pdu, decode, encode, spec
+from appliance.text import encode as encode_text
 from appliance.text import parts_with_udh
-from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeRing, fake_blind_index
+from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_index
 
 ACCOUNT = DoorAccount(5, "core", 3, binds_max=2, window=50, rate_per_s=0)
 SLOW = DoorAccount(6, "slow", 3, rate_per_s=1)
@@ -385,6 +387,84 @@ def test_many_at_once_have_one_id_and_tell_who_was_refused(alone: Alone) -> None
     assert bytes(answer.fields["message_id"]).decode().replace("-", "") == batch.ids[0].hex()  # type: ignore[arg-type]
     assert batch.to == ["+393331234567", "+393331234568"]
     assert answer.fields["unsuccess_smes"] == b"\2\x013331234567\0" + (0x50).to_bytes(4, "big")
+
+
+@pytest.fixture
+def accepted(alone: Alone) -> tuple[Connection, FakeTransport, bytes]:
+    """A bind and the id of a message that it sent, in Latin-1."""
+    connection, transport = alone.bound()
+    alone.desk._reader = FakeReader(alone.engine)  # type: ignore[assignment]
+    alone.do(connection.data_received, submit(2, b"perch\xe9", data_coding=3))
+    alone.run()
+    return connection, transport, bytes(heard(transport)[0].fields["message_id"])  # type: ignore[arg-type]
+
+
+def replace(message_id: bytes, **more: int | bytes) -> bytes:
+    fields: dict[str, int | bytes] = {
+        "message_id": message_id, "source_addr_ton": 5, "source_addr": b"BANCA", "registered_delivery": 2,
+        "short_message": b"gi\xe0",
+    }  # fmt: skip
+    return frame(spec.REPLACE_SM, 7, None, **(fields | more))
+
+
+Accepted = tuple[Connection, FakeTransport, bytes]
+
+
+def test_a_message_is_replaced_in_the_coding_it_came_in(alone: Alone, accepted: Accepted) -> None:
+    connection, transport, message_id = accepted
+    (found,) = alone.engine.rows.values()
+    before_ms = found.expires_ms
+    alone.do(connection.data_received, replace(message_id))
+    alone.run()
+    assert [(p.command_id, p.status) for p in heard(transport)] == [(spec.REPLACE_SM_RESP, 0)]
+    (asked,) = alone.engine.replaced
+    assert asked["payload"] == encode_text("già")[1] and asked["who"] == "door:core"
+    assert asked["notify"] == NOTIFY_DOOR_FAILURES | 5 << NOTIFY_ACCOUNT_SHIFT
+    assert (asked["send_at_ms"], asked["expires_ms"]) == (0, before_ms), "what is not given stays"
+    content = content_of(alone.ring.keys[found.key_id].open(asked["content"], b"c" + found.id))
+    assert content.payload == asked["payload"] and content.door is not None and content.door.source[2] == "BANCA"
+    assert alone.desk.numbers.state()["replaced"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"message_id": b"0" * 36}, spec.ESME_RINVMSGID),
+        ({"source_addr": b"ALTRA"}, spec.ESME_RINVSRCADR),
+        ({"short_message": b""}, spec.ESME_RINVMSGLEN),
+        ({"sm_default_msg_id": 3}, 0x63),
+        ({"registered_delivery": 3}, 0x07),
+        ({"schedule_delivery_time": b"200101000000000+"}, spec.ESME_RINVSCHED),
+        ({"schedule_delivery_time": b"000030000000000R"}, spec.ESME_RINVEXPIRY),
+        ({"validity_period": b"000000000005000R"}, spec.ESME_RINVEXPIRY),
+        ({"source_addr": b"", "source_addr_ton": 0}, 0),
+        ({"schedule_delivery_time": b"000000010000000R"}, 0),
+    ],
+)
+def test_a_replacement_names_the_field_that_is_wrong(
+    alone: Alone, accepted: Accepted, fields: dict[str, Any], status: int
+) -> None:
+    connection, transport, message_id = accepted
+    alone.do(connection.data_received, replace(**({"message_id": message_id} | fields)))
+    alone.run()
+    assert [p.status for p in heard(transport)] == [status]
+    assert len(alone.engine.replaced) == (status == 0)
+
+
+def test_what_has_left_and_what_came_in_parts_is_not_replaced(alone: Alone, accepted: Accepted) -> None:
+    connection, transport, message_id = accepted
+    next(iter(alone.engine.rows.values())).status = SENT
+    alone.do(connection.data_received, replace(message_id))
+    for n, octets in enumerate(parts_of(b"Lungo " * 60)):
+        alone.do(connection.data_received, submit(10 + n, octets, esm_class=0x40))
+    alone.run()
+    answers = heard(transport)
+    assert [p.status for p in answers if p.command_id == spec.REPLACE_SM_RESP] == [0x13]
+    part = [bytes(p.fields["message_id"]) for p in answers if p.command_id == spec.SUBMIT_SM_RESP][-1]  # type: ignore[arg-type]
+    alone.do(connection.data_received, replace(part, short_message=b"corto"))
+    alone.run()
+    assert [p.status for p in heard(transport)] == [0x13]
+    assert alone.engine.replaced == []
 
 
 def test_stopping_answers_what_is_owed_and_takes_nothing_more(alone: Alone) -> None:

@@ -59,6 +59,7 @@ class Templating:
     async def save(self, request: Request) -> Answer:
         """PUT /v1/templates/{name}: the same again changes nothing. On the audit log before it is in use."""
         name = request.param
+        self._check_may_save()
         self.gateway.charge(request.caller, 1)
         body = template_of(await request.body(TEMPLATE_OCTETS_MAX))
         Template(name, 0, body)
@@ -68,9 +69,19 @@ class Templating:
         await self.gateway.templates.look()
         return Answer(200, _encode(_view(saved)))
 
+    def _check_may_save(self) -> None:
+        """A template is every system's text: one that may only send must not rewrite another's. Raises Error `forbidden`."""
+        if not self.gateway.settings["api.saves_templates"]:
+            raise Error(
+                "forbidden",
+                "templates are not saved through the API here",
+                "use `casemate template save`, or an administrator sets api.saves_templates",
+            )
+
     async def remove(self, request: Request) -> Answer:
         """DELETE /v1/templates/{name}"""
         name = request.param
+        self._check_may_save()
         self.gateway.charge(request.caller, 1)
         if await self.gateway.templates.do(lambda book: book.one(name)) is None:
             raise Error("not_found", "there is no such template", "GET /v1/templates lists them")

@@ -42,6 +42,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         3650,
     ),
+    Setting(
+        "api.saves_templates",
+        "bool",
+        False,
+        "whether API keys may save and remove templates; else only `casemate template` does",
+    ),
     Setting("console.listen", "str", "127.0.0.1:8081", "address and port of the admin console"),
     Setting("console.tls_certificate", "path", "", "PEM chain of the console's server certificate"),
     Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),

@@ -52,6 +52,7 @@ def demo_settings(config: Path | None, home: Path, avoid: frozenset[int] = froze
             raw[section][key] = free(next(s.default for s in SETTINGS if s.name == name), taken)
         taken.add(address(raw[section][key])[1])
     raw.setdefault("webhook", {}).setdefault("allow_loopback", True)
+    raw.setdefault("api", {}).setdefault("saves_templates", True)
     if not raw.get("link"):
         host, port = address(raw["simulator"]["listen"])
         # A window of half a thousand is what an operator gives to a bank that sends thousands a second.

@@ -362,9 +362,20 @@ def test_preview_tells_and_sends_nothing(alone: Alone) -> None:
     assert "".join(said["parts"]) == "€" * 100
     assert len(said["parts"]) == 2
     assert said["route"] == ["one", "two"]
+    assert said["leaving"] == {"link": "one", "encoding": "gsm7", "segments": 2, "tables": []}
     assert alone.post("/v1/preview", {"text": "x"}).json["route"] is None
     assert alone.post("/v1/preview", {"text": "x", "to": "1"}).json["field"] == "to"
     assert alone.engine.batches == []
+
+
+def test_preview_shows_what_the_link_would_make_of_it_and_what_was_made_plain() -> None:
+    links = [{"name": "one", "host": "127.0.0.1", "shift_tables": ["tr"]}, {"name": "two", "host": "127.0.0.1"}]
+    alone = Alone(link=links, text={"transliterate": "look-alikes"})
+    said = alone.post("/v1/preview", {"text": "ş" * 75, "to": "+393331234567"}).json
+    assert (said["encoding"], said["segments"], said["rules"]) == ("ucs2", 2, [])
+    assert said["leaving"] == {"link": "one", "encoding": "gsm7", "segments": 1, "tables": ["tr"]}
+    said = alone.post("/v1/preview", {"text": "L\u2019importo\u2026"}).json
+    assert (said["parts"], said["rules"], said["leaving"]) == (["L'importo..."], ["transliterated"], None)
 
 
 def test_a_number_that_no_link_serves_is_refused_before_it_is_accepted() -> None:
@@ -377,7 +388,7 @@ def test_a_number_that_no_link_serves_is_refused_before_it_is_accepted() -> None
 
 
 def test_a_message_takes_its_text_from_a_template(tmp_path: Path) -> None:
-    alone = Alone(tmp_path)
+    alone = Alone(tmp_path, api={"saves_templates": True})
     texts = {
         "en": "{n, plural, one {# payment} other {# payments}} of {sum, number, currency}",
         "it": "{n, plural, one {# pagamento} other {# pagamenti}} per {sum, number, currency}",
@@ -402,4 +413,13 @@ def test_a_message_takes_its_text_from_a_template(tmp_path: Path) -> None:
     assert alone.ask("DELETE", "/v1/templates/paid").json["in_use"] is False
     assert alone.post("/v1/messages", {"to": GOOD["to"], **named}).status == 404
     assert [entry[1] for entry in alone.auditor.entries] == ["template.saved", "template.removed"]
+    alone.close()
+
+
+def test_templates_are_not_rewritten_by_who_may_only_send(tmp_path: Path) -> None:
+    alone = Alone(tmp_path)
+    for method in ("PUT", "DELETE"):
+        reply = alone.ask(method, "/v1/templates/paid", {"locale": "en", "texts": {"en": "x"}})
+        assert (reply.status, reply.json["code"]) == (403, "forbidden")
+    assert alone.get("/v1/templates").json["templates"] == [] and alone.auditor.entries == []
     alone.close()

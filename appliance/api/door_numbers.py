@@ -12,6 +12,7 @@ COUNTERS: Final = (
     ("casemate_door_binds_accepted", "binds accepted", "bound"),
     ("casemate_door_accepted_messages", "messages that came through the door and are durable", "accepted"),
     ("casemate_door_accepted_parts", "parts of long messages that are durable", "parts"),
+    ("casemate_door_replaced_messages", "messages that were given another text before they left", "replaced"),
     ("casemate_door_expired_parts", "parts whose message never became whole", "expired_parts"),
 )
 

@@ -20,7 +20,7 @@ from appliance.limits import (
 from appliance.message import CLASSES, ENCODINGS, IdempotentRequest
 from appliance.numbering import normalise, sender_kind
 from appliance.router import Step, explain
-from appliance.text import decode, encode, reference_bits_for, split
+from appliance.text import Cutter, decode, encode, reference_bits_for, shape_of, split
 
 from .asgi import Answer, Request
 from .gateway import Gateway
@@ -37,10 +37,20 @@ class BatchAnswer(msgspec.Struct):
     rejected: list[Rejected]
 
 
+class Leaving(msgspec.Struct):
+    """How it would leave over the first link of its route: `tables` the national language tables that each part names."""
+
+    link: str
+    encoding: str
+    segments: int
+    tables: list[str]
+
+
 class Previewed(msgspec.Struct):
     """What a text would cost: `parts` as the handset would put them together again, `rules` what changed the text
     and which register of senders was asked,
-    `route` the links in order of preference, `steps` why these, `sender` what leaves instead of the one given.
+    `route` the links in order of preference, `steps` why these, `sender` what leaves instead of the one given, `leaving` what the first
+    of these links makes of the text.
     """
 
     encoding: str
@@ -52,6 +62,7 @@ class Previewed(msgspec.Struct):
     rules: list[str] = []
     steps: list[Step] = []
     sender: str | None = None
+    leaving: Leaving | None = None
 
 
 class Identified(msgspec.Struct):
@@ -138,7 +149,16 @@ class Sending:
         said = Previewed(ENCODINGS[encoding], segments, len(written), parts, None, rules=list(rules))
         if explained is not None:
             said.route, said.steps, said.sender = explained.links, explained.steps, explained.sender
+            said.leaving = self._leaving(explained.links[:1], encoding, payload)
         return Answer(200, _encode(said))
+
+    def _leaving(self, names: list[str], encoding: int, payload: bytes) -> Leaving | None:
+        """What the named link of the settings makes of an encoded text."""
+        for link in self.gateway.settings.links:
+            if link.name in names:
+                cut = Cutter(shape_of(link)).cut(encoding, payload, 0)
+                return Leaving(link.name, ENCODINGS[cut.encoding], len(cut.octets), [tag for tag in cut.tables if tag])
+        return None
 
     async def _link_states(self) -> dict[str, dict[str, Any]] | None:
         """The engine's links by name; None when it does not answer: then only rules are explained."""

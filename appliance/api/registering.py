@@ -97,7 +97,10 @@ def view(r: Registration, at_ms: int) -> SenderView:
 
 def _cursor(query: bytes) -> int:
     """Raises Error `invalid`."""
-    pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    try:
+        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:  # more fields than that
+        pairs = [("", "")]
     text = pairs[0][1] if pairs else "0"
     if [name for name, _ in pairs] not in ([], ["cursor"]) or not (
         text.isascii() and text.isdigit() and len(text) < 10

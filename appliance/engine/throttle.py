@@ -13,6 +13,10 @@ from appliance.limits import THROTTLED_RETRY_S_MIN
 from appliance.settings import Link as LinkSettings
 
 MEASURED_S: Final = 1.0  # what the operator took is counted over so long
+TAKEN_BETWEEN: Final = 5  # segments taken since the last complaint: it is not the pause that was too short
+SEEN_KEPT: Final = 0.9  # of what it took, at each complaint while slowed: an operator's limit may have fallen for good
+SEEN_KEPT_LONG: Final = 0.98  # the same where it took some in between
+SLOWEST: Final = 16  # a slowed link keeps at least this part of what was taken
 RATE_MIN: Final = 1.0  # segments a second that are always tried, unless the link's pace is lower
 
 
@@ -33,6 +37,8 @@ class Throttle:
         self._pause_s = 0.0  # the last pause
         self._burst_until_s = 0.0  # throttled answers until then are one complaint
         self._whole = 0.0  # the rate it comes back to
+        self._seen = 0.0  # the rate that it took
+        self._taken_before = 0  # at the last complaint
         self._taken: deque[tuple[float, int]] = deque()  # (when, taken until then), of the last MEASURED_S
         self._at_s = 0.0
 
@@ -43,11 +49,14 @@ class Throttle:
             if self.policy == "stop":
                 self._pause(now_s)
             return
-        if now_s <= self._burst_until_s + self._pause_s:
+        soon = now_s <= self._burst_until_s + self._pause_s
+        hard = soon and taken - self._taken_before < TAKEN_BETWEEN
+        if hard:
             self._pause_s = min(self._pause_s * 2, self._most_s)
         else:
             self._pause_s = self._first_s
-        self._slow(taken, now_s)
+        self._taken_before = taken
+        self._slow(taken, now_s, SEEN_KEPT if hard else SEEN_KEPT_LONG)
         self._pause(now_s)
 
     def delay_s(self, times: int) -> float:
@@ -72,7 +81,7 @@ class Throttle:
         if self.policy != "delay":
             self.paused_until_s = self._burst_until_s
 
-    def _slow(self, taken: int, now_s: float) -> None:
+    def _slow(self, taken: int, now_s: float, kept: float) -> None:
         since_s, before = self._taken[0] if self._taken else (now_s, 0)
         measured = (taken - before) / max(MEASURED_S, now_s - since_s)
         resumed_lately = self.slowed and now_s - self.paused_until_s < MEASURED_S
@@ -80,8 +89,11 @@ class Throttle:
         if self.slowed:
             rate = min(rate, self.rate)
         least = min(RATE_MIN, self._pace) if self._pace else RATE_MIN
-        self._whole = self._pace or max(rate, least)
-        self.rate = max(rate * self._keep, least)
+        # What it took when nobody slowed it; measured anew between two complaints it would only ever shrink.
+        self._seen = max(self._seen * kept, rate) if self.slowed else rate
+        self._whole = self._pace or max(self._seen, least)
+        # An operator that throttles one submit in ten, whatever the rate, is not to bring a link to a standstill.
+        self.rate = max(rate * self._keep, least, self._seen / SLOWEST)
         if self._pace:
             self.rate = min(self.rate, self._pace)
         self.slowed = True

@@ -139,3 +139,34 @@ def test_a_clock_that_jumps_far_ends_in_the_configured_pace() -> None:
     t.tick(0, 100.1)
     t.tick(0, 1e9)
     assert t.rate == 10.0
+
+
+@pytest.mark.parametrize("pace", [0.0, 200.0])
+def test_an_operator_that_throttles_one_in_ten_whatever_the_rate_is_no_standstill(pace: float) -> None:
+    t = throttle(pace=pace)
+    now, taken = taking(t, 100, 5, 100.0)
+    begun, tried = taken, 0.0
+    for _ in range(1_200):  # two minutes
+        now += 0.1
+        if now >= t.paused_until_s:
+            tried += (t.rate or 100.0) / 10
+            while tried >= 1:
+                tried -= 1
+                taken += 1
+                if int(taken) % 10 == 0:
+                    t.heard(int(taken), now)
+                    tried = 0.0
+        t.tick(int(taken), now)
+    assert (taken - begun) / 120 > 3, "it paused a second each time and never longer"
+    assert t.paused_until_s - now <= 1.0
+
+
+def test_storms_do_not_shrink_a_link_without_a_pace_for_good() -> None:
+    t = throttle()
+    now, taken = taking(t, 1_000, 5, 100.0)
+    for _ in range(10):
+        t.heard(int(taken), now)
+        now, taken = taking(t, 0, 1.1, now, taken)
+        for _ in range(190):  # nineteen seconds in which it takes whatever comes
+            now, taken = taking(t, t.rate or 1_000, 0.1, now, taken)
+    assert t.rate == 0 or t.rate > 300

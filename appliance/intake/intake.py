@@ -102,9 +102,7 @@ class Intake:
         check_content, check_sender, check_consent = self.check_content, self.check_sender, self.check_consent
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
-        index = first - 1
-        for row in rows:
-            index += 1
+        for index, row in enumerate(rows, first):
             field = "body"
             try:
                 if isinstance(row, Error):
@@ -119,9 +117,8 @@ class Intake:
                     text = check_content(text, not class_).text
                 encoding, payload, segments = encode(text)
                 field = "from"
-                sender = ""
+                sender = "" if row.from_ is None else row.from_
                 if row.from_ is not None:
-                    sender = row.from_
                     sender_kind(sender)
                 field = "to"
                 if not serves(to, class_, sender):

@@ -54,7 +54,9 @@ def test_wrong_requests_are_told(tmp_path: Path) -> None:
         ({"sender": "MYBANK", "country": "IT", "details": {"wrong": 1}}, "invalid"),
     ):
         assert alone.post("/v1/senders", body).json["code"] == code, body
-    for query in ("cursor=x", "cursor=1&cursor=2", "&".join(f"a{n}=1" for n in range(20))):
-        assert alone.get(f"/v1/senders?{query}").status == alone.get(f"/v1/templates?{query}x=1").status == 422
+    many = "&".join(f"a{n}=1" for n in range(20))
+    for query in ("cursor=x", "cursor=1&cursor=2", many):
+        assert alone.get(f"/v1/senders?{query}").status == 422
+    assert alone.get(f"/v1/templates?{many}").status == 422
     assert alone.post("/v1/messages", GOOD).status == 202  # no country asks by default
     alone.close()

@@ -1,4 +1,4 @@
-"""Where `access.db` is."""
+"""The store that everything of this room shares, and where it is."""
 
 from __future__ import annotations
 

@@ -121,7 +121,12 @@ class Asking:
         aad = b"c" + found.id
         before = content_of(key.open(found.content, aad))
         new = replacement(pdu, account, found, before, self.desk.guard, now_ms())
-        asked = {**new.fields, "id": found.id, "content": key.seal(new.content, aad), "who": f"door:{account.system_id}"}
+        asked = {
+            **new.fields,
+            "id": found.id,
+            "content": key.seal(new.content, aad),
+            "who": f"door:{account.system_id}",
+        }
         try:
             await self.desk.engine.call("replace", asked)
         except Error as e:

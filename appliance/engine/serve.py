@@ -164,7 +164,9 @@ class Engine:
                 q.total() for group, qs in ledger.queues.by_route.items() if group.links[:1] == (link.name,) for q in qs
             )
             health = ledger.health.of(link.name).shown()
-            links.append({**link.state(), "queued": queued, "health": health, "trace_until_ms": self.bench.until_ms(link.name)})
+            links.append(
+                {**link.state(), "queued": queued, "health": health, "trace_until_ms": self.bench.until_ms(link.name)}
+            )
         return {
             "process": self.name,
             "ready": self.ready,

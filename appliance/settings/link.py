@@ -46,7 +46,12 @@ LINK_SETTINGS: Final[tuple[Setting, ...]] = (
         " for throttle_pause_s whatever else is answered",
     ),
     Setting(
-        "throttle_pause_s", "float", 1.0, "first pause after a throttled answer, never under a second; doubles while they go on", 0.05, 600
+        "throttle_pause_s",
+        "float",
+        1.0,
+        "first pause after a throttled answer, never under a second; doubles while they go on",
+        0.05,
+        600,
     ),
     Setting("throttle_pause_s_max", "float", 60.0, "longest such pause", 0.05, 3_600),
     Setting(

@@ -265,7 +265,17 @@ def test_an_api_key_is_shown_once(watched: Watched) -> None:
 
 
 PAGES = (
-    *("/", "/messages", "/in-doubt", "/links", "/links/simulated", "/links/simulated/trace", "/routes", "/templates", "/audit"),
+    *(
+        "/",
+        "/messages",
+        "/in-doubt",
+        "/links",
+        "/links/simulated",
+        "/links/simulated/trace",
+        "/routes",
+        "/templates",
+        "/audit",
+    ),
     *("/consent", "/api-keys", "/door", "/senders", "/users", "/account"),
 )
 

@@ -144,7 +144,10 @@ def _view(row: Decided, key: DataKey) -> SuppressionView:
 
 def _cursor(query: bytes) -> int:
     """Raises Error `invalid`."""
-    pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    try:
+        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:  # more fields than that
+        pairs = [("", "")]
     if [name for name, _ in pairs] not in ([], ["cursor"]):
         raise Error("invalid", "the query may have `cursor`, once", "`next` of the page before")
     text = pairs[0][1] if pairs else "0"

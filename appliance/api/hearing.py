@@ -92,7 +92,10 @@ class Hearing:
 
 def _query(query: bytes) -> tuple[int, str | None]:
     """Raises Error `invalid`."""
-    pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    try:
+        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:  # more fields than that
+        pairs = [("", "")]
     given = dict(pairs)
     if len(given) < len(pairs) or given.keys() - {"limit", "cursor"}:
         raise Error("invalid", "the query may have `limit` and `cursor`, each once", "`next` of the page before")

@@ -57,6 +57,7 @@ def test_wrong_requests_are_told(tmp_path: Path) -> None:
     many = "&".join(f"a{n}=1" for n in range(20))
     for query in ("cursor=x", "cursor=1&cursor=2", many):
         assert alone.get(f"/v1/senders?{query}").status == 422
-    assert alone.get(f"/v1/templates?{many}").status == 422
+    for address in ("templates", "suppressions", "inbound"):
+        assert alone.get(f"/v1/{address}?{many}").status == 422, address
     assert alone.post("/v1/messages", GOOD).status == 202  # no country asks by default
     alone.close()

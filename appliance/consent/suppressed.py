@@ -1,4 +1,4 @@
-"""HOT: who is suppressed, for the hot path: a million of them in eight megabytes, a look-up in under a microsecond. No sockets, no clock.
+"""HOT: who is suppressed, for the hot path: a million of them in nine megabytes, a look-up in some two microseconds at most. No sockets, no clock.
 
 Of each blind index the first eight octets are kept: of a million, the chance that a stranger's are the same is one in 10^13.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 PREFIX: Final = 8  # octets
-BUCKET_BITS: Final = 14  # the first bits of a prefix say between which two places it would be
+BUCKET_BITS: Final = 18  # the first bits of a prefix say between which two places it would be: some four of a million
 _SHIFT: Final = PREFIX * 8 - BUCKET_BITS
 _LITTLE: Final = sys.byteorder == "little"
 
@@ -36,7 +36,10 @@ class Column:
                 some.byteswap()
             self.prefixes += some
         at = 0
-        self.starts = [at := bisect_left(self.prefixes, bucket << _SHIFT, at) for bucket in range(1 << BUCKET_BITS)]
+        self.starts: array[int] = array("I")
+        for bucket in range(1 << BUCKET_BITS):
+            at = bisect_left(self.prefixes, bucket << _SHIFT, at)
+            self.starts.append(at)
         self.starts.append(len(self.prefixes))
 
     def holds(self, prefix: int) -> bool:

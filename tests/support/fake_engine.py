@@ -87,6 +87,8 @@ class FakeEngine:
             return {"process": "engine-0", "pid": 1, "ready": True, "why": ""}
         if op == "state":
             return self.state()
+        if op == "left_alone":
+            return {"cancelled": 0}
         found = self.rows.get(payload["id"])
         if found is None:
             raise Error("not_found", "no such message")
@@ -151,6 +153,9 @@ class FakeReader:
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
+
+    def heard(self, *_: Any) -> tuple[list[Any], None, None]:
+        return [], None, None
 
     def message(self, message_id: bytes) -> Found | None:
         return self.engine.rows.get(message_id)

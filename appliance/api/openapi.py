@@ -235,16 +235,16 @@ def _templates() -> dict[str, Any]:
 
 def _lookup() -> dict[str, Any]:
     number = {
-        "name": "number",
+        "name": "id",
         "in": "path",
         "required": True,
-        "description": "E.164 with its plus; that it was asked is on the audit log, the number is not",
+        "description": "the number, E.164 with its plus; that it was asked is on the audit log, the number is not",
         "schema": {"type": "string", "pattern": r"^\+[1-9][0-9]{1,14}$"},
         "example": "+393331234567",
     }
     codes = (*ALWAYS, "number_invalid", "rate_limited", "audit_unavailable", "store_full")
     return {
-        "/v1/lookup/{number}": {
+        "/v1/lookup/{id}": {
             "get": call(
                 "lookUpNumber",
                 "Country, validity and operator of a number",

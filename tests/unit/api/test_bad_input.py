@@ -15,7 +15,7 @@ from appliance.limits import BODY_OCTETS_MAX, SINGLE_BODY_OCTETS_MAX
 from tests.support.api_alone import Alone, Reply
 
 GOOD = {"to": "+393331234567", "text": "Your code is 123456"}
-THOUSAND = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 ADDRESSES = st.sampled_from(["/v1/messages", "/v1/messages/batch", "/v1/preview"])
 MARK = "Zq7Xv9"  # in every hostile value; no answer may hold it
 
@@ -63,7 +63,7 @@ def _json(octets: bytes) -> bool:
     return True
 
 
-@THOUSAND
+@MANY
 @given(MALFORMED, ADDRESSES)
 def test_malformed(one: Alone, body: bytes, address: str) -> None:
     before = len(one.engine.batches)
@@ -72,7 +72,7 @@ def test_malformed(one: Alone, body: bytes, address: str) -> None:
     assert len(one.engine.batches) == before
 
 
-@THOUSAND
+@MANY
 @given(st.integers(2, 6).map(lambda d: 10**d), st.sampled_from("[{"), st.booleans())
 def test_nesting(one: Alone, depth: int, bracket: str, closed: bool) -> None:
     depth = min(depth, 100_000)
@@ -89,7 +89,7 @@ def test_nesting(one: Alone, depth: int, bracket: str, closed: bool) -> None:
 NAMES = st.text(min_size=1, max_size=30).map(lambda t: t + MARK)
 
 
-@THOUSAND
+@MANY
 @given(
     NAMES | st.sampled_from([MARK, "TO", "To", "to ", "text\0", "templates", "param", "language", "__class__"]),
     st.none() | st.text() | st.integers(),
@@ -119,7 +119,7 @@ VALUES = st.recursive(
 TYPED = ["to", "text", "from", "class", "channel", "reference", "validity_s", "send_at", "callback_url", "metadata"]
 
 
-@THOUSAND
+@MANY
 @given(st.sampled_from(TYPED), VALUES)
 def test_wrong_types(one: Alone, field: str, value: Any) -> None:
     if (isinstance(value, str) and field in ("text", "from", "reference")) or value is None:
@@ -137,7 +137,7 @@ def test_wrong_types(one: Alone, field: str, value: Any) -> None:
     assert len(one.engine.rows) == before
 
 
-@THOUSAND
+@MANY
 @given(st.integers(1, 40), st.integers(0, 1 << 20), st.booleans(), st.binary(min_size=1, max_size=4))
 def test_large_bodies(one: Alone, pieces: int, over: int, told: bool, filling: bytes) -> None:
     most = SINGLE_BODY_OCTETS_MAX
@@ -171,7 +171,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@THOUSAND
+@MANY
 @given(NUMBERS)
 def test_invalid_numbers(one: Alone, number: str) -> None:
     body = json.dumps(GOOD | {"to": number}).encode()
@@ -193,7 +193,7 @@ def _paired(text: str) -> bool:
     return True
 
 
-@THOUSAND
+@MANY
 @given(st.text(max_size=10), SURROGATES, st.text("ab", max_size=10), st.booleans())
 def test_unmappable_text(one: Alone, before: str, broken: str, after: str, escaped: bool) -> None:
     """No encoding carries half a surrogate pair; JSON can spell one as an escape, UTF-8 as octets that are not UTF-8."""
@@ -203,7 +203,7 @@ def test_unmappable_text(one: Alone, before: str, broken: str, after: str, escap
     assert said["code"] in ("malformed", "text_unmappable")
 
 
-@THOUSAND
+@MANY
 @given(st.text(min_size=1, max_size=50))
 def test_any_well_formed_text_goes_and_comes_back(one: Alone, text: str) -> None:
     reply = one.post("/v1/messages", GOOD | {"text": text})
@@ -211,7 +211,7 @@ def test_any_well_formed_text_goes_and_comes_back(one: Alone, text: str) -> None
     assert one.get(f"/v1/messages/{reply.json['id']}").json["text"] == text
 
 
-@THOUSAND
+@MANY
 @given(st.sampled_from(sorted(GOOD)), st.text(max_size=5), st.booleans())
 def test_a_member_written_twice(one: Alone, name: str, value: str, batch: bool) -> None:
     row = json.dumps(GOOD)[:-1] + f', "{name}" : {json.dumps(value)}}}'
@@ -220,7 +220,7 @@ def test_a_member_written_twice(one: Alone, name: str, value: str, batch: bool) 
     assert said["code"] == "malformed"
 
 
-@THOUSAND
+@MANY
 @given(st.text(max_size=60), st.binary(max_size=30))
 def test_any_query_and_address(one: Alone, query: str, octets: bytes) -> None:
     from urllib.parse import quote

@@ -462,7 +462,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_octets(kind: str) -> None:
-    @settings(max_examples=1_000, deadline=None, database=None)
+    @settings(max_examples=300, deadline=None, database=None)
     @given(
         st.sampled_from(("binding", "bound", "unbinding", "leaving")), st.lists(HOSTILE[kind], min_size=1, max_size=3)
     )
@@ -489,7 +489,7 @@ def test_hostile_octets(kind: str) -> None:
     run()
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(*HOSTILE.values()))
 def test_hostile_frames_raise_only_our_errors(frame: bytes) -> None:
     for parse in (decode, parse_deliver, parse_submit, parse_submit_resp):

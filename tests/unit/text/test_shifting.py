@@ -168,7 +168,7 @@ def texts() -> st.SearchStrategy[tuple[str, tuple[str, ...]]]:
     return st.lists(st.sampled_from(SHIFT_TABLES), min_size=1, max_size=3, unique=True).flatmap(of)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(texts(), st.sampled_from((8, 16)))
 def test_never_more_segments_than_an_exhaustive_search_finds(
     given_text: tuple[str, tuple[str, ...]], bits: int

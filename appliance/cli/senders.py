@@ -169,7 +169,14 @@ def _plain(details: Details) -> Any:
 @sender.command()
 @_sender
 @click.option("--to", "number", required=True, help="a number in the country; it is not recorded anywhere")
-@click.option("--class", "class_", type=click.Choice(["otp", "alert", "transaction", "bulk"]), default="transaction", show_default=True, help="class of the message")
+@click.option(
+    "--class",
+    "class_",
+    type=click.Choice(["otp", "alert", "transaction", "bulk"]),
+    default="transaction",
+    show_default=True,
+    help="class of the message",
+)
 def check(sender: str, number: str, class_: str) -> None:
     """Say whether a message from SENDER to a number would pass the register, by routes and settings as they are."""
     from appliance.message import CLASSES

@@ -89,7 +89,12 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             cwd=tmp_path, capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-6000:]
-        assert httpx.post(f"{gateway.url}/v1/messages", json=GOOD | {"to": "+393477654321"}, headers=gateway.headers).status_code == 202
+        assert (
+            httpx.post(
+                f"{gateway.url}/v1/messages", json=GOOD | {"to": "+393477654321"}, headers=gateway.headers
+            ).status_code
+            == 202
+        )
     assert gateway.process.returncode == 0
     assert "Traceback" not in gateway.errors.read_text()
 

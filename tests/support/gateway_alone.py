@@ -20,7 +20,13 @@ from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeR
 
 
 async def main(home: Path, listen: str, certificate: str = "", key: str = "", gateways: str = "1") -> None:
-    api = {"listen": listen, "tls_certificate": certificate, "tls_key": key, "gateways": int(gateways), "saves_templates": True}
+    api = {
+        "listen": listen,
+        "tls_certificate": certificate,
+        "tls_key": key,
+        "gateways": int(gateways),
+        "saves_templates": True,
+    }
     link = [{"name": "op", "host": "127.0.0.1"}]
     settings = parse({"api": api, "webhook": {"hosts": ["bank.example"]}, "link": link}, home, "test")
     _, token = Access(settings).create_api_key(f"story {os.getpid()}", rate_per_s=0)

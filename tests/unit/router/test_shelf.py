@@ -111,7 +111,8 @@ def test_a_process_that_goes_on_working_takes_another_version(tmp_path: Path) ->
     assert watch.table.links("+391") == ("b",)
 
 
-def test_ten_thousand_rows_are_made_in_many_turns(tmp_path: Path) -> None:
+def test_ten_thousand_rows_are_made_in_many_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.router.watch.TURN_S", 0.0)  # however quick this machine is
     shelf = RouteShelf(settings_of(tmp_path))
     activated(shelf, *(Route(f"{n:05}", ("a",)) for n in range(10_000)))
     turns = 0
@@ -129,7 +130,7 @@ def test_ten_thousand_rows_are_made_in_many_turns(tmp_path: Path) -> None:
         return len(active.table)
 
     assert asyncio.run(both()) == 10_000
-    assert turns > 5
+    assert turns > 50
 
 
 def test_doubtful_rows_are_named(tmp_path: Path) -> None:

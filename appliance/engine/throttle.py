@@ -17,6 +17,7 @@ TAKEN_BETWEEN: Final = 5  # segments taken since the last complaint: it is not t
 SEEN_KEPT: Final = 0.9  # of what it took, at each complaint while slowed: an operator's limit may have fallen for good
 SEEN_KEPT_LONG: Final = 0.98  # the same where it took some in between
 SLOWEST: Final = 16  # a slowed link keeps at least this part of what was taken
+SLOW_START: Final = 20.0  # segments a second, of a link without a pace (RFC 5681 section 3.1)
 RATE_MIN: Final = 1.0  # segments a second that are always tried, unless the link's pace is lower
 
 
@@ -71,7 +72,11 @@ class Throttle:
         gone_s, self._at_s = now_s - self._at_s, now_s
         if not self.slowed or now_s < self.paused_until_s:
             return
-        self.rate += self._whole / 2 / self._recover_s * gone_s
+        step = self._whole / 2 / self._recover_s
+        if not self._pace and self.rate < SLOW_START:
+            # What a quiet link sent says nothing of what its operator takes: it doubles each second until it does.
+            step = max(step, self.rate)
+        self.rate += step * gone_s
         # Without a limit of its own it is free again at twice what the operator was seen to take.
         if self.rate >= (self._pace or self._whole * 2):
             self.rate, self.slowed = self._pace, False

@@ -170,3 +170,17 @@ def test_storms_do_not_shrink_a_link_without_a_pace_for_good() -> None:
         for _ in range(190):  # nineteen seconds in which it takes whatever comes
             now, taken = taking(t, t.rate or 1_000, 0.1, now, taken)
     assert t.rate == 0 or t.rate > 300
+
+
+def test_a_quiet_link_that_was_throttled_once_does_not_crawl() -> None:
+    """One message, one complaint, then five hundred at once: what it had sent before said nothing of the operator."""
+    t = throttle()
+    now, taken = taking(t, 0, 5, 100.0, 1)
+    t.heard(1, now)
+    now = t.paused_until_s
+    sent = 0.0
+    for _ in range(100):
+        now += 0.1
+        t.tick(int(taken + sent), now)
+        sent += (t.rate or 1_000) / 10
+    assert t.rate == 0 and sent > 500

@@ -217,6 +217,7 @@ def test_the_appliance_heals_itself_and_lets_nobody_else_in() -> None:
         assert set(box.env) == {
             *("CASEMATE_API", "CASEMATE_API_KEY", "CASEMATE_CONSOLE", "CASEMATE_CONSOLE_USER"),
             *("CASEMATE_CONSOLE_PASSWORD", "CASEMATE_OPERATOR"),
+            *("CASEMATE_DOOR", "CASEMATE_DOOR_SYSTEM_ID", "CASEMATE_DOOR_PASSWORD"),
         }
         second = up(box.home, "--demo")
         assert (second.returncode, "[already_running]" in second.stderr) == (2, True)

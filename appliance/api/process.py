@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import uvicorn
@@ -19,6 +18,7 @@ from appliance.errors import Error
 from appliance.intercom import Client, Server
 from appliance.limits import SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
+from appliance.store import StoreWatch
 
 from .application import application
 from .gateway import Gateway
@@ -26,7 +26,6 @@ from .wire import Wire, connections_max, keep_sweeping
 
 log = logging.getLogger(__name__)
 
-ACCESS_S: Final = 0.25  # between two looks for new and revoked API keys; a look is microseconds
 KEEP_ALIVE_S: Final = 75  # longer than the pools of usual HTTP clients keep an idle connection
 BACKLOG: Final = 2048
 
@@ -161,35 +160,21 @@ def bound(settings: Settings) -> socket.socket:
     return listening
 
 
-class ApiKeyWatch:
-    """The valid API keys, a quarter of a second old at most. Keeps the last good snapshot when the store cannot be read."""
+class ApiKeyWatch(StoreWatch[Access]):
+    """The valid API keys, a quarter of a second old at most."""
 
     def __init__(self, settings: Settings) -> None:
-        self._access = Access(settings)
+        super().__init__("the API keys", lambda: Access(settings))
         self._verifier: Verifier | None = None
-        self._thread = ThreadPoolExecutor(1, "access")  # a snapshot says whether it is fresh on its own thread only
 
     def check(self, token: str) -> ApiKey | None:
         return None if self._verifier is None else self._verifier.check(token)
 
-    async def look(self) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
-        except Error as e:
-            log.warning("the API keys cannot be read: %s", e.code)
+    def read(self, book: Access) -> Verifier | None:
+        return None if self._verifier is not None and self._verifier.fresh() else book.verifier()
 
-    def _look(self) -> None:
-        if self._verifier is None or not self._verifier.fresh():
-            self._verifier = self._access.verifier()
-
-    async def keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(ACCESS_S)
-            await self.look()
-
-    def close(self) -> None:
-        self._thread.submit(self._access.close)
-        self._thread.shutdown(wait=True)
+    def take(self, found: Verifier) -> None:
+        self._verifier = found
 
 
 def _ping(gateway: Gateway, index: int) -> Callable[[Any, Any], Awaitable[dict[str, Any]]]:

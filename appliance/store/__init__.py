@@ -13,6 +13,7 @@ from .partition import (
     link_numbers,
 )
 from .reader import Found, Heard, Reader
+from .watch import StoreWatch
 
 __all__ = [
     "SUBMITTED",
@@ -27,6 +28,7 @@ __all__ = [
     "Partition",
     "Reader",
     "Sent",
+    "StoreWatch",
     "Work",
     "doubts",
     "is_damage",

@@ -76,14 +76,9 @@ class Snapshot:
     def get(self, name: str) -> Template | None:
         return self._templates.get(name)
 
-    @property
-    def of_a_book(self) -> bool:
-        """False for one that was never read from a store."""
-        return self._book is not None
-
     def fresh(self) -> bool:
-        """Whether nothing was saved since. To be asked on the thread that took this snapshot."""
-        return self._book is None or self._stamp == self._book.stamp()
+        """Whether nothing was saved since it was read from a store. To be asked on the thread that took this snapshot."""
+        return self._book is not None and self._stamp == self._book.stamp()
 
     def __len__(self) -> int:
         return len(self._templates)

@@ -13,7 +13,8 @@ import msgspec
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
-CALL_S_MAX: Final = 30.0
+from .lanes import CALL_S_MAX, Lanes
+
 HELD_S: Final = 0.005  # between two looks while held back
 REFUSED_S: Final = 0.1  # after a 429 or 503
 FAILURES_MAX: Final = 50  # calls in a row that failed, after which a connection gives up
@@ -28,7 +29,7 @@ class _Answer(msgspec.Struct):
     rejected: list[msgspec.Raw]
 
 
-class Load:
+class Load(Lanes):
     """Posts `bodies` in turn over `connections` threads until stopped. Its counters only grow and may be read at any time."""
 
     def __init__(self, api: str, key: str, bodies: list[bytes], connections: int, in_flight_max: int) -> None:
@@ -39,8 +40,7 @@ class Load:
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
         self._bodies = bodies
         self._turn = 0
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
+        super().__init__()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
         self.in_flight_max = in_flight_max
         self.final = 0  # set by whoever watches the engine
@@ -50,19 +50,6 @@ class Load:
         self.held_s = 0.0
         self.calls: list[tuple[float, float]] = []  # (when answered, seconds it took)
         self.refusals: Counter[str] = Counter()
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """No more calls; waits for those under way."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(CALL_S_MAX)
-
-    def alive(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
 
     def _next(self) -> bytes:
         with self._lock:

@@ -14,7 +14,8 @@ import msgspec
 
 from appliance.clock import monotonic_s
 
-CALL_S_MAX: Final = 30.0
+from .lanes import CALL_S_MAX, Lanes
+
 HELD_S: Final = 0.01  # between two looks while held back
 REFUSED_S: Final = 0.2  # after a call that was refused or failed
 CALLS_KEPT: Final = 10_000
@@ -53,15 +54,14 @@ def digest_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("ascii")).digest()
 
 
-class Numbered:
+class Numbered(Lanes):
     """Each lane is a thread that posts one batch after another; within a lane and class the order of acceptance is known."""
 
     def __init__(self, api: str, key: str, lanes: int, per_call: int, in_flight_max: int) -> None:
         parts = urlsplit(api)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
+        super().__init__()
         self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(lanes)]
         self._per_call = per_call
         self.in_flight_max = in_flight_max
@@ -71,18 +71,6 @@ class Numbered:
         self.unsure = 0  # messages of calls whose answer was lost: they may have been accepted
         self.refusals: Counter[str] = Counter()
         self.calls: list[tuple[float, float]] = []
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(CALL_S_MAX)
-
-    def alive(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
 
     def _run(self, lane: int) -> None:
         wire = http.client.HTTPConnection(self._host, self._port, timeout=CALL_S_MAX)

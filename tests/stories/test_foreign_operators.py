@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
 import ssl
 import subprocess
@@ -16,6 +14,7 @@ import pytest
 
 from tests.support.appliance import ROOT, Appliance, wait_for
 from tests.support.certificate import self_signed
+from tests.support.relay import Relay
 
 pytestmark = pytest.mark.stories
 COMMANDS = {
@@ -68,41 +67,6 @@ class Operator:
         self.process.stdout.close()
 
 
-class TlsFront:
-    """TLS on a port of the loopback, clear text to the operator behind it: what operators put before an old SMSC."""
-
-    def __init__(self, port: int, folder: Path) -> None:
-        self._behind = port
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._context.load_cert_chain(*self_signed(folder))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.port: int = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
-
-    async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, ssl=self._context)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._behind)
-
-        async def pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while octets := await source.read(65_536):
-                    into.write(octets)
-                    await into.drain()
-            into.close()
-
-        await asyncio.gather(pour(reader, back), pour(there, writer))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-
 @pytest.fixture(params=[f"{which} {how}" for which in COMMANDS for how in ("clear", "tls")])
 def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Operator, str]]:
     which, how = request.param.split()
@@ -111,7 +75,10 @@ def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Opera
         if how == "clear":
             yield operator, CONFIG.format(host="127.0.0.1", port=operator.port, tls="")
         else:
-            front = TlsFront(operator.port, tmp_path)
+            # TLS before it, as operators put it before an old SMSC.
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*self_signed(tmp_path))
+            front = Relay("127.0.0.1", operator.port, front=context)
             tls = f'tls = true\ntls_ca = "{tmp_path / "authority.pem"}"'
             yield operator, CONFIG.format(host="localhost", port=front.port, tls=tls)
             front.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from appliance import clock
 from appliance.engine.asking import Asker
@@ -52,6 +53,20 @@ class Ring:
     async def by_id(self, key_id: int) -> DataKey:
         assert key_id == KEY.key_id
         return KEY
+
+
+class Time:
+    """Both clocks, in the test's hand."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.ms = clock.now_ms()
+        self.s = clock.monotonic_s()
+        patch.setattr(clock, "now_ms", lambda: self.ms)
+        patch.setattr(clock, "monotonic_s", lambda: self.s)
+
+    def pass_(self, seconds: float) -> None:
+        self.s += seconds
+        self.ms += int(seconds * 1000)
 
 
 class World:

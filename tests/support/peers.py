@@ -7,8 +7,7 @@ import contextlib
 import os
 import socket
 import ssl
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import smpplib.exceptions
 import smpplib.gsm
 
 from tests.support.appliance import wait_for
+from tests.support.relay import Loop, Relay
 
 SENDER = "BANCA"
 
@@ -89,29 +89,13 @@ class Smpplib:
         self._client.disconnect()
 
 
-class _Loop:
-    """An asyncio loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self._thread.start()
-
-    def do(self, what: Coroutine[Any, Any, Any], seconds: float = 20) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(seconds)
-
-    def close(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5)
-
-
 class Smpp34:
     """PyPI `smpp34`: Rust. Long messages whole in message_payload; TLS of its own (rustls)."""
 
     def __init__(self, door: Door, folder: Path) -> None:
         if door.ca:
             os.environ["SSL_CERT_FILE"] = door.ca
-        self._loop = _Loop()
+        self._loop = Loop()
         self._ids: set[str] = set()
         self._delivers: list[Any] = []
         host = "localhost" if door.ca else door.host
@@ -174,8 +158,8 @@ class Aiosmpplib:
     how it sends them; no TLS of its own, so a tunnel."""
 
     def __init__(self, door: Door, folder: Path) -> None:
-        self._tunnel = Tunnel(door) if door.ca else None
-        self._loop = _Loop()
+        self._tunnel = tunnel(door) if door.ca else None
+        self._loop = Loop()
         self._answers: list[Any] = []
         self._delivers: list[Any] = []
         host, port = (door.host, door.port) if self._tunnel is None else ("127.0.0.1", self._tunnel.port)
@@ -232,37 +216,9 @@ class Aiosmpplib:
             self._tunnel.close()
 
 
-class Tunnel:
+def tunnel(door: Door) -> Relay:
     """Clear text on a port of the loopback, TLS to the door: what stunnel does for a system that has no TLS."""
-
-    def __init__(self, door: Door) -> None:
-        self._context = ssl.create_default_context(cafile=door.ca)
-        self._door = door
-        self._loop = _Loop()
-        self.port: int = self._loop.do(self._listen())
-
-    async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(
-            self._door.host, self._door.port, ssl=self._context, server_hostname="localhost"
-        )
-
-        async def pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while octets := await source.read(65_536):
-                    into.write(octets)
-                    await into.drain()
-            into.close()
-
-        await asyncio.gather(pour(reader, back), pour(there, writer))
-
-    def close(self) -> None:
-        self._loop.loop.call_soon_threadsafe(self._server.close)
-        self._loop.close()
+    return Relay(door.host, door.port, back=ssl.create_default_context(cafile=door.ca))
 
 
 @contextlib.contextmanager

@@ -5,35 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from appliance import clock
 from appliance.router import RouteTable
 from appliance.settings import Route
 from appliance.smpp import Pdu, encode
-from tests.support.engine_alone import World, batch
+from tests.support.engine_alone import Time, World, batch
 
 QUERY_SM, QUERY_SM_RESP = 0x03, 0x80000003
 DELIVERED, ENROUTE, EXPIRED = 2, 1, 3
 RQUERYFAIL = 0x67
 HOUR_S = 3_600.0
-
-
-class Time:
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.ms = clock.now_ms()
-        self.s = clock.monotonic_s()
-        patch.setattr(clock, "now_ms", lambda: self.ms)
-        patch.setattr(clock, "monotonic_s", lambda: self.s)
-
-    def pass_(self, seconds: float) -> None:
-        self.s += seconds
-        self.ms += int(seconds * 1000)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    return Time(monkeypatch)
 
 
 def sent(world: World, time: Time, ids: tuple[str, ...] = ("A1",)) -> Any:

@@ -22,11 +22,6 @@ from tests.support.engine_alone import World, batch
 DELIVER_SM_RESP = 0x80000005
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
 def test_a_whole_life(world: World) -> None:
     world.bind()
     b = batch("hello")

@@ -16,28 +16,9 @@ from appliance.message import BULK, OTP, TRANSACTION, Batch
 from appliance.router import CLOSED, HALF_OPEN, OPEN, RouteTable
 from appliance.router.health import PAUSE_S_MIN, PROBES
 from appliance.settings import Route
-from tests.support.engine_alone import World, batch
+from tests.support.engine_alone import Time, World, batch
 
 SYSTEM_ERROR = 0x08
-
-
-class Time:
-    """Both clocks, in the test's hand."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.ms = clock.now_ms()
-        self.s = clock.monotonic_s()
-        patch.setattr(clock, "now_ms", lambda: self.ms)
-        patch.setattr(clock, "monotonic_s", lambda: self.s)
-
-    def pass_(self, seconds: float) -> None:
-        self.s += seconds
-        self.ms += int(seconds * 1000)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    return Time(monkeypatch)
 
 
 def two_links(tmp_path: Path, *routes: Route, **link: Any) -> tuple[World, World]:

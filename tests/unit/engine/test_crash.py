@@ -16,33 +16,9 @@ from appliance.engine.retention import retire
 from appliance.errors import Error
 from appliance.message import BULK, FAILED, INDETERMINATE, OTP, QUEUED, REJECTED, SENT, TRANSACTION
 from appliance.store import SUBMITTED, OperationalError, Partition, doubts, open_store, partition_path
-from tests.support.engine_alone import World, batch
+from tests.support.engine_alone import Time, World, batch
 
 THROTTLED, TRY_LATER, FOREVER = 0x58, 0x08, 0x0B
-
-
-class Time:
-    """Both clocks, in the test's hand."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.ms = clock.now_ms()
-        self.s = clock.monotonic_s()
-        patch.setattr(clock, "now_ms", lambda: self.ms)
-        patch.setattr(clock, "monotonic_s", lambda: self.s)
-
-    def pass_(self, seconds: float) -> None:
-        self.s += seconds
-        self.ms += int(seconds * 1000)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    return Time(monkeypatch)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def segments(world: World, day: int) -> list[int]:

@@ -16,32 +16,10 @@ from appliance.limits import RESENDS_MAX
 from appliance.message import ALERT, BULK, INDETERMINATE, OTP, TRANSACTION, Batch
 from appliance.smpp import pack_deliver, pack_tlvs
 from appliance.store import OperationalError, Reader, doubts
-from tests.support.engine_alone import World, batch
+from tests.support.engine_alone import Time, World, batch
 
 REFERENCE = 0x0204
 TEXT = "Payment of EUR 12.50 at the bakery in Via Roma"
-
-
-class Time:
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.ms = clock.now_ms()
-        self.s = clock.monotonic_s()
-        patch.setattr(clock, "now_ms", lambda: self.ms)
-        patch.setattr(clock, "monotonic_s", lambda: self.s)
-
-    def pass_(self, seconds: float) -> None:
-        self.s += seconds
-        self.ms += int(seconds * 1000)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    return Time(monkeypatch)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def lost(world: World, *batches: Batch) -> list[Any]:

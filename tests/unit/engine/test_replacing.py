@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from appliance import clock
 from appliance.engine import acts
 from appliance.engine.replacing import Replacement, replace
@@ -14,11 +12,6 @@ from appliance.store import OperationalError
 from tests.support.engine_alone import KEY, World, _content, batch
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def another(b: Batch, text: str = "new", send_at_ms: int = 0, expires_ms: int = 0, segments: int = 1) -> Replacement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +17,7 @@ from appliance.numbering import normalise
 
 from .asgi import Answer, Request
 from .gateway import Gateway
+from .queries import cursor_number
 from .requests import decoded_once
 from .views import Time
 
@@ -62,7 +62,7 @@ class Consenting:
 
     async def list(self, request: Request) -> Answer:
         """GET /v1/suppressions"""
-        after = _cursor(request.query)
+        after = cursor_number(request.query, 18)
         rows = await self.gateway.consent.do(lambda book: book.suppressions(after, PAGE_ROWS_DEFAULT + 1))
         key = await self._key()
         following = str(rows[PAGE_ROWS_DEFAULT - 1].n) if len(rows) > PAGE_ROWS_DEFAULT else None
@@ -140,17 +140,3 @@ def _view(row: Decided, key: DataKey) -> SuppressionView:
     return SuppressionView(
         str(row.n), number, row.programme or ALL_NAME, rfc3339(row.at_ms), row.source, row.word, evidence, row.who
     )
-
-
-def _cursor(query: bytes) -> int:
-    """Raises Error `invalid`."""
-    try:
-        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
-    except ValueError:  # more fields than that
-        pairs = [("", "")]
-    if [name for name, _ in pairs] not in ([], ["cursor"]):
-        raise Error("invalid", "the query may have `cursor`, once", "`next` of the page before")
-    text = pairs[0][1] if pairs else "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Error("invalid", "the cursor is not one that this list gave", "start again without", field="cursor")
-    return int(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -16,6 +15,7 @@ from appliance.store import Heard
 
 from .asgi import Answer, Request
 from .gateway import Gateway
+from .queries import fields_of
 from .views import Time
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -92,13 +92,7 @@ class Hearing:
 
 def _query(query: bytes) -> tuple[int, str | None]:
     """Raises Error `invalid`."""
-    try:
-        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
-    except ValueError:  # more fields than that
-        pairs = [("", "")]
-    given = dict(pairs)
-    if len(given) < len(pairs) or given.keys() - {"limit", "cursor"}:
-        raise Error("invalid", "the query may have `limit` and `cursor`, each once", "`next` of the page before")
+    given = fields_of(query, "limit", "cursor")
     text = given.get("limit", str(PAGE_ROWS_DEFAULT))
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= PAGE_ROWS_MAX):
         raise Error("invalid", f"`limit` must be 1 to {PAGE_ROWS_MAX}", "", field="limit")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -14,6 +13,7 @@ from appliance.senders import Details, Registration, SenderBook, check_details, 
 
 from .asgi import Answer, Request
 from .gateway import Gateway
+from .queries import cursor_number
 from .requests import sender_change_of, sender_request_of
 from .views import SenderList, SenderView
 
@@ -28,7 +28,7 @@ class Registering:
 
     async def list(self, request: Request) -> Answer:
         """GET /v1/senders"""
-        after = _cursor(request.query)
+        after = cursor_number(request.query, 9)
         found = await self.gateway.senders.do(lambda book: book.all(after, PAGE_ROWS_DEFAULT + 1))
         following = str(found[PAGE_ROWS_DEFAULT - 1].id) if len(found) > PAGE_ROWS_DEFAULT else None
         at_ms = now_ms()
@@ -93,17 +93,3 @@ def view(r: Registration, at_ms: int) -> SenderView:
         r.id, r.sender, r.country, r.kind, r.state_at(at_ms), rfc3339(r.requested_ms), valid_from, expires, r.details,
         rfc3339(r.changed_ms),
     )  # fmt: skip
-
-
-def _cursor(query: bytes) -> int:
-    """Raises Error `invalid`."""
-    try:
-        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
-    except ValueError:  # more fields than that
-        pairs = [("", "")]
-    text = pairs[0][1] if pairs else "0"
-    if [name for name, _ in pairs] not in ([], ["cursor"]) or not (
-        text.isascii() and text.isdigit() and len(text) < 10
-    ):
-        raise Error("invalid", "the query may have `cursor`, once", "`next` of the page before")
-    return int(text)

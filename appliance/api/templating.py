@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -14,6 +13,7 @@ from appliance.templates import Body, Saved, Snapshot, Template
 
 from .asgi import Answer, Request
 from .gateway import Gateway
+from .queries import fields_of
 from .requests import Message, Preview, template_of
 from .views import TemplateList, TemplateView
 
@@ -43,7 +43,7 @@ class Templating:
 
     async def list(self, request: Request) -> Answer:
         """GET /v1/templates"""
-        after = _cursor(request.query)
+        after = fields_of(request.query, "cursor").get("cursor", "")
         saved = await self.gateway.templates.do(lambda book: book.all(after, PAGE_ROWS_DEFAULT + 1))
         following = saved[PAGE_ROWS_DEFAULT - 1].name if len(saved) > PAGE_ROWS_DEFAULT else None
         return Answer(200, _encode(TemplateList([_view(s) for s in saved[:PAGE_ROWS_DEFAULT]], following)))
@@ -89,17 +89,6 @@ class Templating:
         saved = await self.gateway.templates.do(lambda book: book.remove(name))
         await self.gateway.templates.look()
         return Answer(200, _encode(_view(saved)))
-
-
-def _cursor(query: bytes) -> str:
-    """Raises Error `invalid`."""
-    try:
-        pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=8)
-    except ValueError:  # more fields than that
-        pairs = [("", "")]
-    if [name for name, _ in pairs] not in ([], ["cursor"]):
-        raise Error("invalid", "the query may have `cursor`, once", "`next` of the page before")
-    return pairs[0][1] if pairs else ""
 
 
 def _view(saved: Saved) -> TemplateView:

@@ -14,6 +14,7 @@ from appliance.access import Access
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.settings import Settings
+from appliance.templates import TemplateBook
 
 from . import (
     guard,
@@ -38,6 +39,7 @@ from .desk import Desk
 from .health import health
 from .peers import Peers
 from .pulse import Pulse
+from .taken import TakenRoutes
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,15 @@ def create_app(
         PROPAGATE_EXCEPTIONS=False,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    desk = Desk(settings, access or Access(settings), peers or Peers(settings), Pulse(), clock)
+    desk = Desk(
+        settings,
+        access or Access(settings),
+        peers or Peers(settings),
+        Pulse(),
+        clock,
+        TakenRoutes(settings),
+        TemplateBook(settings),
+    )
     app.extensions["casemate"] = desk
     pages = (
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),

@@ -10,9 +10,11 @@ from flask import current_app, g
 
 from appliance.access import Access
 from appliance.settings import Settings
+from appliance.templates import TemplateBook
 
 from .peers import Peers
 from .pulse import Pulse
+from .taken import TakenRoutes
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Desk:
     peers: Peers
     pulse: Pulse
     clock: Callable[[], int]  # wall clock, milliseconds
+    routes: TakenRoutes
+    templates: TemplateBook
 
     @property
     def tls(self) -> bool:

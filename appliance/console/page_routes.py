@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 from flask import Blueprint, render_template, request
@@ -10,7 +9,7 @@ from flask import Blueprint, render_template, request
 from appliance.errors import Error
 from appliance.message import CLASSES
 from appliance.numbering import normalise, sender_kind
-from appliance.router import Active, Explained, RouteShelf, explain, through
+from appliance.router import Explained, explain
 
 from .desk import desk, who
 from .guard import needs
@@ -21,28 +20,8 @@ views = Blueprint("routes", __name__)
 ROWS: Final = 200  # of a table of tens of thousands: a person filters by prefix
 
 
-class Taken:
-    """The active table, read again only when another version is active."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stamp: object = ()
-        self._active: Active | None = None
-
-    def active(self, shelf: RouteShelf) -> Active:
-        with self._lock:
-            stamp = shelf.stamp()
-            if self._active is None or stamp != self._stamp:
-                self._active, self._stamp = through(shelf.loading()), stamp
-            return self._active
-
-
-_taken: Final = Taken()
-
-
 def _page(explained: Explained | None = None, problem: str = "", status: int = 200) -> tuple[str, int]:
-    shelf = RouteShelf(desk().settings)
-    active = _taken.active(shelf)
+    active = desk().routes.active()
     prefix = request.args.get("prefix", "").strip().removeprefix("+")
     rows = [row.route for row in active.table.rows() if row.route.prefix.startswith(prefix)]
     filled = {
@@ -51,7 +30,7 @@ def _page(explained: Explained | None = None, problem: str = "", status: int = 2
         "rows": rows[:ROWS],
         "found": len(rows),
         "prefix": prefix,
-        "versions": list(reversed(shelf.versions()))[:20],
+        "versions": list(reversed(desk().routes.shelf.versions()))[:20],
         "explained": explained,
         "takes": _takes(explained),
         "problem": problem,
@@ -89,5 +68,5 @@ def why() -> tuple[str, int]:
     desk().peers.record(who(), "routes.explained", "routes:active")
     engine = engine_state()
     states = None if engine is None else {link["name"]: link for link in engine.get("links", [])}
-    table = _taken.active(RouteShelf(desk().settings)).table
+    table = desk().routes.active().table
     return _page(explained=explain(table, to, class_, sender, desk().clock(), states))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 from flask import Blueprint, render_template, request, url_for
 
 from appliance.errors import Error
-from appliance.settings import Settings
-from appliance.templates import LOCALES, Template, TemplateBook
+from appliance.templates import LOCALES, Template
 
 from .desk import desk
 from .guard import needs
@@ -19,21 +17,13 @@ views = Blueprint("templates", __name__)
 ROWS: Final = 100
 NAMES: Final = {each.tag: each.name for each in LOCALES}
 RIGHT_TO_LEFT: Final = frozenset(each.tag for each in LOCALES if each.right_to_left)
-_books: dict[Settings, TemplateBook] = {}
-_first: Final = threading.Lock()
-
-
-def _book() -> TemplateBook:
-    settings = desk().settings
-    with _first:
-        return _books.setdefault(settings, TemplateBook(settings))
 
 
 @views.get("/templates")
 @needs("templates.read")
 def page() -> str:
     after = request.args.get("after", "")[:64]
-    rows = _book().all(after, ROWS + 1)
+    rows = desk().templates.all(after, ROWS + 1)
     more = url_for("templates.page", after=rows[ROWS - 1].name) if len(rows) > ROWS else None
     return render_template("templates.html", rows=rows[:ROWS], more=more)
 
@@ -41,7 +31,7 @@ def page() -> str:
 @views.get("/templates/<name>")
 @needs("templates.read")
 def one(name: str) -> str:
-    versions = _book().versions(name)
+    versions = desk().templates.versions(name)
     if not versions:
         raise Error("not_found", "there is no such template")
     wanted = request.args.get("version", "")

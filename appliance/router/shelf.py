@@ -136,7 +136,7 @@ class RouteShelf:
         """Makes a version the active one; those who watch take it."""
         now = self._pointer_or_none()
         before = [*now.before, now.version][-BEFORE_MAX:] if now.version != version else now.before
-        self._put(Pointer(version, digest, before))
+        self.put(Pointer(version, digest, before))
 
     def back(self) -> tuple[Pointer, Pointer]:
         """What `back` would leave and what it would make active. Raises Error `invalid` when nothing was active before."""
@@ -151,11 +151,10 @@ class RouteShelf:
                 return now, Pointer(version, heading.digest, before)
         raise Error("invalid", "no version was active before this one", "see `casemate routes list`")
 
-    def _put(self, pointer: Pointer) -> None:
+    def put(self, pointer: Pointer) -> None:
+        """Makes what a pointer says the active one, whatever was before."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         _write(self.active_path, msgspec.json.encode(pointer))
-
-    put = _put
 
     def _pointer_or_none(self) -> Pointer:
         try:

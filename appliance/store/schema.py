@@ -10,28 +10,28 @@ MIGRATIONS = Migrations("partition")
 
 @MIGRATIONS()
 def first(db: Database) -> None:
-    for statement in FIRST.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    _run(db, FIRST)
 
 
 @MIGRATIONS()
 def second(db: Database) -> None:
-    for statement in SECOND.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    _run(db, SECOND)
 
 
 @MIGRATIONS()
 def third(db: Database) -> None:
-    for statement in THIRD.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    _run(db, THIRD)
 
 
 @MIGRATIONS()
 def fourth(db: Database) -> None:
     db.execute("CREATE TABLE sent_as(key INTEGER PRIMARY KEY, sender TEXT NOT NULL) STRICT")
+
+
+def _run(db: Database, script: str) -> None:
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
 
 
 FIRST = """

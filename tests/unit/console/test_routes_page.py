@@ -69,3 +69,18 @@ def test_bad_questions(client: FlaskClient, peers: Played) -> None:
 def test_a_viewer_does_not_ask_about_numbers(client: FlaskClient) -> None:
     sign_in(client, "vera")
     assert client.post("/routes/explain", data={"csrf": csrf_for(client), "number": "+393471234567"}).status_code == 403
+
+
+def test_two_consoles_of_one_process_have_each_their_own_routes(
+    client: FlaskClient, access: Access, peers: Played, tmp_path: Path
+) -> None:
+    sign_in(client, "vera")
+    assert "italy" in client.get("/routes").text
+    link = {"name": "simulated", "host": "127.0.0.1", "port": 2775}
+    other = parse(
+        {"link": [link], "route": [{"prefix": "44", "links": ["simulated"], "name": "britain"}]}, tmp_path / "b", "test"
+    )
+    second = create_app(other, access, peers, clock=lambda: NOW).test_client()  # type: ignore[arg-type]
+    sign_in(second, "vera")
+    page = second.get("/routes").text
+    assert "britain" in page and "italy" not in page

@@ -188,7 +188,7 @@ class Problem(Struct):
 
 
 StatusWord = Literal[STATUSES]  # type: ignore[valid-type]  # the table is the one place that lists them
-ClassWord = Literal[CLASSES]  # type: ignore[valid-type]
+ClassWord = Literal[CLASSES]  # type: ignore[valid-type]  # as above
 
 
 def _time(at_ms: int | None) -> str | None:

@@ -48,7 +48,7 @@ def needs(permission: str) -> Callable[[View], View]:
     """Marks a view with the permission that opens it."""
 
     def mark(view: View) -> View:
-        view.permission = permission  # type: ignore[attr-defined]
+        view.permission = permission  # type: ignore[attr-defined]  # a mark on the function, read in _before
         return view
 
     return mark
@@ -139,7 +139,7 @@ def _to_sign_in() -> AnyResponse:
         response = make_response("", 401)
         response.headers["HX-Redirect"] = where
     else:
-        response = redirect(where, 303)  # type: ignore[assignment]
+        response = redirect(where, 303)  # type: ignore[assignment]  # werkzeug's response, which Flask's inherits
     if ended:
         drop_cookie(response, "session")
     return response

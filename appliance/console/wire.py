@@ -44,7 +44,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
         super().close(False)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's worker with threads, in which nobody reads for longer than READ_S_MAX."""
 
     def __init__(self, *given: Any, **more: Any) -> None:

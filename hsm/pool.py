@@ -34,6 +34,7 @@ class Place(NamedTuple):
     label: str = "casemate"
     pin_file: str = ""
     call_s_max: float = CALL_S_MAX
+    init_string: str = ""  # passed to C_Initialize as pReserved: what NSS softokn needs
 
 
 class Pool:
@@ -121,7 +122,9 @@ class Pool:
             "token": self.place.label,
             "serial": self.opened.get("serial", ""),
             "model": self.opened.get("model", ""),
+            "manufacturer": self.opened.get("manufacturer", ""),
             "wrapping": self.opened.get("wrapping", ""),
+            "audit_key": self.opened.get("audit_key", ""),
             "mechanisms": self.opened.get("capabilities", {}),
             "workers": [
                 {"state": s.life.state, "pid": s.pid, "calls": s.calls, "losses": s.losses} for s in self.seats
@@ -337,6 +340,7 @@ class Pool:
                 so_pin = str(self._embedded.so_pin)
         given = {
             "module": module,
+            "init_string": self.place.init_string,
             "label": self.place.label,
             "pin_file": str(self._pin_file()),
             "so_pin_file": so_pin,

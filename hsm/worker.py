@@ -17,7 +17,7 @@ from .bounds import RANDOM_OCTETS_MAX
 from .errors import HsmError
 from .initialise import initialise_token
 from .shutters import close_shutters, die_with_parent
-from .token import Token
+from .token import Token, load, opened
 from .wire import HEAD_OCTETS, length, pack, unpack
 
 
@@ -52,26 +52,23 @@ class Worker:
         raise HsmError("invalid", f"the worker has no operation {op!r}")
 
     def _open(
-        self, module: str, label: str, pin_file: str, so_pin_file: str, keys_exist: bool, make: bool
+        self,
+        module: str,
+        init_string: str,
+        label: str,
+        pin_file: str,
+        so_pin_file: str,
+        keys_exist: bool,
+        make: bool,
     ) -> dict[str, Any]:
         """Loads, logs in, probes, finds or makes the keys. `so_pin_file` is given on the embedded token's first run only."""
-        pin = _read_pin(pin_file)
-        initialised = bool(so_pin_file) and initialise_token(
-            Path(module), label, _read_pin(so_pin_file).encode(), pin.encode()
-        )
-        self.token = Token(module, label, pin)
+        pin = _read_pin(pin_file).encode()
+        p11 = load(module, init_string)
+        initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), pin)
+        self.token = Token(p11, label, pin)
         capabilities = self.token.capabilities()
         made = self.token.find_or_make(capabilities, keys_exist or not make)
-        assert self.token.wrapping is not None
-        return {
-            "serial": self.token.serial,
-            "model": self.token.model,
-            "capabilities": capabilities,
-            "wrapping": self.token.wrapping.name,
-            "public_key": self.token.public,
-            "initialised": initialised,
-            "made": made,
-        }
+        return {**opened(self.token, capabilities, made), "initialised": initialised}
 
 
 def _read_pin(path: str) -> str:

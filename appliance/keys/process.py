@@ -49,6 +49,7 @@ class Keys:
             settings["hsm.token_label"],
             settings["hsm.pin_file"],
             settings["hsm.call_s_max"],
+            settings["hsm.init_string"],
         )
         self.pool = Pool(place, lambda: self.register.token() is not None, self._admit, self._hear)
         self.desk = Desk(self.register, self.pool)

@@ -54,6 +54,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
     Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
     Setting("hsm.module", "path", "", "PKCS#11 library; empty: the embedded SoftHSM"),
+    Setting(
+        "hsm.init_string",
+        "str",
+        "",
+        "initialisation string for the library (C_Initialize pReserved); only NSS softokn needs one",
+    ),
     Setting("hsm.token_label", "str", "casemate", "label of the token that holds the keys"),
     Setting(
         "hsm.pin_file",

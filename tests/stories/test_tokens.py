@@ -1,0 +1,165 @@
+"""One class over every token there is: what each can do is tried by the probe, agrees with the page, and holds across restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from hsm import HsmError, Place, Pool
+from hsm.seat import COMMAND
+from tests.support.tokens import ROOT, TOKENS, Made
+
+README = (ROOT / "hsm" / "README.md").read_text(encoding="utf-8")
+READY_S = 30.0
+
+
+@pytest.fixture(scope="class", params=TOKENS)
+def token(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Made]]:
+    name: str = request.param
+    made = TOKENS[name](tmp_path_factory.mktemp(name) / "hsm")
+    before = dict(os.environ)
+    os.environ.update(made.environment)
+    yield name, made
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def run(
+    place: Place,
+    act: Callable[[Pool], Awaitable[Any]],
+    keys_exist: bool = False,
+    command: tuple[str, ...] = COMMAND,
+) -> Any:
+    async def whole() -> Any:
+        pool = Pool(place, lambda: keys_exist, lambda opened: None, lambda what, detail: None, command=command)
+        pool.start()
+        try:
+            async with asyncio.timeout(READY_S):
+                while pool.why is not None:
+                    await asyncio.sleep(0.02)
+            return await act(pool)
+        finally:
+            await pool.stop()
+
+    return asyncio.run(whole())
+
+
+def shown(column: int) -> dict[str, str]:
+    """Mechanism -> what the page says of the token in `column`."""
+    rows = [r.strip("|").split("|") for r in README.splitlines() if r.startswith("| `") and r.count("|") == 5]
+    return {cells[0].strip(" `"): cells[column].strip(" *") for cells in rows}
+
+
+class TestEveryToken:
+    def test_the_page_shows_what_the_probe_found(self, token: tuple[str, Made]) -> None:
+        name, made = token
+
+        async def act(pool: Pool) -> dict[str, Any]:
+            return pool.state()
+
+        state = run(made.place, act)
+        page = shown(1 + list(TOKENS).index(name))
+        differs = {m: (said, page.get(m)) for m, said in state["mechanisms"].items() if said != page.get(m)}
+        newer = {"aes-kwp-210b", "ed25519"}  # SoftHSM 2.7 and NSS 3.99 have learned these
+        assert not set(differs) - newer, differs
+        assert state["wrapping"] == "aes-gcm"
+        assert state["audit_key"] == ("token" if state["mechanisms"]["ed25519"] == "ok" else "derived")
+
+    def test_keys_are_bound_to_their_context_and_found_after_a_restart(self, token: tuple[str, Made]) -> None:
+        _, made = token
+
+        async def first(pool: Pool) -> tuple[Any, ...]:
+            key = await pool.random(32)
+            name, wrapped = await pool.wrap(key, b"key 1")
+            assert key not in wrapped
+            changed = bytes([wrapped[0] ^ 1]) + wrapped[1:]
+            for asked in ((name, wrapped, b"key 2"), (name, changed, b"key 1"), (name, wrapped[:-1], b"key 1")):
+                with pytest.raises(HsmError) as caught:
+                    await pool.unwrap(*asked)
+                assert caught.value.code == "key_refused"
+            assert pool.why is None
+            assert [s.losses for s in pool.seats] == [0, 0], "no worker was lost over it"
+            return key, name, wrapped, await pool.mac(b"x"), pool.opened["public_key"], await pool.sign(b"note")
+
+        key, name, wrapped, mac, public, signature = run(made.place, first)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, b"note")
+        with pytest.raises(InvalidSignature):
+            Ed25519PublicKey.from_public_bytes(public).verify(signature, b"nota")
+
+        async def again(pool: Pool) -> tuple[Any, ...]:
+            return (await pool.unwrap(name, wrapped, b"key 1"), await pool.mac(b"x"), pool.opened["public_key"])
+
+        assert run(made.place, again, keys_exist=True) == (key, mac, public)
+
+    def test_both_workers_read_what_either_wrapped(self, token: tuple[str, Made]) -> None:
+        _, made = token
+
+        async def act(pool: Pool) -> None:
+            async with asyncio.timeout(READY_S):
+                while not all(s.life.usable for s in pool.seats):
+                    await asyncio.sleep(0.02)
+            name, wrapped = await pool.wrap(bytes(range(32)), struct.pack(">q", 7))
+            got = await asyncio.gather(*(pool.unwrap(name, wrapped, struct.pack(">q", 7)) for _ in range(40)))
+            assert set(got) == {bytes(range(32))}
+            assert all(s.calls > 5 for s in pool.seats)
+
+        run(made.place, act)
+
+    def test_every_way_of_wrapping_that_works_binds_its_context(
+        self, token: tuple[str, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kind, made = token
+
+        async def capabilities(pool: Pool) -> dict[str, str]:
+            return dict(pool.opened["capabilities"])
+
+        for way, found in run(made.place, capabilities).items():
+            if found != "ok" or not way.startswith("aes-") or way == "aes-gcm":
+                continue
+            fresh = TOKENS[kind](tmp_path / way / "hsm")
+            for name, value in fresh.environment.items():
+                monkeypatch.setenv(name, value)
+            only = f"import hsm.wrapping as w; w.ORDER = (w.BY_NAME['{way}'],); from hsm.worker import main; main()"
+
+            async def act(pool: Pool, way: str = way) -> None:
+                name, wrapped = await pool.wrap(bytes(range(32)), b"a")
+                assert name == way
+                assert await pool.unwrap(name, wrapped, b"a") == bytes(range(32))
+                for bad, context in ((wrapped, b"b"), (wrapped[:20] + bytes([wrapped[20] ^ 1]) + wrapped[21:], b"a")):
+                    with pytest.raises(HsmError) as caught:
+                        await pool.unwrap(name, bad, context)
+                    assert caught.value.code == "key_refused"
+
+            run(fresh.place, act, command=(sys.executable, "-P", "-c", only))
+
+    def test_a_wrong_pin_is_refused_and_not_tried_again(self, token: tuple[str, Made], tmp_path: Path) -> None:
+        _, made = token
+        wrong = tmp_path / "pin"
+        wrong.write_bytes(b"not the right one")
+        place = made.place._replace(pin_file=str(wrong), folder=tmp_path / "own")
+
+        async def whole() -> None:
+            pool = Pool(place, lambda: True, lambda opened: None, lambda what, detail: None)
+            pool.start()
+            async with asyncio.timeout(READY_S):
+                while pool.why is None or pool.why.code != "pin_invalid":
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(1.2)
+            assert sum(s.calls for s in pool.seats) == 1
+            await pool.stop()
+
+        asyncio.run(whole())
+
+        async def act(pool: Pool) -> bytes:
+            return await pool.random(8)
+
+        assert len(run(made.place, act)) == 8, "the right PIN still opens it"

@@ -28,8 +28,8 @@ fuzz: $(VENV)/.test  ## try 20,000 inputs on each fuzz target (RUNS=N for more; 
 	@$(PIP) install --quiet --require-hashes -r tests/fuzz/requirements.txt
 	$(BIN)/python -m tests.fuzz all --runs $(or $(RUNS),20000)
 
-bench: $(VENV)/.run  ## measure segments a second, end to end, on this machine
-	$(BIN)/casemate bench $(ARGS)
+bench: $(VENV)/.run  ## measure this machine: every scenario that takes minutes (ARGS="batch --seconds 60" for one)
+	$(BIN)/casemate bench $(or $(ARGS),all)
 
 image:  ## build the appliance image (not in this release)
 	@echo "make image: the appliance image has no recipe in this release; see 'Not yet' in README.md" >&2; exit 2

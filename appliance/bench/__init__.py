@@ -1,10 +1,12 @@
 """`casemate bench`: what this box does a second, measured over full lives of messages with everything on."""
 
 from .command import bench
+from .comparing import compare
+from .hostile import hostile
 from .parked import parked
 from .routes import routes
 
-bench.add_command(parked)
-bench.add_command(routes)
+for _more in (compare, hostile, parked, routes):
+    bench.add_command(_more)
 
 __all__ = ["bench"]

@@ -1,197 +1,158 @@
-"""The `casemate bench` command: warm up, measure, drain, tell. Bounded in time and in what it holds."""
+"""The `casemate bench` command: which scenarios, how long, and where the report goes."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from appliance.clock import monotonic_s
-from appliance.errors import Error
-from appliance.message import FINAL, STATUSES
 from appliance.settings import home_of
 
-from .box import Box, Processes, attached, folder, own
-from .door_load import DoorLoad, submits
-from .figures import Sample, page, report
-from .hostile import hostile
-from .load import Load
-from .texts import bodies
+from . import hardware
+from .box import Box, attached
+from .chart import drawn
+from .outcome import Outcome, Report, page, written
+from .started import folder, own
+from .steady import DEFAULTS, Level, measure
+from .timing import latency, otp_under_bulk
 
-WARM_S: Final = 3.0
-DRAIN_S_MAX: Final = 60.0
-WATCH_S: Final = 0.05  # between two looks at the engine's counters
-DISTINCT_MESSAGES: Final = 20_000
-SEED: Final = 20_261_122
-FINAL_NAMES: Final = tuple(STATUSES[s] for s in sorted(FINAL))
+#: What `casemate bench all` runs, in order, and for how long each.
+SUITE: Final = ("batch", "single", "door", "latency", "otp-under-bulk")
+SUITE_S: Final = 15.0
 
 
-class Watch:
-    """Asks the engine how far it is, tells the load, keeps a sample a second."""
-
-    def __init__(self, box: Box, load: Load | DoorLoad) -> None:
-        self.box = box
-        self.load = load
-        self.processes = Processes(int(box.engine.call("ping", {})["pid"]))
-        self.state = box.state()
-        self._final_before = self._final()
-
-    def _final(self) -> int:
-        return sum(int(self.state["statuses"].get(name, 0)) for name in FINAL_NAMES)
-
-    def look(self) -> None:
-        self.state = self.box.state()
-        self.load.final = self._final() - self._final_before
-
-    def sample(self) -> Sample:
-        self.look()
-        cpu, rss = self.processes.spent()
-        segments = self.state["segments"]
-        return Sample(
-            monotonic_s(),
-            self.load.segments,
-            self.load.accepted,
-            int(self.state["statuses"]["accepted"]),
-            int(segments["submitted"]),
-            int(segments["answered"]),
-            int(segments["receipted"]),
-            cpu,
-            rss,
-        )
-
-    def through(self, seconds: float, pause: threading.Event) -> list[Sample]:
-        """Samples, one a second, over `seconds`. Raises Error when the load has given up."""
-        began = monotonic_s()
-        samples = [self.sample()]
-        while (now := monotonic_s()) < began + seconds:
-            if not self.load.alive():
-                raise Error("peer_unavailable", "no more messages are taken", "see the appliance's log")
-            due = began + len(samples)
-            if now >= due:
-                samples.append(self.sample())
-            else:
-                pause.wait(min(WATCH_S, due - now))
-                self.look()
-        samples.append(self.sample())
-        return [s for n, s in enumerate(samples) if n == 0 or s.at_s - samples[n - 1].at_s > 0.2]
-
-    def drain(self, pause: threading.Event) -> int:
-        """Waits until everything accepted is final, at most DRAIN_S_MAX; how many messages are not."""
-        until = monotonic_s() + DRAIN_S_MAX
-        while monotonic_s() < until:
-            self.look()
-            if self.load.final >= self.load.accepted:
-                return 0
-            pause.wait(WATCH_S)
-        return self.load.accepted - self.load.final
+def reported(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every scenario: where its report is also written."""
+    file = click.Path(dir_okay=False, path_type=Path)
+    f = click.option("--svg", "svg_file", type=file, help="also draw the run in this file")(f)
+    return click.option("--json", "json_file", type=file, help="also write the figures to this file")(f)
 
 
-def load_of(box: Box, per_call: int, connections: int, in_flight_max: int, door: bool) -> Load | DoorLoad:
-    """Through REST, or through the SMPP door. Raises Error `invalid` when the appliance has no door that we know of."""
-    if not door:
-        made = bodies(SEED, max(DISTINCT_MESSAGES // per_call, connections), per_call)
-        return Load(box.api, box.key, made, connections, in_flight_max)
-    if not all(box.door):
-        raise Error(
-            "invalid", "no door was named", "set CASEMATE_DOOR, CASEMATE_DOOR_SYSTEM_ID and CASEMATE_DOOR_PASSWORD"
-        )
-    return DoorLoad(*box.door, submits(SEED, DISTINCT_MESSAGES), connections, in_flight_max)
+def length(default: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    bounds = click.FloatRange(2, 3_600)
+    return click.option("--seconds", default=default, show_default=True, type=bounds, help="how long to measure")
 
 
-def measure(
-    box: Box, seconds: float, per_call: int, connections: int, in_flight_max: int, door: bool = False
-) -> dict[str, Any]:
-    """Loads `box` and returns the report. Raises Error when the API or the engine does not answer."""
-    pause = threading.Event()
-    load = load_of(box, per_call, connections, in_flight_max, door)
-    watch = Watch(box, load)
-    load.start()
-    try:
-        watch.through(WARM_S, pause)
-        before = dict(watch.state.get("stages", {}))
-        began = monotonic_s()
-        samples = watch.through(seconds, pause)
-        after = watch.state.get("stages", {})
-    finally:
-        load.stop()
-    left = watch.drain(pause)
-    grown = {k: v - before.get(k, 0) for k, v in after.items() if isinstance(v, int | float)}
-    told = report(samples, [took for ended, took in load.calls if ended >= began], grown)
-    told |= {
-        "accepted": load.accepted,
-        "rejected": load.rejected,
-        "left": left,
-        "refusals": dict(load.refusals),
-        "messages_per_call": per_call,
-        "connections": connections,
-        "in_flight_max": in_flight_max,
-    }
-    return told
-
-
-@click.group("bench", invoke_without_command=True)
-@click.option(
-    "--seconds",
-    default=60.0,
-    show_default=True,
-    type=click.FloatRange(2, 3_600),
-    help="how long to measure, after a warm-up of 3 s",
-)
-@click.option(
-    "--rate-batch",
-    "per_call",
-    default=100,
-    show_default=True,
-    type=click.IntRange(1, 1_000),
-    help="messages in one batch call",
-)
-@click.option("--connections", default=4, show_default=True, type=click.IntRange(1, 64), help="calls under way at once")
-@click.option(
-    "--in-flight",
-    "in_flight_max",
-    default=10_000,
-    show_default=True,
-    type=click.IntRange(100, 1_000_000),
-    help="most messages accepted but not final: what is measured is sustained",
-)
-@click.option("--door", is_flag=True, help="through the SMPP door instead of REST; --connections are binds")
-@click.option(
-    "--attach", is_flag=True, help="measure the appliance that runs on CASEMATE_HOME instead of one of its own"
-)
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="also write the figures to this file"
-)
-@click.pass_context
-def bench(
-    ctx: click.Context,
-    seconds: float,
-    per_call: int,
-    connections: int,
-    in_flight_max: int,
-    door: bool,
-    attach: bool,
-    json_file: Path | None,
-) -> None:
-    """Measure what this box does a second: API, store, operator link, receipts, with sealing, full sync and audit on.
-
-    Starts an appliance and a simulated operator of its own, unless --attach. With --attach real messages are
-    sent through whatever links are configured: do that only towards a test operator. Exits with 1 when
-    something accepted did not reach a final status. `casemate bench hostile` is another kind of proof.
-    """
-    if ctx.invoked_subcommand:
-        return
-    with contextlib.ExitStack() as stack:
-        box = attached(home_of()) if attach else stack.enter_context(own(stack.enter_context(folder())))
-        click.echo(f"measuring {seconds:.0f} s at {box.door[0] if door else box.api} ...", err=True)
-        told = measure(box, seconds, per_call, connections, in_flight_max, door)
-    click.echo(page(told))
+def tell(ctx: click.Context, outcomes: list[Outcome], json_file: Path | None, svg_file: Path | None) -> None:
+    """Prints the table, writes the files; exits with 1 when an outcome has a fault."""
+    with folder() as where:
+        machine = hardware.described(where)
+    report = Report(machine, outcomes)
+    click.echo(hardware.page(machine) + "\n")
+    click.echo("\n\n".join(page(outcome) for outcome in outcomes))
     if json_file is not None:
-        json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    ctx.exit(1 if told["left"] else 0)
+        json_file.write_bytes(written(report))
+    if svg_file is not None:
+        svg_file.write_text(drawn(report), encoding="utf-8")
+    ctx.exit(1 if any(outcome.faults for outcome in outcomes) else 0)
 
 
-bench.add_command(hostile)
+@contextlib.contextmanager
+def a_box(attach: bool) -> Iterator[Box]:
+    if attach:
+        yield attached(home_of())
+        return
+    with folder() as where, own(where) as box:
+        yield box
+
+
+@click.group("bench")
+def bench() -> None:
+    """Measure what this box does: API, store, operator link, receipts, with sealing, full sync and audit on.
+
+    Each scenario starts an appliance and a simulated operator of its own, and prints a table of segments a second, times, and
+    processor time a message by process. Exits with 1 when something accepted did not reach a final status.
+    """
+
+
+def _steady(name: str, help_text: str) -> None:
+    level = DEFAULTS[name]
+    fields: list[Any] = [
+        length(60.0),
+        click.option("--connections", default=level.connections, show_default=True, type=click.IntRange(1, 256), help="connections (or binds)"),
+        click.option(
+            "--in-flight", "in_flight_max", default=level.in_flight_max, show_default=True, type=click.IntRange(100, 1_000_000),
+            help="most messages accepted but not final: what is measured is sustained",
+        ),
+        click.option("--attach", is_flag=True, help="measure the appliance that runs on CASEMATE_HOME: its links are really used"),
+        reported,
+    ]  # fmt: skip
+    if name == "batch":
+        fields.append(
+            click.option("--rate-batch", "per_call", default=level.per_call, show_default=True, type=click.IntRange(1, 1_000), help="messages in a call")
+        )  # fmt: skip
+    if name == "door":
+        fields.append(
+            click.option("--window", default=level.window, show_default=True, type=click.IntRange(1, 10_000), help="of each bind")
+        )  # fmt: skip
+
+    @click.pass_context
+    def run(
+        ctx: click.Context, seconds: float, attach: bool, json_file: Path | None, svg_file: Path | None, **given: int
+    ) -> None:
+        with a_box(attach) as box:
+            click.echo(f"{name}: {seconds:.0f} s at {box.door[0] if name == 'door' else box.api} ...", err=True)
+            outcome = measure(name, box, seconds, level._replace(**given))
+        tell(ctx, [outcome], json_file, svg_file)
+
+    run.__doc__ = help_text
+    command: Any = run
+    for add in reversed(fields):
+        command = add(command)
+    bench.add_command(click.command(name, help=help_text)(command))
+
+
+_steady("batch", "Full lives of messages that come by REST in batches.")
+_steady("single", "Full lives of messages that come by REST, one a request, over keep-alive connections.")
+_steady("door", "Full lives of messages that come by SMPP through the door.")
+
+
+@bench.command("latency")
+@length(60.0)
+@click.option("--rate", default=20.0, show_default=True, type=click.FloatRange(1, 1_000), help="messages a second")
+@reported
+@click.pass_context
+def _latency(ctx: click.Context, seconds: float, rate: float, json_file: Path | None, svg_file: Path | None) -> None:
+    """How long a message takes from accept to operator while little happens."""
+    click.echo(f"latency: {seconds:.0f} s at {rate:.0f} messages a second ...", err=True)
+    tell(ctx, [latency(seconds, rate)], json_file, svg_file)
+
+
+@bench.command("otp-under-bulk")
+@click.option(
+    "--rate", default=200.0, show_default=True, type=click.FloatRange(1, 2_000), help="one-time codes a second"
+)
+@click.option(
+    "--bulk", default=100_000, show_default=True, type=click.IntRange(1_000, 5_000_000), help="messages that drain"
+)
+@reported
+@click.pass_context
+def _otp(ctx: click.Context, rate: float, bulk: int, json_file: Path | None, svg_file: Path | None) -> None:
+    """How long a one-time code waits while a queue of bulk messages drains."""
+    click.echo(f"otp-under-bulk: {rate:.0f} codes a second, {bulk:,} bulk messages ...", err=True)
+    tell(ctx, [otp_under_bulk(rate, bulk)], json_file, svg_file)
+
+
+@bench.command("all")
+@length(SUITE_S)
+@reported
+@click.pass_context
+def _all(ctx: click.Context, seconds: float, json_file: Path | None, svg_file: Path | None) -> None:
+    """The scenarios that need minutes, not hours: batch, single, door, latency, otp-under-bulk. What `make bench` runs."""
+    outcomes = []
+    for name in SUITE:
+        click.echo(f"{name} ...", err=True)
+        if name == "latency":
+            outcomes.append(latency(seconds, 20.0))
+        elif name == "otp-under-bulk":
+            outcomes.append(otp_under_bulk(200.0, 100_000))
+        else:
+            with a_box(False) as box:
+                outcomes.append(measure(name, box, seconds, DEFAULTS[name]))
+    tell(ctx, outcomes, json_file, svg_file)
+
+
+__all__ = ["Level", "bench"]

@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
+import uvloop
+
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.smpp import ClientSession, Pdu, spec, status_name
@@ -15,7 +17,6 @@ from appliance.text import encode, parts_with_udh
 
 from .texts import messages
 
-WINDOW: Final = 500
 AT_ONCE: Final = 50  # submits in one write
 IDLE_S: Final = 0.005  # between two looks while there is nothing to do
 STOP_S_MAX: Final = 30.0
@@ -58,7 +59,14 @@ class DoorLoad:
     """Has the face of `Load`: counters that only grow, `final` set by whoever watches the engine."""
 
     def __init__(
-        self, address: str, system_id: str, password: str, rows: list[_Submit], binds: int, in_flight_max: int
+        self,
+        address: str,
+        system_id: str,
+        password: str,
+        rows: list[_Submit],
+        binds: int,
+        in_flight_max: int,
+        window: int = 100,
     ) -> None:
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
@@ -66,8 +74,9 @@ class DoorLoad:
         self._rows = rows
         self._turn = 0
         self._binds = binds
+        self._window = window
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = threading.Thread(target=self._main, daemon=True)
         self.in_flight_max = in_flight_max
         self.final = self.accepted = self.segments = self.rejected = 0
         self.held_s = 0.0
@@ -84,6 +93,10 @@ class DoorLoad:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run())
+
     async def _run(self) -> None:
         await asyncio.gather(*(self._bind() for _ in range(self._binds)), return_exceptions=True)
 
@@ -92,7 +105,7 @@ class DoorLoad:
             reader, writer = await asyncio.open_connection(self._host, self._port)
         except OSError as e:
             raise Error("peer_unavailable", f"the door does not answer: {e.strerror}") from None
-        session = ClientSession("transceiver", *self._credential, window=WINDOW)
+        session = ClientSession("transceiver", *self._credential, window=self._window)
         session.connected(monotonic_s())
         writer.write(session.take())
         sent: dict[int, tuple[int, float]] = {}

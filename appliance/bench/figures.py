@@ -1,11 +1,13 @@
-"""From samples to figures and a page of them. Pure: samples come in, a report goes out."""
+"""From samples to figures: rates, percentiles, processor time a message. Pure."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from .outcome import Figure, Series
 
 FLAT_SHARE: Final = 0.10  # engine memory is flat when its last quarter is at most this much above its first
 FLAT_OCTETS: Final = 16 * 1024 * 1024  # or at most so many octets: small processes wobble
@@ -55,68 +57,62 @@ def flat(rss: Sequence[int]) -> bool:
     return after - before <= max(before * FLAT_SHARE, FLAT_OCTETS)
 
 
-def _engine(rss: dict[str, int]) -> int:
-    return sum(octets for name, octets in rss.items() if name.startswith("engine"))
+def cpu_us(first: Sample, last: Sample, messages: int) -> dict[str, float]:
+    """Processor time a message, microseconds, by process; a process that came later is counted from nothing."""
+    each = max(messages, 1)
+    spent = {name: (s - first.cpu_s.get(name, 0.0)) / each * 1e6 for name, s in sorted(last.cpu_s.items())}
+    return {name: round(us, 2) for name, us in spent.items() if us >= 0.005}
 
 
-def report(samples: Sequence[Sample], calls_s: Sequence[float], engine: dict[str, Any]) -> dict[str, Any]:
-    """Everything that is told, from at least two samples; `engine` are the growths of the engine's own `stages`."""
-    assert len(samples) >= 2
+def rss_mib(samples: Sequence[Sample]) -> dict[str, float]:
+    """The most that each process held."""
+    names = {name for sample in samples for name in sample.rss}
+    return {name: round(max(s.rss.get(name, 0) for s in samples) / 2**20, 1) for name in sorted(names)}
+
+
+def series(samples: Sequence[Sample], names: Sequence[str] = ("accepted", "receipted")) -> dict[str, Series]:
+    """Rates over time, one point between two samples."""
+    start = samples[0].at_s
+    shown = {"accepted": "accepted/s", "submitted": "submitted/s", "receipted": "full lives/s"}
+    return {
+        shown.get(name, name): [
+            (round(b.at_s - start, 2), round(rate)) for b, rate in zip(samples[1:], rates(samples, name), strict=False)
+        ]
+        for name in names
+    }
+
+
+def lives(first: Sample, last: Sample) -> int:
+    """Messages whose life ended between two samples, as far as their segments' receipts say."""
+    per_message = (last.accepted - first.accepted) / max(last.messages - first.messages, 1)
+    return round((last.receipted - first.receipted) / max(per_message, 1.0))
+
+
+def steady(samples: Sequence[Sample], calls_s: Sequence[float], unit: str) -> list[Figure]:
+    """The figures of a load that goes on at one level; `unit`: what one call is called."""
     first, last = samples[0], samples[-1]
     seconds = last.at_s - first.at_s
-    stages: dict[str, dict[str, float]] = {}
-    for name, _ in STAGES:
-        each = rates(samples, name)
-        mean = (getattr(last, name) - getattr(first, name)) / seconds
-        stages[name] = {"mean": round(mean, 1), "median": round(statistics.median(each), 1), "min": round(min(each), 1)}
-    lives = max(last.receipted - first.receipted, 1)
-    cpu = {
-        name: round((spent - first.cpu_s.get(name, 0.0)) / lives * 1000, 4)
-        for name, spent in sorted(last.cpu_s.items())
-    }
-    memory = [_engine(s.rss) for s in samples]
-    return {
-        "seconds": round(seconds, 1),
-        "unit": "segments per second",
-        "stages": stages,
-        "durable_messages_per_s": round((last.durable - first.durable) / seconds, 1),
-        "segments_per_message": round((last.accepted - first.accepted) / max(last.messages - first.messages, 1), 3),
-        "per_second": [round(r) for r in rates(samples, "receipted")],
-        "cpu_s_per_1000_segments": {**cpu, "all": round(sum(cpu.values()), 4)},
-        "engine_rss": {
-            "start": memory[0],
-            "middle": memory[len(memory) // 2],
-            "end": memory[-1],
-            "most": max(memory),
-            "flat": flat(memory),
-        },
-        "call_ms": {f"p{share}": round(percentile(calls_s, share / 100) * 1000, 1) for share in (50, 99)},
-        "engine": {name: round(grown / seconds, 4) for name, grown in engine.items()},
-    }
-
-
-def page(told: dict[str, Any]) -> str:
-    """The report for a person."""
-    lines = [f"{told['seconds']:.0f} s, {told['segments_per_message']} segments a message", ""]
-    lines.append(f"{'segments a second':<34}{'mean':>9}{'median':>9}{'min':>9}")
+    out = []
     for name, title in STAGES:
-        row = told["stages"][name]
-        lines.append(f"  {title:<32}{row['mean']:>9,.0f}{row['median']:>9,.0f}{row['min']:>9,.0f}")
-    lines.append(f"  {'messages made durable':<32}{told['durable_messages_per_s']:>9,.0f}")
-    lines += ["", f"batch call       p50 {told['call_ms']['p50']} ms, p99 {told['call_ms']['p99']} ms"]
-    memory = told["engine_rss"]
-    mib = {k: memory[k] / 2**20 for k in ("start", "middle", "end")}
-    lines.append(
-        f"engine memory    {mib['start']:.1f} / {mib['middle']:.1f} / {mib['end']:.1f} MiB at start, middle, end: "
-        + ("flat" if memory["flat"] else "GROWING")
-    )
-    lines += ["", "CPU seconds per 1,000 segments"]
-    lines += [f"  {name:<32}{spent:>9.3f}" for name, spent in told["cpu_s_per_1000_segments"].items()]
-    if told["engine"]:
-        lines += ["", "the engine, each second"]
-        lines += [f"  {name:<32}{each:>9,.3f}" for name, each in told["engine"].items()]
-    if told.get("left") is not None:
-        lines += ["", f"after the load: {told['left']:,} of {told['accepted']:,} messages without a final status"]
-    if told.get("refusals"):
-        lines.append("refused calls    " + ", ".join(f"{why} x {count}" for why, count in told["refusals"].items()))
-    return "\n".join(lines)
+        each = rates(samples, name)
+        out.append(Figure(title, round((getattr(last, name) - getattr(first, name)) / seconds, 1), "segments/s"))
+        if name == "receipted":
+            out.append(Figure("  its worst second", round(min(each), 1), "segments/s"))
+    out.append(Figure("messages made durable", round((last.durable - first.durable) / seconds, 1), "messages/s"))
+    out.append(Figure(f"{unit} answered", round(len(calls_s) / seconds, 1), f"{unit}s/s"))
+    out += [
+        Figure(f"{unit}, p{share}", round(percentile(calls_s, share / 100) * 1000, 1), "ms", "less")
+        for share in (50, 99)
+    ]
+    per_message = (last.accepted - first.accepted) / max(last.messages - first.messages, 1)
+    out.append(Figure("segments a message", round(per_message, 3), "", ""))
+    return out
+
+
+def growth(samples: Sequence[Sample]) -> str:
+    """A sentence on the engine's memory; empty without an engine."""
+    memory = [sum(n for name, n in s.rss.items() if name.startswith("engine")) for s in samples]
+    if not any(memory):
+        return ""
+    first, last = memory[0] / 2**20, memory[-1] / 2**20
+    return f"engine memory {first:.1f} MiB at the start, {last:.1f} at the end: {'flat' if flat(memory) else 'GROWING'}"

@@ -16,9 +16,11 @@ import click
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
-from .box import Box, Processes, folder, operator, own
+from .box import Box
 from .judging import GROWTH_MIB_MAX, Attempt, growth_mib, judge, page
 from .numbered import Numbered
+from .spending import Processes
+from .started import folder, operator, own
 
 SETTLE_S_MAX: Final = 120.0  # after the load, for everything under way to end
 QUIET_S: Final = 6.0  # nothing became final for so long: what is left will stay
@@ -84,7 +86,7 @@ class Look:
         return state
 
     def weigh(self) -> None:
-        _, rss = self.processes.spent()
+        rss = self.processes.spent().rss
         self.rss.append((monotonic_s(), sum(octets for name, octets in rss.items() if name.startswith("engine"))))
 
 
@@ -198,7 +200,7 @@ def _attempts(path: Path) -> Iterator[Attempt]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             status, connection, digest, at_ms = line.split("\t")
-            yield Attempt(int(status), int(connection), bytes.fromhex(digest), int(at_ms))
+            yield Attempt(int(status), int(connection), bytes.fromhex(digest), int(float(at_ms)))
 
 
 @click.command("hostile")

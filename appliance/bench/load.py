@@ -1,95 +1,171 @@
-"""The load: a few connections that post batches one after another, held back while too much is on its way."""
+"""The load over REST: keep-alive connections that each post one request after another, held back while too much is on its way."""
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+import uvloop
 
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
-from .lanes import CALL_S_MAX, Lanes
+from .exchange import Exchange, post
 
-HELD_S: Final = 0.005  # between two looks while held back
+HELD_S: Final = 0.004  # between two looks of connections that are held back
 REFUSED_S: Final = 0.1  # after a 429 or 503
 FAILURES_MAX: Final = 50  # calls in a row that failed, after which a connection gives up
+CALLS_KEPT: Final = 500_000
+JOIN_S_MAX: Final = 40.0
 
 
-class _Row(msgspec.Struct):
+class Row(msgspec.Struct):
+    """What a load looks at in an accepted message."""
+
     segments: int
+    id: str = ""
 
 
-class _Answer(msgspec.Struct):
-    accepted: list[_Row]
+class Answer(msgspec.Struct):
+    """An answer to a batch."""
+
+    accepted: list[Row]
     rejected: list[msgspec.Raw]
 
 
-class Load(Lanes):
-    """Posts `bodies` in turn over `connections` threads until stopped. Its counters only grow and may be read at any time."""
+_read_batch: Final = msgspec.json.Decoder(Answer).decode
+_read_single: Final = msgspec.json.Decoder(Row).decode
 
-    def __init__(self, api: str, key: str, bodies: list[bytes], connections: int, in_flight_max: int) -> None:
-        parts = urlsplit(api)
+
+def told_batch(status: int, body: bytes) -> tuple[int, int, int] | None:
+    """(messages accepted, their segments, rejected) of an answer; None when it was refused."""
+    if status != 202:
+        return None
+    answer = _read_batch(body)
+    return len(answer.accepted), sum([row.segments for row in answer.accepted]), len(answer.rejected)
+
+
+def told_single(status: int, body: bytes) -> tuple[int, int, int] | None:
+    return (1, _read_single(body).segments, 0) if status == 202 else None
+
+
+class Load:
+    """Asks `requests` in turn over `connections` until stopped. Its counters only grow and may be read at any time.
+
+    `told`: what an answer means. `in_flight_max`: most messages accepted but not final; `final` is set by whoever watches.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        requests: Sequence[bytes],
+        connections: int,
+        in_flight_max: int,
+        told: Callable[[int, bytes], tuple[int, int, int] | None],
+    ) -> None:
+        parts = urlsplit(address)
         if parts.scheme != "http" or not parts.hostname:
             raise Error("invalid", "the load is posted in clear text over loopback", "see --attach")
         self._host, self._port = parts.hostname, parts.port or 80
-        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._bodies = bodies
+        self._requests = requests
         self._turn = 0
-        super().__init__()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
+        self.requests_max = 0  # then it ends; 0: when it is stopped
+        self._told = told
+        self._connections = connections
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, daemon=True)
         self.in_flight_max = in_flight_max
-        self.final = 0  # set by whoever watches the engine
-        self.accepted = 0
-        self.segments = 0
-        self.rejected = 0
+        self.final = self.accepted = self.segments = self.rejected = 0
         self.held_s = 0.0
         self.calls: list[tuple[float, float]] = []  # (when answered, seconds it took)
         self.refusals: Counter[str] = Counter()
 
-    def _next(self) -> bytes:
-        with self._lock:
-            self._turn += 1
-            return self._bodies[self._turn % len(self._bodies)]
+    @classmethod
+    def batches(cls, api: str, key: str, bodies: Sequence[bytes], connections: int, in_flight_max: int) -> Load:
+        host = urlsplit(api).netloc
+        requests = [post(host, "/v1/messages/batch", key, body) for body in bodies]
+        return cls(api, requests, connections, in_flight_max, told_batch)
 
-    def _run(self) -> None:
-        wire = http.client.HTTPConnection(self._host, self._port, timeout=CALL_S_MAX)
-        decoder = msgspec.json.Decoder(_Answer)
+    @classmethod
+    def singles(cls, api: str, key: str, bodies: Sequence[bytes], connections: int, in_flight_max: int) -> Load:
+        host = urlsplit(api).netloc
+        requests = [post(host, "/v1/messages", key, body) for body in bodies]
+        return cls(api, requests, connections, in_flight_max, told_single)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No more calls; waits for those under way."""
+        self._stop.set()
+        self._thread.join(JOIN_S_MAX)
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run())
+
+    async def _run(self) -> None:
+        await asyncio.gather(*(self._connection() for _ in range(self._connections)))
+
+    async def _connection(self) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
-        while not self._stop.is_set() and failures < FAILURES_MAX:
-            if self.accepted - self.final >= self.in_flight_max:
-                self.held_s += HELD_S
-                self._stop.wait(HELD_S)
-                continue
-            began = monotonic_s()
+        while not self._over() and failures < FAILURES_MAX:
             try:
-                wire.request("POST", "/v1/messages/batch", self._next(), self._headers)
-                answer = wire.getresponse()
-                octets = answer.read()
-            except (OSError, http.client.HTTPException) as e:
-                wire.close()
+                _, exchange = await loop.create_connection(Exchange, self._host, self._port)
+            except OSError as e:
                 failures += 1
-                self._refused(type(e).__name__)
+                self.refusals[type(e).__name__] += 1
+                await asyncio.sleep(REFUSED_S)
                 continue
-            if answer.status != 202:
-                failures += answer.status not in (429, 503)
-                self._refused(f"HTTP {answer.status}")
-                continue
-            failures = 0
-            ended = monotonic_s()
-            told = decoder.decode(octets)
-            with self._lock:
-                self.accepted += len(told.accepted)
-                self.segments += sum(row.segments for row in told.accepted)
-                self.rejected += len(told.rejected)
-                self.calls.append((ended, ended - began))
-        wire.close()
+            ended: asyncio.Future[int] = loop.create_future()
+            self._next(loop, exchange, ended, 0)
+            failures = await ended
+            exchange.close()
+            if failures:
+                await asyncio.sleep(REFUSED_S)
 
-    def _refused(self, why: str) -> None:
-        with self._lock:
-            self.refusals[why] += 1
-        self._stop.wait(REFUSED_S)
+    def _over(self) -> bool:
+        return self._stop.is_set() or 0 < self.requests_max <= self._turn
+
+    def _next(
+        self, loop: asyncio.AbstractEventLoop, exchange: Exchange, ended: asyncio.Future[int], failures: int
+    ) -> None:
+        """The next request of this connection, or a look later; `ended` when there are no more or it was lost."""
+        if self._over() or failures >= FAILURES_MAX or not exchange.open:
+            if not ended.done():
+                ended.set_result(failures)
+            return
+        if self.accepted - self.final >= self.in_flight_max:
+            self.held_s += HELD_S
+            loop.call_later(HELD_S, self._next, loop, exchange, ended, failures)
+            return
+        request = self._requests[self._turn % len(self._requests)]
+        self._turn += 1
+        began = monotonic_s()
+
+        def heard(status: int, body: bytes) -> None:
+            told = self._told(status, body)
+            if told is None:
+                self.refusals[f"HTTP {status}" if status else "lost"] += 1
+                failed = failures + 1 if status not in (429, 503) else failures
+                loop.call_later(REFUSED_S, self._next, loop, exchange, ended, failed)
+                return
+            now = monotonic_s()
+            messages, segments, rejected = told
+            self.accepted += messages
+            self.segments += segments
+            self.rejected += rejected
+            if len(self.calls) < CALLS_KEPT:
+                self.calls.append((now, now - began))
+            self._next(loop, exchange, ended, 0)
+
+        exchange.ask(request, heard)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import threading
 import tomllib
 from pathlib import Path
 from statistics import fmean, median
@@ -17,10 +16,12 @@ from appliance.clock import monotonic_s, now_ms
 from appliance.router import RouteShelf
 from appliance.settings import Route, parse
 
-from .box import Box, folder, operator, own
-from .command import DISTINCT_MESSAGES, SEED, WARM_S, Watch
+from .box import Box
 from .load import Load
+from .started import folder, operator, own
+from .steady import DISTINCT_MESSAGES, SEED, WARM_S
 from .texts import bodies
+from .watch import Watch
 
 LINKS: Final = 4
 NUMBERS_BEGIN: Final = "3933"  # as the numbers of texts.py do
@@ -77,28 +78,27 @@ class Tables:
 
 def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, Any]:
     """Loads a box of its own while the tables take turns; the report."""
-    pause = threading.Event()
     with contextlib.ExitStack() as stack:
         listens, _ = stack.enter_context(operator(where))
         text = config(listens, 500)
         box = stack.enter_context(own(where, text))
         tables = Tables(box, where, text, count)
         tables.take("fixed")
-        load = Load(box.api, box.key, bodies(SEED, DISTINCT_MESSAGES // 100, 100), 4, 10_000)
+        load = Load.batches(box.api, box.key, bodies(SEED, DISTINCT_MESSAGES // 100, 100), 4, 10_000)
         watch = Watch(box, load)
         load.start()
         rates: list[tuple[str, float]] = []
         costs: list[tuple[str, float]] = []
         longest_ms = 0.0
         try:
-            watch.through(WARM_S, pause)
+            watch.through(WARM_S)
             until = monotonic_s() + seconds
             name = "fixed"
             while monotonic_s() < until or name == "fixed":
                 tables.take(name)
-                watch.through(SETTLE_S, pause)
+                watch.through(SETTLE_S)
                 first = watch.sample()
-                watch.through(window_s, pause)
+                watch.through(window_s)
                 last = watch.sample()
                 segments = max(1, last.submitted - first.submitted)
                 cpu_s = sum(last.cpu_s.get(p, 0.0) - first.cpu_s.get(p, 0.0) for p in CHOOSERS)
@@ -108,7 +108,7 @@ def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, A
                 name = "table" if name == "fixed" else "fixed"
         finally:
             load.stop()
-        left = watch.drain(pause)
+        left = watch.until_final()
     told = report(rates, tables, load.calls, count, longest_ms)
     for name in ("fixed", "table"):
         told[f"{name}_cpu_us"] = round(fmean(cost for of, cost in costs if of == name), 1)

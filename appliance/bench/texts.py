@@ -61,10 +61,21 @@ def messages(seed: int, count: int, long_share: float = 0.02) -> list[dict[str, 
     return out
 
 
-def bodies(seed: int, calls: int, per_call: int) -> list[bytes]:
-    """Bodies of `calls` batch calls, made before the clock starts so that the load costs little while it runs."""
+def bodies(seed: int, calls: int, per_call: int, class_: str = "", validity_s: int = 0) -> list[bytes]:
+    """Bodies of `calls` batch calls, made before the clock starts so that the load costs little while it runs.
+
+    `class_`, `validity_s`: of every message, when given.
+    """
     rows = messages(seed, calls * per_call)
+    for row in rows if class_ or validity_s else ():
+        row |= {"class": class_ or row["class"]}
+        row |= {"validity_s": validity_s} if validity_s else {}
     return [
         json.dumps({"messages": rows[at : at + per_call]}, ensure_ascii=False).encode()
         for at in range(0, len(rows), per_call)
     ]
+
+
+def single_bodies(seed: int, count: int) -> list[bytes]:
+    """The same messages, each as the body of a request of its own."""
+    return [json.dumps(row, ensure_ascii=False).encode() for row in messages(seed, count)]

@@ -104,7 +104,7 @@ class Operator:
             fate.status = _refusal(heard, self.options.alphabet) or self.mischief.storm(now_s)
         if self._attempts is not None:
             digest = hashlib.sha256(heard.short_message).hexdigest()
-            self._attempts.write(f"{fate.status}\t{session.number}\t{digest}\t{int(now_s * 1000)}\n")
+            self._attempts.write(f"{fate.status}\t{session.number}\t{digest}\t{now_s * 1000:.3f}\n")
         if fate.status:
             counters[_COUNTED.get(fate.status, "refused") if not fate.nacked else "nacked"] += 1
             octets = response(heard.sequence, fate.status)

@@ -12,6 +12,7 @@ from typing import Final
 
 import uvicorn
 
+from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.limits import STOP_S_MAX
 from appliance.settings import check_listen
@@ -49,7 +50,7 @@ async def serve(options: Options, started: Callable[[str, str], None] = _say) ->
     host, port = check_listen(options.listen, options.tls_certificate)
     password, tls = _password(options.password_file), _tls(options)
     try:
-        operator = Operator(options, password, loop.time, loop.call_at)
+        operator = Operator(options, password, monotonic_s, loop.call_at)
     except OSError as e:
         raise Error("file_invalid", f"the journal cannot be written: {e.strerror}") from None
     try:

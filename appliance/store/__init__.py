@@ -4,7 +4,7 @@ from . import doubts, letters
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
-from .opening import Connection, DatabaseError, OperationalError, is_damage, migrate, open_store
+from .opening import SQLITE_VERSION, Connection, DatabaseError, OperationalError, is_damage, migrate, open_store
 from .partition import (
     SUBMITTED,
     Partition,
@@ -16,6 +16,7 @@ from .reader import Found, Heard, Reader
 from .watch import StoreWatch
 
 __all__ = [
+    "SQLITE_VERSION",
     "SUBMITTED",
     "Candidate",
     "Claim",

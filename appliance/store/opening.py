@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlite_utils
 from sqlcipher3 import dbapi2 as sqlite3
@@ -18,6 +18,7 @@ from appliance.errors import Error
 from appliance.limits import SQLITE_MIN
 
 Connection = Any  # sqlcipher3 ships no types
+SQLITE_VERSION: Final[str] = sqlite3.sqlite_version  # of the build that is used
 DatabaseError = sqlite3.DatabaseError
 OperationalError = sqlite3.OperationalError
 

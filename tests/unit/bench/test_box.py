@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.bench.box import attached, name_of, read_env
+from appliance.bench.box import added, attached, read_env
 from appliance.bench.load import Load
+from appliance.bench.spending import name_of
 from appliance.errors import Error
 
 
@@ -15,6 +16,8 @@ def test_processes_have_the_names_people_use() -> None:
     assert name_of(["python", "-m", "appliance.cli", "run", "engine"]) == "engine"
     assert name_of(["python", "-m", "appliance.cli", "run", "--config", "/x/run/demo.toml", "engine"]) == "engine"
     assert name_of(["casemate", "run", "gateway", "--index", "0"]) == "gateway"
+    assert name_of(["casemate", "run", "door"]) == "door"
+    assert name_of(["/usr/sbin/bearerbox", "kannel.conf"]) == "bearerbox"
     assert name_of(["casemate", "simulate", "operator", "--listen", "x"]) == "simulator"
     assert name_of(["casemate", "up", "--demo"]) == "supervisor"
     assert name_of(["python", "-m", "hsm.worker"]) == "hsm worker"
@@ -41,4 +44,25 @@ def test_attaching_needs_an_address_and_a_key(tmp_path: Path, monkeypatch: pytes
 
 def test_the_load_stays_on_loopback_clear_text() -> None:
     with pytest.raises(Error, match="invalid"):
-        Load("https://box.example", "k", [b"{}"], 1, 100)
+        Load.batches("https://box.example", "k", [b"{}"], 1, 100)
+
+
+def test_several_engines_are_one() -> None:
+    one = {
+        "queues": {"otp": 1},
+        "links": [{"name": "a"}],
+        "ready": True,
+        "process": "engine-0",
+        "stages": {"write_s": 0.5},
+    }
+    other = {
+        "queues": {"otp": 2},
+        "links": [{"name": "b"}],
+        "ready": True,
+        "process": "engine-1",
+        "stages": {"write_s": 0.25},
+    }
+    assert added(one, other) == {
+        "queues": {"otp": 3}, "links": [{"name": "a"}, {"name": "b"}], "ready": True, "process": "engine-0",
+        "stages": {"write_s": 0.75},
+    }  # fmt: skip

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-from appliance.bench.figures import Sample, flat, page, percentile, rates, report
+from appliance.bench.figures import (
+    Sample,
+    cpu_us,
+    flat,
+    growth,
+    lives,
+    percentile,
+    rates,
+    rss_mib,
+    series,
+    steady,
+)
 
 
 def samples(count: int, per_s: int = 5_000) -> list[Sample]:
     return [
-        Sample(
-            float(n),
-            per_s * n,
-            per_s * n,
-            per_s * n,
-            per_s * n,
-            per_s * n,
-            per_s * n,
-            {"engine": 0.5 * n},
-            {"engine": 50_000_000},
-        )
+        Sample(float(n), *([per_s * n] * 6), {"engine": 0.5 * n}, {"engine": 50_000_000})  # type: ignore[arg-type]
         for n in range(count)
     ]
 
 
+def of(figures, name):
+    return next(f.value for f in figures if f.name == name)
+
+
 def test_a_steady_run() -> None:
-    told = report(samples(61), [0.01] * 99 + [0.5], {"beats": 600, "commit_s": 12.0})
-    assert told["stages"]["receipted"] == {"mean": 5000.0, "median": 5000.0, "min": 5000.0}
-    assert told["cpu_s_per_1000_segments"] == {"engine": 0.1, "all": 0.1}
-    assert told["call_ms"] == {"p50": 10.0, "p99": 500.0}
-    assert told["engine"] == {"beats": 10.0, "commit_s": 0.2}
-    assert told["engine_rss"]["flat"] and len(told["per_second"]) == 60
-    shown = page({**told, "left": 3, "accepted": 10, "refusals": {"HTTP 503": 2}})
-    assert "5,000" in shown and "flat" in shown and "3 of 10" in shown and "HTTP 503 x 2" in shown
+    run = samples(61)
+    told = steady(run, [0.01] * 99 + [0.5], "call")
+    assert of(told, "receipt durable (a full life)") == of(told, "  its worst second") == 5_000
+    assert (of(told, "call, p50"), of(told, "call, p99")) == (10.0, 500.0)
+    assert of(told, "segments a message") == 1
+    assert cpu_us(run[0], run[-1], lives(run[0], run[-1])) == {"engine": 100.0}
+    assert rss_mib(run) == {"engine": 47.7}
+    assert "flat" in growth(run)
+    assert series(run)["full lives/s"][:2] == [(1.0, 5_000), (2.0, 5_000)]
 
 
-def test_a_stall_shows_in_the_minimum() -> None:
+def test_a_stall_shows_in_the_worst_second() -> None:
     run = samples(10)
     run[5:] = [s._replace(receipted=s.receipted - 5_000) for s in run[5:]]
-    assert report(run, [], {})["stages"]["receipted"]["min"] == 0.0
+    assert of(steady(run, [], "call"), "  its worst second") == 0
 
 
 def test_a_process_that_came_later_is_counted_from_nothing() -> None:
     run = samples(3)
     run[-1].cpu_s["console"] = 1.0
-    assert report(run, [], {})["cpu_s_per_1000_segments"]["console"] == 0.1
+    assert cpu_us(run[0], run[-1], 10_000)["console"] == 100.0
+
+
+def test_lives_are_messages_not_segments() -> None:
+    run = samples(3)
+    run[-1] = run[-1]._replace(accepted=20_000, receipted=20_000)
+    assert lives(run[0], run[-1]) == 10_000
 
 
 def test_memory_that_grows_is_told() -> None:
@@ -51,6 +63,9 @@ def test_memory_that_grows_is_told() -> None:
     assert flat([100 * mib + n * 1000 for n in range(60)])
     assert not flat([100 * mib + n * mib for n in range(60)])
     assert flat([1, 10**9])
+    run = [s._replace(rss={"engine": (100 + 10 * n) * mib}) for n, s in enumerate(samples(20))]
+    assert "GROWING" in growth(run)
+    assert growth([s._replace(rss={}) for s in run]) == ""
 
 
 def test_percentiles_and_rates_of_nothing() -> None:

@@ -15,6 +15,15 @@ SHORT_CODE_DIGITS_MIN: Final = 3
 SHORT_CODE_DIGITS_MAX: Final = 8
 NUMBER_CHARACTERS_MAX: Final = 64  # 15 digits with separators as people write them; more is not a number
 
+# --- numbers ----------------------------------------------------------------------------------------------
+PORTED_ROWS_MAX: Final = 200_000_000  # of one national database: 1.6 GB on disk; a wrong file must end
+PORTED_LINE_OCTETS_MAX: Final = 64 * 1024  # of such a file
+PORTED_REFUSED_SHOWN: Final = 20  # lines that cannot be read, told by number
+PORTED_REFUSED_SHARE_MAX: Final = 0.001  # with more such lines it is the wrong file, or read the wrong way
+PORTED_SHRINK_MIN: Final = 0.5  # with fewer rows than this share of those in use it was cut short
+PORTED_BOOKS_MAX: Final = 32  # each message of a route that names an operator asks them all
+PORTED_VERSIONS_MAX: Final = 3  # of each book on disk: the one in use, and two ways back
+
 # --- REST -------------------------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 1_000  # the contract's batch
 BODY_OCTETS_MAX: Final = 16 * 1024 * 1024  # 1,000 messages of 4,000 four-octet characters
@@ -154,6 +163,7 @@ AUDIT_PAGE_ENTRIES_MAX: Final = 500
 SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
 
 assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX
+assert PORTED_VERSIONS_MAX >= 2  # a way back
 assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
 assert LINK_TEST_RECEIPT_S_MAX + LINK_TEST_ANSWER_S_MAX < LINK_TEST_S_MAX

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from appliance.numbering import described, normalise
+from appliance.router import Told
 
 from .asgi import Answer, Request
 from .gateway import Gateway
@@ -15,9 +16,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class LookupView(msgspec.Struct):
-    """`valid`: the number's range is known to be in use. `operator`: by the file of ported numbers, else by the number plan.
+    """`valid`: the number's range is known to be in use. `operator`: a name of the routes' operators, by the ported numbers, else
+    by the number plan; `rule` says which. `code`: what the national database calls whom it moved to.
 
-    `ported`: null where no file of ported numbers is there.
+    `ported`: null where no ported numbers are there.
     """
 
     number: str
@@ -27,6 +29,8 @@ class LookupView(msgspec.Struct):
     type: str | None
     operator: str | None
     ported: bool | None
+    code: str | None
+    rule: str
 
 
 class LookingUp:
@@ -43,8 +47,9 @@ class LookingUp:
         await gateway.recorder.record(f"api:{request.caller.name}", "number.looked_up", "numbers:plan")
         said = described(number, calling_code)
         numbers = gateway.routing.table.numbers
-        operator, ported = ("", None) if numbers is None else numbers.told(number)
+        told = Told("", None, "", "no operators are known") if numbers is None else numbers.told(number)
         view = LookupView(
-            number, said.country or None, calling_code, said.valid, said.type or None, operator or None, ported
-        )
+            number, said.country or None, calling_code, said.valid, said.type or None,
+            told.operator or None, told.ported, told.code or None, told.rule,
+        )  # fmt: skip
         return Answer(200, _encode(view))

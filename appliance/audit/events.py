@@ -78,6 +78,8 @@ EVENTS: Final[dict[str, str]] = {
     "routes.activated": "a person made another version of the routes the active one; detail holds its digest",
     "routes.loaded": "the engine took the active version of the routes",
     "routes.damaged": "the engine could not take the version that is active, or not all of it",
+    "numbers.imported": "a national database of ported numbers was brought into use; detail holds book, rows and digest",
+    "numbers.back": "the books of ported numbers that were in use before were brought back into use",
     "link.changed": "an operator link was paused, resumed or given other settings by a person",
     # the log itself
     "audit.verified": "somebody had the running log verified",

@@ -3,10 +3,11 @@
 from .command import bench
 from .comparing import compare
 from .hostile import hostile
+from .numbers import numbers
 from .parked import parked
 from .routes import routes
 
-for _more in (compare, hostile, parked, routes):
+for _more in (compare, hostile, numbers, parked, routes):
     bench.add_command(_more)
 
 __all__ = ["bench"]

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain which link takes which message"),
+    "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a national database, look one up, go back"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
     "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),
 }

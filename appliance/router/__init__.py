@@ -1,10 +1,13 @@
 """Which links may carry a message: an immutable table compiled from settings, versions of it, and how well each link does."""
 
+from .binding import Bound, Layout
+from .bookshelf import Bookshelf, InUse, Kept
 from .checking import check_senders, warnings
 from .explaining import Explained, Step, explain
 from .group import Group, Way
 from .health import CLOSED, HALF_OPEN, OPEN, Health, Heard, LinkHealth
-from .operators import Numbers
+from .operators import Numbers, Told
+from .ported import Book
 from .shelf import Active, Heading, Pointer, RouteShelf, table_of, through
 from .table import RouteTable
 from .trial import Trial
@@ -15,11 +18,17 @@ __all__ = [
     "HALF_OPEN",
     "OPEN",
     "Active",
+    "Book",
+    "Bookshelf",
+    "Bound",
     "Explained",
     "Group",
     "Heading",
     "Health",
     "Heard",
+    "InUse",
+    "Kept",
+    "Layout",
     "LinkHealth",
     "Numbers",
     "Pointer",
@@ -27,6 +36,7 @@ __all__ = [
     "RouteTable",
     "RouteWatch",
     "Step",
+    "Told",
     "Took",
     "Trial",
     "Way",

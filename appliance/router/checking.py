@@ -44,8 +44,10 @@ def warnings(table: RouteTable, routes: tuple[Route, ...], operators: tuple[Oper
     named = {route.operator for route in routes if route.enabled}
     out += [f"no route names the operator {operator.name}" for operator in operators if operator.name not in named]
     for operator in operators:
-        if operator.name in named and not operator.prefixes and not any(o.ported_file for o in operators):
-            out.append(f"no number is known to be of {operator.name}: it has no prefixes and no ported_file")
+        if operator.name in named and not operator.prefixes and not (table.numbers and table.numbers.books):
+            out.append(
+                f"no number is known to be of {operator.name}: it has no prefixes, and no ported numbers are there"
+            )
     for prefix, rows in sorted(by_prefix.items()):
         if all(row.way.hours is not None for row in rows) and not any(
             prefix.startswith(shorter) for shorter in by_prefix if len(shorter) < len(prefix)

@@ -42,10 +42,10 @@ def explain(
     chain = table.chain(to)
     operator = ""
     if any(row.operator for row in chain):
-        operator = table.numbers.operator(to) if table.numbers is not None else ""
-        steps.append(
-            Step("number plan", bool(operator), f"a number of {operator}" if operator else "of no known operator")
-        )
+        told = table.numbers.told(to) if table.numbers is not None else None
+        operator = told.operator if told is not None else ""
+        rule = told.rule if told is not None else "of no known operator"
+        steps.append(Step("operator", bool(operator), f"a number of {operator}: {rule}" if operator else rule))
     taken: Row | None = None
     for row in chain:
         why = why_not(row, class_, sender, operator, at_ms)

@@ -20,8 +20,8 @@ import msgspec
 from appliance.errors import Error
 from appliance.settings import Operator, Route, Settings
 
+from .bookshelf import Bookshelf
 from .operators import Numbers
-from .ported import Book, opened
 from .table import RouteTable
 
 VERSIONS_MAX: Final = 100  # older ones are removed when another is kept
@@ -79,6 +79,7 @@ class RouteShelf:
         self.settings = settings
         self.folder = settings.home / "routes"
         self.active_path = self.folder / "active"
+        self.books = Bookshelf(settings.home)
 
     def path(self, version: int) -> Path:
         return self.folder / f"{version:06d}.routes"
@@ -107,13 +108,13 @@ class RouteShelf:
         except (OSError, msgspec.MsgspecError):
             raise Error("file_invalid", "routes/active is damaged", "activate a version again") from None
 
-    def stamp(self) -> tuple[int, int, int] | None:
-        """Changes whenever another version becomes active."""
+    def stamp(self) -> tuple[object, ...]:
+        """Changes whenever another version becomes active, or other books of ported numbers come into use."""
         try:
             stat = self.active_path.stat()
         except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_ino, stat.st_size
+            return (self.books.stamp(),)
+        return stat.st_mtime_ns, stat.st_ino, stat.st_size, self.books.stamp()
 
     # --- changing -----------------------------------------------------------------------------------------
 
@@ -161,6 +162,21 @@ class RouteShelf:
             return self.pointer()
         except Error:
             return Pointer(FROM_SETTINGS)
+
+    def operators(self) -> tuple[Operator, ...]:
+        """Those of the active version; of the settings file when that is active, or the version is damaged."""
+        pointer = self._pointer_or_none()
+        if pointer.version != FROM_SETTINGS:
+            try:
+                steps = self._read(pointer.version)
+                while True:
+                    next(steps)
+            except StopIteration as e:
+                read: tuple[Operator, ...] = e.value[2]
+                return read
+            except Error:
+                pass
+        return self.settings.operators
 
     # --- loading ------------------------------------------------------------------------------------------
 
@@ -233,8 +249,8 @@ class RouteShelf:
             said = ", ".join(sorted(gone)[:5])
             problems.append(f"routes name links that are no longer there: {said}; they go on without")
         numbers = None
-        if operators:
-            books = yield lambda: _books(operators)
+        if operators or self.books.stamp() is not None:
+            books = yield self.books.opened
             problems += [book for book in books if isinstance(book, str)]
             numbers = Numbers(operators, [book for book in books if not isinstance(book, str)])
         return (yield from RouteTable.compile(kept, numbers))
@@ -248,18 +264,6 @@ def _without(route: Route, known: set[str]) -> Route:
     if route.balance == "weight" and not any(weights.values()):
         return replace(route, links=links, balance="order", weights={})
     return replace(route, links=links, weights=weights)
-
-
-def _books(operators: tuple[Operator, ...]) -> list[Book | str]:
-    """The books of ported numbers, made when they are not there; in place of one that cannot be, what is wrong."""
-    names = tuple(operator.name for operator in operators)
-    out: list[Book | str] = []
-    for file in dict.fromkeys(operator.ported_file for operator in operators if operator.ported_file):
-        try:
-            out.append(opened(Path(file), names))
-        except Error as e:
-            out.append(e.message)
-    return out
 
 
 def through(steps: Steps) -> Active:

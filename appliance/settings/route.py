@@ -17,6 +17,7 @@ BALANCES: Final = ("order", "weight", "cost")
 PREFIX_DIGITS_MAX: Final = 15  # E.164
 LINKS_MAX: Final = 16
 SENDER_CHARACTERS_MAX: Final = 15
+CODE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+-]{0,46}[A-Za-z0-9])?")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,47}")
 
 ROUTE_SETTINGS: Final[tuple[Setting, ...]] = (
@@ -49,7 +50,7 @@ ROUTE_SETTINGS: Final[tuple[Setting, ...]] = (
 OPERATOR_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("name", "str", None, "how routes name it"),
     Setting("prefixes", "strs", [], "digits its numbers start with in the number plan, without the plus"),
-    Setting("ported_file", "path", "", "CSV of `number,operator`: numbers that moved; stands above every prefix"),
+    Setting("codes", "strs", [], "what national databases call it: routing numbers, MCC and MNC, a name"),
 )
 
 
@@ -84,7 +85,7 @@ class Operator:
 
     name: str
     prefixes: tuple[str, ...] = ()
-    ported_file: str = ""
+    codes: tuple[str, ...] = ()
 
 
 def routes_of(rows: list[dict[str, Any]], links: list[str], operators: list[str], source: str) -> tuple[Route, ...]:
@@ -108,8 +109,9 @@ def operators_of(rows: list[dict[str, Any]], source: str) -> tuple[Operator, ...
     out = []
     names: set[str] = set()
     owners: dict[str, str] = {}
+    codes: dict[str, str] = {}
     for n, row in enumerate(rows, 1):
-        operator = Operator(row["name"], tuple(row["prefixes"]), row["ported_file"])
+        operator = Operator(row["name"], tuple(row["prefixes"]), tuple(row["codes"]))
         where = f"{source}: operator {n}"
         if not NAME.fullmatch(operator.name):
             raise Error("settings_invalid", f"{where}: name {operator.name!r}", "1 to 48 letters, digits and ._-")
@@ -121,6 +123,11 @@ def operators_of(rows: list[dict[str, Any]], source: str) -> tuple[Operator, ...
                 raise Error("settings_invalid", f"{where}: prefix {prefix!r} is not 1 to 15 digits")
             if owners.setdefault(prefix, operator.name) != operator.name:
                 raise Error("settings_invalid", f"{where}: prefix {prefix} belongs to {owners[prefix]} already")
+        for code in operator.codes:
+            if not CODE.fullmatch(code):
+                raise Error("settings_invalid", f"{where}: code {code!r}", "1 to 48 letters, digits and ._/+-")
+            if codes.setdefault(code, operator.name) != operator.name:
+                raise Error("settings_invalid", f"{where}: code {code} belongs to {codes[code]} already")
         out.append(operator)
     return tuple(out)
 

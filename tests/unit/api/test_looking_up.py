@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.router import Bookshelf, Layout
 from tests.support.api_alone import Alone
 
 NUMBER = "+393331234567"
@@ -14,8 +15,11 @@ NUMBER = "+393331234567"
 @pytest.fixture
 def alone(tmp_path: Path) -> Alone:
     csv = tmp_path / "ported.csv"
-    csv.write_text("393331234567,vf\n")
-    operators = [{"name": "tim", "prefixes": ["39333"], "ported_file": str(csv)}, {"name": "vf", "prefixes": ["39347"]}]
+    csv.write_text("393331234567,22210\n")
+    shelf = Bookshelf(tmp_path)
+    with shelf.changing():
+        shelf.put("IT", shelf.bind(csv, "IT", Layout(), "cli:me", 7, lambda done, of: None)[0])
+    operators = [{"name": "tim", "prefixes": ["39333"]}, {"name": "vf", "codes": ["22210"]}]
     return Alone(tmp_path, operator=operators)
 
 
@@ -23,6 +27,7 @@ def test_a_ported_number_and_one_that_is_not(alone: Alone) -> None:
     said = alone.get("/v1/lookup/" + NUMBER)
     assert said.json == {
         "number": NUMBER, "country": "IT", "calling_code": 39, "valid": True, "type": "mobile", "operator": "vf", "ported": True,
+        "code": "22210", "rule": "ported to 22210 (book IT, version 1)",
     }  # fmt: skip
     other = alone.get("/v1/lookup/+393331234568").json
     assert (other["operator"], other["ported"]) == ("tim", False)
@@ -35,7 +40,12 @@ def test_a_ported_number_and_one_that_is_not(alone: Alone) -> None:
 def test_without_operators_nothing_is_claimed() -> None:
     alone = Alone()
     said = alone.get("/v1/lookup/" + NUMBER).json
-    assert (said["operator"], said["ported"]) == (None, None)
+    assert (said["operator"], said["ported"], said["code"], said["rule"]) == (
+        None,
+        None,
+        None,
+        "no operators are known",
+    )
     alone.close()
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import resource
-import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +15,12 @@ from appliance.clock import monotonic_s, now_ms
 from appliance.router import Bookshelf, Kept, Layout, Numbers
 from appliance.settings import Operator
 
-from .box import Box, folder, operator, own
-from .command import DISTINCT_MESSAGES, SEED, WARM_S, Watch
+from .box import Box
 from .load import Load
+from .started import folder, operator, own
+from .steady import DISTINCT_MESSAGES, SEED, WARM_S
 from .texts import bodies
+from .watch import Watch
 
 BOOK: Final = "bench"
 OPERATORS: Final = 30
@@ -94,31 +95,30 @@ def looked_up(where: Path, seed: int) -> dict[str, Any]:
 
 def swapped(where: Path, seconds: float, kept: Kept) -> dict[str, Any]:
     """A box under load whose books come and go; figures of the engine and of the API's calls."""
-    pause = threading.Event()
     with contextlib.ExitStack() as stack:
         listens, _ = stack.enter_context(operator(where))
         host, _, port = listens.rpartition(":")
         link = f'[[link]]\nname = "one"\nhost = "{host}"\nport = {port}\nsystem_id = "casemate"\nwindow = 500\n'
         box: Box = stack.enter_context(own(where, link + ROUTES + '[[route]]\nlinks = ["one"]\n'))
         shelf = Bookshelf(where)
-        load = Load(box.api, box.key, bodies(SEED, DISTINCT_MESSAGES // 100, 100), 4, 10_000)
+        load = Load.batches(box.api, box.key, bodies(SEED, DISTINCT_MESSAGES // 100, 100), 4, 10_000)
         watch = Watch(box, load)
         load.start()
         swaps: list[tuple[float, dict[str, Any]]] = []
         try:
-            watch.through(WARM_S, pause)
+            watch.through(WARM_S)
             until = monotonic_s() + seconds
             first = watch.sample()
             while monotonic_s() < until:
-                watch.through(2 * SETTLE_S, pause)
+                watch.through(2 * SETTLE_S)
                 began = monotonic_s()
                 shelf.put(BOOK, kept) if len(swaps) % 2 else shelf.back()
                 swaps.append((began, dict(box.engine.call("routes_load", {"who": "bench"}))))
-            watch.through(2 * SETTLE_S, pause)
+            watch.through(2 * SETTLE_S)
             last = watch.sample()
         finally:
             load.stop()
-        left = watch.drain(pause)
+        left = watch.until_final()
     during = [t for ended, t in load.calls if any(at <= ended <= at + SETTLE_S for at, _ in swaps)]
     other = [t for ended, t in load.calls if not any(at <= ended <= at + SETTLE_S for at, _ in swaps)]
     return {

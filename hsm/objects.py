@@ -81,16 +81,15 @@ def find(p11: Cryptoki, session: int, label: str) -> int:
     return found[0] if found else 0
 
 
-def make(p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping) -> None:
-    """Makes the object, for ever in the token. Raises TokenError."""
-    named = {CKA_TOKEN: True, CKA_LABEL: label.encode(), CKA_ID: OBJECTS[label].id}
+def make(p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping, stays: bool = True) -> int:
+    """Makes the object, for ever in the token or for the length of the session; its handle. Raises TokenError."""
+    named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: OBJECTS[label].id}
     if label == KEK:
         kind = {CKA_CLASS: CKO_SECRET_KEY, CKA_KEY_TYPE: CKK_AES, CKA_VALUE_LEN: 32}
-        p11.generate(session, CKM_AES_KEY_GEN, {**kind, **named, **_HELD, **wrapping.usage(way)})
-    elif label == MAC:
-        p11.generate(session, CKM_GENERIC_SECRET_KEY_GEN, {**_MACS, **named, **_HELD})
-    else:
-        ed25519(p11, session, named, {**named, **_HELD})
+        return p11.generate(session, CKM_AES_KEY_GEN, {**kind, **named, **_HELD, **wrapping.usage(way)})
+    if label == MAC:
+        return p11.generate(session, CKM_GENERIC_SECRET_KEY_GEN, {**_MACS, **named, **_HELD})
+    return ed25519(p11, session, named, {**named, **_HELD})[1]
 
 
 def ed25519(p11: Cryptoki, session: int, public: dict[int, Any], private: dict[int, Any]) -> tuple[int, int]:

@@ -285,7 +285,7 @@ class Pool:
             refused = self._pin_refused()
             if refused is not None:
                 raise refused
-            given, environment = self._terms()
+            given, environment = self.terms()
             tried = identity(self._pin_file())
             await seat.start(environment)
             opened = await seat.ask("open", given, OPEN_S_MAX)
@@ -329,7 +329,7 @@ class Pool:
             ):  # cheap to look again, and a person may be waiting
                 seat.life.until_s = min(seat.life.until_s, self._now() + max(RESTART_S_MIN, KEEPALIVE_S))
 
-    def _terms(self) -> tuple[dict[str, Any], dict[str, str]]:
+    def terms(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Arguments of `open` and the worker's environment. Raises HsmError."""
         module, environment, so_pin = self.place.module, {}, ""
         if self._embedded is not None:

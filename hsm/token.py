@@ -124,6 +124,20 @@ class Token:
         self.signer = self._signer(in_token)
         return missing
 
+    def throw_away(self, capabilities: dict[str, str]) -> None:
+        """Takes keys that end with the log-in session instead of the token's own: for measuring. Raises `mechanism_missing`."""
+        self.wrapping = next((w for w in wrapping.ORDER if capabilities[w.name] == "ok"), None)
+        if self.wrapping is None or capabilities["hmac-sha256"] != "ok":
+            raise HsmError(
+                "mechanism_missing", "the token cannot do what is to be measured", "see the cases that failed"
+            )
+        try:
+            for label in (KEK, MAC, *((AUDIT,) if capabilities["ed25519"] == "ok" else ())):
+                self._found[label] = make(self.p11, self._login, label, self.wrapping, stays=False)
+        except TokenError as e:
+            raise HsmError("mechanism_missing", f"the token makes no throw-away keys ({e})", "") from None
+        self.signer = Signer(bytes(32)) if AUDIT in self._found else Signer.derived(bytes(32))
+
     def _choose(self, capabilities: dict[str, str]) -> wrapping.Wrapping:
         kek = self._key(KEK)
         for way in wrapping.ORDER:

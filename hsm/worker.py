@@ -31,6 +31,8 @@ class Worker:
         """The result of one request. Raises HsmError."""
         if op == "open":
             return self._open(**given)
+        if op == "commission":
+            return self._commission(**given)
         token = self.token
         if token is None:
             raise HsmError("invalid", "the worker is not open yet")
@@ -69,6 +71,22 @@ class Worker:
         capabilities = self.token.capabilities()
         made = self.token.find_or_make(capabilities, keys_exist or not make)
         return {**opened(self.token, capabilities, made), "initialised": initialised}
+
+    def _commission(self, module: str, init_string: str, label: str, pin_file: str) -> dict[str, Any]:
+        """Tries and measures the token with throw-away keys; afterwards `wrap`, `unwrap`, `mac` and `sign` use those."""
+        from .conformance import Trial
+
+        p11 = load(module, init_string)
+        self.token = Token(p11, label, _read_pin(pin_file).encode())
+        capabilities = self.token.capabilities()
+        seen = self.token.seen
+        told = {**p11.described(), "token": seen._asdict(), "capabilities": capabilities}
+        cases = Trial(self.token, capabilities).report()
+        try:
+            self.token.throw_away(capabilities)
+        except HsmError as e:
+            return {**told, "cases": cases, "measurable": e.message}
+        return {**told, "cases": cases, "measurable": ""}
 
 
 def _read_pin(path: str) -> str:

@@ -34,6 +34,7 @@ EVENTS: Final[dict[str, str]] = {
     # keys and HSM
     "token.initialised": "a token was initialised and its keys generated",
     "hsm.login": "the keys process logged in to the token",
+    "hsm.commissioned": "a person had the token tried and measured with throw-away keys; detail says whether it is fit",
     "hsm.lost": "the HSM stopped answering",
     "hsm.back": "the HSM answers again",
     "key.created": "a data key was made and wrapped",

@@ -1,12 +1,15 @@
 """Keys: the `keys` process, the only one that talks to the HSM, and what others hold of it: `Keyring`, `DataKey`, `blind_index`."""
 
+from collections.abc import Callable
+from typing import Any
+
 from appliance.settings import Settings
 
 from .datakey import DataKey, blind_index
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
 
-__all__ = ["PURPOSES", "BlockingKeyring", "DataKey", "Keyring", "blind_index", "serve"]
+__all__ = ["PURPOSES", "BlockingKeyring", "DataKey", "Keyring", "blind_index", "commission", "profiles", "serve"]
 
 
 async def serve(settings: Settings) -> None:
@@ -14,3 +17,26 @@ async def serve(settings: Settings) -> None:
     from .process import serve as run
 
     await run(settings)
+
+
+def commission(settings: Settings, seconds: float, told: Callable[[str], None]) -> dict[str, Any]:
+    """Tries and measures the token of `settings` with throw-away keys; the report. Raises Error."""
+    import asyncio
+
+    import hsm
+    from appliance.errors import Error
+
+    from .process import place_of
+
+    try:
+        return asyncio.run(hsm.commission(place_of(settings), seconds, told))
+    except hsm.HsmError as e:
+        raise Error(e.code, e.message, e.hint) from None
+
+
+def profiles() -> list[dict[str, Any]]:
+    """HSMs of vendors: what is publicly known of each, and where its library was found on this machine."""
+    import hsm
+
+    found = hsm.installed()
+    return [{"profile": key, **row._asdict(), "installed": found.get(key, "")} for key, row in hsm.PROFILES.items()]

@@ -37,21 +37,25 @@ async def serve(settings: Settings) -> None:
         await keys.stop()
 
 
+def place_of(settings: Settings) -> Place:
+    """Where the token is."""
+    return Place(
+        settings.home / "hsm",
+        settings["hsm.module"],
+        settings["hsm.token_label"],
+        settings["hsm.pin_file"],
+        settings["hsm.call_s_max"],
+        settings["hsm.init_string"],
+    )
+
+
 class Keys:
     """One box's keys: register, pool and desk put together."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.register = Register(settings.home / "keys" / "keys.db")
-        place = Place(
-            settings.home / "hsm",
-            settings["hsm.module"],
-            settings["hsm.token_label"],
-            settings["hsm.pin_file"],
-            settings["hsm.call_s_max"],
-            settings["hsm.init_string"],
-        )
-        self.pool = Pool(place, lambda: self.register.token() is not None, self._admit, self._hear)
+        self.pool = Pool(place_of(settings), lambda: self.register.token() is not None, self._admit, self._hear)
         self.desk = Desk(self.register, self.pool)
         self.server = Server(self.desk.handlers)
         self._auditor = Client(settings.socket("auditor"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import struct
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -163,3 +165,26 @@ class TestEveryToken:
             return await pool.random(8)
 
         assert len(run(made.place, act)) == 8, "the right PIN still opens it"
+
+    def test_commissioning_tries_it_and_leaves_nothing_behind(self, token: tuple[str, Made], tmp_path: Path) -> None:
+        name, made = token
+        config = tmp_path / "casemate.toml"
+        config.write_text(made.settings)
+        environment = {**os.environ, "CASEMATE_HOME": str(tmp_path / "home"), "CASEMATE_CONFIG": str(config)}
+        command = [sys.executable, "-m", "appliance.cli", "keys", "commission", "--seconds", "0.2", "--json"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
+        report = json.loads(done.stdout)
+        outcomes = {c["case"]: c["outcome"] for c in report["cases"]}
+        unfit = {"softhsm": [], "nss": ["wrap-refused: it was wrapped"]}[name]
+        assert (report["against"], report["fit"], done.returncode) == (unfit, not unfit, int(bool(unfit))), done.stderr
+        assert {c for c, o in outcomes.items() if o == "no"} == {u.split(":")[0] for u in unfit}
+        assert len(report["speed"]) == 6
+        assert all(row["per_s"] > 0 for row in report["speed"])
+        assert report["recorded"] is False
+        pin = Path(made.place.pin_file).read_text()
+        assert pin not in done.stdout + done.stderr
+
+        async def labels(pool: Pool) -> list[str]:
+            return list(pool.opened["made"])
+
+        assert run(made.place, labels) == [], "the keys that were there are still the only ones"

@@ -85,16 +85,16 @@ async def _measured(op: str, seats: list[Seat], seconds: float, told: Told) -> d
 
     async def one(seat: Seat) -> None:
         name, wrapped = await seat.ask("wrap", {"key": bytes(32), "context": b"c"}, OPEN_S_MAX)
-        given: dict[str, Any] = {
+        asked: dict[str, dict[str, Any]] = {
             "random": {"octets": 32},
             "mac": {"body": bytes(64)},
             "wrap": {"key": bytes(32), "context": b"c"},
             "unwrap": {"mechanism": name, "wrapped": wrapped, "context": b"c"},
             "sign": {"body": bytes(100)},
-        }[op]
+        }
         ends = loop.time() + seconds
         while (begun := loop.time()) < ends:
-            await seat.ask(op, given, OPEN_S_MAX)
+            await seat.ask(op, asked[op], OPEN_S_MAX)
             taken.append(loop.time() - begun)
 
     begun = loop.time()

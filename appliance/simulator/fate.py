@@ -53,11 +53,15 @@ class Chance:
         rates = [options.throttle_rate, options.refuse_rate, options.fail_rate, options.no_answer_rate]
         more = (options.drop_rate, options.receipt_before_answer_rate, options.throttle_above)
         rates += [options.queue_full_rate, options.nack_rate]
-        self._plain = self._latency.zero and not any(rates) and not any(more)
+        self.plain = self._latency.zero and not any(rates) and not any(more)
+
+    def receipt_s(self) -> float:
+        """The one thing that is drawn for a plain submit: the time to its receipt."""
+        return self._receipt_delay.draw(self._random)
 
     def fate(self, now_s: float) -> Fate:
         draw = self._random.random
-        if self._plain:
+        if self.plain:
             return Fate(0, 0.0, True, False, False, self._receipt_delay.draw(self._random), *_DELIVERED)
         o = self._options
         answer_s = self._latency.draw(self._random)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from appliance.smpp import parse_submit, spec
 
 from .alphabet import decoded
 
@@ -37,6 +40,25 @@ class Segment(msgspec.Struct, gc=False):
     tlvs: dict[int, bytes]
     at_ms: int
     alphabet: str = "gsm"  # what the operator's default alphabet is, a word of `alphabet.ALPHABETS`
+
+
+class Record(msgspec.Struct, gc=False):
+    """A plain submit as `plain.py` keeps it: unread until somebody looks. `account`: whom its receipt is owed to."""
+
+    frame: bytes
+    number: int  # its message id
+    at_ms: int
+    due_s: float  # when it is at the handset
+    account: Any
+    octets: bytes  # the receipt's deliver_sm from its header's end on; empty: none is wanted
+    sent_s: float = 0.0
+    state: int = spec.STATE_DELIVERED
+    esm_class: int = spec.ESM_RECEIPT  # the receipt's
+
+    def segment(self) -> Segment:
+        heard = parse_submit(self.frame)
+        to, sender = shown(heard.dest, heard.dest_ton), shown(heard.source, heard.source_ton)
+        return Segment(to, sender, heard.esm_class, heard.data_coding, heard.short_message, heard.tlvs, self.at_ms)
 
 
 class Received(NamedTuple):
@@ -120,45 +142,33 @@ def joined(segments: list[Segment]) -> list[Received]:
 
 
 class Inbox:
-    """The last `keep` segments of all handsets, found by number. Decoding waits until somebody looks."""
+    """The last `keep` segments of all handsets. Finding a number and decoding wait until somebody looks."""
 
     def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._all: deque[Segment] = deque()
-        self._of: dict[str, list[Segment]] = {}  # mostly one or two: a list is a tenth of a deque
+        self._all: deque[Segment | Record] = deque(maxlen=keep)
+        self.put = self._all.append
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def put(self, segment: Segment) -> None:
-        self._all.append(segment)
-        key = segment.to.removeprefix("+")
-        of = self._of.get(key)
-        if of is None:
-            self._of[key] = [segment]
-        else:
-            of.append(segment)
-        if len(self._all) > self._keep:
-            oldest = self._all.popleft().to.removeprefix("+")
-            of = self._of[oldest]
-            del of[0]
-            if not of:
-                del self._of[oldest]
-
     def messages(self, to: str | None, limit: int) -> list[Received]:
         """The newest `limit` whole messages, oldest of them first; `to` with or without its plus."""
-        segments = self._all if to is None else self._of.get(to.removeprefix("+"), ())
-        return joined(list(segments))[-limit:]
+        kept: Iterable[Segment | Record] = list(self._all)
+        if to is not None:
+            number = to.removeprefix("+")
+            octets = number.encode("latin-1", "replace")
+            kept = [
+                k for k in kept if (octets in k.frame if isinstance(k, Record) else k.to.removeprefix("+") == number)
+            ]
+        segments = [k.segment() if isinstance(k, Record) else k for k in kept]
+        if to is not None:
+            segments = [s for s in segments if s.to.removeprefix("+") == number]
+        return joined(segments)[-limit:]
 
-    def take_back(self, segment: Segment) -> None:
+    def take_back(self, kept: Segment | Record) -> None:
         """It is cancelled before the handset shows it."""
-        of = self._of.get(segment.to.removeprefix("+"), [])
-        if segment in of:
-            of.remove(segment)
-            self._all.remove(segment)
-            if not of:
-                del self._of[segment.to.removeprefix("+")]
+        if kept in self._all:
+            self._all.remove(kept)
 
     def clear(self) -> None:
         self._all.clear()
-        self._of.clear()

@@ -16,9 +16,10 @@ from appliance.smpp import Pdu, Submit, encode, pack_submit_resp, spec
 
 from .alphabet import fits, written
 from .fate import Chance, Fate
-from .handset import Inbox, Segment, shown, unfold
+from .handset import Inbox, Record, Segment, shown, unfold
 from .mischief import Mischief
 from .options import Options
+from .plain import Plain, deleted
 from .receipts import Deliver, Writer
 from .wheel import Wheel
 
@@ -52,7 +53,7 @@ class Account:
         self.system_id = system_id
         self.bound: set[Session] = set()
         self.receivers: list[Session] = []
-        self.owed: deque[Deliver] = deque(maxlen=OWED_MAX)
+        self.owed: deque[Deliver | Record] = deque(maxlen=OWED_MAX)
         self.dropped_s = float("-inf")  # when the operator last dropped a connection of it
 
     def pump(self, now_s: float) -> None:
@@ -85,9 +86,11 @@ class Operator:
         self._taken: dict[str, Taken] = {}  # by message id
         self._known: deque[str] = deque()  # the same ids, oldest first: a dict is slow at forgetting its oldest
         # An operator that is started again does not give an id twice.
-        self._writer = Writer(self.chance, clock.now_ms() * 1_000)
+        self.writer = Writer(self.chance, clock.now_ms() * 1_000)
+        self.number = self.writer.number
         self.mischief = Mischief(options, now())
-        self._wheel: Wheel[Callable[[], None] | tuple[Account, Deliver]] = Wheel(SLOT_S)
+        self.plain = Plain(self)
+        self._wheel: Wheel[Callable[[], None] | tuple[Account, Deliver | Record] | Record] = Wheel(SLOT_S)
         self._turn_s = math.inf  # when the wheel is looked at next
         self._connections = 0
         self._journal = _opened(options.journal)
@@ -111,7 +114,7 @@ class Operator:
             if fate.nacked:
                 octets = encode(Pdu(spec.GENERIC_NACK, fate.status, heard.sequence & 0x7FFFFFFF))
             return self._answer(session, fate, octets, now_s), False
-        answer_id, receipt_id = self._writer.ids(self.options.id_form)
+        answer_id, receipt_id = self.writer.ids(self.options.id_form)
         self._take(heard, answer_id, receipt_id, fate, session, now_s)
         if fate.dropped:
             counters["unanswered"] += 1
@@ -129,7 +132,7 @@ class Operator:
         if fate.status:
             self.counters[_COUNTED.get(fate.status, "refused")] += 1
             return heard, fate.status, ""
-        answer_id, receipt_id = self._writer.ids(self.options.id_form)
+        answer_id, receipt_id = self.writer.ids(self.options.id_form)
         self._take(heard, answer_id, receipt_id, fate, session, self.now())
         return heard, 0, answer_id
 
@@ -171,7 +174,7 @@ class Operator:
         wanted = heard.registered_delivery & 3
         receipts: list[Deliver] = []
         if wanted == 1 or (wanted == 2 and fate.state != spec.STATE_DELIVERED):
-            receipts = self._writer.receipts(heard, receipt_id, fate, segment.at_ms, self.options)
+            receipts = self.writer.receipts(heard, receipt_id, fate, segment.at_ms, self.options)
             if fate.receipt_first:
                 account.owed += receipts
                 account.pump(now_s)
@@ -185,22 +188,27 @@ class Operator:
 
     def state(self, message_id: str) -> int | None:
         """message_state (section 5.2.28) of a message, by the id in its answer; None when it is not known."""
-        found = self._taken.get(message_id)
+        found = self._taken.get(message_id) or self.plain.found(message_id)
         if found is None:
             return None
         return found.state if self.now() >= found.due_s else spec.STATE_ENROUTE
 
     def cancel(self, message_id: str) -> bool:
         """Takes back what no handset shows yet; its receipt then says that it was deleted (section 4.9)."""
-        found = self._taken.get(message_id)
+        found = self._taken.get(message_id) or self.plain.found(message_id)
         if found is None or self.now() >= found.due_s or found.state == spec.STATE_DELETED:
             return False
+        if isinstance(found, Record):
+            self.inbox.take_back(found)
+            deleted(found, self.now())
+            self.counters["cancelled"] += 1
+            return True
         self.inbox.take_back(found.segment)
         found.state, found.due_s = spec.STATE_DELETED, self.now()
         self.counters["cancelled"] += 1
         for receipt in found.receipts:
             if receipt.esm_class != spec.ESM_INTERMEDIATE:
-                self._writer.deleted(receipt, self.options)
+                self.writer.deleted(receipt, self.options)
         return True
 
     # --- binds ----------------------------------------------------------------------------------------
@@ -223,7 +231,7 @@ class Operator:
             return spec.ESME_RALYBND
         return spec.ESME_RBINDFAIL if self.mischief.refuses_bind() else spec.ESME_ROK
 
-    def gone(self, session: Session, unanswered: list[Deliver]) -> None:
+    def gone(self, session: Session, unanswered: list[Deliver | Record]) -> None:
         """A connection ended: what it had not acknowledged is owed again, first of all."""
         self.sessions.discard(session)
         session.account.bound.discard(session)
@@ -232,9 +240,12 @@ class Operator:
         session.account.owed.extendleft(reversed(unanswered))
         session.account.pump(self.now())
 
-    def again(self, account: Account, deliver: Deliver) -> None:
+    def again(self, account: Account, deliver: Deliver | Record) -> None:
         """A receiver refused it for now."""
         self._put(self.now() + RETRY_S, (account, deliver))
+
+    def put_record(self, at_s: float, record: Record) -> None:
+        self._put(at_s, record)
 
     # --- what customers write -------------------------------------------------------------------------
     def inbound(self, sender: str, to: str, text: str) -> int:
@@ -253,7 +264,7 @@ class Operator:
     def later(self, at_s: float, act: Callable[[], None]) -> None:
         self._put(at_s, act)
 
-    def _put(self, at_s: float, item: Callable[[], None] | tuple[Account, Deliver]) -> None:
+    def _put(self, at_s: float, item: Callable[[], None] | tuple[Account, Deliver | Record] | Record) -> None:
         self._wheel.put(at_s, item)
         if at_s < self._turn_s - SLOT_S:
             self._look(max(at_s, self.now() + SLOT_S))
@@ -274,10 +285,13 @@ class Operator:
             if next_s is not None:
                 self._look(max(next_s, now_s + SLOT_S / 2))
 
-    def _do(self, items: list[Callable[[], None] | tuple[Account, Deliver]], now_s: float) -> None:
+    def _do(self, items: list[Callable[[], None] | tuple[Account, Deliver | Record] | Record], now_s: float) -> None:
         owing: dict[int, Account] = {}
         for item in items:
-            if isinstance(item, tuple):
+            if isinstance(item, Record):
+                item.account.owed.append(item)
+                owing[id(item.account)] = item.account
+            elif isinstance(item, tuple):
                 item[0].owed.append(item[1])
                 owing[id(item[0])] = item[0]
             else:
@@ -296,6 +310,7 @@ class Operator:
         self.options = options
         self.chance.follow(options)
         self.mischief.follow(options)
+        self.plain.follow(options)
 
     def drop_all(self) -> int:
         """Ends every connection without a word; how many."""

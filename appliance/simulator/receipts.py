@@ -50,6 +50,11 @@ class Writer:
         self._next_id = first_id
         self._minute = (-1, "")
 
+    def number(self) -> int:
+        """The next id as a number."""
+        self._next_id += 1
+        return self._next_id
+
     def ids(self, form: str) -> tuple[str, str]:
         """The id in the answer and in the receipt."""
         if form == "uuid":
@@ -92,7 +97,7 @@ class Writer:
         """One receipt for the sender of `heard`."""
         form = options.receipt_format
         written = self._chance.choice(_ODD_WORDS[word]) if options.receipt_words == "odd" else word
-        body = self._written(form, heard, receipt_id, written, word, error, self._date(at_ms))
+        body = self._written(form, heard, receipt_id, written, word, error, self.date(at_ms))
         tlvs = receipt_tlvs(receipt_id, state) if form in ("tlv", "both") else b""
         reference = heard.tlvs.get(spec.TLV_USER_MESSAGE_REFERENCE) if heard.tlvs else None
         if reference is not None and options.receipt_reference == "yes":
@@ -134,7 +139,7 @@ class Writer:
             return line.encode("latin-1", "replace")[:127]
         return format_receipt(receipt_id, word, date, date, error)
 
-    def _date(self, at_ms: int) -> str:
+    def date(self, at_ms: int) -> str:
         """`YYMMDDhhmm` (Appendix B)."""
         minute = at_ms // 60_000
         if minute != self._minute[0]:

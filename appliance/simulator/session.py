@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable
+from struct import Struct
 from typing import Final, cast
 
 from appliance.smpp import (
@@ -20,6 +21,7 @@ from appliance.smpp import (
     spec,
 )
 
+from .handset import Record
 from .operator import CONNECTIONS_MAX, Account, Operator
 from .receipts import Deliver
 from .submits import as_submit, data_response, multi_response, multi_submits
@@ -34,7 +36,11 @@ ENQUIRE_ANSWER_S_MAX: Final = 10.0
 LEAVE_S_MAX: Final = 5.0  # for an answer to our unbind
 ESME_RCANCELFAIL: Final = 0x11
 _BINDS: Final = (spec.BIND_RECEIVER, spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER)
+_SENDING: Final = (spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER)
 _NOBODY: Final = Account("")
+_HEADER: Final = Struct(">IIII")
+_ROK: Final = bytes(4)
+_DELIVER: Final = spec.DELIVER_SM
 _REFUSED_FOR_NOW: Final = frozenset({spec.ESME_RX_T_APPN, spec.ESME_RMSGQFUL, spec.ESME_RTHROTTLED, spec.ESME_RSYSERR})
 
 
@@ -48,7 +54,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._bind = 0
         self.account = _NOBODY
-        self._under_way: dict[int, Deliver] = {}
+        self._under_way: dict[int, Deliver | Record] = {}
         self._sequence = 0
         self._submits = 0
         self._paused = False
@@ -123,19 +129,30 @@ class Session(asyncio.Protocol):
         except FramingError:
             frames, broken = [], True
         acknowledged = False
+        plain: list[bytes] | None = [] if operator.plain.on and self._bind in _SENDING else None
         for frame in frames:
             command = frame[4:8]
+            if command == DELIVER_RESP:
+                acknowledged = True
+                self._on_deliver_resp(frame)
+                continue
+            if plain is not None:
+                if command == SUBMIT:
+                    plain.append(frame)
+                    continue
+                if plain:  # what came before it is heard before it
+                    answers += self._on_plain(plain)
+                    plain = []
             if command in (SUBMIT, DATA, MULTI):
                 octets, dropped = self._on_submit(frame) if command == SUBMIT else self._on_odd_submit(frame)
                 if dropped:
                     break
                 if octets:
                     answers.append(octets)
-            elif command == DELIVER_RESP:
-                acknowledged = True
-                self._on_deliver_resp(frame)
             else:
                 out.append(self._on_other(frame))
+        if plain:
+            answers += self._on_plain(plain)
         if broken:
             operator.counters["bad_pdus"] += 1
             out.append(encode(Pdu(spec.GENERIC_NACK, spec.ESME_RINVCMDLEN, 0)))
@@ -164,7 +181,7 @@ class Session(asyncio.Protocol):
         return mixed
 
     def _must_send(self, frame: bytes) -> None:
-        if self._bind not in (spec.BIND_TRANSMITTER, spec.BIND_TRANSCEIVER):
+        if self._bind not in _SENDING:
             raise PduError(spec.ESME_RINVBNDSTS, int.from_bytes(frame[12:16], "big"), "not bound to send")
 
     def _on_odd_submit(self, frame: bytes) -> tuple[bytes, bool]:
@@ -197,6 +214,9 @@ class Session(asyncio.Protocol):
         after = self._operator.options.drop_after
         return octets, dropped or (0 < after <= self._submits and not self._unbinds())
 
+    def _on_plain(self, frames: list[bytes]) -> list[bytes]:
+        return self._operator.plain.take(frames, self.account, self._heard_s, lambda frame: self._on_submit(frame)[0])
+
     def _unbinds(self) -> bool:
         """Whether the operator means to unbind this connection: with `drop_after` too, every other one."""
         options = self._operator.options
@@ -205,10 +225,9 @@ class Session(asyncio.Protocol):
     def _on_deliver_resp(self, frame: bytes) -> None:
         """Only the header is looked at: its message_id is unused."""
         deliver = self._under_way.pop(int.from_bytes(frame[12:16], "big"), None)
-        status = int.from_bytes(frame[8:12], "big")
         if deliver is None:
             return
-        if status in _REFUSED_FOR_NOW:
+        if frame[8:12] != _ROK and int.from_bytes(frame[8:12], "big") in _REFUSED_FOR_NOW:
             self._operator.counters["delivered_again"] += 1
             self._operator.again(self.account, deliver)
         elif deliver.esm_class & spec.ESM_RECEIPT:
@@ -303,15 +322,21 @@ class Session(asyncio.Protocol):
             return 0
         return self._operator.options.receipt_window - len(self._under_way)
 
-    def deliver(self, items: list[Deliver], now_s: float) -> None:
+    def deliver(self, items: list[Deliver | Record], now_s: float) -> None:
         """Writes them; they are under way until they are answered."""
         assert self._transport is not None
         out = []
         for item in items:
-            self._sequence = self._sequence % 0x7FFFFFFF + 1
+            sequence = self._sequence = self._sequence % 0x7FFFFFFF + 1
+            if isinstance(item, Record):
+                item.sent_s = now_s
+                self._under_way[sequence] = item
+                out.append(_HEADER.pack(16 + len(item.octets), _DELIVER, 0, sequence))
+                out.append(item.octets)
+                continue
             try:
                 octets = pack_deliver(
-                    self._sequence,
+                    sequence,
                     item.source,
                     item.dest,
                     item.esm_class,
@@ -323,7 +348,7 @@ class Session(asyncio.Protocol):
                 self._operator.counters["bad_pdus"] += 1
                 continue
             item.sent_s = now_s
-            self._under_way[self._sequence] = item
+            self._under_way[sequence] = item
             out.append(octets)
         self._transport.write(b"".join(out))
 

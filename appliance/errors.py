@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "params_invalid": "the parameters are not those of the template",
     "content_refused": "the text has something in it that the policy on content refuses; `rule` says which",
     "suppressed": "the customer asked not to be written to; `rule` names the programme",
+    "quiet_hours": "the validity ends before the quiet hours that the message has to wait for; `rule` names them",
     "expired_before_sent": "the validity ends before the message could be sent",
     "callback_not_allowed": "the callback address is not on the list of allowed hosts",
     "not_found": "there is no such thing, or it is not the caller's to see",

@@ -135,6 +135,7 @@ class Batch(msgspec.Struct, array_like=True):
     to: list[str]  # clear, with the plus
     payloads: list[bytes]  # clear, encoded: unpacked septets or UTF-16BE
     requests: list[IdempotentRequest]
+    basis: str = ""  # versions of the rules by which its messages were let through, as `appliance.evidence` names them
 
 
 class DoorNote(msgspec.Struct, array_like=True):
@@ -159,3 +160,6 @@ class Content(msgspec.Struct, array_like=True):
     callback_url: str | None = None
     metadata: dict[str, str] | None = None
     door: DoorNote | None = None
+    ruled: list[str] | None = (
+        None  # what rules made of it on its way in: `template:NAME@3`, `content:card_masked`, `quiet_hours:NAME`
+    )

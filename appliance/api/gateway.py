@@ -13,6 +13,7 @@ from appliance.clock import monotonic_s
 from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
+from appliance.evidence import EvidenceWatch, basis_of
 from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
 from appliance.message import Batch
 from appliance.router import RouteWatch
@@ -64,6 +65,7 @@ class Gateway:
         self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)
         self.routing = RouteWatch(settings)
+        self.evidence = EvidenceWatch(settings, f"gateway-{index}")
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
         self.door: Caller | None = None  # asked for its counts only; None: it is closed
@@ -89,6 +91,16 @@ class Gateway:
     def serves(self, to: str, class_: int, sender: str) -> bool:
         """Whether a link takes this message."""
         return self.routing.table.serves(to, class_, sender)
+
+    def basis(self) -> str:
+        """The versions of the rules that let messages through now."""
+        upto, register = self.consent.consent.suppressed.upto, self.senders.now
+        return basis_of(self.evidence.policy.digest, upto, register.version, self.routing.active.version)
+
+    def refused(self, error: Error) -> None:
+        """A message was refused: counted for the metrics and for the evidence."""
+        self.numbers.refused(error.code)
+        self.evidence.refused(error)
 
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         reply: dict[str, Any] = await self.engine.call("accept", batch)
@@ -130,6 +142,7 @@ class Gateway:
         self.templates.close()
         self.consent.close()
         self.senders.close()
+        self.evidence.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

@@ -34,6 +34,7 @@ STATUS: Final[dict[str, int]] = {
     "template_invalid": 422,
     "params_invalid": 422,
     "expired_before_sent": 422,
+    "quiet_hours": 422,
     "rate_limited": 429,
     "internal": 500,
     "hsm_unavailable": 503,

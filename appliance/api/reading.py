@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.evidence import Facts
 from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES, Content, id_octets, id_text
 from appliance.numbering import normalise
@@ -38,7 +39,12 @@ class Reading:
         """GET /v1/messages/{id}"""
         found = await self._own(request)
         to, content = await self._opened(found)
-        view: MessageView = whole(found, to, content)
+        facts = Facts(
+            to, found.class_, found.sender, found.accepted_ms, found.send_at_ms,
+            tuple(content.ruled or ()) if content is not None else None, (found.link,) if found.link else (),
+        )  # fmt: skip
+        explanation = await self.gateway.evidence.explain(found.basis, facts)
+        view: MessageView = whole(found, to, content, explanation)
         return Answer(200, _encode(view))
 
     async def search(self, request: Request) -> Answer:

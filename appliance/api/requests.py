@@ -126,6 +126,8 @@ class Preview(msgspec.Struct, forbid_unknown_fields=True):
     template: TemplateName | None = None
     params: Params | None = None
     locale: Locale | None = None
+    validity_s: Annotated[int, Meta(ge=VALIDITY_S_MIN, le=VALIDITY_S_MAX)] | None = None
+    send_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166", examples=["IT"])]

@@ -8,14 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance.clock import now_ms
+from appliance.clock import now_ms, rfc3339
+from appliance.consent import Wait
 from appliance.errors import Error
-from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing
+from appliance.evidence import Facts, Ruling
+from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing, quiet_hours, scheduled_ms
 from appliance.limits import (
     BODY_OCTETS_MAX,
     GATEWAY_ROWS_AT_ONCE,
     IDEMPOTENCY_KEY_CHARACTERS_MAX,
     SINGLE_BODY_OCTETS_MAX,
+    VALIDITY_S_DEFAULT,
 )
 from appliance.message import CLASSES, ENCODINGS, IdempotentRequest
 from appliance.numbering import normalise, sender_kind
@@ -24,7 +27,7 @@ from appliance.text import Cutter, decode, encode, reference_bits_for, shape_of,
 
 from .asgi import Answer, Request
 from .gateway import Gateway
-from .requests import batch_of, message_of, preview_of
+from .requests import Preview, batch_of, message_of, preview_of
 from .templating import resolved
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -50,7 +53,8 @@ class Previewed(msgspec.Struct):
     """What a text would cost: `parts` as the handset would put them together again, `rules` what changed the text
     and which register of senders was asked,
     `route` the links in order of preference, `steps` why these, `sender` what leaves instead of the one given, `leaving` what the first
-    of these links makes of the text.
+    of these links makes of the text, `held_until` the end of the quiet hours that it would wait for, `explanation` by which rule
+    each desk lets it through.
     """
 
     encoding: str
@@ -63,6 +67,8 @@ class Previewed(msgspec.Struct):
     steps: list[Step] = []
     sender: str | None = None
     leaving: Leaving | None = None
+    held_until: str | None = None
+    explanation: list[Ruling] = []
 
 
 class Identified(msgspec.Struct):
@@ -93,7 +99,7 @@ class Sending:
             if intake.errors:
                 raise intake.errors[0][1]
         except Error as e:
-            gateway.numbers.refused(e.code)
+            gateway.refused(e)
             raise
         answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
         said = _identified(answer.body)  # a replayed answer's id is not this intake's
@@ -111,7 +117,7 @@ class Sending:
         gateway.charge(request.caller, len(rows))
         intake = await self._taken(request, rows, indexed=True)
         for _, error in intake.errors:
-            gateway.numbers.refused(error.code)
+            gateway.refused(error)
         said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
         return await self._committed(request, key, b"/v1/messages/batch", body, intake, said)
 
@@ -127,8 +133,10 @@ class Sending:
             field = "from"
             if asked.from_ is not None:
                 sender_kind(asked.from_)
+            ruled = [f"template:{self.gateway.templates.now.named(asked.template)}"] if asked.template else []
+            ruled += [f"content:{rule}" for rule in rules]
             field = "to"
-            explained = None
+            explained, held, facts = None, None, None
             if asked.to is not None:
                 to, calling_code = normalise(asked.to)
                 class_ = CLASSES.index(asked.class_ or "transaction")
@@ -140,8 +148,19 @@ class Sending:
                 field = "to"
                 subject = (await self.gateway.seals.at(now_ms())).index(to)
                 self.gateway.consent.consent.check(subject, class_, asked.from_ or "")
+                held = self._held(to, calling_code, class_, asked)
+                ruled += [f"quiet_hours:{name}" for name in held.rules] if held is not None else []
                 states = await self._link_states()
                 explained = explain(self.gateway.routing.table, to, class_, asked.from_ or "", now_ms(), states)
+                facts = Facts(
+                    to,
+                    class_,
+                    asked.from_ or "",
+                    now_ms(),
+                    held.until_ms if held else 0,
+                    tuple(ruled),
+                    tuple(explained.links),
+                )
         except Error as e:
             e.detail.setdefault("field", field)
             raise
@@ -150,7 +169,21 @@ class Sending:
         if explained is not None:
             said.route, said.steps, said.sender = explained.links, explained.steps, explained.sender
             said.leaving = self._leaving(explained.links[:1], encoding, payload)
+            said.held_until = rfc3339(held.until_ms) if held is not None else None
+        facts = facts or Facts(None, CLASSES.index(asked.class_ or "transaction"), "", now_ms(), ruled=tuple(ruled))
+        said.explanation = await self.gateway.evidence.explain(self.gateway.basis(), facts)
         return Answer(200, _encode(said))
+
+    def _held(self, to: str, calling_code: int, class_: int, asked: Preview) -> Wait | None:
+        """When it would leave, if it is quiet now where its recipient lives. Raises Error `quiet_hours`."""
+        at_ms = now_ms()
+        validity_s = asked.validity_s or VALIDITY_S_DEFAULT[class_]
+        send_at_ms = 0 if asked.send_at is None else scheduled_ms(asked.send_at.timestamp(), at_ms)
+        begin_ms = send_at_ms or at_ms
+        held = self.gateway.consent.quiet.wait(to, calling_code, class_, asked.from_ or "", begin_ms)
+        if held is not None and held.until_ms >= begin_ms + validity_s * 1000:
+            raise quiet_hours(held)
+        return held
 
     def _leaving(self, names: list[str], encoding: int, payload: bytes) -> Leaving | None:
         """What the named link of the settings makes of an encoded text."""
@@ -182,17 +215,19 @@ class Sending:
             guard=gateway.guard,
             check_consent=gateway.consent.consent.check,
             check_sender=gateway.senders.now.checker(gateway.routing.table.group, at_ms),
+            check_quiet=gateway.consent.quiet.wait if gateway.consent.quiet else None,
+            basis=gateway.basis(),
         )
         typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
             if first:
                 await asyncio.sleep(0)  # a one-time code is not to wait for a thousand statements
-            self._resolve(rows, first)
+            self._resolve(rows, first, intake.ruled)
             intake.take(typed[first : first + GATEWAY_ROWS_AT_ONCE], first)
         return intake
 
-    def _resolve(self, rows: list[Any], first: int) -> None:
-        """Texts of the next rows that name a template; in place of a row that cannot have one, its error."""
+    def _resolve(self, rows: list[Any], first: int, ruled: dict[int, list[str]]) -> None:
+        """Texts of the next rows that name a template, which is then `ruled`; in place of a row that cannot have one, its error."""
         templates = self.gateway.templates.now
         for n, row in enumerate(rows[first : first + GATEWAY_ROWS_AT_ONCE], first):
             if isinstance(row, Error):
@@ -200,6 +235,8 @@ class Sending:
             if row.text is None or row.template is not None or row.params is not None or row.locale is not None:
                 try:
                     resolved(row, templates)
+                    if row.template is not None:
+                        ruled[n] = [f"template:{templates.named(row.template)}"]
                 except Error as e:
                     rows[n] = e
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from appliance.clock import rfc3339
+from appliance.evidence import Ruling
 from appliance.message import CLASSES, ENCODINGS, STATUSES, Content, id_text
 from appliance.senders import Details
 from appliance.store import Found
@@ -53,7 +54,10 @@ class Brief(Struct):
 
 
 class MessageView(Struct):
-    """A message with its text and its history; `text`, `reference` and `metadata` are null after redaction."""
+    """A message with its text and its history; `text`, `reference` and `metadata` are null after redaction.
+
+    `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text.
+    """
 
     id: str
     status: str
@@ -72,6 +76,7 @@ class MessageView(Struct):
     error: str | None
     events: list[Event]
     parts: list[PartView]
+    explanation: list[Ruling]
 
 
 class Page(Struct):
@@ -213,7 +218,7 @@ def brief(found: Found, to: str | None, content: Content | None) -> Brief:
     )
 
 
-def whole(found: Found, to: str | None, content: Content | None) -> MessageView:
+def whole(found: Found, to: str | None, content: Content | None, explanation: list[Ruling]) -> MessageView:
     return MessageView(
         id_text(found.id),
         STATUSES[found.status],
@@ -235,4 +240,5 @@ def whole(found: Found, to: str | None, content: Content | None) -> MessageView:
             PartView(p.part, p.status, _time(p.submitted_ms), _time(p.answered_ms), _time(p.receipted_ms), p.error)
             for p in found.parts
         ],
+        explanation,
     )

@@ -5,6 +5,7 @@ from .keywords import REVIEW, Decision, Keywords, folded
 from .listed import PURPOSE, Listed, Refused, bring_in, read, row_of, write_out
 from .lists import ACTIONS, HELP, LISTS, START, STOP, STOP_ALL
 from .policy import ALL_NAME, Consent
+from .quiet import Quiet, Wait
 from .suppressed import Suppressed
 from .watch import ConsentWatch
 
@@ -27,9 +28,11 @@ __all__ = [
     "Decision",
     "Keywords",
     "Listed",
+    "Quiet",
     "Refused",
     "Review",
     "Suppressed",
+    "Wait",
     "bring_in",
     "folded",
     "read",

@@ -9,6 +9,7 @@ from appliance.store import StoreWatch
 
 from .book import Book
 from .policy import Consent
+from .quiet import Quiet
 from .suppressed import Suppressed
 
 AT_ONCE: Final = (
@@ -20,11 +21,12 @@ Decided = list[tuple[int, str, bytes, bool]]
 
 
 class ConsentWatch(StoreWatch[Book]):
-    """`consent` is what intake asks."""
+    """`consent` and `quiet` are what intake asks."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("the suppressions", lambda: Book(settings.home / "consent.db"))
         self.consent = Consent.of(settings)
+        self.quiet = Quiet(settings.quiet_hours, self.consent.belongs)
         self._stamp: tuple[int, ...] = ()
 
     def take(self, found: Suppressed | Decided) -> None:

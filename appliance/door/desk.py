@@ -14,6 +14,7 @@ from appliance.clock import monotonic_s
 from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
+from appliance.evidence import EvidenceWatch, basis_of
 from appliance.intake import Caller, Funnel, Peers, Rates, Refusals, Ring, Seals
 from appliance.limits import (
     DOOR_CONNECTIONS_MAX,
@@ -72,6 +73,7 @@ class Desk:
         self.routing = RouteWatch(settings)
         self.consent = ConsentWatch(settings)
         self.senders = SenderWatch(settings)
+        self.evidence = EvidenceWatch(settings, "door")
         self.numbers = Numbers()
         self.accounts = DoorAccounts([])
         self.connections: set[Connection] = set()
@@ -97,6 +99,11 @@ class Desk:
         self.ask = self.asking.take
         self.delivered = self.carrying.delivered
         self.ready = self.carrying.ready
+
+    def basis(self) -> str:
+        """The versions of the rules that let messages through now."""
+        upto, register = self.consent.consent.suppressed.upto, self.senders.now
+        return basis_of(self.evidence.policy.digest, upto, register.version, self.routing.active.version)
 
     # --- connections --------------------------------------------------------------------------------------
     def let_in(self, connection: Connection) -> bool:
@@ -238,6 +245,7 @@ class Desk:
         self.senders.close()
         self.long.close()
         self.consent.close()
+        self.evidence.close()
         self._lookups.submit(self._reader.close)
         self._checks.shutdown(wait=True, cancel_futures=True)  # a flood of binds must not hold up the stop
         for pool in (self._lookups, self._watch):

@@ -60,13 +60,14 @@ async def run(desk: Desk) -> None:
     await desk.peers.look()
     await desk.consent.look()
     await desk.senders.look()
+    await desk.evidence.look()
     listening = await _listening(settings, desk)
     watching: list[asyncio.Task[Any]] = []
     try:
         await intercom.start(settings.socket("door"))
         rounds = (
             desk.peers.keep_looking(), desk.post.keep(), desk.routing.keep_looking(), desk.senders.keep_looking(),
-            desk.consent.keep_looking(),
+            desk.consent.keep_looking(), desk.evidence.keep_looking(),
             _tick(desk), _look(desk),
         )  # fmt: skip
         watching = [asyncio.create_task(each) for each in rounds]

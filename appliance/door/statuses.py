@@ -40,6 +40,7 @@ STATUS: Final[dict[str, int]] = {
     "content_refused": spec.ESME_RX_R_APPN,
     "suppressed": spec.ESME_RX_R_APPN,
     "expired_before_sent": spec.ESME_RINVEXPIRY,
+    "quiet_hours": spec.ESME_RINVEXPIRY,
     "forbidden": spec.ESME_RX_R_APPN,
     "not_found": spec.ESME_RINVMSGID,
     "not_cancellable": ESME_RCANCELFAIL,

@@ -125,9 +125,11 @@ class Submitting:
         intake = Intake(
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
             [row.notify for row in rows], desk.guard, [row.door for row in rows], self.check_sender(at_ms),
-            desk.consent.consent.check,
+            desk.consent.consent.check, desk.consent.quiet.wait if desk.consent.quiet else None, desk.basis(),
         )  # fmt: skip
         intake.take(rows)
+        for _, error in intake.errors:
+            desk.evidence.refused(error)
         batch: Any = intake.batch
         if batch.ids:
             if request_mac:

@@ -58,6 +58,9 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     partition.last_seq += n
     ledger.new_from.setdefault(batch.day, first)
     seqs = range(first, first + n)
+    if batch.basis and batch.basis != ledger.bases.get(batch.day):
+        ledger.bases[batch.day] = batch.basis
+        ledger.work[batch.day].bases.append((first, batch.basis))
     held = _rows(ledger, batch, seqs, now_ms)
     _queue(ledger, batch, seqs, held)
     if ledger.stops.recent:
@@ -210,9 +213,11 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
         for row in work.progress:
             if row[-1] >= first:  # it ended in the beat that accepted it
                 ledger.statuses[row[0]] -= 1
-        for name in ("messages", "progress_new", "idempotent", "marks"):
+        ledger.bases.pop(day, None)
+        for name in ("messages", "progress_new", "idempotent", "bases", "marks"):
             setattr(work, name, [])
         for name, column, least in (
+            ("quieted", 0, first),
             ("schedule", 0, first),  # what is to be sent again is not new
             ("intents", 0, first << 8),
             ("answers", -1, first << 8),

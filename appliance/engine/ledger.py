@@ -11,10 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.audit import Outbox, entry
+from appliance.consent import Quiet
 from appliance.errors import Error
-from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SENT, STATUSES
+from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES
 from appliance.router import Health, RouteTable
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
@@ -44,6 +45,7 @@ class Ledger:
         self.queues = Queues()
         self.health = Health()
         self.stops = Stops()
+        self.quiet: Quiet | None = None  # None: there are no quiet hours
         self.swap: Swap | None = None  # a change of routes under way
         self.outstanding = Outstanding()
         self.parked = Parked()
@@ -54,6 +56,7 @@ class Ledger:
         self.just_ended: set[tuple[str, str]] = set()
         self.decided_now: set[tuple[int, int]] = set()  # messages that an act or a late receipt settled in this beat
         self.new_counts: dict[int, list[int]] = {}  # by day: of what this beat accepted
+        self.bases: dict[int, str] = {}  # by day: the rules of the newest batch
         self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
         self.on_disk = [0] * 4  # by class, about how many wait on disk only: for people and metrics, not for decisions
@@ -116,7 +119,7 @@ class Ledger:
             with suppress(DatabaseError):
                 partition.close()
             self._forget(day)
-        for kept in (self.work, self.new_counts, self.new_from):
+        for kept in (self.work, self.new_counts, self.new_from, self.bases):
             kept.pop(day, None)
         self.scheduled_days.discard(day)
         self.queues.remove_day(day)
@@ -153,6 +156,27 @@ class Ledger:
             )
             return
         self._abandon(waiting, EXPIRED, "validity ended", now_ms)
+
+    def kept_quiet(self, waiting: Waiting, now_ms: int) -> bool:
+        """Whether it became quiet where its recipient lives while the message waited: it is scheduled for the end of that, or expires."""
+        if self.quiet is None or waiting.undecided or waiting.left() != waiting.segments:
+            return False  # what has begun to leave is one message: its rest follows
+        wait = self.quiet.wait_of(waiting.to, waiting.class_, waiting.sender, now_ms)
+        if wait is None:
+            return False
+        day, seq, name = waiting.day, waiting.seq, wait.rules[0]
+        if wait.until_ms >= waiting.expires_ms:
+            self.message_ended(day, seq, EXPIRED, f"quiet hours: {name}", waiting.notify, now_ms)
+            return True
+        work = self.work[day]
+        work.quieted.append((seq, wait.until_ms, seq))
+        work.progress.append((SCHEDULED, None, now_ms, None, seq))
+        work.events.append((seq, now_ms, SCHEDULED, f"{clock.rfc3339(wait.until_ms)} quiet hours: {name}"))
+        work.marks.append(("open_until", waiting.expires_ms + limits.PARKED_RECEIPT_S * 1000))
+        work.tell(waiting.notify, seq, SCHEDULED, now_ms, None)
+        self.scheduled_days.add(day)
+        self.statuses[SCHEDULED] += 1
+        return True
 
     def _abandon(self, waiting: Waiting, status: int, error: str, now_ms: int) -> None:
         """The parts of a begun message that are still to do will not leave."""

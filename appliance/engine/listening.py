@@ -50,6 +50,7 @@ class Listener:
         self.answering = Answering(ledger, settings, self.watch, keyring, inbound)
         self.joiner = Joiner(settings["inbound.parts_s"] * 1000)
         ledger.stops.belongs = self.watch.consent.belongs
+        ledger.quiet = self.watch.quiet or None
         self._alphabets = {link.name: link.alphabet for link in settings.links}
         self._read: dict[int, int] = {}
         self._due: list[Whole] = []

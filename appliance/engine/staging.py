@@ -38,12 +38,17 @@ def _in_order(ledger: Ledger, link: Link, queue: deque[Waiting], class_: int, ro
     staged = link.staged
     as_is = link.packer.as_is
     before = len(staged)
+    quiet = ledger.quiet
     while queue and room > 0:
         waiting = queue[0]
         if waiting.expires_ms <= now_ms:
             queue.popleft()
             ledger.queues.popped(class_)
             ledger.expired(waiting, now_ms)
+            continue
+        if quiet is not None and ledger.kept_quiet(waiting, now_ms):
+            queue.popleft()
+            ledger.queues.popped(class_)
             continue
         if waiting.segments == 1 and len(waiting.payload) <= as_is[waiting.encoding]:
             waiting.todo = []

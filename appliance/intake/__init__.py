@@ -1,7 +1,7 @@
 """Intake: what every face that takes messages shares. Rows to sealed columns, many requests to one batch, rates, the day's keys."""
 
 from .funnel import CONFLICT, Funnel
-from .intake import CLASS, Accepted, Intake, Rejected, empty_batch, no_route, scheduled_ms
+from .intake import CLASS, Accepted, Intake, Rejected, empty_batch, no_route, quiet_hours, scheduled_ms
 from .peers import LOOK_S_MAX, Caller, Peers
 from .rate import Rates
 from .refusals import Pauses, Refusals
@@ -10,5 +10,5 @@ from .sealing import Key, Ring, Sealing, Seals
 
 __all__ = [
     "CLASS", "CONFLICT", "LOOK_S_MAX", "Accepted", "Caller", "Funnel", "Intake", "Key", "Pauses", "Peers", "Rates",
-    "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "empty_batch", "no_route", "scheduled_ms",
+    "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "empty_batch", "no_route", "quiet_hours", "scheduled_ms",
 ]  # fmt: skip

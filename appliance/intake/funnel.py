@@ -29,7 +29,7 @@ PAYLOAD_OCTETS_MAX: Final = FRAME_OCTETS_MAX // 4
 
 #: The columns that are joined; `requests` is not one, its rows move.
 COLUMNS: Final = tuple(
-    name for name in Batch.__struct_fields__ if name not in ("day", "accepted_ms", "key_id", "requests")
+    name for name in Batch.__struct_fields__ if name not in ("day", "accepted_ms", "key_id", "requests", "basis")
 )
 
 
@@ -91,14 +91,16 @@ class Funnel:
             task.add_done_callback(self._tasks.discard)
 
     def _joined(self) -> tuple[Batch, list[asyncio.Future[Outcome]], list[int]]:
-        """The longest run of waiting requests that one batch may hold: one day, one key, no idempotency key twice."""
+        """The longest run of waiting requests that one batch may hold: one day, one key, one basis, no idempotency key twice."""
         batch, future = self._waiting.popleft()
         futures, spans = [future], [len(batch.requests)]
         macs = {r.key_mac for r in batch.requests}
         octets = sum(map(len, batch.payloads))
         while self._waiting:
             more, future = self._waiting[0]
-            if more.day != batch.day or more.key_id != batch.key_id or len(batch.ids) + len(more.ids) > COMMIT_ROWS_MAX:
+            if (more.day, more.key_id, more.basis) != (batch.day, batch.key_id, batch.basis):
+                break
+            if len(batch.ids) + len(more.ids) > COMMIT_ROWS_MAX:
                 break
             if any(r.key_mac in macs for r in more.requests):
                 break  # the engine is to see the first one committed before it meets the second

@@ -6,11 +6,12 @@ HOT: one loop, one turn a message. A row that cannot be sent is set aside with i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from appliance.clock import rfc3339
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.limits import SCHEDULE_AHEAD_S_MAX, SCHEDULE_BEHIND_S_MAX, VALIDITY_S_DEFAULT
@@ -33,7 +34,7 @@ _BEHIND_MS: Final = SCHEDULE_BEHIND_S_MAX * 1000
 
 
 class Accepted(msgspec.Struct, omit_defaults=True):
-    """A message that was accepted, as the caller is told."""
+    """A message that was accepted, as the caller is told. `held_until`: it waits for the end of quiet hours, named in `rule`."""
 
     id: str
     status: str
@@ -42,6 +43,8 @@ class Accepted(msgspec.Struct, omit_defaults=True):
     encoding: str
     index: int | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    held_until: str | UnsetType = UNSET
+    rule: str | UnsetType = UNSET
 
 
 class Rejected(msgspec.Struct, omit_defaults=True):
@@ -54,13 +57,23 @@ class Rejected(msgspec.Struct, omit_defaults=True):
     field: str | UnsetType = UNSET
 
 
+class Held(Protocol):
+    """That a message waits: until when, and the names of the quiet hours."""
+
+    @property
+    def until_ms(self) -> int: ...
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+
+
 class Intake:
     """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete.
 
     `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
     `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
     what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
-    may not be used with number, calling code and class; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to.
+    may not be used with number, calling code and class; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to. `check_quiet`: when a message to number, calling code, class and sender at a time may
+    leave, None: then. `basis`: the versions of all these rules. `ruled`, by row: what was done to a text before, as Content says.
     """
 
     def __init__(
@@ -78,6 +91,8 @@ class Intake:
         notes: Sequence[DoorNote] | None = None,
         check_sender: Callable[[str, int, int, str], object] | None = None,
         check_consent: Callable[[bytes, int, str], object] | None = None,
+        check_quiet: Callable[[str, int, int, str, int], Held | None] | None = None,
+        basis: str = "",
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
         self.caller = caller
@@ -91,13 +106,16 @@ class Intake:
         self.check_content = guard.check if guard is not None else None
         self.check_sender = check_sender
         self.check_consent = check_consent
+        self.check_quiet = check_quiet
+        self.ruled: dict[int, list[str]] = {}
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
         self.batch = empty_batch(sealing.day, at_ms, sealing.key.key_id)
+        self.batch.basis = basis
 
     def take(self, rows: Sequence[Row | Error], first: int = 0) -> None:
         """Makes `rows`, of which the first is row `first` of the request, ready for the engine."""
-        at_ms, indexed, blind, serves = self.at_ms, self.indexed, self.sealing.index, self.serves
+        indexed, blind, serves = self.indexed, self.sealing.index, self.serves
         accepted, ids, told, notes = self.accepted, self.ids, self.notify, self.notes
         check_content, check_sender, check_consent = self.check_content, self.check_sender, self.check_consent
         taken: list[tuple[Any, ...]] = []
@@ -114,10 +132,12 @@ class Intake:
                 class_ = CLASS[name]
                 text = row.text
                 if check_content is not None:
-                    text = check_content(text, not class_).text
+                    text, rules = check_content(text, not class_)
+                    if rules:
+                        self._ruled(index, "content", rules)
                 encoding, payload, segments = encode(text)
                 field = "from"
-                sender = "" if row.from_ is None else row.from_
+                sender = row.from_ or ""
                 if row.from_ is not None:
                     sender_kind(sender)
                 field = "to"
@@ -130,9 +150,8 @@ class Intake:
                     field = "from"
                     check_sender(to, calling_code, class_, sender)
                 field = "send_at"
-                send_at_ms = 0 if row.send_at is None else scheduled_ms(row.send_at.timestamp(), at_ms)
+                send_at_ms, until_ms, held = self._times(index, row, to, calling_code, class_, sender)
                 status = "scheduled" if send_at_ms else "accepted"
-                validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is None else row.validity_s
                 field = "callback_url"
                 callback = row.callback_url
                 if callback is not None:
@@ -141,20 +160,41 @@ class Intake:
                 self.errors.append((index, _with_field(e, field)))
                 continue
             message_id = ids[index]
-            until_ms = (send_at_ms or at_ms) + validity_s * 1000
+            notify = (NOTIFY_WEBHOOK if callback is not None else 0) | (told[index] if told is not None else 0)
             row_of = (message_id, class_, encoding, segments, sender, calling_code, subject)
-            notify = NOTIFY_WEBHOOK if callback is not None else 0
-            if told is not None:
-                notify |= told[index]
             taken.append((*row_of, send_at_ms, until_ms, notify, to, payload))
             note = None if notes is None else notes[index]
-            contents.append(_content(Content(encoding, payload, row.reference, callback, row.metadata, note)))
-            shown = index if indexed else UNSET
-            reference = UNSET if row.reference is None else row.reference
-            said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding], shown, reference)
-            accepted.append(said)
+            ruled, reference = self.ruled.pop(index, None), row.reference
+            contents.append(_content(Content(encoding, payload, reference, callback, row.metadata, note, ruled)))
+            said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding])
+            if indexed:
+                said.index = index
+            if reference is not None:
+                said.reference = reference
+            accepted.append(said if held is None else _waiting(said, held))
         if taken:
             self._keep(taken, contents)
+
+    def _ruled(self, index: int, desk: str, rules: Sequence[str]) -> None:
+        self.ruled.setdefault(index, []).extend(f"{desk}:{rule}" for rule in rules)
+
+    def _times(
+        self, index: int, row: Row, to: str, calling_code: int, class_: int, sender: str
+    ) -> tuple[int, int, Held | None]:
+        """When to send (0: now), when the validity ends, and the quiet hours it waits for. Raises Error `quiet_hours` or `invalid`."""
+        at_ms = self.at_ms
+        send_at_ms = 0 if row.send_at is None else scheduled_ms(row.send_at.timestamp(), at_ms)
+        validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is None else row.validity_s
+        until_ms = (send_at_ms or at_ms) + validity_s * 1000
+        if self.check_quiet is None:
+            return send_at_ms, until_ms, None
+        held = self.check_quiet(to, calling_code, class_, sender, send_at_ms or at_ms)
+        if held is None:
+            return send_at_ms, until_ms, None
+        if held.until_ms >= until_ms:
+            raise quiet_hours(held)
+        self._ruled(index, "quiet_hours", held.rules)
+        return held.until_ms, until_ms, held
 
     def _keep(self, taken: list[tuple[Any, ...]], contents: list[bytes]) -> None:
         """Rows to columns, sealed on the way."""
@@ -171,8 +211,23 @@ class Intake:
         return [Rejected(n, e.code, e.message, e.hint, e.detail.get("field", UNSET)) for n, e in self.errors]
 
 
+def _waiting(said: Accepted, held: Held) -> Accepted:
+    said.held_until, said.rule = rfc3339(held.until_ms), held.rules[0]
+    return said
+
+
 def empty_batch(day: int, at_ms: int, key_id: int) -> Batch:
     return Batch(day, at_ms, key_id, [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [])
+
+
+def quiet_hours(held: Held) -> Error:
+    return Error(
+        "quiet_hours",
+        f"the quiet hours {held.rules[0]} end after the message's validity",
+        "send it later, or with a longer `validity_s`; one-time codes and alerts do not wait",
+        field="validity_s",
+        rule=held.rules[0],
+    )
 
 
 def no_route() -> Error:

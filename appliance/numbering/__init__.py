@@ -5,6 +5,7 @@ from appliance.numbering.number import calling_code_of, normalise
 from appliance.numbering.plan import country_of
 from appliance.numbering.region import region_of
 from appliance.numbering.sender import SENDER_KINDS, sender_kind
+from appliance.numbering.zones import zones_of
 
 __all__ = [
     "SENDER_KINDS",
@@ -15,4 +16,5 @@ __all__ = [
     "normalise",
     "region_of",
     "sender_kind",
+    "zones_of",
 ]

@@ -197,7 +197,8 @@ class SenderBook(DeskStore):
 
     def register(self) -> Register:
         """What the hot path asks."""
-        return Register(self.all() if self._mandatory else (), self._mandatory, self._defaults)
+        (version,) = self.row("SELECT coalesce(max(number), 0) FROM act") or (0,)
+        return Register(self.all() if self._mandatory else (), self._mandatory, self._defaults, version)
 
 
 def _registration(row: tuple[Any, ...]) -> Registration:

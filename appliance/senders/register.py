@@ -26,16 +26,21 @@ class Group(Protocol):
 
 
 class Register:
-    """`mandatory`: countries where registration is asked. `defaults`: link -> the sender it puts where a message has none."""
+    """`mandatory`: countries where registration is asked. `defaults`: link -> the sender it puts where a message has none.
+
+    `version`: number of the last act in it.
+    """
 
     def __init__(
         self,
         registrations: Iterable[Registration] = (),
         mandatory: Iterable[str] = (),
         defaults: dict[str, str] | None = None,
+        version: int = 0,
     ) -> None:
         self.mandatory = frozenset(mandatory)
         self._defaults = defaults or {}
+        self.version = version
         self._rules = {country: rule_of(country) for country in self.mandatory}
         self._known = {(r.country, r.sender): r for r in registrations if r.country in self.mandatory}
         self._codes: dict[int, bool] = {}

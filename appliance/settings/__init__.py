@@ -1,12 +1,13 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
-from .hours import Hours
+from .hours import Hours, zone_of
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
 from .listen import address, check_listen
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
+from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
 from .reading import TABLES, Settings, home_of, load, parse, parse_routes
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
@@ -17,6 +18,7 @@ __all__ = [
     "MARKETING",
     "OPERATOR_SETTINGS",
     "PROGRAMME_SETTINGS",
+    "QUIET_SETTINGS",
     "ROUTE_SETTINGS",
     "SETTINGS",
     "TABLES",
@@ -26,6 +28,7 @@ __all__ = [
     "Operator",
     "Profile",
     "Programme",
+    "QuietHours",
     "Route",
     "Setting",
     "Settings",
@@ -40,4 +43,6 @@ __all__ = [
     "parse_routes",
     "profile_names",
     "programmes_of",
+    "quiet_of",
+    "zone_of",
 ]

@@ -18,6 +18,7 @@ from .link import LINK_SETTINGS, Link
 from .listen import address
 from .profile import find, merged
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
+from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route, operators_of, routes_of
 from .rows import SETTINGS, Setting
 
@@ -26,6 +27,7 @@ TABLES: Final = {
     "route": ROUTE_SETTINGS,
     "operator": OPERATOR_SETTINGS,
     "programme": PROGRAMME_SETTINGS,
+    "quiet_hours": QUIET_SETTINGS,
 }
 
 
@@ -40,12 +42,14 @@ class Settings:
         home: Path,
         operators: tuple[Operator, ...] = (),
         programmes: tuple[Programme, ...] = (MARKETING,),
+        quiet_hours: tuple[QuietHours, ...] = (),
     ) -> None:
         self._values = values
         self.links = links
         self.routes = routes
         self.operators = operators
         self.programmes = programmes
+        self.quiet_hours = quiet_hours
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -58,7 +62,9 @@ class Settings:
     def digest(self) -> str:
         """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
-        rows = [[vars(row) for row in table] for table in (self.routes, self.operators, self.programmes)]
+        rows = [
+            [vars(row) for row in table] for table in (self.routes, self.operators, self.programmes, self.quiet_hours)
+        ]
         whole = [self._values, links, *rows]
         return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
 
@@ -130,7 +136,10 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:
         routes = (Route("", tuple(names)),)
-    return Settings(values, links, routes, home, operators, programmes_of(tables["programme"], source))
+    programmes = programmes_of(tables["programme"], source)
+    exempt = values["consent.exempt_classes"]
+    quiet = quiet_of(tables["quiet_hours"], [p.name for p in programmes], exempt, source)
+    return Settings(values, links, routes, home, operators, programmes, quiet)
 
 
 def parse_routes(

@@ -40,6 +40,8 @@ EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
 REPLACE: Final = "UPDATE message SET encoding=?,segments=?,content=?,send_at_ms=?,expires_ms=?,notify=? WHERE seq=?"
 RESCHEDULE: Final = "INSERT OR REPLACE INTO schedule(seq,send_at_ms,class) SELECT ?,?,class FROM message WHERE seq=?"
 UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
+#: From this message on, in the order of their commits, the rules of these versions let messages through.
+BASIS: Final = "INSERT INTO basis(seq,text) VALUES(?,?)"
 IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
 WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
 DOOR: Final = "INSERT INTO door_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
@@ -89,9 +91,11 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("progress_new", INSERT_PROGRESS),
     ("schedule", INSERT_SCHEDULE),
     ("idempotent", IDEMPOTENT),
+    ("bases", BASIS),
     ("replaced", REPLACE),
     ("rescheduled", RESCHEDULE),  # before what is cancelled in the same beat
     ("unschedule", UNSCHEDULE),
+    ("quieted", RESCHEDULE),  # after it: its time came and found it quiet, in one beat
     ("marks", MARK),
     ("floors", LOWER_FLOOR),
     ("requeued", SEGMENT_STATUS),  # before the intents: what comes back may leave again in the same beat
@@ -129,9 +133,11 @@ class Work:
     progress_new: list[tuple[Any, ...]]
     schedule: list[tuple[Any, ...]]
     idempotent: list[tuple[Any, ...]]
+    bases: list[tuple[Any, ...]]
     replaced: list[tuple[Any, ...]]
     rescheduled: list[tuple[Any, ...]]
     unschedule: list[tuple[Any, ...]]
+    quieted: list[tuple[Any, ...]]
     marks: list[tuple[Any, ...]]
     floors: list[tuple[Any, ...]]
     requeued: list[tuple[Any, ...]]

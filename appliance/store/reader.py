@@ -70,6 +70,7 @@ class Found(msgspec.Struct):
     changed_ms: int
     events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
     parts: list[Part] = []
+    basis: str = ""  # versions of the rules that let it through; filled by Reader.message
 
 
 class Heard(NamedTuple):
@@ -114,6 +115,7 @@ class Reader:
             )
         ]
         odd = conn.execute("SELECT at_ms,status,detail FROM event WHERE seq=? ORDER BY n", (found.seq,)).fetchall()
+        found.basis = _basis(conn, found.seq)
         found.events = timeline(found, row[-1], odd)
         return found
 
@@ -255,6 +257,15 @@ class Reader:
                 self._open.pop(next(iter(self._open))).close()
         self._open[day] = conn
         return conn
+
+
+def _basis(conn: Connection, seq: int) -> str:
+    """Empty for a day whose partition was made before such was kept."""
+    try:
+        row = conn.execute("SELECT text FROM basis WHERE seq<=? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
+    except DatabaseError:
+        return ""
+    return row[0] if row else ""
 
 
 def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]]) -> list[tuple[int, str, str]]:

@@ -28,6 +28,11 @@ def fourth(db: Database) -> None:
     db.execute("CREATE TABLE sent_as(key INTEGER PRIMARY KEY, sender TEXT NOT NULL) STRICT")
 
 
+@MIGRATIONS()
+def fifth(db: Database) -> None:
+    db.execute("CREATE TABLE basis(seq INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():

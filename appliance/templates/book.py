@@ -73,6 +73,11 @@ class Snapshot:
             raise Error("not_found", "there is no such template", "GET /v1/templates lists them", field="template")
         return template.text(params, locale)
 
+    def named(self, name: str) -> str:
+        """`NAME@VERSION` of the template in use."""
+        template = self._templates.get(name)
+        return f"{name}@{template.version}" if template is not None else name
+
     def get(self, name: str) -> Template | None:
         return self._templates.get(name)
 

@@ -107,7 +107,7 @@ class FakeEngine:
         return {"status": "cancelled"}
 
     def accept(self, batch: Batch) -> dict[str, Any]:
-        widths = {name: len(getattr(batch, name)) for name in batch.__struct_fields__[3:-1]}
+        widths = {name: len(getattr(batch, name)) for name in batch.__struct_fields__[3:-2]}
         assert len(set(widths.values())) == 1, widths
         self.batches.append(batch)
         replays, conflicts, skipped = [], [], set()
@@ -133,7 +133,7 @@ class FakeEngine:
             message_id, len(self.rows) + 1, batch.day, batch.callers[k], status, batch.classes[k], batch.encodings[k],
             batch.segments[k], batch.senders[k], batch.calling_codes[k], None, batch.accepted_ms, batch.send_at_ms[k],
             batch.expires_ms[k], batch.key_id, batch.numbers[k], batch.contents[k], None, batch.accepted_ms,
-            [(batch.accepted_ms, "accepted", "")], [],
+            [(batch.accepted_ms, "accepted", "")], [], batch.basis,
         )  # fmt: skip
         self.indexes[message_id] = batch.number_indexes[k]
 

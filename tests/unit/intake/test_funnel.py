@@ -13,9 +13,10 @@ from appliance.limits import COMMIT_ROWS_MAX, GATEWAY_FLIGHTS_MAX
 from appliance.message import Batch, IdempotentRequest
 
 
-def batch(rows: int, tag: int = 0, mac: bytes = b"", day: int = 1, payload: bytes = b"x") -> Batch:
+def batch(rows: int, tag: int = 0, mac: bytes = b"", day: int = 1, payload: bytes = b"x", basis: str = "") -> Batch:
     made = empty_batch(day, day * 86_400_000 + tag, 7)
-    for name in made.__struct_fields__[3:-1]:
+    made.basis = basis
+    for name in made.__struct_fields__[3:-2]:
         getattr(made, name).extend([tag] * rows if name not in ("ids", "payloads") else [payload] * rows)
     if mac:
         made.requests.append(IdempotentRequest(0, rows, mac, b"b", b"a"))
@@ -88,10 +89,11 @@ def test_outcomes_find_their_request() -> None:
     [
         [batch(1, 1, b"k"), batch(1, 2, b"k")],
         [batch(1, 1, day=1), batch(1, 2, day=2)],
+        [batch(1, 1, basis="consent=1"), batch(1, 2, basis="consent=2")],
         [batch(COMMIT_ROWS_MAX - 1, 1), batch(2, 2)],
         [batch(1, 1, payload=bytes(12 << 20)), batch(1, 2, payload=bytes(12 << 20))],
     ],
-    ids=["same idempotency key", "midnight", "rows of a transaction", "octets of a frame"],
+    ids=["same idempotency key", "midnight", "rules", "rows of a transaction", "octets of a frame"],
 )
 def test_what_must_not_meet_does_not(parts: list[Batch]) -> None:
     async def story() -> None:

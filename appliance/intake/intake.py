@@ -167,10 +167,8 @@ class Intake:
             ruled, reference = self.ruled.pop(index, None), row.reference
             contents.append(_content(Content(encoding, payload, reference, callback, row.metadata, note, ruled)))
             said = Accepted(id_text(message_id), status, name, segments, ENCODINGS[encoding])
-            if indexed:
-                said.index = index
-            if reference is not None:
-                said.reference = reference
+            said.index = index if indexed else UNSET
+            said.reference = UNSET if reference is None else reference
             accepted.append(said if held is None else _waiting(said, held))
         if taken:
             self._keep(taken, contents)

@@ -35,6 +35,7 @@ class Place(NamedTuple):
     pin_file: str = ""
     call_s_max: float = CALL_S_MAX
     init_string: str = ""  # passed to C_Initialize as pReserved: what NSS softokn needs
+    open_s_max: float = OPEN_S_MAX
 
 
 class Pool:
@@ -288,7 +289,7 @@ class Pool:
             given, environment = self.terms()
             tried = identity(self._pin_file())
             await seat.start(environment)
-            opened = await seat.ask("open", given, OPEN_S_MAX)
+            opened = await seat.ask("open", given, self.place.open_s_max)
             self._admit(opened)
             if self._embedded is not None and not self._embedded.initialised.exists():
                 self._embedded.remember(opened["serial"])

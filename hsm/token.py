@@ -190,8 +190,20 @@ class Token:
         except HsmError as e:
             if not isinstance(e.__cause__, TokenError) or e.__cause__.reason not in _UNCLEAR:
                 raise
-        self.alive()  # raises hsm_unavailable when it is the token that is ill, not the wrapped key
+        self._round_trip()  # raises hsm_unavailable when it is the token that is ill, not the wrapped key
         raise HsmError("key_refused", "a wrapped key failed its check", "restore the key store from a backup")
+
+    def _round_trip(self) -> None:
+        """Wraps and unwraps something of no meaning under the token's own key."""
+        self.alive()
+        way, trial = self.wrapping, bytes(range(wrapping.KEY_OCTETS))
+        assert way is not None
+        _, wrapped = self.wrap(trial, ALIVE)
+        back = self._do(
+            lambda: wrapping.unwrap(way, self.p11, self._working(), self._key(KEK), wrapped, ALIVE, self._mac)
+        )
+        if back != trial:
+            raise HsmError("hsm_unavailable", "the token unwrapped another key than it wrapped")
 
     def mac(self, body: bytes) -> bytes:
         """HMAC-SHA256 under the MAC key."""

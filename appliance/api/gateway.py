@@ -56,7 +56,7 @@ class Gateway:
         self.auditor = auditor
         self.recorder = recorder
         self.seals = Seals(ring, blind_index)
-        self.peers = Peers(self.seals, engine, auditor)
+        self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])

@@ -66,7 +66,7 @@ class Desk:
         self.engine = engine
         self.access = access
         self.seals = Seals(ring, blind_index)
-        self.peers = Peers(self.seals, engine, auditor)
+        self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], 1)
         self.guard = Guard.of(settings, transliterated)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from appliance.clock import DAY_MS, now_ms
+from appliance.clock import DAY_MS, day_of, monotonic_s, now_ms
 from appliance.errors import Error
 
 from .sealing import Seals
@@ -22,12 +22,28 @@ class Caller(Protocol):
 
 
 class Peers:
-    """`checks`: process -> (ready, why not), as of the last look."""
+    """`checks`: process -> (ready, why not), as of the last look.
 
-    def __init__(self, seals: Seals, engine: Caller, auditor: Caller) -> None:
+    While the HSM is away `keys` stays ready for `grace_s` seconds: today's key is in this process's memory already, and was on the
+    record when it was handed out. A new day, or a process that starts meanwhile, needs the HSM.
+    """
+
+    def __init__(
+        self,
+        seals: Seals,
+        engine: Caller,
+        auditor: Caller,
+        grace_s: float = 0.0,
+        clock: Callable[[], float] = monotonic_s,
+        wall: Callable[[], int] = now_ms,
+    ) -> None:
         self.seals = seals
         self.engine = engine
         self.auditor = auditor
+        self.grace_s = grace_s
+        self.clock = clock
+        self.wall = wall
+        self.well_s: float | None = None  # when the keys were last seen to be well
         self.checks: dict[str, tuple[bool, str]] = dict.fromkeys(
             ("keys", "engine", "auditor"), (False, "not asked yet")
         )
@@ -54,9 +70,20 @@ class Peers:
         )
         if self.checks["keys"][0]:
             try:
-                await self.seals.at(now_ms())
+                await self.seals.at(self.wall())
+                self.well_s = self.clock()
             except Error as e:
                 self.checks["keys"] = (False, e.hint or e.code)
+        if not self.checks["keys"][0]:
+            self.checks["keys"] = self._graced(self.checks["keys"][1])
+
+    def _graced(self, why: str) -> tuple[bool, str]:
+        """Whether messages go on without the HSM, and why; `why` is what it said."""
+        held = self.seals.newest
+        if self.well_s is None or held is None or held.day != day_of(self.wall()):
+            return False, why
+        left_s = self.well_s + self.grace_s - self.clock()
+        return (True, f"the HSM is away, the key in memory serves on: {why}") if left_s > 0 else (False, why)
 
     async def _look(self, name: str, ask: Callable[[], Awaitable[tuple[bool, str]]]) -> None:
         try:

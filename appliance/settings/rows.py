@@ -67,6 +67,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM",
     ),
+    Setting(
+        "hsm.grace_s",
+        "float",
+        900.0,
+        "seconds that new messages are taken under the day's key in memory while the HSM is away; 0: refused at once",
+        0.0,
+        86_400.0,
+    ),
     Setting("hsm.call_s_max", "float", 5.0, "a PKCS#11 call that takes longer is ended with its worker", 0.1, 9.0),
     Setting(
         "audit.origin",

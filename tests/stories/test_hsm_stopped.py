@@ -20,7 +20,7 @@ pytestmark = pytest.mark.stories
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Appliance]:
-    with Appliance() as box:
+    with Appliance(config="[hsm]\ngrace_s = 0\n") as box:
         yield box
 
 

@@ -304,6 +304,7 @@ def test_what_the_engine_refuses_is_told(
 
 
 def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> None:
+    alone.gateway.peers.grace_s = 0.0
     alone.ring.well = (False, "the token is gone")
     alone.loop.run_until_complete(alone.gateway.peers.look())
     reply = alone.post("/v1/messages", GOOD)

@@ -240,6 +240,7 @@ def test_what_the_engine_cannot_do_now_is_for_later(alone: Alone, code: str, sta
 
 def test_without_the_hsm_nothing_is_taken(alone: Alone) -> None:
     connection, transport = alone.bound()
+    alone.desk.peers.grace_s = 0.0
     alone.ring.well = (False, "gone")
     alone.loop.run_until_complete(alone.desk.peers.look())
     alone.do(connection.data_received, submit(2))

@@ -1,0 +1,95 @@
+"""When a face may accept: keys and engine as last seen, and for how long messages go on without the HSM."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from appliance.clock import DAY_MS
+from appliance.errors import Error
+from appliance.intake.peers import Peers
+from appliance.intake.sealing import Seals
+
+NOON = 20_000 * DAY_MS + DAY_MS // 2
+
+
+class Ring:
+    well = True
+
+    async def for_day(self, day: int) -> Any:
+        if not self.well:
+            raise Error("hsm_unavailable", "away")
+        return object()
+
+    by_id = for_day
+
+    async def index_key(self) -> bytes:
+        return b"i"
+
+    async def derive(self, purpose: str, subject: str) -> bytes:
+        return b"d"
+
+    async def healthy(self) -> tuple[bool, str]:
+        return self.well, "" if self.well else "hsm_unavailable: away"
+
+
+class Well:
+    async def call(self, op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
+        return {"ready": True}
+
+
+class Face:
+    def __init__(self, grace_s: float) -> None:
+        self.at_s, self.at_ms = 0.0, NOON
+        self.ring = Ring()
+        seals = Seals(self.ring, lambda key, number: key)
+        self.peers = Peers(seals, Well(), Well(), grace_s, lambda: self.at_s, lambda: self.at_ms)
+
+    def look(self, after_s: float = 0.0) -> bool:
+        self.at_s += after_s
+        self.at_ms += int(after_s * 1000)
+        asyncio.run(self.peers.look())
+        try:
+            self.peers.check_open()
+        except Error as e:
+            assert e.code == "hsm_unavailable"
+            return False
+        return True
+
+
+def test_messages_go_on_under_the_key_in_memory_for_the_time_that_was_set() -> None:
+    face = Face(900)
+    assert face.look()
+    face.ring.well = False
+    assert face.look(0.5)
+    assert "away" in face.peers.checks["keys"][1]
+    assert face.peers.not_ready() == ""
+    assert face.look(899)
+    assert not face.look(1)
+    face.ring.well = True
+    assert face.look(1)
+    face.ring.well = False
+    assert face.look(899), "the time begins anew"
+
+
+def test_without_grace_messages_are_refused_at_once() -> None:
+    face = Face(0)
+    assert face.look()
+    face.ring.well = False
+    assert not face.look(0.5)
+
+
+def test_a_face_that_never_had_the_key_takes_nothing() -> None:
+    face = Face(900)
+    face.ring.well = False
+    assert not face.look()
+
+
+@pytest.mark.parametrize(("hours", "goes_on"), [(11.9, True), (12.1, False)])
+def test_a_new_day_needs_the_hsm(hours: float, goes_on: bool) -> None:
+    face = Face(86_400)
+    assert face.look()
+    face.ring.well = False
+    assert face.look(hours * 3600) is goes_on

@@ -9,6 +9,7 @@ from .auditor import serve
 from .entry import entry
 from .events import EVENTS
 from .outbox import Outbox, forward
+from .rate import Rate
 from .recorder import BlockingRecorder, Recorder
 
-__all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Recorder", "commands", "entry", "forward", "serve"]
+__all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Rate", "Recorder", "commands", "entry", "forward", "serve"]

@@ -148,7 +148,7 @@ class Auditor:
     # --- taking entries ------------------------------------------------------------------------------------
 
     async def _append(self, payload: Any, peer: Peer) -> dict[str, int]:
-        call = _call(payload)
+        call = call_of(payload)
         outcome = await self._take(call)
         return {"index": outcome.size - 1, "size": outcome.size}
 
@@ -369,7 +369,7 @@ class Auditor:
         return "" if self.refused is None else f"{self.refused.code}: {self.refused.message}"
 
 
-def _call(payload: Any) -> Call:
+def call_of(payload: Any) -> Call:
     """The Call of an `append`. Raises Error `invalid` or `too_large`."""
     given = _table(payload, {"source": str, "first": int, "entries": list})
     source, number, entries = given["source"] or "", given["first"] or 0, given["entries"]

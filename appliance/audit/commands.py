@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Settings
@@ -37,13 +40,27 @@ def export(settings: Settings, folder: str | Path) -> Printed:
     return Printed(True, lines, reply)
 
 
-def verify(path: str | Path, key: str | None = None, old: str | Path | None = None) -> Printed:
-    """Checks an exported folder, offline; needs no running appliance. `key`: a vkey line or a file that holds one."""
-    if key and Path(key).is_file():
-        key = Path(key).read_text(encoding="utf-8").strip()
-    earlier = Path(old).read_text(encoding="utf-8") if old else None
-    report = verifier_file.verify(Path(path), key, earlier)
-    return Printed(report.ok, list(verifier_file.lines_of(report)), report.as_dict())
+def verify(
+    path: str | Path, key: str | None = None, old: Sequence[str | Path] = (), witnesses: Sequence[str] = ()
+) -> Printed:
+    """Checks an exported folder, offline; needs no running appliance.
+
+    `key`, `witnesses`: vkey lines or files that hold one; `old`: files of checkpoints kept from earlier.
+    """
+    earlier = [Path(p).read_text(encoding="utf-8") for p in old]
+    vkeys = [_vkey(w, verifier_file.WITNESS, verifier_file.ML_DSA) for w in witnesses]
+    report = verifier_file.verify(Path(path), _vkey(key, verifier_file.LOG) if key else None, earlier, None, vkeys)
+    return Printed(report.ok, list(verifier_file.lines_of(report)), asdict(report))
+
+
+def _vkey(given: str, *kinds: int) -> str:
+    """The key, or what the file of that name holds. Raises Error `invalid`."""
+    key = Path(given).read_text(encoding="utf-8").strip() if Path(given[:200]).is_file() else given
+    try:
+        verifier_file.read_key(key, *kinds)
+    except ValueError as e:
+        raise Error("invalid", str(e), "a line NAME+ID+KEY, or a file that holds it") from None
+    return key
 
 
 def verify_running(settings: Settings) -> Printed:

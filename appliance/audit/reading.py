@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pwd
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,11 +55,12 @@ class Reading:
 
     def verify(self, note: str) -> dict[str, Any]:
         """The whole log against its checkpoint, and the audit store against the log."""
-        report = verifier_file.verify(self.shelf.folder, checkpoint=note)
+        report = verifier_file.verify(self.shelf.folder, note=note)
         if report.ok:
             with contextlib.closing(_compare(self.journal, self.shelf, report.size)) as differences:
-                report.problems.extend(differences)
-        return report.as_dict()
+                for problem in differences:
+                    report.add(problem.code, problem.place, problem.text)
+        return asdict(report)
 
     def check_target(self, path: str) -> None:
         """Raises Error `file_invalid` when an export cannot begin there: it never mixes with files that are there already."""

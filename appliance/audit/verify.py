@@ -1,172 +1,173 @@
-"""Checks an exported Casemate audit log, alone: python verify.py PATH [--key VKEY|FILE] [--old CHECKPOINT]
+"""Checks an exported Casemate audit log, alone: python verify.py PATH [--key VKEY] [--old CHECKPOINT] [--witness VKEY]
 
-Written to be read by an auditor in one sitting. It imports nothing of the appliance: only Python's own library and the
-`cryptography` package for Ed25519. It opens no network connection and writes no file.
+Written to be read by an auditor in one sitting. Of the appliance it imports nothing: only Python's own library, and the
+`cryptography` package for signatures. It opens no network connection and writes no file.
 PATH is a folder with `checkpoint`, `tile/...` and `verifier.vkey`, or one `.tlog-proof` file. What is checked:
  1. `checkpoint` is a signed note (C2SP signed-note, tlog-checkpoint) and its Ed25519 signature is the key's.
- 2. Every entry of every bundle (C2SP tlog-tiles, `tile/entries/...`) is hashed as RFC 6962 says, up to the root that was signed.
+ 2. Every entry of every bundle (C2SP tlog-tiles, `tile/entries/...`) is hashed as RFC 6962 says, up to the signed root.
  3. Every stored hash tile (`tile/0/...`, `tile/1/...`) holds exactly those hashes.
  4. Every entry is canonical JSON (RFC 8785) with the fields at, who, what, on, outcome, detail.
- 5. With --old: a checkpoint kept from earlier is signed by the same key and is a beginning of this log.
- A `.tlog-proof` file proves one entry: its hash leads up to the root of the signed checkpoint that the file carries.
+ 5. Checkpoints kept from earlier (--old, and those in `cosigned/`) are signed by the same key and begin this log.
+ 6. With --witness: which of them that key cosigned (C2SP tlog-cosignature), and what is "unwitnessed since".
+ A pruned log begins at the entry that `minimum` says. A `.tlog-proof` proves one entry up to the root of its checkpoint.
 Exit code: 0 verifies, 1 does not, 2 the command was wrong or there is nothing at PATH.
 """
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-WIDTH = 256  # entries or hashes in a full tile
-HASH = 32  # octets of SHA-256
+WIDTH, HASH = 256, 32  # entries or hashes in a full tile; octets of SHA-256
+LOG, WITNESS, ML_DSA = 1, 4, 6  # key types of C2SP signed-note: Ed25519; cosignatures by Ed25519 and by ML-DSA-44
+FIELDS = {"at", "who", "what", "on", "outcome", "detail"}
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+PARSE = json.JSONDecoder().raw_decode
 
 
-class Broken(Exception):
+class Broken(ValueError):
     """Something that cannot be read as what it should be."""
 
 
 @dataclass
 class Problem:
-    """One thing that is wrong: a word for programs, where, and a sentence."""
-
-    code: str
+    code: str  # a word for programs
     place: str
     text: str
 
 
 @dataclass
 class Report:
-    """What was found. `ok` is the verdict; remarks never change it."""
+    """What was found. `ok` is the verdict; remarks never change it. `witnessed`: (size, time, witness) of cosignatures."""
 
+    ok: bool = True
     origin: str = ""
     size: int = 0
     root: str = ""
     key: str = ""
     first_at: str = ""
     last_at: str = ""
+    witnessed: list[tuple[int, str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
     def add(self, code: str, place: str, text: str) -> None:
+        self.ok = False
         if len(self.problems) < 1_000:  # a log with more is not worth listing further
             self.problems.append(Problem(code, place, text))
-
-    def as_dict(self) -> dict[str, object]:
-        return {"ok": self.ok, **asdict(self)}
 
 
 def unbase64(text: str) -> bytes:
     """Standard base64, and only the one spelling of it."""
-    try:
+    with contextlib.suppress(ValueError):
         octets = base64.b64decode(text.encode("ascii"), validate=True)
-    except ValueError:
-        octets = b""
-    if base64.b64encode(octets).decode() != text:
-        raise Broken("a part of it is not base64 in its usual spelling")
-    return octets
+        if base64.b64encode(octets).decode() == text:
+            return octets
+    raise Broken("a part of it is not base64 in its usual spelling")
 
 
-def read_key(vkey: str) -> tuple[str, bytes, bytes]:
-    """Name, key id and Ed25519 key of a line `name+keyid+base64(01 key)`."""
-    match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)", vkey)
-    raw = unbase64(match[3]) if match else b""
-    if not match or len(raw) != 33 or raw[0] != 1:
-        raise Broken("the verifier key is not NAME+ID+KEY of type Ed25519")
-    key_id = sha256(match[1].encode(), b"\n", raw)[:4]
-    if key_id.hex() != match[2]:
-        raise Broken("the verifier key does not match the key id written in it")
-    return match[1], key_id, raw[1:]
+def read_key(vkey: str, *kinds: int) -> tuple[str, bytes, bytes]:
+    """Name, key id, and type octet with key, of a line `name+keyid+base64(type key)`."""
+    name, number, coded = [*vkey.split("+", 2), "", ""][:3]
+    raw = unbase64(coded)
+    key_id = sha256(name.encode(), b"\n", raw)[:4]
+    if (raw[:1], len(raw)) not in [(bytes([k]), 1313 if k == ML_DSA else 33) for k in kinds] or key_id.hex() != number:
+        raise Broken(f"the key is not NAME+ID+KEY of signed-note's type {' or '.join(map(str, kinds))} under its id")
+    return name, key_id, raw
+
+
+def open_note(note: str, vkey: str, *kinds: int) -> tuple[str, str, bytes, list[bytes]]:
+    """The text of a signed note, name and key of `vkey`, and the signatures that bear its name and id."""
+    name, key_id, key = read_key(vkey, *kinds)
+    body, blank, lines = note.rpartition("\n\n")
+    matches = [re.fullmatch("\u2014 ([^ +]+) ([^ ]+)", line) for line in lines[:-1].split("\n")]
+    if not blank or not lines.endswith("\n") or not all(matches):
+        raise Broken("it is not a signed note: a signature line is malformed or missing")
+    raws = [(m[1], unbase64(m[2])) for m in matches if m]
+    return f"{body}\n", name, key, [raw[4:] for who, raw in raws if who == name and raw[:4] == key_id]
 
 
 def read_checkpoint(note: str, vkey: str) -> tuple[str, int, bytes]:
     """Origin, size and root of a checkpoint whose signature by `vkey` was checked."""
-    name, key_id, key = read_key(vkey)
-    body, blank, lines = note.rpartition("\n\n")
-    said = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n(\S+)(\n[^\n]+)*", body, re.ASCII)
-    if not blank or not said or not lines.endswith("\n"):
-        raise Broken("it is not a signed note of origin, size and root")
-    genuine = False
-    for line in lines[:-1].split("\n"):
-        match = re.fullmatch("\u2014 ([^ +]+) ([^ ]+)", line)
-        if not match:
-            raise Broken("a signature line is malformed")
-        raw = unbase64(match[2])
-        if match[1] == name and raw[:4] == key_id:
-            try:
-                Ed25519PublicKey.from_public_bytes(key).verify(raw[4:], f"{body}\n".encode())
-            except (InvalidSignature, ValueError):
-                raise Broken(f"its text is not what the key {name} signed") from None
-            genuine = True
-    if not genuine:
-        raise Broken(f"it carries no signature of the key {name}+{key_id.hex()}")
+    body, name, key, signatures = open_note(note, vkey, LOG)
+    said = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n(\S+)\n([^\n]+\n)*", body, re.ASCII)
+    if not said or not signatures:
+        raise Broken(f"it is not origin, size and root, or carries no signature of the key {name}")
+    if not all(genuine(key, signature, body.encode()) for signature in signatures):
+        raise Broken(f"its text is not what the key {name} signed")
     return said[1], int(said[2]), unbase64(said[3])
+
+
+def cosigned(note: str, vkey: str) -> str | None:
+    """When the witness `vkey` cosigned a checkpoint that was read before; None when it did not. Broken if it is forged."""
+    body, name, key, signatures = open_note(note, vkey, WITNESS, ML_DSA)
+    for signature in signatures:
+        at = int.from_bytes(signature[:8], "big")
+        message = f"cosignature/v1\ntime {at}\n{body}".encode()
+        if key[0] == ML_DSA:  # `cosigned_message` of the whole tree
+            origin, size, root = body.split("\n")[:3]
+            pairs = ((name.encode(), signature[:8]), (origin.encode(), bytes(8)))
+            message = b"subtree/v1\n\0" + b"".join(bytes([len(text)]) + text + number for text, number in pairs)
+            message += int(size).to_bytes(8, "big") + unbase64(root)
+        if not 0 < at < 2**37 or not genuine(key, signature[8:], message):
+            raise Broken(f"the cosignature on it is not one of {name}")
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None
+
+
+def genuine(key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether a signature is the key's on the message: RFC 8032, or FIPS 204."""
+    try:
+        if key[0] == ML_DSA:
+            from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+
+            MLDSA44PublicKey.from_public_bytes(key[1:]).verify(signature, message)
+        else:
+            Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature, message)
+    except (ImportError, UnsupportedAlgorithm):
+        raise Broken("an ML-DSA-44 cosignature needs a newer `cryptography` package to be checked") from None
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def sha256(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def above(row: list[bytes]) -> list[bytes]:
-    return [sha256(b"\x01", row[i], row[i + 1]) for i in range(0, len(row), 2)]
+def fold(row: list[bytes]) -> bytes:
+    """Root of a complete subtree over 1, 2, 4 ... hashes."""
+    new = hashlib.sha256
+    while len(row) > 1:
+        row = [new(b"\x01" + row[i] + row[i + 1]).digest() for i in range(0, len(row), 2)]
+    return row[0]
 
 
-class Tree:
-    """Grows by leaf hashes; keeps per level the hashes of the tile that is being filled, and says when one is full."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.rows: list[list[bytes]] = [[]]
-
-    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Adds a leaf; returns (level, number, content) of the tiles that are now full."""
-        self.size += 1
-        full, level = list[tuple[int, int, bytes]](), 0
-        while True:
-            self.rows[level].append(leaf)
-            if len(self.rows[level]) < WIDTH:
-                return full
-            row, self.rows[level] = self.rows[level], []
-            full.append((level, (self.size >> 8 * (level + 1)) - 1, b"".join(row)))
-            while len(row) > 1:
-                row = above(row)
-            leaf, level = row[0], level + 1
-            if level == len(self.rows):
-                self.rows.append([])
-
-    def partial(self) -> list[tuple[int, int, bytes]]:
-        """The tiles begun and not full."""
-        return [(level, self.size >> 8 * (level + 1), b"".join(row)) for level, row in enumerate(self.rows) if row]
-
-    def root(self) -> bytes:
-        """The Merkle Tree Hash: complete subtrees joined from the right."""
-        root = None
-        for row in map(list, self.rows):
-            while row:
-                span = len(row) & -len(row)  # the rightmost complete subtree
-                part = row[-span:]
-                del row[-span:]
-                while len(part) > 1:
-                    part = above(part)
-                root = part[0] if root is None else sha256(b"\x01", part[0], root)
-        return sha256() if root is None else root
+def mth(row: list[bytes], tail: list[bytes]) -> bytes:
+    """Merkle Tree Hash over the tops of complete tiles and the hashes after them: complete subtrees joined from the right."""
+    root = b""
+    for hashes in (tail, row):
+        end = len(hashes)
+        while end:
+            span = end & -end  # the rightmost complete subtree
+            part = fold(hashes[end - span : end])
+            root = sha256(b"\x01", part, root) if root else part
+            end -= span
+    return root or sha256()
 
 
 def tile_name(level: str, number: int, width: int) -> str:
-    """`tile/0/x001/x234/067.p/8`."""
-    text = f"{number % 1000:03d}"
+    text = f"{number % 1000:03d}"  # and so tile/0/x001/x234/067.p/8
     while number := number // 1000:
         text = f"x{number % 1000:03d}/{text}"
     return f"tile/{level}/{text}" + (f".p/{width}" if width < WIDTH else "")
@@ -203,165 +204,170 @@ def hashes_of(folder: Path, level: int, number: int, width: int) -> list[bytes]:
     return [data[i : i + HASH] for i in range(0, width * HASH, HASH)]
 
 
-def verify(folder: Path, key: str | None = None, old: str | None = None, checkpoint: str | None = None) -> Report:
-    """Checks the log in `folder`. `key`: a vkey, else that of the folder; `old`, `checkpoint`: texts of checkpoints."""
-    report = Report()
+def verify(
+    path: Path, key: str | None = None, old: Sequence[str] = (), note: str | None = None, witnesses: Sequence[str] = ()
+) -> Report:
+    """Checks the log in the folder `path`. `key`: a vkey, else the folder's; `old`, `note`: texts of checkpoints."""
+    report, place = Report(key=key or ""), "verifier.vkey"
     try:
-        own = read_text(folder / "verifier.vkey").removesuffix("\n")
-        read_key(own)
-        if key is not None and key != own:
-            report.add("key", "verifier.vkey", "is not the key you gave: this log was signed by somebody else")
-    except Broken as e:
-        report.add("key", "verifier.vkey", str(e))
-        own = ""
-    report.key = key or own
-    if key is None:
-        report.remarks.append("the key was taken from the export itself; compare it with the one you were given")
-    if not report.key:
-        return report
-    try:
-        note = checkpoint if checkpoint is not None else read_text(folder / "checkpoint")
+        if path.is_file():
+            place = path.name
+            read_proof(report, path.read_text("utf-8"), witnesses)
+            return report
+        own = (path / place).read_text("utf-8").removesuffix("\n")
+        read_key(own, LOG)
+        if key is None:
+            report.key = own
+            report.remarks.append("the key was taken from the export itself; compare it with the one you were given")
+        elif key != own:
+            report.add("key", place, "is not the key you gave: this log was signed by somebody else")
+        place = "checkpoint"
+        note = (path / place).read_text("utf-8") if note is None else note
         report.origin, report.size, root = read_checkpoint(note, report.key)
-    except Broken as e:
-        report.add("checkpoint", "checkpoint", str(e))
+        report.root = base64.b64encode(root).decode()
+        walk = Walk(report, path, root)
+    except (OSError, ValueError) as e:
+        report.add("key" if place == "verifier.vkey" else "checkpoint", place, str(e))
         return report
-    report.root = base64.b64encode(root).decode()
-    walk = Walk(report, folder, root)
-    if old is not None:
-        walk.expect(old)
+    kept = [(f"cosigned/{p.name}", p.read_text("utf-8", "replace")) for p in sorted((path / "cosigned").glob("[0-9]*"))]
+    for place, text in [*(("old", text) for text in old), *kept, ("checkpoint", note)]:
+        walk.expect(place, text, witnesses)
     walk.run()
     return report
 
 
 class Walk:
-    """One pass over all entries, holding one bundle at a time."""
+    """One pass over all entries, holding one bundle at a time, and of full ones the top. Begins where a pruned log begins."""
 
     def __init__(self, report: Report, folder: Path, root: bytes) -> None:
         self.report, self.folder, self.root = report, folder, root
-        self.tree = Tree()
-        self.old_size, self.old_root = -1, b""
-        self.found: list[
-            Problem
-        ] = []  # entries that do not hash to what is stored beside them, and the other way round
-        self.backwards: list[int] = []
+        self.met: dict[int, list[tuple[str, bytes]]] = {}  # size -> earlier checkpoints: place and root
+        self.found: list[Problem] = []  # entries that do not hash to what is stored beside them, and the reverse
+        self.backwards = 0
+        minimum = (folder / "minimum").read_text("utf-8").strip() if (folder / "minimum").exists() else "0"
+        if not re.fullmatch("0|[1-9][0-9]{0,17}", minimum, re.ASCII) or int(minimum) > report.size:
+            raise Broken("the file `minimum` beside it is not the number of an entry")
+        self.first = int(minimum) // WIDTH * WIDTH
 
-    def expect(self, older: str) -> None:
-        """Takes note of an earlier checkpoint, which the log must pass on its way."""
+    def expect(self, place: str, note: str, witnesses: Sequence[str]) -> None:
+        """Takes note of a checkpoint, which the log must pass on its way, and of who cosigned it."""
         try:
-            origin, self.old_size, self.old_root = read_checkpoint(older, self.report.key)
+            origin, size, root = read_checkpoint(note, self.report.key)
             if origin != self.report.origin:
                 raise Broken(f"is of another log, {origin}")
-            if self.old_size > self.report.size:
-                raise Broken(f"says {self.old_size} entries; this log has {self.report.size}: its end was cut off")
+            if size > self.report.size:
+                raise Broken(f"says {size} entries; this log has {self.report.size}: its end was cut off")
+            if place != "checkpoint":  # which is compared last
+                self.met.setdefault(size, []).append((place, root))
+            if size <= self.first and size:
+                self.report.remarks.append(f"{place}: its {size} entries were pruned, so it was not compared")
+            for vkey in witnesses:
+                at = cosigned(note, vkey)
+                self.report.witnessed += [(size, at, vkey.partition("+")[0])] if at else []
         except Broken as e:
-            self.report.add("old", "older checkpoint", str(e))
+            self.report.add(place.partition("/")[0], place, str(e))
 
     def run(self) -> None:
-        for number in range(-(-self.report.size // WIDTH)):
-            width = min(WIDTH, self.report.size - number * WIDTH)
-            try:
-                entries = entries_of(self.folder, number, width)
-            except Broken as e:  # nothing after this can be hashed up to the root
-                self.report.add("tile", f"entries {number * WIDTH} to {number * WIDTH + width - 1}", str(e))
-                return
-            self.bundle(number, entries)
-        for tile in self.tree.partial():
-            self.hash_tile(*tile)
+        row, leaves, end = list[bytes](), list[bytes](), self.report.size
+        try:
+            if self.first:  # the tops before it, which the signed root covers with all others
+                self.report.remarks.append(f"entries 0 to {self.first - 1} were pruned: only their hashes are checked")
+                for number in range(-(-self.first // WIDTH // WIDTH)):
+                    row += hashes_of(self.folder, 1, number, min(WIDTH, end // WIDTH - number * WIDTH))
+                del row[self.first // WIDTH :]
+            for first in range(self.first, end, WIDTH):
+                entries = entries_of(self.folder, first // WIDTH, min(WIDTH, end - first))
+                self.look(first, entries)
+                leaves = [hashlib.sha256(b"\x00" + entry).digest() for entry in entries]
+                for size in [size for size in self.met if first < size <= first + len(leaves)]:
+                    for place, root in self.met[size]:
+                        if mth(row, leaves[: size - first]) != root:
+                            self.report.add(place.split("/")[0], place, f"its {size} entries do not begin this log")
+                self.hash_tile(0, first // WIDTH, leaves)
+                if len(leaves) == WIDTH:
+                    row.append(fold(leaves))
+                    leaves = []
+        except Broken as e:  # nothing after this can be hashed up to the root
+            self.report.add("tile", str(e).partition(": ")[0], str(e))
+            return
+        true = mth(row, leaves) == self.root  # then the entries are what was signed, and stored hashes are to blame
+        for level in range(1, 8):
+            for first in range(0, len(row), WIDTH):
+                self.hash_tile(level, first // WIDTH, row[first : first + WIDTH])
+            row = [fold(row[i : i + WIDTH]) for i in range(0, len(row) // WIDTH * WIDTH, WIDTH)]
         if self.backwards:
-            late = f"{len(self.backwards)} entries are older than one before them (first: entry {self.backwards[0]})"
-            self.report.remarks.append(late)  # they waited to be sent, or the clock was set
-        true = self.tree.root() == self.root  # then the entries are what was signed, and the stored hashes are to blame
+            self.report.remarks.append(f"{self.backwards} entries are older than the one before")  # they were sent late
         if not true:
             self.report.add("root", "checkpoint", "the entries do not lead to the root that was signed")
         for problem in self.found:
             if problem.code == "tile" if true else not problem.place.startswith("tile/0/"):
                 self.report.add(problem.code, problem.place, problem.text)
 
-    def bundle(self, number: int, entries: list[bytes]) -> None:
-        try:
-            stored = hashes_of(self.folder, 0, number, len(entries))
-        except Broken:
-            stored = []  # hash_tile() reports it
-        for offset, entry in enumerate(entries):
-            index = number * WIDTH + offset
-            leaf = sha256(b"\x00", entry)
-            if stored and stored[offset] != leaf:
-                moved = f"; it is the one of place {number * WIDTH + stored.index(leaf)}" if leaf in stored else ""
-                text = f"{tile_name('entries', number, len(entries))} holds another entry than was signed{moved}"
-                self.found.append(Problem("entry", f"entry {index}", text))
-            self.look(index, entry)
-            for tile in self.tree.append(leaf):
-                self.hash_tile(*tile)
-            if self.tree.size == self.old_size and self.tree.root() != self.old_root:
-                self.report.add("old", "older checkpoint", f"its {self.old_size} entries do not begin this log")
-
-    def hash_tile(self, level: int, number: int, wanted: bytes) -> None:
+    def hash_tile(self, level: int, number: int, true: list[bytes]) -> None:
         """Compares a stored hash tile with what the entries hash to."""
-        width = len(wanted) // HASH
-        name = tile_name(str(level), number, width)
+        width, name = len(true), tile_name(str(level), number, len(true))
         try:
-            found = hashes_of(self.folder, level, number, width)
+            stored = hashes_of(self.folder, level, number, width)
         except Broken as e:
             self.report.add("tile", name, str(e).removeprefix(f"{name}: "))
             return
-        for i, h in enumerate(found):
-            if h != wanted[i * HASH : (i + 1) * HASH]:
-                self.found.append(Problem("tile", name, f"hash {i} is not that of the entries below it"))
+        for i in [i for i in range(width) if stored[i] != true[i]] if stored != true else []:
+            self.found.append(Problem("tile", name, f"hash {i} is not that of the entries below it"))
+            if level == 0:
+                moved = f" (it is that of {number * WIDTH + stored.index(true[i])})" if true[i] in stored else ""
+                text = f"{tile_name('entries', number, width)} holds another entry than was signed{moved}"
+                self.found.append(Problem("entry", f"entry {number * WIDTH + i}", text))
 
-    def look(self, index: int, entry: bytes) -> None:
-        """The form of one entry, and its time."""
+    def look(self, first: int, entries: list[bytes]) -> None:
+        """The form of entries, and their times: of a bundle at once, and one by one when that is not well."""
         try:
-            read = json.loads(entry)
-            if (
-                CANONICAL.encode(read).encode() != entry
-                or not isinstance(read, dict)
-                or sorted(read) != ["at", "detail", "on", "outcome", "what", "who"]
-            ):
-                raise ValueError
-            at = str(read["at"])
-        except (ValueError, RecursionError):
-            self.report.add("form", f"entry {index}", "is not canonical JSON of at, who, what, on, outcome, detail")
-            return
-        if at < self.report.last_at:
-            self.backwards.append(index)
-        self.report.first_at = min(self.report.first_at or at, at)
-        self.report.last_at = max(self.report.last_at, at)
+            read = [PARSE(entry.decode())[0] for entry in entries]
+            well = CANONICAL.encode(read).encode() == b"[" + b",".join(entries) + b"]"
+            times = [entry["at"] for entry in read if entry.keys() == FIELDS and isinstance(entry["at"], str)]
+        except (ValueError, AttributeError, RecursionError):
+            well, times = False, []
+        if well and len(times) == len(entries):
+            self.report.first_at = min([self.report.first_at or times[0], *times])
+            for at in times:
+                self.backwards += at < self.report.last_at
+                self.report.last_at = max(self.report.last_at, at)
+        elif len(entries) == 1:
+            self.report.add("form", f"entry {first}", "is not canonical JSON of at, who, what, on, outcome, detail")
+        else:
+            for i in range(len(entries)):
+                self.look(first + i, entries[i : i + 1])
 
 
-def read_proof(text: str, key: str) -> tuple[int, str]:
-    """Index and text of the entry in a `.tlog-proof` whose checkpoint, and way up to its root, were checked."""
+def read_proof(report: Report, text: str, witnesses: Sequence[str]) -> None:
+    """Checks a `.tlog-proof`: the signature on its checkpoint, and the way from its entry up to the root."""
     head, blank, note = text.partition("\n\n")
     form = r"c2sp\.org/tlog-proof@v1\nextra (\S+)\nindex (0|[1-9][0-9]{0,17})((?:\n\S+)*)"
     match = re.fullmatch(form, head, re.ASCII)
     if not blank or not match:
         raise Broken("it is not a tlog-proof with its entry")
     index, entry = int(match[2]), unbase64(match[1])
-    _, size, root = read_checkpoint(note, key)
+    report.origin, size, root = read_checkpoint(note, report.key)
     found, at, last = sha256(b"\x00", entry), index, size - 1  # RFC 9162 section 2.1.3.2
     for p in map(unbase64, match[3].split()):
-        if at & 1 or at == last:
-            found = sha256(b"\x01", p, found)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
-        else:
-            found = sha256(b"\x01", found, p)
+        left = at & 1 or at == last
+        found = sha256(b"\x01", p, found) if left else sha256(b"\x01", found, p)
+        while left and at and not at & 1:
+            at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
     if index >= size or last != 0 or found != root:
         raise Broken(f"its entry does not stand at {index} under the root that was signed")
-    return index, entry.decode("utf-8", "replace")
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise Broken("is missing" if isinstance(e, FileNotFoundError) else "cannot be read as text") from None
+    report.size, report.root = size, base64.b64encode(root).decode()
+    report.remarks.append(f"entry {index}  {entry.decode('utf-8', 'replace')}")
+    report.witnessed = [(size, t, w.partition("+")[0]) for w in witnesses if (t := cosigned(note, w))]
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """The report for a person."""
     yield f"log      {report.origin or 'unknown'}, {report.size} entries, {report.first_at} to {report.last_at}"
     yield f"root     {report.root or 'unknown'}, signed by {report.key or 'nobody'}"
+    yield from (f"witness  {name} cosigned {size} entries at {at}" for size, at, name in report.witnessed[-8:])
+    size, at, _ = max(report.witnessed, default=(0, "its beginning", ""))
+    if size < report.size:
+        yield f"witness  {report.size - size} entries, from {size} on, are unwitnessed since {at}"
     yield from (f"remark   {remark}" for remark in report.remarks)
     yield from (f"PROBLEM  [{problem.code}] {problem.place}: {problem.text}" for problem in report.problems)
     yield "VERIFIES" if report.ok else f"DOES NOT VERIFY: {len(report.problems)} problem(s)"
@@ -371,28 +377,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Checks an exported Casemate audit log, offline.")
     parser.add_argument("path", type=Path, help="exported folder, or one .tlog-proof file (then --key is needed)")
     parser.add_argument("--key", help="the verifier key you were given, or a file that holds it")
-    parser.add_argument("--old", type=Path, help="a checkpoint kept from earlier, which this log must continue")
+    parser.add_argument("--old", type=Path, action="append", default=[], help="a checkpoint kept from earlier")
+    parser.add_argument("--witness", action="append", default=[], help="the key of a witness, or a file that holds it")
     parser.add_argument("--json", action="store_true", help="as JSON")
     given = parser.parse_args(arguments)
     try:
-        key = read_text(Path(given.key)).strip() if given.key and Path(given.key).is_file() else given.key
-        if key:
-            read_key(key)
-        old = read_text(given.old) if given.old else None
+        named = [given.key or "", *given.witness]
+        key, *witnesses = [Path(k).read_text("utf-8").strip() if Path(k[:200]).is_file() else k for k in named]
+        for vkey in [key] * bool(key) + witnesses:
+            read_key(vkey, *((LOG,) if vkey is key else (WITNESS, ML_DSA)))
         if not given.path.is_dir() and not (given.path.is_file() and key):
             raise Broken(f"{given.path} is no folder, and no .tlog-proof file given together with --key")
-    except Broken as e:
+        report = verify(given.path, key or None, [p.read_text("utf-8") for p in given.old], None, witnesses)
+    except (OSError, ValueError) as e:
         print(f"cannot check: {e}", file=sys.stderr)
         return 2
-    if given.path.is_file():
-        try:
-            print("entry {}  {}\nVERIFIES".format(*read_proof(read_text(given.path), key)))
-            return 0
-        except Broken as e:
-            print(f"DOES NOT VERIFY: {e}")
-            return 1
-    report = verify(given.path, key, old)
-    print(json.dumps(report.as_dict(), indent=2) if given.json else "\n".join(lines_of(report)))
+    print(json.dumps(asdict(report), indent=2) if given.json else "\n".join(lines_of(report)))
     return 0 if report.ok else 1
 
 

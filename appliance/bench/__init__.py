@@ -1,5 +1,6 @@
 """`casemate bench`: what this box does a second, measured over full lives of messages with everything on."""
 
+from .audit import audit
 from .command import bench
 from .comparing import compare
 from .hostile import hostile
@@ -9,5 +10,8 @@ from .routes import routes
 
 for _more in (compare, hostile, numbers, parked, routes):
     bench.add_command(_more)
+bench.add_command(audit)
+bench.add_command(parked)
+bench.add_command(routes)
 
 __all__ = ["bench"]

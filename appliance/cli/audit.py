@@ -46,14 +46,16 @@ def export(folder: Path, as_json: bool) -> int:
 @click.option(
     "--old",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="an earlier checkpoint: the log must extend it",
+    multiple=True,
+    help="an earlier checkpoint: the log must extend it; may be given more than once",
 )
+@click.option("--witness", multiple=True, help="the key of a witness, a line or a file; may be given more than once")
 @_json
-def verify(path: Path | None, key: str | None, old: Path | None, as_json: bool) -> int:
+def verify(path: Path | None, key: str | None, old: tuple[Path, ...], witness: tuple[str, ...], as_json: bool) -> int:
     """Check an exported log at PATH, offline; without PATH have the running appliance check its own."""
     if path is None:
         return _print(commands.verify_running(load(home=home_of())), as_json)
-    return _print(commands.verify(path, key, old), as_json)
+    return _print(commands.verify(path, key, old, witness), as_json)
 
 
 @audit.command()

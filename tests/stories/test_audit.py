@@ -106,7 +106,7 @@ def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote
         assert keys.stop() == 0
     out = tmp_path / "out"
     vkey = (out / "verifier.vkey").read_text().strip()
-    report = verify(out, vkey, old.read_text())
+    report = verify(out, vkey, [old.read_text()])
     assert report.ok, report
     assert main([str(proof), "--key", vkey]) == 0
     assert any(b'"token.initialised"' in e for n in range(2) for e in entries_of(out, n, WIDTH))

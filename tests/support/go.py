@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 SOURCES = Path("/usr/share/gocode")
@@ -41,3 +42,10 @@ def run(program: Path, folder: Path, vkey: str, *old: Path) -> tuple[int, str]:
     command = [str(program), str(folder), vkey, *map(str, old)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr
+
+
+def run_many(program: Path, cases: Iterable[tuple[Path | str, ...]]) -> list[str]:
+    """What it said of each (folder or proof, vkey, older checkpoint ...), in one run."""
+    asked = "".join(" ".join(map(str, case)) + "\n" for case in cases)
+    done = subprocess.run([str(program), "-many"], input=asked, capture_output=True, text=True, timeout=540, check=True)
+    return done.stdout.splitlines()

@@ -2,11 +2,15 @@
 // checked by golang.org/x/mod/sumdb (note, tlog), the code that guards Go's own checksum database.
 //
 // Usage: gonote FOLDER VKEY [OLD-CHECKPOINT]. Exit code 0: verifies, 1: does not, 2: wrong use.
+//        gonote -many: the same for every line "FOLDER VKEY [OLD-CHECKPOINT]" of its input, one line of answer each.
+//        A FOLDER that ends in .tlog-proof is one proof, which carries its entry.
 //
 // The one adaptation: x/mod writes a tile's height into its path (tile/8/L/N), tlog-tiles does not (tile/L/N).
 package main
 
 import (
+	"bufio"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -48,7 +52,11 @@ func checkpoint(path string, verifiers note.Verifiers) (tlog.Tree, string) {
 	check(err)
 	n, err := note.Open(data, verifiers)
 	check(err)
-	lines := strings.Split(n.Text, "\n")
+	return said(n.Text)
+}
+
+func said(text string) (tlog.Tree, string) {
+	lines := strings.Split(text, "\n")
 	if len(lines) < 4 {
 		fail("checkpoint: too few lines")
 	}
@@ -60,12 +68,75 @@ func checkpoint(path string, verifiers note.Verifiers) (tlog.Tree, string) {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "-many" {
+		lines := bufio.NewScanner(os.Stdin)
+		for lines.Scan() {
+			said, _ := judge(strings.Fields(lines.Text()))
+			fmt.Println(strings.ReplaceAll(said, "\n", " "))
+		}
+		return
+	}
 	if len(os.Args) < 3 {
 		fmt.Fprintln(os.Stderr, "usage: gonote FOLDER VKEY [OLD-CHECKPOINT]")
 		os.Exit(2)
 	}
-	f := folder(os.Args[1])
-	verifier, err := note.NewVerifier(os.Args[2])
+	said, ok := judge(os.Args[1:])
+	fmt.Println(said)
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+func judge(given []string) (said string, ok bool) {
+	defer func() {
+		if why := recover(); why != nil {
+			said, ok = fmt.Sprintf("DOES NOT VERIFY: %v", why), false
+		}
+	}()
+	if strings.HasSuffix(given[0], ".tlog-proof") {
+		return proof(given[0], given[1]), true
+	}
+	return whole(given[0], given[1], given[2:]), true
+}
+
+// proof checks a C2SP tlog-proof with its entry in the extra line.
+func proof(path, vkey string) string {
+	data, err := os.ReadFile(path)
+	check(err)
+	verifier, err := note.NewVerifier(vkey)
+	check(err)
+	head, rest, found := strings.Cut(string(data), "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || len(lines) < 3 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		fail("not a tlog-proof")
+	}
+	if !strings.HasPrefix(lines[1], "extra ") || !strings.HasPrefix(lines[2], "index ") {
+		fail("not a tlog-proof with its entry")
+	}
+	extra, number := lines[1][6:], lines[2][6:]
+	entry, err := base64.StdEncoding.Strict().DecodeString(extra)
+	check(err)
+	index, err := strconv.ParseInt(number, 10, 64)
+	check(err)
+	if strconv.FormatInt(index, 10) != number {
+		fail("index with leading zeroes")
+	}
+	var hashes tlog.RecordProof
+	for _, line := range lines[3:] {
+		h, err := tlog.ParseHash(line)
+		check(err)
+		hashes = append(hashes, h)
+	}
+	n, err := note.Open([]byte(rest), note.VerifierList(verifier))
+	check(err)
+	tree, origin := said(n.Text)
+	check(tlog.CheckRecord(hashes, tree.N, tree.Hash, index, tlog.RecordHash(entry)))
+	return fmt.Sprintf("VERIFIES %s %d %s", origin, tree.N, tree.Hash)
+}
+
+func whole(path, vkey string, older []string) string {
+	f := folder(path)
+	verifier, err := note.NewVerifier(vkey)
 	check(err)
 	verifiers := note.VerifierList(verifier)
 	tree, origin := checkpoint(filepath.Join(string(f), "checkpoint"), verifiers)
@@ -108,22 +179,21 @@ func main() {
 			check(tlog.CheckRecord(proof, tree.N, tree.Hash, index, leaf[0]))
 		}
 	}
-	if len(os.Args) > 3 {
-		old, _ := checkpoint(os.Args[3], verifiers)
+	for _, path := range older {
+		old, _ := checkpoint(path, verifiers)
 		proof, err := tlog.ProveTree(tree.N, old.N, hashes)
 		check(err)
 		check(tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash))
 	}
-	fmt.Printf("VERIFIES %s %d %s\n", origin, tree.N, tree.Hash)
+	return fmt.Sprintf("VERIFIES %s %d %s", origin, tree.N, tree.Hash)
 }
 
 func check(err error) {
 	if err != nil {
-		fail("%v", err)
+		panic(err)
 	}
 }
 
 func fail(format string, arguments ...any) {
-	fmt.Printf("DOES NOT VERIFY: "+format+"\n", arguments...)
-	os.Exit(1)
+	panic(fmt.Sprintf(format, arguments...))
 }

@@ -43,7 +43,7 @@ def note_of(checkpoint: Checkpoint) -> str:
 def test_known_keys_have_the_ids_written_in_them(vkey: str) -> None:
     verifier = parse_vkey(vkey)
     assert verifier.vkey() == vkey
-    assert read_key(vkey) == (verifier.name, key_id(*verifier), verifier.key)
+    assert read_key(vkey, 1) == (verifier.name, key_id(*verifier), b"\x01" + verifier.key)
 
 
 def test_a_note_signed_by_the_go_package_is_genuine() -> None:
@@ -108,7 +108,7 @@ def test_a_bit_flipped_in_a_vkey_is_refused(data: st.DataObject) -> None:
     with pytest.raises((Error, UnicodeDecodeError)):
         parse_vkey(vkey.decode())
     with pytest.raises((Broken, UnicodeDecodeError)):
-        read_key(vkey.decode())
+        read_key(vkey.decode(), 1)
 
 
 @given(st.text())

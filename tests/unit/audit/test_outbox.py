@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.audit import Outbox, forward
-from appliance.audit.auditor import _call
+from appliance.audit.auditor import call_of
 from appliance.audit.entry import canonical
 from appliance.audit.journal import Call, Journal, Outcome
 from appliance.errors import Error
@@ -46,7 +46,7 @@ class Line:
 
     async def call(self, op: str, payload: Any) -> Any:
         assert op == "append"
-        (outcome,) = self.journal.commit(self.size, [_call(payload)])
+        (outcome,) = self.journal.commit(self.size, [call_of(payload)])
         if outcome.error:
             raise outcome.error
         self.size = outcome.size
@@ -179,5 +179,5 @@ def test_a_hole_in_the_store_is_seen(journal: Journal) -> None:
 )
 def test_a_malformed_append_is_refused(payload: Any) -> None:
     with pytest.raises(Error) as caught:
-        _call(payload)
+        call_of(payload)
     assert caught.value.code == "invalid"

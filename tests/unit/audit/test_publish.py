@@ -42,7 +42,7 @@ def test_checkpoints_of_every_size_verify(tmp_path: Path) -> None:
         log.add(count)
         kept.append(log.publish())
         for old in kept:
-            report = verify(log.folder, log.verifier.vkey(), old)
+            report = verify(log.folder, log.verifier.vkey(), [old])
             assert report.ok, report
             assert report.size == log.size
     assert {t.path() for t in tiles(log.size)} <= {
@@ -158,7 +158,7 @@ def test_large_logs_are_anchored_in_their_upper_tiles(tmp_path: Path, monkeypatc
 
 def test_a_full_disk_leaves_the_last_checkpoint(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     log.add(600)
-    real, written = publish.Shelf.write, []
+    real, written = publish.Shelf._draft, []
 
     def full(self: Any, path: Path, data: bytes) -> None:
         written.append(path)
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(log: Log, monkeypatch: pytest.Mo
         real(self, path, data)
 
     fsync = __import__("os").fsync
-    monkeypatch.setattr(publish.Shelf, "write", full)
+    monkeypatch.setattr(publish.Shelf, "_draft", full)
     with pytest.raises(Error) as caught:
         log.publish()
     assert caught.value.code == "store_full"
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(log: Log, monkeypatch: pytest.Mo
     assert verdict(log) == []
     assert log.publisher.edge.size == 1_000
     monkeypatch.setattr("os.fsync", fsync)
-    monkeypatch.setattr(publish.Shelf, "write", real)
+    monkeypatch.setattr(publish.Shelf, "_draft", real)
     log.publish()
     assert verdict(log) == []
 

@@ -75,7 +75,7 @@ def rewrite(out: Path, number: int, change: Any, hashes: bool = False) -> None:
 
 def test_a_good_export(original: Path) -> None:
     old = (original / "old").read_text()
-    report = verify(original / "out", key_of(original), old)
+    report = verify(original / "out", key_of(original), [old])
     assert report.ok, report
     assert (report.origin, report.size, report.remarks) == ("bank.example/audit", SIZE, [])
     assert report.first_at < report.last_at
@@ -140,8 +140,8 @@ def test_swapped_entries(out: Path) -> None:
 
     rewrite(out, 0, swap)
     problems = {p.place: p.text for p in verify(out).problems}
-    assert "it is the one of place 200" in problems["entry 3"]
-    assert "it is the one of place 3" in problems["entry 200"]
+    assert "it is that of 200" in problems["entry 3"]
+    assert "it is that of 3" in problems["entry 200"]
 
 
 def test_a_removed_entry(out: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_removed_entry(out: Path) -> None:
 def test_a_bundle_cut_short(out: Path) -> None:
     path = out / "tile/entries/001"
     path.write_bytes(path.read_bytes()[:-1])
-    assert found(out) == {("tile", "entries 256 to 511")}
+    assert found(out) == {("tile", "tile/entries/001")}
     rewrite_all = b"".join(len(e).to_bytes(2, "big") + e for e in entries_of(out, 0, WIDTH)[:-1])
     (out / "tile/entries/000").write_bytes(rewrite_all)
     assert any("holds 255 entries instead of 256" in p.text for p in verify(out).problems)
@@ -214,7 +214,7 @@ def test_a_log_rewritten_by_the_owner_of_the_key_fails_against_an_older_checkpoi
     log.close()
     old = (original / "old").read_text()
     assert verify(forged, key_of(original)).ok
-    assert found(forged, key=key_of(original), old=old) == {("old", "older checkpoint")}
+    assert found(forged, key=key_of(original), old=[old]) == {("old", "old")}
 
 
 def test_a_log_cut_off_at_its_end_fails_against_a_newer_checkpoint(tmp_path: Path, original: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_log_cut_off_at_its_end_fails_against_a_newer_checkpoint(tmp_path: Pat
     log.publish()
     short = log.export(tmp_path / "out")
     log.close()
-    (problem,) = verify(short, key_of(original), (original / "old").read_text()).problems
+    (problem,) = verify(short, key_of(original), [(original / "old").read_text()]).problems
     assert "cut off" in problem.text
 
 
@@ -255,7 +255,7 @@ def test_times_that_go_back_are_a_remark(tmp_path: Path) -> None:
     log.publish()
     report = verify(log.folder, log.verifier.vkey())
     assert report.ok
-    assert "first: entry 1" in report.remarks[0]
+    assert report.remarks == ["1 entries are older than the one before"]
     log.close()
 
 
@@ -335,15 +335,19 @@ def test_exit_codes(original: Path, out: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_the_command_line_uses_the_same(original: Path) -> None:
-    printed = commands.verify(original / "out", key_of(original), original / "old")
+    printed = commands.verify(original / "out", key_of(original), [original / "old"])
     assert printed.ok
     assert printed.lines[-1] == "VERIFIES"
     assert printed.result["size"] == SIZE
 
 
-def test_the_tree_in_it_is_the_tree_of_the_log() -> None:
-    ours, theirs = Edge(), verify_file.Tree()
-    for i in range(600):
-        leaf = leaf_hash(b"%d" % i)
-        assert [(*t[:2], d) for t, d in ours.append(leaf)] == theirs.append(leaf)
-        assert ours.root() == theirs.root()
+def test_the_root_in_it_is_the_root_of_the_log() -> None:
+    edge, row, leaves = Edge(), list[bytes](), list[bytes]()
+    for i in range(1, 70_000):
+        leaves.append(leaf_hash(b"%d" % i))
+        edge.append(leaves[-1])
+        if len(leaves) == WIDTH:
+            row.append(verify_file.fold(leaves))
+            leaves = []
+        if i < 600 or i % 997 == 0 or i in (65_535, 65_536, 65_537):
+            assert verify_file.mth(row, leaves) == edge.root(), i

@@ -8,10 +8,7 @@ from .numbers import numbers
 from .parked import parked
 from .routes import routes
 
-for _more in (compare, hostile, numbers, parked, routes):
+for _more in (audit, compare, hostile, numbers, parked, routes):
     bench.add_command(_more)
-bench.add_command(audit)
-bench.add_command(parked)
-bench.add_command(routes)
 
 __all__ = ["bench"]

@@ -15,7 +15,8 @@ LOCKED := requirements.lock pyproject.toml .ci/debian .ci/python
 run: $(VENV)/.run  ## run the appliance and a simulated operator here, in the foreground (CONFIG=FILE for links and keys of your own)
 	@exec $(BIN)/casemate up --demo $(if $(CONFIG),--config $(CONFIG))
 
-test: check  ## prove everything: `make check`, then the stories with real processes, sockets and keys
+test: check  ## prove everything: `make check`, the simulation, then the stories with real processes, sockets and keys
+	$(BIN)/python -m pytest tests/sim
 	$(BIN)/python -m pytest tests/stories
 
 check: $(VENV)/.test  ## in under two minutes: is the house in order, unit tests, ruff, mypy

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store
+from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store, settle
 
 MIGRATIONS = Migrations("audit")
 
@@ -60,6 +60,7 @@ class Journal:
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self._conn: Connection = open_store(path, read_only)
         if not read_only:
+            settle(self._conn)
             migrate(self._conn, MIGRATIONS)
 
     def close(self) -> None:

@@ -299,6 +299,14 @@ class Operator:
         for account in owing.values():
             account.pump(now_s)
 
+    def look(self) -> None:
+        """Once a second: what is dead or silent on each connection, and what was owed while nothing was to be delivered."""
+        now_s = self.now()
+        for session in sorted(self.sessions, key=lambda each: each.number):
+            session.look(now_s)
+        for account in self.accounts.values():
+            account.pump(now_s)
+
     def flush(self) -> None:
         """The journal is with the kernel before an answer leaves."""
         for file in (self._journal, self._attempts):
@@ -314,7 +322,7 @@ class Operator:
 
     def drop_all(self) -> int:
         """Ends every connection without a word; how many."""
-        sessions = list(self.sessions)
+        sessions = sorted(self.sessions, key=lambda each: each.number)
         for session in sessions:
             session.drop()
         return len(sessions)

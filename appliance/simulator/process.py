@@ -96,8 +96,7 @@ async def _look(operator: Operator) -> None:
     due = 0.0
     while True:
         await asyncio.sleep(LOOK_S)
-        for session in list(operator.sessions):
-            session.look(operator.now())
+        operator.look()
         due += operator.options.inbound_per_minute * LOOK_S / 60
         while due >= 1:
             due -= 1

@@ -4,7 +4,16 @@ from . import doubts, letters
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
-from .opening import SQLITE_VERSION, Connection, DatabaseError, OperationalError, is_damage, migrate, open_store
+from .opening import (
+    SQLITE_VERSION,
+    Connection,
+    DatabaseError,
+    OperationalError,
+    is_damage,
+    migrate,
+    open_store,
+    settle,
+)
 from .partition import (
     SUBMITTED,
     Partition,
@@ -40,4 +49,5 @@ __all__ = [
     "partition_days",
     "partition_exists",
     "partition_path",
+    "settle",
 ]

@@ -36,6 +36,17 @@ def check_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Non
         raise Error("sqlite_too_old", f"SQLite {text} has the WAL-reset bug", "install the locked requirements again")
 
 
+def connect(path: Path, read_only: bool) -> Connection:
+    """The bare connection to a file that is there. A simulated disk stands here (`tests/sim`); nothing else does."""
+    return sqlite3.connect(
+        f"file:{path}?mode={'ro' if read_only else 'rw'}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_MS / 1000,
+    )
+
+
 def open_store(path: Path, read_only: bool = False) -> Connection:
     """A connection in autocommit mode (transactions are explicit), usable from any one thread at a time.
 
@@ -49,13 +60,7 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        conn = sqlite3.connect(
-            f"file:{path}?mode={'ro' if read_only else 'rw'}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_MS / 1000,
-        )
+        conn = connect(path, read_only)
         conn.execute("PRAGMA foreign_keys=ON")
         conn.execute("PRAGMA mmap_size=0")
         if read_only:
@@ -80,6 +85,20 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         ) from None
     except sqlite3.DatabaseError as e:
         raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
+
+
+def settle(conn: Connection) -> None:
+    """Writes what an earlier process left in the log into the file itself, and syncs it; only for a store with one writer.
+
+    The last sync of that process may have failed. Linux then takes the pages for clean: they are read from its cache, and no
+    later sync writes them (danluu.com/fsyncgate). What is told from here on must be on the disk. Raises Error `store_full`.
+    """
+    try:
+        conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.DatabaseError as e:
+        if is_damage(e):
+            raise Error("store_damaged", f"a store is damaged: {e}", "restore it from a backup") from None
+        raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None
 
 
 def is_damage(e: BaseException) -> bool:

@@ -14,7 +14,7 @@ from appliance.errors import Error
 from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
 
 from .folder import partition_path
-from .opening import Connection, migrate, open_store
+from .opening import Connection, migrate, open_store, settle
 from .schema import MIGRATIONS
 
 #: A segment on its way: the intention is on disk, the answer is not. What a crash leaves in it is indeterminate.
@@ -202,6 +202,7 @@ class Partition:
         self.path = partition_path(folder, day)
         self.conn: Connection = open_store(self.path)
         try:
+            settle(self.conn)
             migrate(self.conn, MIGRATIONS)
         except Error:
             self.conn.close()

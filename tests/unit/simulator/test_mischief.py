@@ -211,3 +211,14 @@ def test_a_hostile_operator_loses_nothing_of_what_it_took():
     told = counts["accepted"] + counts["throttled"] + counts["queue_full"] + counts["refused"] + counts["nacked"]
     assert told == counts["submits"] == counts["answered"] == 2000
     assert isinstance(wire, asyncio.Transport)
+
+
+def test_what_was_owed_when_a_silence_ended_is_paid_although_nothing_else_happens():
+    lab = Lab(silent_every_s=10.0, silent_s=5.0, receipt_delay_ms="0..10")
+    session, wire = lab.bind()
+    lab.later(6.0)
+    session.data_received(submit())
+    lab.later(6.0)
+    assert "deliver_sm" not in commands(wire)
+    lab.operator.look()  # as the process does once a second
+    assert commands(wire).count("deliver_sm") == 1

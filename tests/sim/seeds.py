@@ -1,0 +1,20 @@
+"""Seeds that once showed a bug, each with what it was: they are run for ever.
+
+What a number means must stay: what `plan_of` comes to draw in addition is drawn after all the rest, from a stream of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Number -> what it showed first.
+NAMED: Final[dict[int, str]] = {
+    117: "a failed sync left pages that only the kernel's cache held; a restart told the auditor of them, and the power went:"
+    " the audit outbox gave its numbers again. A store is now written back and synced when it is opened.",
+    12: "a simulated operator that fell silent kept the last receipts for ever when nothing else happened afterwards",
+    180: "a store that could not be written at the end of a stop",
+    304: "an auditor that found its disk full at a start",
+    313: "a clock set forth and back around a scheduled message",
+}
+#: The first ones of the fixed set.
+FIXED: Final = range(1, 31)

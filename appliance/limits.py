@@ -22,6 +22,18 @@ PORTED_REFUSED_SHOWN: Final = 20  # lines that cannot be read, told by number
 PORTED_REFUSED_SHARE_MAX: Final = 0.001  # with more such lines it is the wrong file, or read the wrong way
 PORTED_SHRINK_MIN: Final = 0.5  # with fewer rows than this share of those in use it was cut short
 PORTED_BOOKS_MAX: Final = 32  # each message of a route that names an operator asks them all
+ENUM_ROWS_MAX: Final = 64  # trees of names that numbers are looked up in
+ENUM_SERVERS_MAX: Final = 4  # of one tree
+ENUM_NUMBERS_MAX: Final = 200_000  # whose operators a process remembers: some 50 MB; then the oldest are forgotten
+ENUM_UNDER_WAY_MAX: Final = 5_000  # numbers asked for or about to be; more go by what is known without
+ENUM_QUERIES_MAX: Final = 64  # under way at once
+ENUM_HOPS_MAX: Final = 5  # RFC 6116 section 3.4.1: records that lead to another name; more are a loop
+ENUM_RECORDS_MAX: Final = 64  # of one name that are looked at
+ENUM_TTL_S_MIN: Final = 60  # a number is not asked for again sooner, whatever its records say
+ENUM_TTL_S_MAX: Final = 86_400  # nor believed longer
+ENUM_FAILED_S: Final = 10.0  # a number whose question failed is not asked for again sooner
+ENUM_FAILURES_MAX: Final = 5  # numbers in a row; then the tree is left alone
+ENUM_PAUSE_S: Final = 10.0  # for so long
 PORTED_VERSIONS_MAX: Final = 3  # of each book on disk: the one in use, and two ways back
 
 # --- REST -------------------------------------------------------------------------------------------------

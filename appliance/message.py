@@ -136,6 +136,7 @@ class Batch(msgspec.Struct, array_like=True):
     payloads: list[bytes]  # clear, encoded: unpacked septets or UTF-16BE
     requests: list[IdempotentRequest]
     basis: str = ""  # versions of the rules by which its messages were let through, as `appliance.evidence` names them
+    operators: dict[str, str] = {}  # number -> code of the operator that ENUM knows it to be of; memory only
 
 
 class DoorNote(msgspec.Struct, array_like=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
@@ -14,7 +14,7 @@ from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.evidence import EvidenceWatch, basis_of
-from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Rates, Ring, Seals
+from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Portability, Rates, Ring, Seals
 from appliance.message import Batch
 from appliance.router import RouteWatch
 from appliance.senders import SenderWatch
@@ -68,6 +68,7 @@ class Gateway:
         self.evidence = EvidenceWatch(settings, f"gateway-{index}")
         self.numbers = Numbers(index)
         self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
+        self.portability: Portability | None = None  # None: nothing is asked by ENUM
         self.door: Caller | None = None  # asked for its counts only; None: it is closed
         self._state_at_s = -1.0
         # One thread with its own Reader for single messages, one for searches, so that a slow search holds up no status.
@@ -102,7 +103,18 @@ class Gateway:
         self.numbers.refused(error.code)
         self.evidence.refused(error)
 
+    def ask_by_enum(self, courier: Caller) -> None:
+        """From now on the operators of numbers that some row [[enum]] names are asked for."""
+        self.portability = Portability(self.settings.enums, courier, self.routing.shelf.learned, monotonic_s)
+
+    async def learn(self, numbers: Iterable[str]) -> None:
+        """What ENUM says of numbers, before their routes are chosen. Never raises."""
+        if self.portability is not None:
+            await self.portability.learn(numbers)
+
     async def _accept(self, batch: Batch) -> dict[str, Any]:
+        if self.portability is not None:
+            batch.operators = self.portability.of(batch.to)
         reply: dict[str, Any] = await self.engine.call("accept", batch)
         return reply
 

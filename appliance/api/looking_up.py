@@ -16,10 +16,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class LookupView(msgspec.Struct):
-    """`valid`: the number's range is known to be in use. `operator`: a name of the routes' operators, by the ported numbers, else
-    by the number plan; `rule` says which. `code`: what the national database calls whom it moved to.
+    """`valid`: the number's range is known to be in use. `operator`: a name of the routes' operators, by ENUM, else by the
+    ported numbers, else by the number plan; `rule` says which. `code`: what ENUM or the national database calls whom it moved to.
 
-    `ported`: null where no ported numbers are there.
+    `ported`: null where neither is there.
     """
 
     number: str
@@ -45,6 +45,7 @@ class LookingUp:
         gateway.charge(request.caller, 1)
         number, calling_code = normalise(request.param)
         await gateway.recorder.record(f"api:{request.caller.name}", "number.looked_up", "numbers:plan")
+        await gateway.learn((number,))
         said = described(number, calling_code)
         numbers = gateway.routing.table.numbers
         told = Told("", None, "", "no operators are known") if numbers is None else numbers.told(number)

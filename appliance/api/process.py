@@ -41,11 +41,14 @@ async def serve(settings: Settings, index: int = 0) -> None:
     gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_index)
     if settings["door.enabled"]:
         gateway.door = Client(settings.socket("door"))
+    courier = Client(settings.socket("courier"))
+    if settings.enums:
+        gateway.ask_by_enum(courier)
     try:
         await run(gateway, ApiKeyWatch(settings), listening, index)
     finally:
         gateway.close()
-        for client in (engine, auditor, recorder, ring):
+        for client in (engine, auditor, recorder, ring, courier):
             with contextlib.suppress(AttributeError):
                 client.close()
 

@@ -139,6 +139,7 @@ class Sending:
             explained, held, facts = None, None, None
             if asked.to is not None:
                 to, calling_code = normalise(asked.to)
+                await self.gateway.learn((to,))
                 class_ = CLASSES.index(asked.class_ or "transaction")
                 field = "from"
                 check = self.gateway.senders.now.checker(self.gateway.routing.table.group, now_ms())
@@ -202,6 +203,7 @@ class Sending:
 
     async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
         gateway = self.gateway
+        await gateway.learn(row.to for row in rows if not isinstance(row, Error))
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
         intake = Intake(

@@ -10,22 +10,24 @@ import signal
 import ssl
 import sys
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import msgspec
+from msgspec import Meta
 
-from appliance.clock import now_ms
+from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer, Server
 from appliance.keys import BlockingKeyring, Keyring
-from appliance.limits import WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
+from appliance.limits import BATCH_MESSAGES_MAX, WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
 from appliance.message import REDACTED, STATUSES
 from appliance.settings import Settings
 from appliance.store import OperationalError
 
 from .book import Book
 from .letter import secret_text
+from .naptr import Portability
 from .rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -70,19 +72,35 @@ def webhook_secret(settings: Settings, caller: int) -> str:
         ring.close()
 
 
+class Numbers(msgspec.Struct, forbid_unknown_fields=True):
+    """What a face asks by ENUM: E.164 numbers with their plus, and how long it waits."""
+
+    numbers: Annotated[list[Annotated[str, Meta(pattern=r"^\+[0-9]{1,15}$")]], Meta(max_length=BATCH_MESSAGES_MAX)]
+    wait_s: Annotated[float, Meta(ge=0, le=5)]
+
+
 class Desk:
     """The operations other processes may ask for."""
 
-    def __init__(self, book: Book, rounds: Rounds) -> None:
+    def __init__(self, book: Book, rounds: Rounds, portability: Portability) -> None:
         self.book = book
         self.rounds = rounds
+        self.portability = portability
         self.started_ms = now_ms()
 
     async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
         return {"process": "courier", "pid": os.getpid(), "ready": True, "why": ""}
 
     async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        return {"started_ms": self.started_ms, **self.rounds.state()}
+        return {"started_ms": self.started_ms, **self.rounds.state(), "enum": self.portability.state()}
+
+    async def enum(self, payload: Any, peer: Peer) -> list[tuple[str | None, float] | None]:
+        """`[[code, seconds it holds] or null]` for each number."""
+        try:
+            given = msgspec.convert(payload, Numbers)
+        except msgspec.ValidationError:
+            raise Error("malformed", "enum: `numbers` and `wait_s`") from None
+        return await self.portability.codes(given.numbers, given.wait_s)
 
     async def status_events(self, payload: Any, peer: Peer) -> dict[str, int]:
         try:
@@ -122,8 +140,9 @@ async def serve(settings: Settings) -> None:
         now_ms,
         random.random,
     )
-    desk = Desk(book, rounds)
-    server = Server({"ping": desk.ping, "state": desk.state, "status_events": desk.status_events})
+    portability = Portability(settings.enums, monotonic_s)
+    desk = Desk(book, rounds, portability)
+    server = Server({"ping": desk.ping, "state": desk.state, "status_events": desk.status_events, "enum": desk.enum})
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
     stopped = asyncio.ensure_future(stopping.wait())
@@ -136,6 +155,7 @@ async def serve(settings: Settings) -> None:
             task.cancel()
         await asyncio.gather(*loops, stopped, return_exceptions=True)
         await rounds.stop(STOP_WAIT_S)
+        await portability.stop()
         await client.aclose()
         ring.close()
         book.close()

@@ -15,7 +15,7 @@ from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.evidence import EvidenceWatch, basis_of
-from appliance.intake import Caller, Funnel, Peers, Rates, Refusals, Ring, Seals
+from appliance.intake import Caller, Funnel, Peers, Portability, Rates, Refusals, Ring, Seals
 from appliance.limits import (
     DOOR_CONNECTIONS_MAX,
     DOOR_CONNECTIONS_PER_ADDRESS,
@@ -75,6 +75,7 @@ class Desk:
         self.senders = SenderWatch(settings)
         self.evidence = EvidenceWatch(settings, "door")
         self.numbers = Numbers()
+        self.portability: Portability | None = None  # None: nothing is asked by ENUM
         self.accounts = DoorAccounts([])
         self.connections: set[Connection] = set()
         self.bound: dict[int, set[Connection]] = {}  # account -> its binds

@@ -14,6 +14,7 @@ from typing import Any, Final
 from appliance.access import Access
 from appliance.clock import monotonic_s
 from appliance.errors import Error
+from appliance.intake import Portability
 from appliance.intercom import Client, Peer, Server
 from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
@@ -37,12 +38,15 @@ async def serve(settings: Settings) -> None:
     ring, recorder = Keyring(settings), Recorder(settings)
     access = Access(settings)
     desk = Desk(settings, ring, engine, auditor, recorder, blind_index, access)
+    courier = Client(settings.socket("courier"))
+    if settings.enums:
+        desk.portability = Portability(settings.enums, courier, desk.routing.shelf.learned, monotonic_s)
     try:
         await run(desk)
     finally:
         desk.close()
         access.close()
-        for client in (engine, auditor, recorder, ring):
+        for client in (engine, auditor, recorder, ring, courier):
             with contextlib.suppress(AttributeError):
                 client.close()
 

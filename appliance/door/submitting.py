@@ -121,6 +121,8 @@ class Submitting:
         `request_mac`: rows that were committed under it before are not written again.
         """
         desk = self.desk
+        if desk.portability is not None:
+            await desk.portability.learn(row.to for row in rows)
         sealing = await desk.seals.at(at_ms)
         intake = Intake(
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
@@ -131,6 +133,8 @@ class Submitting:
         for _, error in intake.errors:
             desk.evidence.refused(error)
         batch: Any = intake.batch
+        if desk.portability is not None:
+            batch.operators = desk.portability.of(batch.to)
         if batch.ids:
             if request_mac:
                 batch.requests.append(IdempotentRequest(0, len(batch.ids), request_mac, request_mac, b""))

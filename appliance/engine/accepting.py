@@ -54,6 +54,8 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     }
     if not n:
         return answer
+    if ledger.routes.numbers is not None:
+        ledger.routes.numbers.learned.take(batch.to, batch.operators)
     first = partition.last_seq + 1
     partition.last_seq += n
     ledger.new_from.setdefault(batch.day, first)

@@ -3,12 +3,13 @@
 from .funnel import CONFLICT, Funnel
 from .intake import CLASS, Accepted, Intake, Rejected, empty_batch, no_route, quiet_hours, scheduled_ms
 from .peers import LOOK_S_MAX, Caller, Peers
+from .portability import Portability
 from .rate import Rates
 from .refusals import Pauses, Refusals
 from .row import Row
 from .sealing import Key, Ring, Sealing, Seals
 
 __all__ = [
-    "CLASS", "CONFLICT", "LOOK_S_MAX", "Accepted", "Caller", "Funnel", "Intake", "Key", "Pauses", "Peers", "Rates",
+    "CLASS", "CONFLICT", "LOOK_S_MAX", "Accepted", "Caller", "Funnel", "Intake", "Key", "Pauses", "Peers", "Portability", "Rates",
     "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "empty_batch", "no_route", "quiet_hours", "scheduled_ms",
 ]  # fmt: skip

@@ -29,7 +29,9 @@ PAYLOAD_OCTETS_MAX: Final = FRAME_OCTETS_MAX // 4
 
 #: The columns that are joined; `requests` is not one, its rows move.
 COLUMNS: Final = tuple(
-    name for name in Batch.__struct_fields__ if name not in ("day", "accepted_ms", "key_id", "requests", "basis")
+    name
+    for name in Batch.__struct_fields__
+    if name not in ("day", "accepted_ms", "key_id", "requests", "basis", "operators")
 )
 
 
@@ -111,6 +113,8 @@ class Funnel:
             offset = len(batch.ids)
             for name in COLUMNS:
                 getattr(batch, name).extend(getattr(more, name))
+            if more.operators:
+                batch.operators = {**batch.operators, **more.operators}
             for r in more.requests:
                 macs.add(r.key_mac)
                 batch.requests.append(IdempotentRequest(r.first + offset, r.count, r.key_mac, r.body_mac, r.answer))

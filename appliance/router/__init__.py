@@ -6,7 +6,7 @@ from .checking import check_senders, warnings
 from .explaining import Explained, Step, explain
 from .group import Group, Way
 from .health import CLOSED, HALF_OPEN, OPEN, Health, Heard, LinkHealth
-from .operators import Numbers, Told
+from .operators import Learned, Numbers, Told
 from .ported import Book
 from .shelf import Active, Heading, Pointer, RouteShelf, table_of, through
 from .table import RouteTable
@@ -29,6 +29,7 @@ __all__ = [
     "InUse",
     "Kept",
     "Layout",
+    "Learned",
     "LinkHealth",
     "Numbers",
     "Pointer",

@@ -21,7 +21,7 @@ from appliance.errors import Error
 from appliance.settings import Operator, Route, Settings
 
 from .bookshelf import Bookshelf
-from .operators import Numbers
+from .operators import Learned, Numbers
 from .table import RouteTable
 
 VERSIONS_MAX: Final = 100  # older ones are removed when another is kept
@@ -80,6 +80,7 @@ class RouteShelf:
         self.folder = settings.home / "routes"
         self.active_path = self.folder / "active"
         self.books = Bookshelf(settings.home)
+        self.learned = Learned()  # by every table made here, one after the other
 
     def path(self, version: int) -> Path:
         return self.folder / f"{version:06d}.routes"
@@ -249,10 +250,10 @@ class RouteShelf:
             said = ", ".join(sorted(gone)[:5])
             problems.append(f"routes name links that are no longer there: {said}; they go on without")
         numbers = None
-        if operators or self.books.stamp() is not None:
+        if operators or self.settings.enums or self.books.stamp() is not None:
             books = yield self.books.opened
             problems += [book for book in books if isinstance(book, str)]
-            numbers = Numbers(operators, [book for book in books if not isinstance(book, str)])
+            numbers = Numbers(operators, [book for book in books if not isinstance(book, str)], self.learned)
         return (yield from RouteTable.compile(kept, numbers))
 
 

@@ -1,5 +1,6 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
+from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
 from .listen import address, check_listen
@@ -13,6 +14,7 @@ from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 
 __all__ = [
+    "ENUM_SETTINGS",
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
     "MARKETING",
@@ -23,6 +25,7 @@ __all__ = [
     "SETTINGS",
     "TABLES",
     "TLV_KINDS",
+    "Enum",
     "Hours",
     "Link",
     "Operator",

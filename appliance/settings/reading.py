@@ -13,6 +13,7 @@ from typing import Any, Final
 from appliance.errors import Error
 
 from .checking import checked, tlv, unknown
+from .enum import ENUM_SETTINGS, Enum, enums_of
 from .fitting import faults
 from .link import LINK_SETTINGS, Link
 from .listen import address
@@ -28,6 +29,7 @@ TABLES: Final = {
     "operator": OPERATOR_SETTINGS,
     "programme": PROGRAMME_SETTINGS,
     "quiet_hours": QUIET_SETTINGS,
+    "enum": ENUM_SETTINGS,
 }
 
 
@@ -43,6 +45,7 @@ class Settings:
         operators: tuple[Operator, ...] = (),
         programmes: tuple[Programme, ...] = (MARKETING,),
         quiet_hours: tuple[QuietHours, ...] = (),
+        enums: tuple[Enum, ...] = (),
     ) -> None:
         self._values = values
         self.links = links
@@ -50,6 +53,7 @@ class Settings:
         self.operators = operators
         self.programmes = programmes
         self.quiet_hours = quiet_hours
+        self.enums = enums
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -63,7 +67,8 @@ class Settings:
         """SHA-256 in hexadecimal of all that is set, defaults included, and of no password: what the audit log says of settings."""
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
         rows = [
-            [vars(row) for row in table] for table in (self.routes, self.operators, self.programmes, self.quiet_hours)
+            [vars(row) for row in table]
+            for table in (self.routes, self.operators, self.programmes, self.quiet_hours, self.enums)
         ]
         whole = [self._values, links, *rows]
         return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
@@ -139,7 +144,7 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     programmes = programmes_of(tables["programme"], source)
     exempt = values["consent.exempt_classes"]
     quiet = quiet_of(tables["quiet_hours"], [p.name for p in programmes], exempt, source)
-    return Settings(values, links, routes, home, operators, programmes, quiet)
+    return Settings(values, links, routes, home, operators, programmes, quiet, enums_of(tables["enum"], source))
 
 
 def parse_routes(

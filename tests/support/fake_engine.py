@@ -107,7 +107,7 @@ class FakeEngine:
         return {"status": "cancelled"}
 
     def accept(self, batch: Batch) -> dict[str, Any]:
-        widths = {name: len(getattr(batch, name)) for name in batch.__struct_fields__[3:-2]}
+        widths = {name: len(getattr(batch, name)) for name in batch.__struct_fields__[3:-3]}
         assert len(set(widths.values())) == 1, widths
         self.batches.append(batch)
         replays, conflicts, skipped = [], [], set()

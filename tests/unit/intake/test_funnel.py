@@ -16,7 +16,7 @@ from appliance.message import Batch, IdempotentRequest
 def batch(rows: int, tag: int = 0, mac: bytes = b"", day: int = 1, payload: bytes = b"x", basis: str = "") -> Batch:
     made = empty_batch(day, day * 86_400_000 + tag, 7)
     made.basis = basis
-    for name in made.__struct_fields__[3:-2]:
+    for name in made.__struct_fields__[3:-3]:
         getattr(made, name).extend([tag] * rows if name not in ("ids", "payloads") else [payload] * rows)
     if mac:
         made.requests.append(IdempotentRequest(0, rows, mac, b"b", b"a"))

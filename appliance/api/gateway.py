@@ -48,14 +48,14 @@ class Gateway:
         engine: Caller,
         auditor: Caller,
         recorder: Record,
-        blind_index: Callable[[bytes, str], bytes],
+        blind_indexer: Callable[[bytes], Callable[[str], bytes]],
     ) -> None:
         self.settings = settings
         self.ring = ring
         self.engine = engine
         self.auditor = auditor
         self.recorder = recorder
-        self.seals = Seals(ring, blind_index)
+        self.seals = Seals(ring, blind_indexer)
         self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])

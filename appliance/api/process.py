@@ -33,12 +33,12 @@ BACKLOG: Final = 2048
 async def serve(settings: Settings, index: int = 0) -> None:
     """Runs gateway `index` until SIGTERM or SIGINT. Raises Error `unsafe_listen`, `address_in_use` or `settings_invalid`."""
     from appliance.audit import Recorder
-    from appliance.keys import Keyring, blind_index
+    from appliance.keys import Keyring, blind_indexer
 
     listening = bound(settings)
     engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
     ring, recorder = Keyring(settings), Recorder(settings)
-    gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_index)
+    gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_indexer)
     if settings["door.enabled"]:
         gateway.door = Client(settings.socket("door"))
     courier = Client(settings.socket("courier"))

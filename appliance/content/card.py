@@ -56,18 +56,34 @@ _SEPARATORS: Final = {
 }
 _KIND: Final = {name: re.compile(f"[{chars}]") for name, chars in _SEPARATORS.items()}
 _DIGIT: Final = r"[\d\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u24ea]"
-_BETWEEN: Final = f"[{''.join(_SEPARATORS.values())}]{{0,4}}"
+_SEPARATOR: Final = f"[{''.join(_SEPARATORS.values())}]"
+_BETWEEN: Final = f"{_SEPARATOR}{{0,4}}"
 #: Possessive, so that a text made to backtrack costs nothing: each digit is taken once.
 _RUN: Final = re.compile(f"{_DIGIT}(?:{_BETWEEN}{_DIGIT})*+")
 _GROUP: Final = re.compile(f"{_DIGIT}+")
-_NO_DIGITS: Final = bytes(n for n in range(128) if not chr(n).isdigit())
+
+
+def _roughly(octet: int) -> bytes:
+    """What an octet of UTF-8 is for a first look: a digit, nothing (what may stand between digits, an octet that goes on), or a break.
+
+    No digit and nothing that may stand between two lies from U+00C0 to U+05FF (Latin, Greek, Cyrillic, Armenian, Hebrew
+    letters; a test says so); what begins otherwise may be either and counts as a digit.
+    """
+    if octet < 0x80:
+        return b"0" if chr(octet).isdigit() else b"" if re.match(_SEPARATOR, chr(octet)) else b"x"
+    return b"" if octet <= 0xBF else b"x" if 0xC3 <= octet <= 0xD7 else b"0"
+
+
+_ROUGH: Final = b"".join(_roughly(octet) or b"x" for octet in range(256))
+_NOTHING: Final = bytes(octet for octet in range(256) if not _roughly(octet))
+_MANY: Final = b"0" * DIGITS_MIN
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
 
 
 def card_numbers(text: str) -> list[tuple[int, int]]:
     """(begin, end) of each card number in `text`, in order, none overlapping another."""
     found: list[tuple[int, int]] = []
-    if text.isascii() and len(text.encode("ascii").translate(None, _NO_DIGITS)) < DIGITS_MIN:
+    if _MANY not in text.encode("utf-8", "surrogatepass").translate(_ROUGH, _NOTHING):
         return found  # nearly every text
     accounts: list[tuple[int, int]] | None = None
     for run in _RUN.finditer(text):

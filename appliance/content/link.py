@@ -30,7 +30,8 @@ class Found(NamedTuple):
 def links(text: str) -> list[Found]:
     """Every link of `text`: with a scheme, or a name that ends as internet names do."""
     out: list[Found] = []
-    text = text.replace("\u3002", ".").replace("\uff0e", ".")  # full stops that browsers take for dots (UTS 46)
+    if not text.isascii():
+        text = text.replace("\u3002", ".").replace("\uff0e", ".")  # full stops that browsers take for dots (UTS 46)
     if not _maybe(text):
         return out
     for m in _ADDRESS.finditer(text):

@@ -59,13 +59,13 @@ class Desk:
         engine: Caller,
         auditor: Caller,
         recorder: Record,
-        blind_index: Callable[[bytes, str], bytes],
+        blind_indexer: Callable[[bytes], Callable[[str], bytes]],
         access: Access,
     ) -> None:
         self.settings = settings
         self.engine = engine
         self.access = access
-        self.seals = Seals(ring, blind_index)
+        self.seals = Seals(ring, blind_indexer)
         self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
         self.funnel = Funnel(self._accept)
         self.rates = Rates(settings["limits.requests_per_s"], 1)

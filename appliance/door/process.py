@@ -32,12 +32,12 @@ GOODBYE_S_MAX: Final = 1.0  # of SETTLE_S_MAX, for answers to our unbind
 async def serve(settings: Settings) -> None:
     """Runs the door until SIGTERM or SIGINT. Raises Error `unsafe_listen`, `address_in_use` or `settings_invalid`."""
     from appliance.audit import Recorder
-    from appliance.keys import Keyring, blind_index
+    from appliance.keys import Keyring, blind_indexer
 
     engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
     ring, recorder = Keyring(settings), Recorder(settings)
     access = Access(settings)
-    desk = Desk(settings, ring, engine, auditor, recorder, blind_index, access)
+    desk = Desk(settings, ring, engine, auditor, recorder, blind_indexer, access)
     courier = Client(settings.socket("courier"))
     if settings.enums:
         desk.portability = Portability(settings.enums, courier, desk.routing.shelf.learned, monotonic_s)

@@ -1,7 +1,8 @@
 """Intake: what every face that takes messages shares. Rows to sealed columns, many requests to one batch, rates, the day's keys."""
 
+from .accepted import Accepted, Rejected
 from .funnel import CONFLICT, Funnel
-from .intake import CLASS, Accepted, Intake, Rejected, empty_batch, no_route, quiet_hours, scheduled_ms
+from .intake import CLASS, Intake, empty_batch, no_route, quiet_hours, scheduled_ms
 from .peers import LOOK_S_MAX, Caller, Peers
 from .portability import Portability
 from .rate import Rates

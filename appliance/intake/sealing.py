@@ -43,9 +43,9 @@ class Sealing(msgspec.Struct, frozen=True):
 class Seals:
     """One Sealing a day, the newest remembered."""
 
-    def __init__(self, ring: Ring, blind_index: Callable[[bytes, str], bytes]) -> None:
+    def __init__(self, ring: Ring, indexer: Callable[[bytes], Callable[[str], bytes]]) -> None:
         self.ring = ring
-        self.blind_index = blind_index
+        self.indexer = indexer
         self.newest: Sealing | None = None
 
     async def at(self, at_ms: int) -> Sealing:
@@ -61,8 +61,7 @@ class Seals:
                 raise Error(
                     "hsm_unavailable", "new messages cannot be sealed now", f"{e.code}; try again in a moment"
                 ) from None
-            blind = self.blind_index
-            sealing = Sealing(day, key, lambda number: blind(index_key, number), requests_key)
+            sealing = Sealing(day, key, self.indexer(index_key), requests_key)
             if self.newest is None or self.newest.day < day:
                 self.newest = sealing
         return sealing

@@ -5,11 +5,21 @@ from typing import Any
 
 from appliance.settings import Settings
 
-from .datakey import DataKey, blind_index
+from .datakey import DataKey, blind_index, blind_indexer
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
 
-__all__ = ["PURPOSES", "BlockingKeyring", "DataKey", "Keyring", "blind_index", "commission", "profiles", "serve"]
+__all__ = [
+    "PURPOSES",
+    "BlockingKeyring",
+    "DataKey",
+    "Keyring",
+    "blind_index",
+    "blind_indexer",
+    "commission",
+    "profiles",
+    "serve",
+]
 
 
 async def serve(settings: Settings) -> None:

@@ -5,9 +5,10 @@ HOT: sealing never formats, logs or reads a clock. Nothing here ever shows a key
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,7 @@ NONCE_OCTETS: Final = (
 )
 TAG_OCTETS: Final = 16
 INDEX_OCTETS: Final = 16  # of HMAC-SHA256: enough that two numbers never meet, RFC 2104 section 5
+_BLOCK_OCTETS: Final = 64  # of SHA-256
 
 
 class DataKey:
@@ -40,15 +42,10 @@ class DataKey:
 
     def seal_many(self, plaintexts: Sequence[bytes], aads: Sequence[bytes]) -> list[bytes]:
         """As `seal` for each pair, with one reading of the system's random generator."""
-        nonces = os.urandom(NONCE_OCTETS * len(plaintexts))
+        octets = os.urandom(NONCE_OCTETS * len(plaintexts))
+        nonces = [octets[at : at + NONCE_OCTETS] for at in range(0, len(octets), NONCE_OCTETS)]
         encrypt = self._cipher.encrypt
-        out = []
-        at = 0
-        for plaintext, aad in zip(plaintexts, aads, strict=True):
-            nonce = nonces[at : at + NONCE_OCTETS]
-            at += NONCE_OCTETS
-            out.append(nonce + encrypt(nonce, plaintext, aad))
-        return out
+        return [n + encrypt(n, text, aad) for n, text, aad in zip(nonces, plaintexts, aads, strict=True)]
 
     def open(self, blob: bytes, aad: bytes) -> bytes:
         """The plaintext. Raises Error `key_refused` when `blob` or `aad` is not what was sealed under this key."""
@@ -74,3 +71,20 @@ class DataKey:
 def blind_index(index_key: bytes, e164: str) -> bytes:
     """16 octets by which a number is found again without being readable: HMAC-SHA256 (RFC 2104), shortened."""
     return hmac.digest(index_key, e164.encode(), "sha256")[:INDEX_OCTETS]
+
+
+def blind_indexer(index_key: bytes) -> Callable[[str], bytes]:
+    """`blind_index` under one key, at half its cost: the key's two blocks are hashed once (RFC 2104 section 4)."""
+    assert len(index_key) <= _BLOCK_OCTETS
+    padded = index_key.ljust(_BLOCK_OCTETS, b"\0")
+    inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in padded)).copy
+    outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in padded)).copy
+
+    def index(e164: str) -> bytes:
+        within = inner()
+        within.update(e164.encode())
+        around = outer()
+        around.update(within.digest())
+        return around.digest()[:INDEX_OCTETS]
+
+    return index

@@ -11,7 +11,7 @@ from appliance.access import ApiKey
 from appliance.api.application import application
 from appliance.api.gateway import Gateway
 from appliance.settings import parse
-from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_index
+from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_indexer
 
 KEYS = {
     "cm_1_anna": ApiKey(1, "anna", 0, 0),
@@ -48,7 +48,7 @@ class Alone:
             self.engine,
             self.auditor,
             self.auditor,
-            fake_blind_index,
+            fake_blind_indexer,
         )
         for pool in self.gateway._readers:
             self.gateway._readers[pool] = FakeReader(self.engine)  # type: ignore[assignment]

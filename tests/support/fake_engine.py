@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -60,8 +61,8 @@ class FakeRing:
         return self.well
 
 
-def fake_blind_index(key: bytes, number: str) -> bytes:
-    return hmac.digest(key, number.encode(), "sha256")[:16]
+def fake_blind_indexer(key: bytes) -> Callable[[str], bytes]:
+    return lambda number: hmac.digest(key, number.encode(), "sha256")[:16]
 
 
 class FakeEngine:

@@ -16,7 +16,7 @@ from appliance.access import Access
 from appliance.api.gateway import Gateway
 from appliance.api.process import ApiKeyWatch, bound, run
 from appliance.settings import parse
-from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_index
+from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_indexer
 
 
 async def main(home: Path, listen: str, certificate: str = "", key: str = "", gateways: str = "1") -> None:
@@ -31,7 +31,7 @@ async def main(home: Path, listen: str, certificate: str = "", key: str = "", ga
     settings = parse({"api": api, "webhook": {"hosts": ["bank.example"]}, "link": link}, home, "test")
     _, token = Access(settings).create_api_key(f"story {os.getpid()}", rate_per_s=0)
     engine, auditor = FakeEngine(), FakeAuditor()
-    gateway = Gateway(settings, 0, FakeRing(), engine, auditor, auditor, fake_blind_index)
+    gateway = Gateway(settings, 0, FakeRing(), engine, auditor, auditor, fake_blind_indexer)
     for pool in gateway._readers:
         gateway._readers[pool] = FakeReader(engine)  # type: ignore[assignment]
     listening = bound(settings)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.bench.texts import messages
-from appliance.content import card_numbers
+from appliance.content import card, card_numbers
 from appliance.content.card import BRANDS, ibans, is_card, luhn
 
 VISA, AMEX, MASTERCARD = "4111111111111111", "378282246310005", "5555555555554444"
@@ -126,3 +126,20 @@ def test_luhn_and_mod_97() -> None:
     assert luhn("79927398713") and not luhn("79927398710")  # the example of ISO/IEC 7812-1's literature
     assert ibans("GB82 WEST 1234 5698 7654 32") == [(0, 27)]
     assert ibans("GB82 WEST 1234 5698 7654 33") == []
+
+
+def test_the_first_look_never_says_no_where_a_number_could_be() -> None:
+    """What it takes for a letter is no digit and stands between no two; what it drops stands between them, or goes on."""
+    for point in range(0xC0, 0x600):
+        character = chr(point)
+        assert not character.isdigit() and card._RUN.search("1" + character + "1").group() == "1", hex(point)  # type: ignore[union-attr]
+    for point in range(0x80):
+        between = card._RUN.search("1" + chr(point) + "1").group() != "1"  # type: ignore[union-attr]
+        assert card._roughly(point) == (b"0" if chr(point).isdigit() else b"" if between else b"x"), hex(point)
+
+
+@pytest.mark.parametrize("gap", ["", " ", "-", "\u00a0", "\u2011", " - ", "\uff0e", "\u200b"])
+def test_the_first_look_sees_numbers_however_they_are_written(gap: str) -> None:
+    for digits in ("4111111111111111", "\u0664\u0661\u0661\u0661" * 4, "\uff14\uff11\uff11\uff11" + "\uff11" * 12):
+        assert card._MANY in gap.join(digits).encode().translate(card._ROUGH, card._NOTHING)
+    assert card_numbers("Karte " + gap.join("4111111111111111") + " ok")

@@ -24,7 +24,7 @@ from appliance.settings import parse
 from appliance.smpp import Framer, Pdu, decode, encode, spec
 from appliance.text import encode as encode_text
 from appliance.text import parts_with_udh
-from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_index
+from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_indexer
 
 ACCOUNT = DoorAccount(5, "core", 3, binds_max=2, window=50, rate_per_s=0)
 SLOW = DoorAccount(6, "slow", 3, rate_per_s=1)
@@ -87,7 +87,7 @@ class Alone:
     def open(self) -> None:
         settings = parse(RAW, self.home, "test")
         self.desk = Desk(
-            settings, self.ring, self.engine, self.auditor, self.auditor, fake_blind_index, FakeAccess()  # type: ignore[arg-type]
+            settings, self.ring, self.engine, self.auditor, self.auditor, fake_blind_indexer, FakeAccess()  # type: ignore[arg-type]
         )  # fmt: skip
         for round_ in (self.desk.long.open(), self.desk.look(), self.desk.peers.look()):
             self.loop.run_until_complete(round_)

@@ -44,7 +44,7 @@ class Face:
     def __init__(self, grace_s: float) -> None:
         self.at_s, self.at_ms = 0.0, NOON
         self.ring = Ring()
-        seals = Seals(self.ring, lambda key, number: key)
+        seals = Seals(self.ring, lambda key: lambda number: key)
         self.peers = Peers(seals, Well(), Well(), grace_s, lambda: self.at_s, lambda: self.at_ms)
 
     def look(self, after_s: float = 0.0) -> bool:

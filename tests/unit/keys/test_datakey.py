@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import Error
-from appliance.keys import DataKey, blind_index
+from appliance.keys import DataKey, blind_index, blind_indexer
 
 KEY = bytes(range(32))
 
@@ -88,4 +88,8 @@ def test_blind_index_keeps_numbers_apart_and_depends_on_the_key() -> None:
     assert len(index) == 5000
     assert blind_index(KEY, "+393331234567") == blind_index(KEY, "+393331234567")
     assert blind_index(KEY, "+393331234567") != blind_index(bytes(32), "+393331234567")
+    for key in (KEY, b"short", bytes(64)):
+        index_under = blind_indexer(key)
+        for number in ("+393331234567", "", "text:" + "x" * 200):
+            assert index_under(number) == blind_index(key, number)
     assert blind_index(KEY, "+1") == hmac.new(KEY, b"+1", hashlib.sha256).digest()[:16]

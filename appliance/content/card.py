@@ -58,6 +58,8 @@ _KIND: Final = {name: re.compile(f"[{chars}]") for name, chars in _SEPARATORS.it
 _DIGIT: Final = r"[\d\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u24ea]"
 _SEPARATOR: Final = f"[{''.join(_SEPARATORS.values())}]"
 _BETWEEN: Final = f"{_SEPARATOR}{{0,4}}"
+SHORT_BELOW: Final = 15  # cards of 13 and 14 digits are written in groups of 4 and 6, as Diners Club's 4-6-4
+SHORT_GROUP_MAX: Final = 6
 #: Possessive, so that a text made to backtrack costs nothing: each digit is taken once.
 _RUN: Final = re.compile(f"{_DIGIT}(?:{_BETWEEN}{_DIGIT})*+")
 _GROUP: Final = re.compile(f"{_DIGIT}+")
@@ -126,7 +128,11 @@ def _longest(digits: list[str], gaps: list[str], first: int) -> int:
         number += digits[last]
         if len(number) > DIGITS_MAX:
             break
-        if len(number) >= DIGITS_MIN and is_card(number):
+        # An account written 44465/96252552 passes the check digit one time in ten; short cards are never grouped so.
+        grouped = (
+            len(number) >= SHORT_BELOW or last == first or max(map(len, digits[first : last + 1])) <= SHORT_GROUP_MAX
+        )
+        if len(number) >= DIGITS_MIN and grouped and is_card(number):
             best = last
     return best
 

@@ -10,6 +10,7 @@ from appliance.content import Guard, links, secrets
 from appliance.content.secret import _STEMS, WORDS
 from appliance.errors import Error
 from appliance.text import transliterated
+from tests.support.bank_texts import alarms
 
 CARD = "Card 4111 1111 1111 1111 used"
 STRICT = Guard("refuse", "refuse", "refuse", ["bank.example"])
@@ -87,6 +88,11 @@ def test_links_of_one_time_codes_only_and_within_the_list() -> None:
     assert STRICT.check("read https://evil.example", False).rules == ()
     assert refusal(STRICT, "123456 https://notbank.example/", otp=True) == "otp_link"
     assert refusal(STRICT, "123456 https://bаnk.example/", otp=True) == "otp_link", "a letter of another script"
+
+
+def test_ordinary_bank_texts_raise_hardly_an_alarm() -> None:
+    """One in ten thousand is allowed by all three rules together; `python -m tests.support.bank_texts` judges 100,000."""
+    assert alarms(7, 5_000).total() <= 1
 
 
 def test_masked() -> None:

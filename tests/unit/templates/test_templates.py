@@ -32,14 +32,16 @@ def page() -> str:
         "",
         "Made and checked by the tests: a plural, an amount and a date as each locale writes them, and the segments it takes.",
         "",
-        "| locale | language | text | encoding | segments |",
-        "|---|---|---|---|---|",
+        "| locale | language | template | text | encoding | segments |",
+        "|---|---|---|---|---|---|",
     ]
     for each in LOCALES:
         text = made.text(GIVEN, each.tag)
         encoding, _, segments = encode(text)
         name = f"{each.name}, right to left" if each.right_to_left else each.name
-        lines.append(f"| `{each.tag}` | {name} | {text} | {('GSM-7', 'UCS-2')[encoding]} | {segments} |")
+        lines.append(
+            f"| `{each.tag}` | {name} | `{SAMPLES[each.tag]}` | {text} | {('GSM-7', 'UCS-2')[encoding]} | {segments} |"
+        )
     return "\n".join(lines) + "\n"
 
 

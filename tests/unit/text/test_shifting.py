@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+from bisect import bisect_right
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -142,11 +144,11 @@ def least(sizes: list[int], edges: list[int], extra: int, unit: int, one: int, b
     if at[-1] <= (fits(1 + extra) if extra else one):
         return 1
     counts = []
+    spent = [at[edge] for edge in edges]
     for header in (6, 7)[: 1 if bits == 8 else 2]:
         room, begin, parts = fits(header + extra), 0, 0
         while begin < len(sizes):
-            ends = [edge for edge in edges if edge > begin and at[edge] - at[begin] <= room]
-            begin, parts = max(ends), parts + 1
+            begin, parts = edges[bisect_right(spent, at[begin] + room) - 1], parts + 1
         counts.append(parts)
     return min(counts)
 
@@ -201,6 +203,35 @@ def test_four_thousand_characters_in_each_table_join_exactly(tag: str, alphabet:
         )
         edges = set(itertools.accumulate(len(each) for each in regex.findall(r"\X", text)))
         assert set(begins) <= edges
+        if alphabet == "gsm7" and len(text) == 4000 and shift == 40 * (LANGUAGES[tag] % 4):
+            assert len(cut.octets) == fewest(text, (tag,), 16)
+
+
+#: Characters of one and of several units, what joins the one before it, pairs: for every alphabet that has no table.
+MIXED = {
+    "GSM-7 with escape pairs": "a€b{c\\é[|~^\n",
+    "UCS-2 with surrogates": "Ж\U0001f600я",
+    "UCS-2 with marks": "e\u0301Жa\u0323\u0302क्षि",
+    "UCS-2 with clusters of all kinds": "\U0001f1ee\U0001f1f9я\U0001f468\u200d\U0001f469\u200d\U0001f467é한\r\n",
+}
+
+
+def whole(name: str, letters: str, allowed: tuple[str, ...], shifts: Iterable[int]) -> int:
+    """4,000 characters with `letters` moved through every place of a part, in each form a link may have; how many texts."""
+    count = 0
+    for shift, alphabet, bits in itertools.product(shifts, ("gsm7", "gsm7_packed"), (8, 16)):
+        text = (letters[:1] * shift + letters * 4000)[:4000]
+        encoding, payload, told = encode(text)
+        cut = Cutter(Shape(alphabet=alphabet, reference_bits=bits, shift_tables=allowed)).cut(encoding, payload, 0xABCD)
+        assert decoded(cut, alphabet == "gsm7_packed") == text, (name, shift, alphabet, bits)
+        assert len(cut.octets) == fewest(text, allowed, bits) <= told, (name, shift, alphabet, bits)
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_four_thousand_characters_of_pairs_and_marks_take_the_fewest_parts(name: str) -> None:
+    assert whole(name, MIXED[name], (), (0, 67))
 
 
 def test_a_link_without_tables_and_short_texts_are_as_before() -> None:
@@ -239,3 +270,11 @@ def test_tables_that_a_link_cannot_have(more: dict[str, object]) -> None:
     with pytest.raises(Error) as e:
         link_of(**more)
     assert e.value.code == "settings_invalid" and "shift_tables" in e.value.message
+
+
+if __name__ == "__main__":  # every place of a part, for every alphabet and table: some minutes
+    for name, letters in MIXED.items():
+        print(name, whole(name, letters, (), range(160)), flush=True)
+    for tag in SHIFT_TABLES:
+        every = "".join(c for c in {**LOCKING.get(tag, {}), **SINGLE[tag]} if c not in "\r\n\f")
+        print(tag, whole(tag, every, (tag,), range(0, 160, 2)), flush=True)

@@ -41,6 +41,8 @@ FINAL: Final = frozenset({DELIVERED, UNDELIVERED, FAILED, EXPIRED, CANCELLED, RE
 
 #: Not a status: in the events for the courier, "the content was erased: forget what you hold of it".
 REDACTED: Final = 254
+#: Nor this: what a customer wrote, on its way to a webhook.
+RECEIVED: Final = 253
 
 #: Bits of a message's `notify`: the callback address in its content; the system that sent it through the SMPP door, of
 #: every final status, or of those that are not `delivered`.

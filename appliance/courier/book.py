@@ -2,7 +2,8 @@
 
 Trusted for what was said to whom, not for what is said: who can change this file can drop, repeat or alter a status on its
 way to the bank's callback, and learns message ids, statuses, times and the bank's host names. It cannot read or write a callback
-address, a reference or metadata: those stay sealed, bound to the message's id. Numbers are never here. The text of a message is
+address, a reference or metadata: those stay sealed, bound to the message's id. So does what a customer wrote, with the number; no
+number is here in clear. The text of a message is
 here, sealed, only between the call that brings it and the sorting that follows; what is kept then is the Label, sealed anew.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.message import REDACTED
+from appliance.message import RECEIVED, REDACTED
 from appliance.store import migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.courier")
@@ -59,12 +60,19 @@ def _first(db: Database) -> None:
             db.conn.execute(statement)
 
 
+@MIGRATIONS(name="0002 customers' messages")
+def _second(db: Database) -> None:
+    # What a customer wrote: `id` is of message and webhook together, `sealed` a Received until it is sorted.
+    db.conn.execute("ALTER TABLE parcel ADD COLUMN received INTEGER NOT NULL DEFAULT 0")
+
+
 class Parcel(NamedTuple):
-    """A message's sealed attachment as it came, not yet sorted."""
+    """A message's sealed attachment as it came, not yet sorted; `received`: it is what a customer wrote."""
 
     id: bytes
     key_id: int
     sealed: bytes
+    received: bool = False
 
 
 class Due(NamedTuple):
@@ -144,9 +152,41 @@ class Book:
             raise
         return upto
 
+    def take_received(
+        self, source: str, first: int, count: int, rows: Sequence[tuple[int, bytes, int, int, bytes, int]], now_ms: int
+    ) -> int:
+        """Writes down what customers wrote, `count` messages numbered from `first`; the last number taken.
+
+        `rows`: (number of the message, id of the parcel, caller whose secret signs, key_id, sealed, at_ms), one for each webhook.
+        """
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            row = conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
+            upto: int = row[0] if row else 0
+            fresh = [row[1:] for row in rows if row[0] > upto]
+            conn.executemany(
+                "INSERT INTO parcel(id, caller, key_id, sealed, received) VALUES (?, ?, ?, ?, 1) ON CONFLICT DO NOTHING",
+                [row[:4] for row in fresh],
+            )
+            conn.executemany(
+                "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms) VALUES (?1, ?2, ?3, '', ?4, ?4)",
+                [(row[0], RECEIVED, row[4], now_ms) for row in fresh],
+            )
+            upto = max(upto, first + count - 1)
+            conn.execute(
+                "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto",
+                (source, upto),
+            )
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        return upto
+
     def unsorted(self, limit: int) -> list[Parcel]:
-        rows = self._conn.execute("SELECT id, key_id, sealed FROM parcel WHERE host IS NULL LIMIT ?", (limit,))
-        return [Parcel(*row) for row in rows]
+        sql = "SELECT id, key_id, sealed, received FROM parcel WHERE host IS NULL LIMIT ?"
+        return [Parcel(i, key_id, sealed, bool(of)) for i, key_id, sealed, of in self._conn.execute(sql, (limit,))]
 
     def sort(self, found: Iterable[Sorted]) -> None:
         """Records where parcels go, and forgets those that can go nowhere, with their events."""

@@ -1,6 +1,7 @@
 """The webhook itself: its body, its name and its signature, as Standard Webhooks 1.0 wants them. Pure.
 
-The body has no telephone number and no text: a callback host learns the status, nothing that was said.
+The body of a status has no telephone number and no text: a callback host learns the status, nothing that was said. What a customer
+wrote is told whole only to an address that the settings name for it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import json
 from typing import Any, Final
 
 from appliance.clock import rfc3339
-from appliance.message import STATUSES, id_text
+from appliance.message import RECEIVED, STATUSES, id_text
 
 SECRET_PREFIX: Final = "whsec_"
 EVENT_TYPE: Final = "message.status"
+RECEIVED_TYPE: Final = "message.received"
 
 
 def secret_text(key: bytes) -> str:
@@ -40,9 +42,15 @@ def body(
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def received_body(at_ms: int, told: dict[str, Any]) -> bytes:
+    """The JSON of a customer's message; `told` as in GET /v1/inbound."""
+    whole = {"type": RECEIVED_TYPE, "timestamp": rfc3339(at_ms), "data": told}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
 def webhook_id(message_id: bytes, status: int) -> str:
     """One name per message and status, so that the bank can tell a repetition. Has no dot: the signature counts on that."""
-    return f"{id_text(message_id)}-{STATUSES[status]}"
+    return f"{id_text(message_id)}-{'received' if status == RECEIVED else STATUSES[status]}"
 
 
 def headers(key: bytes, name: str, now_ms: int, octets: bytes) -> dict[str, str]:

@@ -9,6 +9,7 @@ import random
 import signal
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Annotated, Any, Final
 
@@ -22,12 +23,13 @@ from appliance.intercom import Peer, Server
 from appliance.keys import BlockingKeyring, Keyring
 from appliance.limits import BATCH_MESSAGES_MAX, WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
 from appliance.message import REDACTED, STATUSES
-from appliance.settings import Settings
+from appliance.settings import InboundWebhook, Settings
 from appliance.store import OperationalError
 
 from .book import Book
 from .letter import secret_text
 from .naptr import Portability
+from .received import Heard, parcels
 from .rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,14 @@ class StatusEvents(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     first: int
     events: list[tuple[bytes, int, bytes, int, int, str, int]]  # id, key, sealed Content, status, at_ms, error, caller
+
+
+class ReceivedMessages(msgspec.Struct, forbid_unknown_fields=True):
+    """The same of what customers wrote."""
+
+    source: str
+    first: int
+    messages: list[Heard]
 
 
 def web_client() -> httpx.AsyncClient:
@@ -82,8 +92,11 @@ class Numbers(msgspec.Struct, forbid_unknown_fields=True):
 class Desk:
     """The operations other processes may ask for."""
 
-    def __init__(self, book: Book, rounds: Rounds, portability: Portability) -> None:
+    def __init__(
+        self, book: Book, rounds: Rounds, portability: Portability, webhooks: tuple[InboundWebhook, ...] = ()
+    ) -> None:
         self.book = book
+        self.webhooks = webhooks
         self.rounds = rounds
         self.portability = portability
         self.started_ms = now_ms()
@@ -118,6 +131,21 @@ class Desk:
         self.rounds.brought()
         return {"settled": upto}
 
+    async def received(self, payload: Any, peer: Peer) -> dict[str, int]:
+        try:
+            given = msgspec.convert(payload, ReceivedMessages)
+        except msgspec.ValidationError as e:
+            raise Error("malformed", f"received: {e}") from None
+        if given.first < 1 or len(given.messages) > WEBHOOK_EVENTS_MAX or any(len(m.id) != 16 for m in given.messages):
+            raise Error("invalid", "received: numbers start at 1, at most 10,000 messages a call")
+        rows = parcels(given.first, given.messages, self.webhooks)
+        try:
+            upto = self.book.take_received(given.source, given.first, len(given.messages), rows, now_ms())
+        except OperationalError as e:
+            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+        self.rounds.brought()
+        return {"settled": upto}
+
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was not told by then is told after the next start."""
@@ -139,10 +167,18 @@ async def serve(settings: Settings) -> None:
         settings["webhook.allow_loopback"],
         now_ms,
         random.random,
+        settings.inbound_webhooks,
     )
     portability = Portability(settings.enums, monotonic_s)
-    desk = Desk(book, rounds, portability)
-    server = Server({"ping": desk.ping, "state": desk.state, "status_events": desk.status_events, "enum": desk.enum})
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks)
+    operations: dict[str, Callable[[Any, Peer], Awaitable[Any]]] = {
+        "ping": desk.ping,
+        "state": desk.state,
+        "status_events": desk.status_events,
+        "received": desk.received,
+        "enum": desk.enum,
+    }
+    server = Server(operations)
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
     stopped = asyncio.ensure_future(stopping.wait())

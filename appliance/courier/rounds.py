@@ -22,10 +22,12 @@ from appliance.limits import (
     WEBHOOK_TIMEOUT_S,
 )
 from appliance.message import Content
+from appliance.settings import InboundWebhook
 
 from .addresses import address_of, callback_allowed
 from .book import Book, Due, Outcome, Parcel, Sorted
 from .letter import body, headers, webhook_id
+from .received import Received, body_of
 from .schedule import AGAIN, DONE, next_attempt_ms, retry_after_ms, verdict
 
 log = logging.getLogger(__name__)
@@ -52,11 +54,17 @@ class Ring(Protocol):
 
 
 class Label(msgspec.Struct, array_like=True):
-    """What the courier keeps of a message, sealed with AAD b"w" + id: where to tell it and what the bank attached. No text."""
+    """What the courier keeps of a message, sealed with AAD b"w" + id: where to tell it and what the bank attached.
+
+    No text of the bank's own messages; of a customer's, the body whole.
+    """
 
     callback_url: str
     reference: str | None
     metadata: dict[str, str] | None
+    body: bytes | None = None  # of what a customer wrote
+    message: bytes | None = None  # its id
+    webhook: str = ""  # the row of the settings that it goes to; gone, it is not told
 
 
 class _Heard(NamedTuple):
@@ -80,6 +88,7 @@ class _Host:
 
 _content = msgspec.msgpack.Decoder(Content)
 _label = msgspec.msgpack.Decoder(Label)
+_received = msgspec.msgpack.Decoder(Received)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -93,6 +102,7 @@ class Rounds:
         allow_loopback: bool,
         now: Callable[[], int],
         dice: Callable[[], float],
+        webhooks: tuple[InboundWebhook, ...] = (),
     ) -> None:
         self.book = book
         self.ring = ring
@@ -101,6 +111,7 @@ class Rounds:
         self.allow_loopback = allow_loopback
         self.now = now
         self.dice = dice
+        self.webhooks = {hook.name: hook for hook in webhooks}
         self._known: dict[str, _Host] = {name: _Host() for name in book.hosts()}
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._outcomes: list[Outcome] = []
@@ -141,8 +152,10 @@ class Rounds:
     async def _sorted(self, parcel: Parcel) -> Sorted:
         try:
             key = await self.ring.by_id(parcel.key_id)
+            if parcel.received:
+                return self._sorted_received(parcel, key)
             content = _content.decode(key.open(parcel.sealed, b"c" + parcel.id))
-        except (Error, msgspec.DecodeError) as e:
+        except (Error, msgspec.MsgspecError, KeyError, UnicodeDecodeError) as e:
             if isinstance(e, Error) and e.code not in _HOPELESS:
                 raise
             return Sorted(parcel.id, None, b"")
@@ -151,6 +164,15 @@ class Rounds:
             return Sorted(parcel.id, None, b"")
         label = Label(url, content.reference, content.metadata)
         return Sorted(parcel.id, address_of(url), key.seal(_encode(label), b"w" + parcel.id))
+
+    def _sorted_received(self, parcel: Parcel, key: SealingKey) -> Sorted:
+        received = _received.decode(parcel.sealed)
+        hook = self.webhooks.get(received.webhook)
+        if hook is None or not callback_allowed(hook.url, self.hosts, self.allow_loopback):
+            return Sorted(parcel.id, None, b"")
+        octets = body_of(received.heard, hook, key)
+        label = Label(hook.url, None, None, octets, received.heard.id, hook.name)
+        return Sorted(parcel.id, address_of(hook.url), key.seal(_encode(label), b"w" + parcel.id))
 
     # --- sending ------------------------------------------------------------------------------------------
     async def send_forever(self) -> None:
@@ -238,10 +260,14 @@ class Rounds:
             if isinstance(e, Error) and e.code not in _HOPELESS:
                 raise
             return Outcome(due.n, due.id, None, "refused")
-        if not callback_allowed(label.callback_url, self.hosts, self.allow_loopback):
+        hook = self.webhooks.get(label.webhook)
+        gone = label.webhook and (hook is None or hook.url != label.callback_url)
+        if gone or not callback_allowed(label.callback_url, self.hosts, self.allow_loopback):
             return Outcome(due.n, due.id, None, "refused")
-        octets = body(due.id, due.status, due.at_ms, due.error, label.reference, label.metadata)
-        signed = headers(secret, webhook_id(due.id, due.status), self.now(), octets)
+        octets, named = label.body, label.message
+        if octets is None or named is None:
+            octets, named = body(due.id, due.status, due.at_ms, due.error, label.reference, label.metadata), due.id
+        signed = headers(secret, webhook_id(named, due.status), self.now(), octets)
         heard = await self._post(label.callback_url, octets, signed)
         return self._judged(due, heard)
 

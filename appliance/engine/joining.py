@@ -65,8 +65,8 @@ class Joiner:
         """What is whole by this piece: itself, the message it ends, or one that its reference is used for again."""
         if piece.part is None:
             return [Whole(piece, (piece.where,), text_of([piece]), 1, ())]
-        kind, reference, total, number = piece.part
-        key = (piece.link, piece.subject, piece.recipient, kind, reference, total)
+        _, _, total, number = piece.part
+        key = self._key(piece, piece.part)
         out: list[Whole] = []
         conversation = self._open.get(key)
         if conversation is None:
@@ -81,16 +81,33 @@ class Joiner:
         conversation.parts.setdefault(number, piece)
         conversation.wheres.append(piece.where)
         if len(conversation.parts) == total:
-            self._done[key] = (piece.at_ms, frozenset(p.octets for p in conversation.parts.values()))
+            self._over(key, piece.at_ms)
             out.append(self._end(key))
         return out
+
+    def remember(self, piece: Piece) -> None:
+        """One that was joined before a restart: when it comes once more it is known."""
+        if piece.part is not None:
+            key = self._key(piece, piece.part)
+            at_ms, octets = self._done.get(key, (0, frozenset()))
+            self._done[key] = (max(at_ms, piece.at_ms), octets | {piece.octets})
+
+    @staticmethod
+    def _key(piece: Piece, part: tuple[str, int, int, int]) -> tuple[Any, ...]:
+        kind, reference, total, _ = part
+        return (piece.link, piece.subject, piece.recipient, kind, reference, total)
 
     def overdue(self, now_ms: int) -> list[Whole]:
         """Messages whose missing parts are waited for no longer."""
         late = [key for key, c in self._open.items() if c.first.at_ms + self.wait_ms <= now_ms]
         if late or len(self._done) > 1_000:
             self._done = {key: done for key, done in self._done.items() if done[0] + self.wait_ms > now_ms}
+        for key in late:
+            self._over(key, now_ms)
         return [self._end(key) for key in late]
+
+    def _over(self, key: tuple[Any, ...], at_ms: int) -> None:
+        self._done[key] = (at_ms, frozenset(p.octets for p in self._open[key].parts.values()))
 
     def firsts(self) -> list[bytes]:
         """Id of the first part of each open conversation."""

@@ -68,17 +68,27 @@ class Listener:
         self._looked_s = now_s
         self.ledger.stops.forget(now_ms)
         rows: list[tuple[int, tuple[Any, ...]]] = []
+        before: list[tuple[int, tuple[Any, ...]]] = []
         read: dict[int, int] = {}
         if self.inbound.took:
             self.inbound.took = False
             try:
                 for day in sorted(self.ledger.partitions):
+                    before += self._joined_before(day, now_ms)
                     rows += self._rows(day, read)
             except DatabaseError as e:
                 log.error("customers' messages cannot be read: %s", e)
         self._due += self.joiner.overdue(now_ms)
         if rows or self._due:
-            self._task = asyncio.get_running_loop().create_task(self._pass(rows, read, now_s))
+            self._task = asyncio.get_running_loop().create_task(self._pass(before, rows, read, now_s))
+
+    def _joined_before(self, day: int, now_ms: int) -> list[tuple[int, tuple[Any, ...]]]:
+        """At a start, what may still come once more: an operator repeats what a crash kept us from acknowledging."""
+        if day in self._read:
+            return []
+        partition = self.ledger.partitions[day]
+        since_ms = now_ms - self.joiner.wait_ms
+        return [(day, row) for row in letters.joined(partition, partition.mark(letters.READ), since_ms)]
 
     def _rows(self, day: int, read: dict[int, int]) -> list[tuple[int, tuple[Any, ...]]]:
         partition = self.ledger.partitions[day]
@@ -94,8 +104,18 @@ class Listener:
             self.inbound.took = True
         return [(day, row) for row in (*found, *new)]
 
-    async def _pass(self, rows: list[tuple[int, tuple[Any, ...]]], read: dict[int, int], now_s: float) -> None:
+    async def _pass(
+        self,
+        before: list[tuple[int, tuple[Any, ...]]],
+        rows: list[tuple[int, tuple[Any, ...]]],
+        read: dict[int, int],
+        now_s: float,
+    ) -> None:
         try:
+            for day, row in before:
+                piece = await self._opened(day, row)
+                if piece is not None:
+                    self.joiner.remember(piece)
             pieces = [await self._opened(day, row) for day, row in rows]
         except Error as e:
             log.warning("customers' messages wait: %s", e.code)

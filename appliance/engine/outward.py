@@ -16,7 +16,7 @@ RETRY_S: Final = 1.0
 ROWS: Final = 1_000
 OCTETS_MAX: Final = 8 * 1024 * 1024  # of sealed contents in one call
 
-KINDS: Final = ("audit", "webhooks", "doors", "inbound")
+KINDS: Final = ("audit", "webhooks", "doors", "inbound", "heard")
 Key = tuple[str, int]  # one of KINDS, day
 
 
@@ -30,16 +30,20 @@ class Sending(NamedTuple):
 
 
 class Outward:
-    """Four outboxes a day. Each has at most one call under way, and one whose other side is away holds up no other.
+    """Five outboxes a day. Each has at most one call under way, and one whose other side is away holds up no other.
 
-    `door` None: the door is closed; what would be for it is settled without being told, so that nothing piles up.
+    `door` None: the door is closed; what would be for it is settled without being told, so that nothing piles up. So are whole
+    messages of customers without `listeners`: no webhook is set for them.
     """
 
-    def __init__(self, ledger: Ledger, auditor: Client, courier: Client, door: Client | None) -> None:
+    def __init__(
+        self, ledger: Ledger, auditor: Client, courier: Client, door: Client | None, listeners: bool = False
+    ) -> None:
         self.ledger = ledger
         self.auditor = auditor
         self.courier = courier
         self.door = door
+        self.listener = courier if listeners else None
         self.dirty: set[Key] = set()
         self.settled: dict[Key, int] = {}
         self._settling: dict[Key, int] = {}
@@ -60,8 +64,10 @@ class Outward:
                 partition.settle_webhooks(upto)
             elif kind == "doors":
                 partition.settle_doors(upto)
-            else:
+            elif kind == "inbound":
                 partition.settle_arrived(upto)
+            else:
+                partition.settle_heard(upto)
 
     def committed(self, days: set[int]) -> None:
         """After the commit: what was settled is, and these days may have new rows."""
@@ -109,8 +115,12 @@ class Outward:
             first, found = partition.doors(ROWS)
             rows = _consecutive(first, found)
             return _call_of(self.door, "events", f"{source}/doors", first, "events", rows)
+        if kind == "heard":
+            first, found = partition.heard(ROWS)
+            rows = _within_octets(first, found)
+            return _call_of(self.listener, "received", f"{source}/heard", first, "messages", rows)
         first, found = partition.arrived(ROWS)
-        rows = _within_octets(found)
+        rows = _within_octets(first, found)
         return _call_of(self.door, "inbound", f"{source}/inbound", first, "messages", rows)
 
     async def _call(self, key: Key, to: Client, sending: Sending) -> None:
@@ -146,13 +156,13 @@ def _consecutive(first: int, found: list[tuple[Any, ...]]) -> list[list[Any]]:
     return out
 
 
-def _within_octets(found: list[tuple[Any, ...]]) -> list[list[Any]]:
-    """Customers' messages as the door takes them. Their numbers have no gaps: rows of that table are never deleted."""
+def _within_octets(first: int, found: list[tuple[Any, ...]]) -> list[list[Any]]:
+    """Customers' messages as door and courier take them; numbers run without a gap from `first`."""
     out: list[list[Any]] = []
     octets = 0
-    for _, *message in found:
+    for n, *message in found:
         octets += len(message[4])
-        if out and octets > OCTETS_MAX:
+        if n != first + len(out) or (out and octets > OCTETS_MAX):
             break
         out.append(message)
     return out

@@ -77,7 +77,8 @@ class Engine:
         self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
         self.listener = Listener(self.ledger, self.beat, s, self.keyring, self.inbound)
         door = Client(s.socket("door")) if s["door.enabled"] else None
-        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door)
+        listeners = bool(s.inbound_webhooks)
+        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door, listeners)
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
         self.started_ms = 0

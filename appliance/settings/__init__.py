@@ -2,6 +2,7 @@
 
 from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
+from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
 from .listen import address, check_listen
 from .profile import Profile, parse_profile
@@ -15,6 +16,7 @@ from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 
 __all__ = [
     "ENUM_SETTINGS",
+    "INBOUND_SETTINGS",
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
     "MARKETING",
@@ -27,6 +29,7 @@ __all__ = [
     "TLV_KINDS",
     "Enum",
     "Hours",
+    "InboundWebhook",
     "Link",
     "Operator",
     "Profile",
@@ -40,6 +43,7 @@ __all__ = [
     "check_listen",
     "find_profile",
     "home_of",
+    "inbound_of",
     "load",
     "parse",
     "parse_profile",
@@ -47,5 +51,6 @@ __all__ = [
     "profile_names",
     "programmes_of",
     "quiet_of",
+    "webhooks_for",
     "zone_of",
 ]

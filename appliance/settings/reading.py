@@ -15,6 +15,7 @@ from appliance.errors import Error
 from .checking import checked, tlv, unknown
 from .enum import ENUM_SETTINGS, Enum, enums_of
 from .fitting import faults
+from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of
 from .link import LINK_SETTINGS, Link
 from .listen import address
 from .profile import find, merged
@@ -30,6 +31,7 @@ TABLES: Final = {
     "programme": PROGRAMME_SETTINGS,
     "quiet_hours": QUIET_SETTINGS,
     "enum": ENUM_SETTINGS,
+    "inbound_webhook": INBOUND_SETTINGS,
 }
 
 
@@ -46,6 +48,7 @@ class Settings:
         programmes: tuple[Programme, ...] = (MARKETING,),
         quiet_hours: tuple[QuietHours, ...] = (),
         enums: tuple[Enum, ...] = (),
+        inbound_webhooks: tuple[InboundWebhook, ...] = (),
     ) -> None:
         self._values = values
         self.links = links
@@ -54,6 +57,7 @@ class Settings:
         self.programmes = programmes
         self.quiet_hours = quiet_hours
         self.enums = enums
+        self.inbound_webhooks = inbound_webhooks
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -68,7 +72,14 @@ class Settings:
         links = [{k: v for k, v in vars(link).items() if k != "password"} for link in self.links]
         rows = [
             [vars(row) for row in table]
-            for table in (self.routes, self.operators, self.programmes, self.quiet_hours, self.enums)
+            for table in (
+                self.routes,
+                self.operators,
+                self.programmes,
+                self.quiet_hours,
+                self.enums,
+                self.inbound_webhooks,
+            )
         ]
         whole = [self._values, links, *rows]
         return hashlib.sha256(json.dumps(whole, sort_keys=True, default=bytes.hex).encode()).hexdigest()
@@ -144,7 +155,8 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     programmes = programmes_of(tables["programme"], source)
     exempt = values["consent.exempt_classes"]
     quiet = quiet_of(tables["quiet_hours"], [p.name for p in programmes], exempt, source)
-    return Settings(values, links, routes, home, operators, programmes, quiet, enums_of(tables["enum"], source))
+    hooks = inbound_of(tables["inbound_webhook"], source)
+    return Settings(values, links, routes, home, operators, programmes, quiet, enums_of(tables["enum"], source), hooks)
 
 
 def parse_routes(

@@ -14,6 +14,9 @@ _PART: Final = (
 UNREAD: Final = _PART + "i.n>? ORDER BY i.n LIMIT ?"
 LOOSE: Final = _PART + "i.n IN (SELECT n FROM loose) ORDER BY i.n"  # noqa: S608 - constants
 
+JOINED_MAX: Final = 20_000  # a second or two of work at a start
+JOINED: Final = _PART + "i.n<=? AND i.n NOT IN (SELECT n FROM loose) ORDER BY i.n DESC LIMIT ?"  # noqa: S608 - constants
+
 Row = tuple[Any, ...]  # (n, id, link, at_ms, key_id, blind index, sealed number, recipient, sealed content)
 
 
@@ -25,6 +28,12 @@ def unread(partition: Partition, after: int, limit: int) -> list[Row]:
 def loose(partition: Partition) -> list[Row]:
     """Parts that were read before and whose message was not whole then."""
     return list(partition.conn.execute(LOOSE).fetchall())
+
+
+def joined(partition: Partition, upto: int, since_ms: int) -> list[Row]:
+    """Parts up to number `upto` that came after a time and whose message is whole; of the newest JOINED_MAX."""
+    rows = partition.conn.execute(JOINED, (upto, JOINED_MAX)).fetchall()
+    return [row for row in rows if row[3] >= since_ms]
 
 
 def was_heard(partition: Partition, message_id: bytes) -> bool:

@@ -355,6 +355,17 @@ class Partition:
     def settle_arrived(self, upto: int) -> None:
         self.set_mark("inbound_told", upto)
 
+    def heard(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
+        """The oldest whole messages of customers that the courier has not yet taken, the same way; they stay where they are."""
+        rows = self.conn.execute(
+            "SELECT n,id,key_id,number,recipient,content,at_ms FROM heard WHERE n>? ORDER BY n LIMIT ?",
+            (self.mark("heard_told"), limit),
+        ).fetchall()
+        return (rows[0][0] if rows else 0), rows
+
+    def settle_heard(self, upto: int) -> None:
+        self.set_mark("heard_told", upto)
+
     def untold(self) -> bool:
         """Whether the SMPP door has not taken everything of this day. Unlike what `may_move` tells, this ends with retention."""
         return (
@@ -369,6 +380,8 @@ class Partition:
             self.has_schedule()
             or self.mark("open_until") > now_ms
             or self.conn.execute("SELECT 1 FROM webhook_outbox LIMIT 1").fetchone() is not None
+            or self.conn.execute("SELECT 1 FROM heard WHERE n>? LIMIT 1", (self.mark("heard_told"),)).fetchone()
+            is not None
         )
 
     def totals(self) -> dict[int, int]:

@@ -33,6 +33,12 @@ def fifth(db: Database) -> None:
     db.execute("CREATE TABLE basis(seq INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
 
 
+@MIGRATIONS()
+def heard_told(db: Database) -> None:
+    """What was heard before there were webhooks for it is told to none."""
+    db.execute("INSERT INTO mark SELECT 'heard_told',max(n) FROM heard HAVING max(n) IS NOT NULL")
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():

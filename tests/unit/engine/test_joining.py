@@ -87,6 +87,20 @@ def test_a_missing_part_is_waited_for_and_then_the_rest_is_handed_on_as_incomple
     assert whole.text.startswith(LONG[:40]) and len(joiner) == 0
 
 
+def test_what_comes_once_more_after_a_restart_or_after_its_time_is_known() -> None:
+    given = pieces(LONG, "sar", 7)
+    again = Joiner(WAIT_MS)
+    for piece in given:
+        again.remember(piece)
+    assert [w.total for w in joined(again, given)] == [0] * len(given) and not len(again)
+    late = Joiner(WAIT_MS)
+    joined(late, given[:2])
+    (rest,) = late.overdue(WAIT_MS + 2_000)
+    assert rest.missing and [w.total for w in joined(late, given[:2])] == [0, 0]
+    joined(late, given[2:3])
+    assert len(late) == 1, "the part that was missed is not dropped when it comes at last"
+
+
 def test_a_reference_used_again_before_the_first_was_whole_ends_the_first() -> None:
     joiner = Joiner(WAIT_MS)
     first, second = pieces(LONG, "8", 1), pieces(LONG.upper(), "8", 1, 100)

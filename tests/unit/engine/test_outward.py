@@ -45,10 +45,10 @@ class Peer:
 class Box:
     """An engine's ledger and its outward side; `beat` commits what is in hand."""
 
-    def __init__(self, folder: Path, closed: bool = False) -> None:
+    def __init__(self, folder: Path, closed: bool = False, listeners: bool = True) -> None:
         self.ledger = Ledger(folder, RouteTable([("", ("op",))]), ["op"], {}, "engine-0")
         self.auditor, self.courier, self.door = Peer(), Peer(), Peer()
-        self.outward = Outward(self.ledger, self.auditor, self.courier, None if closed else self.door)  # type: ignore[arg-type]
+        self.outward = Outward(self.ledger, self.auditor, self.courier, None if closed else self.door, listeners)  # type: ignore[arg-type]
         self.now_s = 0.0
         self.seq = 0
 
@@ -72,6 +72,11 @@ class Box:
         work.inbound.append((message_id, link, AT, 1, b"i" * 16, b"n" * 40, recipient, b"c" * 60))
         self.write(work)
         return message_id
+
+    def whole(self, *ids: bytes) -> None:
+        work = Work()
+        work.heard += [(i, AT, 1, b"i" * 16, b"n" * 40, "4040", b"h" * 60) for i in ids]
+        self.write(work)
 
     def write(self, work: Work) -> None:
         self.ledger.partition(DAY).write(work)
@@ -166,3 +171,28 @@ def test_a_door_that_is_away_for_ever_does_not_keep_a_day_for_ever(box: Box) -> 
     assert DAY in box.ledger.partitions, "within its retention it is kept for the door"
     notes = retire(box.ledger, DAY + 31, 30, AT + 31 * 86_400_000, set())
     assert DAY not in box.ledger.partitions and [note["what"] for note in notes] == ["partition.erased"]
+
+
+def test_customers_whole_messages_go_to_the_courier_once_also_after_a_gap(box: Box) -> None:
+    ids = [new_ids(1, AT + n)[0] for n in range(4)]
+    box.whole(ids[0])
+    box.whole(ids[0], ids[1])  # the first again: it uses up a number
+    box.whole(*ids)
+    box.courier.away = True
+    asyncio.run(box.beat(2))
+    assert box.ledger.partition(DAY).may_move(AT), "a day is not erased while one of it is untold"
+    box.courier.away = False
+    asyncio.run(box.beat(8))
+    told = box.courier.rows("received")
+    assert [row[0] for row in told] == ids and {tuple(row[1:]) for row in told} == {
+        (1, b"n" * 40, "4040", b"h" * 60, AT)
+    }
+    assert not box.ledger.partition(DAY).heard(10)[1]
+
+
+def test_without_a_webhook_for_them_they_are_settled_untold(tmp_path: Path) -> None:
+    box = Box(tmp_path, listeners=False)
+    box.ledger.partition(DAY)
+    box.whole(new_ids(1, AT)[0])
+    asyncio.run(box.beat(3))
+    assert not box.courier.rows("received") and not box.ledger.partition(DAY).heard(10)[1]

@@ -55,6 +55,7 @@ class Message:
     acts: list[str] = field(default_factory=list)
     handed_s: float = 0.0
     promised_s: float = 0.0
+    left: int = 0  # segments that its link made of it
 
 
 class Bank:
@@ -68,6 +69,7 @@ class Bank:
         self.busy = 0
         self.watch: ConsentWatch | None = None  # as a gateway has it
         self.wrote_stop: set[str] = set()
+        self.written: dict[int, str] = {}  # letters of customers
         self.customers = [f"+39347{chance.randrange(10**6, 10**7)}" for _ in range(8)]
 
     async def gateway(self, n: int) -> None:
@@ -185,6 +187,27 @@ class Bank:
             await asyncio.sleep(chance.uniform(0, 2 * world.plan.active_s / world.plan.stops))
             chance.choice(world.operators).inbound(number, "43210", chance.choice(("STOP", "Stop", "STOP ")))
             self.wrote_stop.add(number)
+
+    async def letters(self) -> None:
+        """Customers write to the bank, some of them at length."""
+        world, chance = self.world, self.chance
+        for n in range(world.plan.letters):
+            await asyncio.sleep(chance.uniform(0, 2 * world.plan.active_s / world.plan.letters))
+            text = f"~{n:04d}~" + " I did not make this payment." * chance.choice((1, 1, 8, 20)) + f"~{n:04d}~"
+            chance.choice(world.operators).inbound(chance.choice(self.customers), "43210", text)
+            self.written[n] = text
+
+    async def drain(self, link: str, on: bool) -> None:
+        """A person takes a link out of use or back; asked again until it is so, or everything has healed long ago."""
+        client = Client(self.world.settings.socket("engine-0"))
+        self.busy += 1
+        for _ in range(60):
+            try:
+                await client.call("drain", {"link": link, "on": on, "who": "user:sim"})
+                break
+            except Error:
+                await asyncio.sleep(0.5)
+        self.busy -= 1
 
     async def person(self) -> None:
         """Cancels, redacts and decides now and then."""

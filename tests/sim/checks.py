@@ -80,6 +80,21 @@ def unsettled(world: World) -> list[str]:
     for customer in sorted(world.bank.wrote_stop):
         if world.bank.watch.consent.suppressed.first_of(("", "marketing"), index_of(customer)) is None:
             out.append(f"the STOP of {customer} is not in force")
+    heard = _heard(world)
+    for n, text in world.bank.written.items():
+        if heard[text] == 0:
+            out.append(f"letter {n} was not heard")
+    return out
+
+
+def _heard(world: World) -> Counter[str]:
+    """Texts of customers as they are kept."""
+    out: Counter[str] = Counter()
+    assert world.engine is not None
+    for partition in world.engine.ledger.partitions.values():
+        for message_id, key_id, content in partition.conn.inner.execute("SELECT id,key_id,content FROM heard"):
+            opened = msgspec.msgpack.decode(world.keys.of_day(key_id).open(content, b"h" + message_id))
+            out[opened["text"]] += 1
     return out
 
 
@@ -94,6 +109,10 @@ def at_the_end(world: World) -> None:
             "SELECT m.id,e.status,e.detail FROM event e JOIN message m ON m.seq=e.seq ORDER BY e.n"
         ):
             events[message_id].append((status, detail))
+    for partition in engine.ledger.partitions.values():
+        for message_id, segments in partition.conn.inner.execute("SELECT id,segments FROM message"):
+            if message_id in world.bank.by_id:  # a link that takes long messages whole makes one of many
+                world.bank.by_id[message_id].left = segments
     for message in world.bank.messages.values():
         _message(world, message, found.get(message.id), events[message.id])
     _told(world, found)
@@ -126,9 +145,9 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
         world.violated(f"{said}: nothing moves it")
     if doubts:
         return  # what became of it is its policy's to say; that nothing was lost or doubled in silence was seen above
-    whole = len(parts) >= message.segments
+    whole = len(parts) >= message.left
     fates = [times[0][2] for times in parts.values()]
-    if whole and message.segments == 1 and status != FATES[fates[0]]:
+    if whole and message.left == 1 and status != FATES[fates[0]]:
         world.violated(
             f"{said}: its handset says {STATUSES[FATES[fates[0]]]}, and it was never in doubt: {dict(parts)}"
         )
@@ -185,10 +204,14 @@ def _counted(world: World, engine: Any, found: dict[bytes, int]) -> None:
     for partition in engine.ledger.partitions.values():
         (n,) = partition.conn.inner.execute("SELECT coalesce(sum(segments),0) FROM message").fetchone()
         stored += n
-    told = sum(m.segments for m in world.bank.messages.values() if m.id in found)
+    told = sum(m.left if _fitted(world) else m.segments for m in world.bank.messages.values() if m.id in found)
     own = sum(1 for message_id in found if message_id not in world.bank.by_id)
     if stored != told + own:
         world.violated(f"{stored} segments in the store, {told} accepted and {own} of its own")
+
+
+def _fitted(world: World) -> bool:
+    return any(link["long_message"] == "payload" for link in world.plan.links)
 
 
 def _audited(world: World, engine: Any) -> None:

@@ -153,6 +153,11 @@ class Handle:
         if self._owner.dead:  # what it wrote is with the kernel, what it would write now is not
             raise _io(apsw.SQLITE_IOERR)
 
+    def _benign(self, error: Any, nothing_new: bool) -> Any:
+        """Marks what goes wrong in a checkpoint that follows a commit: SQLite says nothing of it, the commit stands."""
+        error.benign = nothing_new or self._path.endswith(".db")
+        return error
+
     def xRead(self, amount: int, offset: int) -> bytes:
         self._alive()
         return bytes(self._kept.seen[offset : offset + amount])
@@ -163,7 +168,7 @@ class Handle:
         disk.step("write")
         self._alive()
         if disk.full and offset + len(data) > len(self._kept.seen):
-            raise apsw.FullError("database or disk is full")
+            raise self._benign(apsw.FullError("database or disk is full"), False)
         disk.writes += 1
         self._kept.write(offset, bytes(data))
 
@@ -177,11 +182,12 @@ class Handle:
         disk.step("sync")
         self._alive()
         if disk.sync_fails:
+            nothing_new = not self._kept.doubtful
             for offset, data in self._kept.doubtful:  # some are on the disk; none will be tried again
                 if disk.chance.random() < 0.5:
                     _apply(self._kept.solid, offset, data)
             self._kept.doubtful.clear()
-            raise _io(apsw.SQLITE_IOERR_FSYNC)
+            raise self._benign(_io(apsw.SQLITE_IOERR_FSYNC), nothing_new)
         disk.syncs += 1
         if not disk.lies:
             self._kept.sync()

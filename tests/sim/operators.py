@@ -49,10 +49,17 @@ class SimOperator(Operator):
         self.address = address
         self.loop = loop
         self.truth = truth
-        self.listening: Any = None
+        self.more = address.replace(name, f"{name}b", 1)
+        self.listening: list[Any] = []
 
     def listen(self, network: Network) -> None:
-        self.listening = network.listen(self.address, lambda: Session(self))
+        self.listening = [network.listen(each, lambda: Session(self)) for each in (self.address, self.more)]
+
+    def shut(self) -> None:
+        """Nobody can connect until it listens again."""
+        self.drop_all()
+        for each in self.listening:
+            each.close()
 
     async def keep_looking(self) -> None:
         """As the operator's process does once a second."""

@@ -42,6 +42,10 @@ class Plan:
     short_lives: float = 0.0  # share of messages whose validity ends soon
     scheduled: float = 0.0
     long: float = 0.2
+    wal_pages: int = 4_000  # of a store's log between two checkpoints
+    pending_batches: int = 256
+    letters: int = 0  # texts of customers, some in parts
+    drains: list[tuple[float, int, float]] = field(default_factory=list)  # when, which link, for how long
 
     def told(self) -> list[str]:
         """The plan as lines for people."""
@@ -79,7 +83,31 @@ def plan_of(seed: int) -> Plan:
         plan.acts = chance.randrange(2, 15)
     if chance.random() < 0.25:
         plan.stops = chance.randrange(1, 4)
+    _more(Random(seed * 7 + 9), plan)
     return plan
+
+
+def _more(chance: Random, plan: Plan) -> None:
+    """What came later, from a stream of its own: what the others draw stays as it was."""
+    if chance.random() < 0.6:
+        plan.wal_pages = chance.choice((4, 20, 100))
+    if chance.random() < 0.1:
+        plan.pending_batches = 1
+    if chance.random() < 0.3:
+        plan.letters = chance.randrange(1, 8)
+    if chance.random() < 0.15:
+        plan.drains.append(
+            (chance.uniform(0.2, plan.active_s), chance.randrange(len(plan.links)), chance.uniform(0.5, 4))
+        )
+    for link, operator in zip(plan.links, plan.operators, strict=True):
+        if chance.random() < 0.15:
+            link["more_hosts"] = [f"{link['name']}b.example:2775"]
+        if chance.random() < 0.1:
+            link["long_message"] = "payload"
+        if chance.random() < 0.1:
+            link["query_sm"] = True
+        if chance.random() < 0.15:
+            operator["id_form"] = chance.choice(("hex", "uuid", "text"))
 
 
 def _link(chance: Random, n: int) -> dict[str, Any]:

@@ -30,21 +30,23 @@ MEMORY: Final = Path("/dev/shm")
 def patched(world: World) -> Iterator[None]:
     """Time, chance, the disk and the bounds are the run's; everything is put back."""
     before = (clock.now_ms, clock.monotonic_s, opening.connect, os.urandom)
-    bounds = (limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES)
+    bounds = (limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES, limits.PENDING_BATCHES_MAX, opening.WAL_PAGES)
     octets = Random(world.plan.seed * 7 + 6)
     state = random.getstate()
     random.seed(world.plan.seed)
     clock.now_ms, clock.monotonic_s = world.now_ms, world.loop.time  # type: ignore[assignment]
     opening.connect = world.connect
     os.urandom = octets.randbytes  # type: ignore[assignment]
-    limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES = world.plan.queue_messages, world.plan.queue_page  # type: ignore[misc]
+    plan = world.plan
+    limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES = plan.queue_messages, plan.queue_page  # type: ignore[misc]
+    limits.PENDING_BATCHES_MAX, opening.WAL_PAGES = plan.pending_batches, plan.wal_pages  # type: ignore[misc]
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         clock.now_ms, clock.monotonic_s, opening.connect, os.urandom = before
-        limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES = bounds  # type: ignore[misc]
+        limits.QUEUE_MESSAGES_MAX, limits.QUEUE_PAGE_MESSAGES, limits.PENDING_BATCHES_MAX, opening.WAL_PAGES = bounds  # type: ignore[misc]
         random.setstate(state)
         if collecting:
             gc.enable()

@@ -57,7 +57,8 @@ class Cursor:
         try:
             self._cursor.execute(sql, parameters)
         except apsw.Error as e:
-            raise told(e) from None
+            if not getattr(e, "benign", False) or sql.startswith("PRAGMA") or self._conn.in_transaction:
+                raise told(e) from None
         self.rowcount = self._conn.inner.changes()
         return self
 

@@ -46,12 +46,13 @@ class Wire:
         self.buckets: dict[str, _Bucket] = {}
         self.links: dict[str, dict[str, Any]] = {}
         for link in world.plan.links:
-            self.links[f"{link['host']}:2775"] = link
+            for address in (f"{link['host']}:2775", *link.get("more_hosts", ())):
+                self.links[address] = link
         self.restarted()
 
     def restarted(self) -> None:
         """A new engine begins with full buckets."""
-        self.buckets = {address: _Bucket(link["pace"]) for address, link in self.links.items() if link.get("pace")}
+        self.buckets = {link["name"]: _Bucket(link["pace"]) for link in self.links.values() if link.get("pace")}
 
     def wrote(self, line: Line, data: bytes) -> None:
         for frame in self.out.setdefault(line, Framer()).hear(data):
@@ -64,7 +65,7 @@ class Wire:
             link = self.links[line.address]
             if len(under_way) > link["window"]:
                 self.world.violated(f"{link['name']}: {len(under_way)} under way in a window of {link['window']}")
-            bucket = self.buckets.get(line.address)
+            bucket = self.buckets.get(link["name"])
             if bucket is not None and not bucket.take(self.world.loop.now_s):
                 self.world.violated(f"{link['name']}: faster than its pace of {bucket.rate} a second")
 

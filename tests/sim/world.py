@@ -228,6 +228,10 @@ class World:
         for when_s, long_s, who in plan.others:
             at(when_s, lambda who=who: self._away(who, True))
             at(when_s + long_s, lambda who=who: self._away(who, False))
+        for when_s, which, long_s in plan.drains:
+            name = plan.links[which]["name"]
+            at(when_s, lambda name=name: self._drain(name, True))
+            at(when_s + long_s, lambda name=name: self._drain(name, False))
         for when_s, by_ms in plan.clock:
             at(when_s, lambda by_ms=by_ms: self._set_clock(by_ms))
 
@@ -257,8 +261,7 @@ class World:
                 self._later(long_s, lambda line=line: line.server._end(ConnectionResetError()))
             self._later(long_s, lambda: network.dark.discard(address))
         elif what == "closed":
-            operator.drop_all()
-            operator.listening.close()
+            operator.shut()
             self._later(long_s, lambda: operator.listen(network))
         else:
             before, network.latency_s = network.latency_s, (0.1, 0.6)
@@ -274,6 +277,10 @@ class World:
         self.say(f"the clock is set by {by_ms} ms")
         self.clock_ms += by_ms
         self.clock_most_ms = max(self.clock_most_ms, self.clock_ms)
+
+    def _drain(self, name: str, on: bool) -> None:
+        self.say(f"drain of {name}: {on}")
+        self.loop.create_task(self.bank.drain(name, on))
 
     def _heal(self) -> None:
         self.say("healing")
@@ -307,6 +314,8 @@ class World:
             self.loop.create_task(self.bank.person())
         if plan.stops:
             self.loop.create_task(self.bank.customer())
+        if plan.letters:
+            self.loop.create_task(self.bank.letters())
         while self.loop.now_s - T0_S < plan.active_s + 4.0 and not self.violations:
             await asyncio.sleep(0.5)
             bounded(self)

@@ -10,6 +10,9 @@ import hypothesis
 import pytest
 
 HERE = Path(__file__).parent
+os.environ["CASEMATE_AUDIT_STRICT"] = (
+    "1"  # before any import of the appliance, and for the processes that stories start
+)
 
 # A machine that is busy is no reason to fail, and what one run found out does not change the next one.
 hypothesis.settings.register_profile(

@@ -6,6 +6,7 @@ keys and minimal escapes are all there is to it; the tests compare every form wi
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.limits import AUDIT_DETAIL_KEYS_MAX, AUDIT_ENTRY_OCTETS_MAX, AUDIT_NAME_CHARACTERS_MAX
 
+from .details import stray
 from .events import EVENTS
 
 FIELDS: Final = frozenset({"at", "who", "what", "on", "outcome", "detail"})
@@ -23,6 +25,9 @@ ACTORS: Final = ("console", "api", "door", "process", "cli")
 INTEGER_MAX: Final = 2**53 - 1  # RFC 8785 section 3.2.2.3: what an IEEE double holds exactly
 #: An integer of eight or more digits is only believed to be no telephone number when its name says what it counts.
 UNITS: Final = ("_ms", "_us", "_octets", "_count", "_index")
+
+#: The tests hold every entry against the schema of its event. In service an entry with a field too many is better than none.
+STRICT: Final = bool(os.environ.get("CASEMATE_AUDIT_STRICT"))
 
 _AT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _WHO: Final = re.compile(rf"({'|'.join(ACTORS)}):\S.*")
@@ -43,6 +48,8 @@ def entry(at_ms: int, who: str, what: str, on: str, outcome: str = "ok", **detai
     """A checked entry. An unknown event or outcome is our own mistake; a value that may not be recorded is Error `invalid`."""
     assert what in EVENTS, what
     assert outcome in OUTCOMES, outcome
+    if STRICT and (why := stray(what, detail)):
+        raise AssertionError(why)
     made = {"at": rfc3339(at_ms), "who": who, "what": what, "on": on, "outcome": outcome, "detail": detail}
     check(made)
     return made

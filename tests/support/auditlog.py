@@ -20,7 +20,9 @@ AT_MS = 1_763_836_207_123
 
 def sample(n: int, **detail: Any) -> dict[str, Any]:
     """The n-th entry of a made-up day."""
-    return entry(AT_MS + n, "process:engine-0", "batch.committed", f"batch:{n:x}", messages=n % 1000, **detail)
+    said = {"messages": n % 1000, "digest": f"{n:064x}"}
+    made = entry(AT_MS + n, "process:engine-0", "batch.committed", f"batch:{n:x}", **said)
+    return {**made, "detail": {"messages": n % 1000, **detail}}
 
 
 class Log:

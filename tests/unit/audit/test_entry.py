@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import appliance.audit
 from appliance.audit import EVENTS, entry
+from appliance.audit.details import DETAIL, FIELDS, fields_of, stray
 from appliance.audit.entry import canonical, check, impersonal
 from appliance.errors import Error
 
@@ -20,7 +21,8 @@ AT_MS = 1_763_836_207_123
 
 
 def made(**detail: Any) -> dict[str, Any]:
-    return entry(AT_MS, "console:anna", "message.redacted", "message:0193e4a1-7b3c-7def-8123-456789abcdef", **detail)
+    one = entry(AT_MS, "console:anna", "message.redacted", "message:0193e4a1-7b3c-7def-8123-456789abcdef")
+    return {**one, "detail": detail}
 
 
 def refused(given: Any) -> Error:
@@ -148,7 +150,27 @@ def test_the_guard_never_fails_on_text(value: str) -> None:
         assert e.code == "invalid"
 
 
-def test_the_page_repeats_the_table() -> None:
+def test_the_page_repeats_the_tables() -> None:
     page = (Path(appliance.audit.__file__).parent / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.+) \|$", page, re.MULTILINE))
-    assert {name: means for name, means in rows.items() if not name.endswith(".py")} == EVENTS
+    rows = re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.+) \| ([^|]+) \|$", page, re.MULTILINE)
+    assert {name: means for name, means, _ in rows} == EVENTS
+    assert {name: "" if said == "-" else said.replace("`", "") for name, _, said in rows} == DETAIL
+    for field, (_, means) in FIELDS.items():
+        assert re.search(rf"^\| `{field}` \| [a-z ]+ \| {re.escape(means)} \|$", page, re.MULTILINE), field
+
+
+def test_every_event_has_a_schema_of_known_fields() -> None:
+    assert DETAIL.keys() == EVENTS.keys()
+    used = set().union(*(fields_of(what)[1] for what in DETAIL))
+    assert used == FIELDS.keys()
+
+
+def test_what_strays_from_the_schema_is_named() -> None:
+    assert stray("link.trace_on", {"minutes": 5}) == ""
+    assert stray("link.trace_on", {}) == "link.trace_on lacks minutes"
+    assert stray("link.trace_on", {"minutes": "5"}) == "link.trace_on: minutes is not of type int"
+    assert stray("link.trace_on", {"minutes": 5, "who": "x"}) == "link.trace_on has no field who"
+    assert stray("made.up", {}) == "made.up has no row in the table of details"
+    assert stray("numbers.back", {"italy": 3}) == ""  # `*`: named by the bank
+    with pytest.raises(AssertionError, match="lacks minutes"):  # and so is every entry that any test makes
+        entry(0, "cli:anna", "link.trace_on", "link:a")

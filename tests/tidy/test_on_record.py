@@ -1,0 +1,240 @@
+"""Every act that changes something or shows something personal has an event, and where the act is done the event is recorded.
+
+The acts are read from the source: what the console takes by POST, the API's routes, the commands, the operations of the processes.
+A new one is either named here with its event or with the reason why nobody needs to know.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.audit import EVENTS
+from appliance.audit.details import DETAIL
+from tests.tidy.house import Source, sources
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: What a person or a program can do -> the events that say so.
+ON_RECORD: dict[str, str] = {
+    "console page_account.password": "console.user_changed",
+    "console page_api_keys.create": "apikey.created",
+    "console page_api_keys.revoke": "apikey.revoked",
+    "console page_audit.verify": "audit.verified",
+    "console page_audit.export": "audit.exported",
+    "console page_consent.look_up": "consent.looked_up",
+    "console page_consent.decide": "consent.reviewed",
+    "console page_door.create": "door.account_created",
+    "console page_door.new_password": "door.account_password",
+    "console page_door.revoke": "door.account_revoked",
+    "console page_held.decide": "message.decided",
+    "console page_link.drain": "link.drained",
+    "console page_link.resume": "link.resumed",
+    "console page_link.test": "link.tested",
+    "console page_link.start_trace": "link.trace_on link.trace_off",
+    "console page_messages.by_number": "message.searched_by_number",
+    "console page_routes.why": "routes.explained",
+    "console page_senders.add": "sender.requested",
+    "console page_senders.confirm": "sender.confirmed",
+    "console page_senders.expire": "sender.expired",
+    "console page_sign.enter": "console.login",
+    "console page_sign.leave": "console.logout",
+    "console page_users.create": "console.user_created",
+    "console page_users.remove": "console.user_removed",
+    "api POST /v1/messages": "batch.committed",
+    "api POST /v1/messages/batch": "batch.committed",
+    "api GET /v1/messages": "message.searched_by_number",
+    "api POST /v1/messages/{id}/cancel": "message.cancelled",
+    "api POST /v1/messages/{id}/redact": "message.redacted",
+    "api PUT /v1/templates/{id}": "template.saved",
+    "api DELETE /v1/templates/{id}": "template.removed",
+    "api POST /v1/senders": "sender.requested",
+    "api PUT /v1/senders/{id}": "sender.confirmed sender.expired",
+    "api POST /v1/suppressions": "consent.stopped",
+    "api DELETE /v1/suppressions/{id}": "consent.started",
+    "api GET /v1/lookup/{id}": "number.looked_up",
+    "cli audit.export": "audit.exported",
+    "cli audit.verify": "audit.verified",
+    "cli consent.import_": "consent.imported",
+    "cli consent.export": "consent.exported",
+    "cli consent.lookup": "consent.looked_up",
+    "cli consent.decide": "consent.reviewed",
+    "cli door.again": "door.letters_again",
+    "cli door.create_account": "door.account_created",
+    "cli door.change_account": "door.account_changed",
+    "cli door.revoke_account": "door.account_revoked",
+    "cli door.new_password": "door.account_password",
+    "cli keys.commission": "hsm.commissioned",
+    "cli links.drain": "link.drained",
+    "cli links.resume": "link.resumed",
+    "cli links.test": "link.tested",
+    "cli links.trace": "link.trace_on link.trace_off",
+    "cli messages.decide": "message.decided",
+    "cli numbers.import_": "numbers.imported",
+    "cli numbers.lookup": "number.looked_up",
+    "cli numbers.back": "numbers.back",
+    "cli people.create_key": "apikey.created",
+    "cli people.revoke_key": "apikey.revoked",
+    "cli people.key_webhook_secret": "apikey.secret_shown",
+    "cli people.create_user": "console.user_created",
+    "cli routes.activate": "routes.activated",
+    "cli routes.back": "routes.activated",
+    "cli running.run": "process.start process.stop settings.loaded settings.changed",
+    "cli running.up": "process.died",
+    "cli send.send": "batch.committed",
+    "cli senders.add": "sender.requested",
+    "cli senders.confirm": "sender.confirmed",
+    "cli senders.expire": "sender.expired",
+    "cli templates.save": "template.saved",
+    "cli templates.remove": "template.removed",
+    "engine accept": "batch.committed",
+    "engine cancel": "message.cancelled",
+    "engine replace": "message.replaced",
+    "engine redact": "message.redacted",
+    "engine decide": "message.decided",
+    "engine drain": "link.drained link.resumed",
+    "engine routes_load": "routes.loaded routes.damaged",
+    "engine left_alone": "consent.stopped consent.started",
+    "keys data_key": "key.unwrapped",
+    "keys index_key": "key.index_derived",
+    "keys derive": "key.derived",
+    "audit verify": "audit.verified",
+    "audit export": "audit.exported",
+    "audit append": "audit.gap",
+}
+
+#: The others, and why nothing is recorded of them.
+UNRECORDED: dict[str, str] = {
+    "api POST /v1/preview": "counts and prices a text; keeps nothing",
+    "engine ping": "says that it is alive",
+    "engine state": "counts",
+    "keys ping": "says that it is alive",
+    "keys state": "counts",
+    "keys blind_index": "an index of a number that the caller has",
+    "keys sign": "the checkpoint that it signs says so itself",
+    "keys public_key": "public",
+    "audit checkpoint": "signs what is recorded already",
+    "audit entries": "the console's page of it needs `audit.read`",
+    "audit proof": "a proof of one entry",
+    "audit state": "counts",
+    "audit ping": "says that it is alive",
+}
+
+#: Commands that only show, or that work on files of the caller's own.
+READING = re.compile(
+    r"cli (audit\.(entries|proof|checkpoint)|bench\..*|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|numbers\.status|people\.list_\w+|program\.program"
+    r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|paces)|settings\.\w+|status\.status"
+    r"|templates\.(list_|show_|try_)|audit\.events)"
+)
+
+#: Events that nothing records yet. This list may only shrink.
+UNUSED = {"key.destroyed", "message.viewed", "link.changed", "bench.run"}
+
+
+def _decorated(file: Source) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from ((node.name, ast.unparse(d)) for d in node.decorator_list)
+
+
+def _operations(file: Source) -> Iterator[str]:
+    """Keys of tables whose values are methods: what a process answers on its socket."""
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Dict) and len(node.keys) > 2:
+            pairs = [(k, v) for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)]
+            if (
+                pairs
+                and all(ast.unparse(v).startswith("self.") for _, v in pairs)
+                and any(k.value == "ping" for k, _ in pairs)
+            ):
+                yield from (str(k.value) for k, _ in pairs)
+
+
+def acts() -> set[str]:
+    found: set[str] = set()
+    for file in sources(ROOT, "appliance"):
+        stem = Path(file.name).stem
+        if file.name.startswith("appliance/console/"):
+            found |= {
+                f"console {stem}.{name}" for name, d in _decorated(file) if re.search(r"\.(post|put|delete|route)\(", d)
+            }
+        elif file.name.startswith(("appliance/cli/", "appliance/bench/")):
+            room = "bench" if "/bench/" in file.name else stem
+            found |= {f"cli {room}.{name}" for name, d in _decorated(file) if ".command(" in d}
+        elif file.name == "appliance/api/application.py":
+            for call in file.calls():
+                if ast.unparse(call.func) == "Route" and isinstance(call.args[1], ast.Dict):
+                    path = ast.literal_eval(call.args[0])
+                    methods = [str(k.value) for k in call.args[1].keys if isinstance(k, ast.Constant)]
+                    found |= {f"api {m} {path}" for m in methods if m != "GET" or f"api GET {path}" in ON_RECORD}
+        elif file.name.startswith(("appliance/engine/serve", "appliance/keys/desk", "appliance/audit/auditor")):
+            found |= {f"{file.room} {name}" for name in _operations(file)}
+    return found
+
+
+def recorded() -> dict[str, set[str]]:
+    """Event -> files in which it stands as a literal, other than its own tables."""
+    found: dict[str, set[str]] = {}
+    for root in ("appliance", "hsm"):
+        for file in sources(ROOT, root):
+            if file.name in ("appliance/audit/events.py", "appliance/audit/details.py", "appliance/audit/rate.py"):
+                continue
+            for node in ast.walk(file.tree):
+                if isinstance(node, ast.Constant) and node.value in EVENTS:
+                    found.setdefault(str(node.value), set()).add(file.name)
+    return found
+
+
+def _reached(file: Source, name: str) -> str:
+    """The text of a function and of those of its file that it calls."""
+    functions = {n.name: n for n in ast.walk(file.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    seen, todo = set[str](), [name]
+    while todo:
+        one = todo.pop()
+        if one in functions and one not in seen:
+            seen.add(one)
+            todo += re.findall(r"\w+", ast.unparse(functions[one]))
+    return "\n".join(ast.unparse(functions[one]) for one in seen)
+
+
+def test_every_act_is_on_the_record_or_says_why_not() -> None:
+    found = {act for act in acts() if not READING.fullmatch(act)}
+    assert found - ON_RECORD.keys() - UNRECORDED.keys() == set(), "name its event in ON_RECORD"
+    assert (ON_RECORD.keys() | UNRECORDED.keys()) - found == set(), "there is no such act"
+
+
+def test_an_act_records_its_events_where_it_is_done() -> None:
+    where = recorded()
+    files = {f.name: f for f in sources(ROOT, "appliance")}
+    for act, events in ON_RECORD.items():
+        face, _, name = act.partition(" ")
+        for event in events.split():
+            assert where.get(event), f"{act}: nothing records {event}"
+            stem, _, function = name.partition(".")
+            own = files.get(f"appliance/{face}/{stem}.py")
+            if own is not None and own.name in where[event]:  # else the process does, at whose door the face knocks
+                assert f"'{event}'" in _reached(own, function) + _top(own), f"{act} does not reach {event}"
+
+
+def _top(file: Source) -> str:
+    """Tables of the module: events that a function takes from one."""
+    return "\n".join(ast.unparse(n) for n in file.tree.body if isinstance(n, ast.Assign | ast.AnnAssign))
+
+
+def test_every_event_is_recorded_somewhere_and_has_a_schema() -> None:
+    assert EVENTS.keys() - recorded().keys() == UNUSED
+    assert DETAIL.keys() == EVENTS.keys(), "its row in appliance/audit/details.py"
+
+
+def test_every_permission_to_change_something_is_needed_by_an_act() -> None:
+    """A view that takes a POST without a permission would be open to every role."""
+    for file in sources(ROOT, "appliance"):
+        if file.name.startswith("appliance/console/"):
+            for node in ast.walk(file.tree):
+                if isinstance(node, ast.FunctionDef):
+                    said = [ast.unparse(d) for d in node.decorator_list]
+                    if any(".post(" in d for d in said) and node.name != "enter":
+                        assert any(d.startswith("needs(") for d in said), f"{file.name}: {node.name}"

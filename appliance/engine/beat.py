@@ -15,7 +15,7 @@ from typing import Any
 from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
-from appliance.message import QUEUED, Batch
+from appliance.message import CANCELLED, QUEUED, Batch
 from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError, is_damage
 
@@ -158,6 +158,11 @@ class Beat:
         if word == "permanent":
             self.ledger.health.of(link.name).refused += 1
             self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
+            return
+        why = self.ledger.stops.stays(waiting.day, waiting.seq) if waiting.segments == 1 else None
+        if why is not None:
+            key = waiting.seq << 8 | part
+            self.ledger.ended(waiting.day, key, 1, waiting.notify, CANCELLED, why, now_ms, link.name)
             return
         self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
         if word == "throttled":

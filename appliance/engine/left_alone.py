@@ -14,6 +14,7 @@ from appliance.store import letters
 if TYPE_CHECKING:
     from .ledger import Ledger
 
+LEAVING_MS: Final = 900_000  # longer than any bind waits for an answer
 KEPT_MS: Final = 120_000  # a face that has not taken the decision by then has not answered a ping for long
 OWN: Final = 0  # caller of the appliance's own answers
 WHY: Final = "suppressed: {}"
@@ -24,6 +25,8 @@ class Stops:
 
     def __init__(self) -> None:
         self.recent: dict[bytes, tuple[frozenset[str], int]] = {}
+        #: Messages that were under way when their customer asked: day and seq -> (why, until when). If one comes back it stays.
+        self.leaving: dict[tuple[int, int], tuple[str, int]] = {}
         self.belongs: Callable[[int, str], tuple[str, ...]] = lambda class_, sender: ()
 
     def add(self, subject: bytes, names: frozenset[str], now_ms: int) -> None:
@@ -36,6 +39,12 @@ class Stops:
 
     def forget(self, now_ms: int) -> None:
         self.recent = {subject: kept for subject, kept in self.recent.items() if kept[1] > now_ms}
+        self.leaving = {where: kept for where, kept in self.leaving.items() if kept[1] > now_ms}
+
+    def stays(self, day: int, seq: int) -> str | None:
+        """Why a message that came back unsent does not leave again; None: it may."""
+        kept = self.leaving.get((day, seq))
+        return kept[0] if kept is not None else None
 
     def accepted(self, ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> None:
         """Ends those rows of a new batch that a customer asked not to get."""
@@ -59,10 +68,14 @@ class Stops:
                     if name is not None:
                         end_new(ledger, day, row[0], row[15], WHY.format(name or "all"), now_ms)
                         count += 1
-            for message_id, class_, sender in letters.unsent_to(ledger.partitions[day], subject):
+            for message_id, seq, class_, sender in letters.unsent_to(ledger.partitions[day], subject):
                 name = self._held_by(subject, class_, sender)
                 if name is not None:
-                    count += cancel(day, message_id, WHY.format(name or "all")) == "cancelled"
+                    why = WHY.format(name or "all")
+                    if cancel(day, message_id, why) == "cancelled":
+                        count += 1
+                    else:
+                        self.leaving[day, seq] = (why, now_ms + LEAVING_MS)
         return count
 
 

@@ -26,7 +26,9 @@ def lost(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) ->
     first, waiting.undecided = not waiting.undecided, True
     key = waiting.seq << 8 | part
     act = ACTS[ledger.policies[waiting.class_]]
-    if act == doubts.TO_RESEND and waiting.resent(part) > RESENDS_MAX:
+    if act == doubts.TO_RESEND and ledger.stops.stays(waiting.day, waiting.seq) is not None:
+        act = doubts.REPORTED  # its customer asked meanwhile to be left alone
+    elif act == doubts.TO_RESEND and waiting.resent(part) > RESENDS_MAX:
         act = doubts.REPORTED  # an operator that takes and never answers would send one code to a customer for minutes
     again = interrupted(ledger, waiting.day, key, waiting.segments, waiting.notify, act, link, now_ms, first)
     if again:

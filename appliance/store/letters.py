@@ -41,11 +41,11 @@ def was_heard(partition: Partition, message_id: bytes) -> bool:
     return partition.conn.execute("SELECT 1 FROM heard WHERE id=?", (message_id,)).fetchone() is not None
 
 
-def unsent_to(partition: Partition, number_index: bytes) -> list[tuple[bytes, int, str]]:
-    """(id, class, sender) of messages to a number that have not left: accepted, queued or scheduled."""
+def unsent_to(partition: Partition, number_index: bytes) -> list[tuple[bytes, int, int, str]]:
+    """(id, seq, class, sender) of messages to a number that have not left: accepted, queued or scheduled."""
     return list(
         partition.conn.execute(
-            "SELECT m.id,m.class,m.sender FROM message m JOIN progress p ON p.seq=m.seq"
+            "SELECT m.id,m.seq,m.class,m.sender FROM message m JOIN progress p ON p.seq=m.seq"
             " WHERE m.number_index=? AND p.status IN (0,1,2)",
             (number_index,),
         ).fetchall()

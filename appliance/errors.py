@@ -54,6 +54,7 @@ CODES: Final[dict[str, str]] = {
     "mechanism_missing": "the token offers no mechanism for what is asked",
     "key_missing": "a key that should be in the token or the key store is not there",
     "key_refused": "a key operation failed its check",
+    "key_state": "the state of the key, or a legal hold on its day, does not allow this",
     "address_in_use": "the address to listen on is taken",
     "already_running": "another supervisor holds this state folder",
     "unsafe_listen": "clear-text listening is only allowed on loopback",

@@ -41,7 +41,7 @@ from .numbers import (
     CKO_SECRET_KEY,
 )
 
-KEK: Final = "casemate key-encryption key v1"
+KEK: Final = "casemate key-encryption key v1"  # the first root; see `root`
 MAC: Final = "casemate mac key v1"
 AUDIT: Final = "casemate audit key v1"
 ALIVE: Final = b"casemate keep-alive"
@@ -74,17 +74,32 @@ _MACS: Final[dict[int, Any]] = {
 }
 
 
+def root(version: int) -> str:
+    """Label of the root key-encryption key `version`: 1 from the first start on, one more at each rotation."""
+    return f"casemate key-encryption key v{version}"
+
+
+def kind_of(label: str) -> Kind:
+    """Id and class of an object by its label."""
+    known = OBJECTS.get(label)
+    if known is not None:
+        return known
+    version = int(label.rpartition("v")[2])
+    assert label == root(version)
+    return Kind(b"casemate-kek-%d" % version, CKO_SECRET_KEY)
+
+
 def find(p11: Cryptoki, session: int, label: str) -> int:
     """Handle of the object, 0 when it is not there."""
-    kind = OBJECTS[label]
+    kind = kind_of(label)
     found = p11.find(session, {CKA_CLASS: kind.of, CKA_LABEL: label.encode(), CKA_ID: kind.id})
     return found[0] if found else 0
 
 
 def make(p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping, stays: bool = True) -> int:
     """Makes the object, for ever in the token or for the length of the session; its handle. Raises TokenError."""
-    named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: OBJECTS[label].id}
-    if label == KEK:
+    named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: kind_of(label).id}
+    if label not in (MAC, AUDIT):
         kind = {CKA_CLASS: CKO_SECRET_KEY, CKA_KEY_TYPE: CKK_AES, CKA_VALUE_LEN: 32}
         return p11.generate(session, CKM_AES_KEY_GEN, {**kind, **named, **_HELD, **wrapping.usage(way)})
     if label == MAC:

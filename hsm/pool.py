@@ -48,6 +48,7 @@ class Pool:
         admit: Admit,
         told: Told,
         workers: int = WORKERS,
+        roots: Callable[[], list[int]] = lambda: [1],
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         self.place = place
@@ -58,6 +59,7 @@ class Pool:
         self.errors = 0
         self._keys_exist = keys_exist
         self._admit = admit
+        self._roots = roots
         self._told = told
         self._embedded = None if place.module else SoftHsm(place.folder)
         self._refused = Refused(place.folder)
@@ -75,13 +77,27 @@ class Pool:
         """None when calls are let through, else why not."""
         return None if self.breaker.state == breaker.CLOSED else self._why
 
-    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        name, wrapped = await self.call("wrap", key=key, context=context)
+    async def wrap(self, key: bytes, context: bytes, root: int = 1) -> tuple[str, bytes]:
+        name, wrapped = await self.call("wrap", key=key, context=context, root=root)
         return name, wrapped
 
-    async def unwrap(self, mechanism: str, wrapped: bytes, context: bytes) -> bytes:
+    async def unwrap(self, mechanism: str, wrapped: bytes, context: bytes, root: int = 1) -> bytes:
         """Raises HsmError `key_refused` when key or context were changed."""
-        return bytes(await self.call("unwrap", mechanism=mechanism, wrapped=wrapped, context=context))
+        return bytes(await self.call("unwrap", mechanism=mechanism, wrapped=wrapped, context=context, root=root))
+
+    async def make_root(self, root: int) -> None:
+        await self.call("make_root", root=root)
+
+    async def destroy_root(self, root: int) -> None:
+        await self.call("destroy_root", root=root)
+
+    async def cold_start(self) -> None:
+        """Ends every worker and waits for new ones: what they then unwrap, they unwrap from a cold start."""
+        for seat in self.seats:
+            await self._lose(seat, HsmError("hsm_unavailable", "the HSM is opened anew on purpose", _HINT))
+        async with asyncio.timeout(OPEN_S_MAX * len(self.seats)):
+            while self.why is not None:
+                await asyncio.sleep(RESTART_S_MIN / 2)
 
     async def mac(self, body: bytes) -> bytes:
         return bytes(await self.call("mac", body=body))
@@ -347,6 +363,7 @@ class Pool:
             "so_pin_file": so_pin,
             "keys_exist": self._keys_exist() or bool(self.opened),
             "make": True,
+            "roots": self._roots(),
         }
         return given, environment
 

@@ -14,7 +14,7 @@ from . import wrapping
 from .cryptoki import Cryptoki, TokenError, TokenSeen
 from .errors import HsmError
 from .numbers import CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED, CKU_USER
-from .objects import ALIVE, AUDIT, DERIVED, KEK, MAC, OBJECTS, Signer, find, hmac_of, make, public_of, trials
+from .objects import ALIVE, AUDIT, DERIVED, KEK, MAC, Signer, find, hmac_of, make, public_of, root, trials
 
 _T = TypeVar("_T")
 
@@ -48,6 +48,7 @@ class Token:
         self._expected_mac = b""
         self.wrapping: wrapping.Wrapping | None = None
         self.signer: Signer | None = None
+        self.roots: tuple[int, ...] = (1,)  # versions that stored keys are wrapped under
 
     def _log_in(self, pin: bytes) -> int:
         if self.seen.flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED):
@@ -85,7 +86,7 @@ class Token:
                     out[name] = f"no: {e.reason}"
         return out
 
-    def find_or_make(self, capabilities: dict[str, str], keys_exist: bool) -> list[str]:
+    def find_or_make(self, capabilities: dict[str, str], keys_exist: bool, roots: tuple[int, ...] = (1,)) -> list[str]:
         """Finds the keys; makes missing ones unless `keys_exist`, that is: data keys are already wrapped by a key that should be here.
 
         A token without Ed25519 holds no audit key: it is derived (see objects.py), also after the token has learned Ed25519. Who opens the
@@ -98,9 +99,11 @@ class Token:
                     f"the token has no working {needed} ({capabilities[needed]})",
                     "use another HSM",
                 )
-        held = [label for label in OBJECTS if self._look(label)]
+        self.roots = roots
+        wanted = (*(root(version) for version in roots), MAC, AUDIT)
+        held = [label for label in wanted if self._look(label)]
         in_token = AUDIT in held or (capabilities["ed25519"] == "ok" and not keys_exist)
-        missing = [label for label in OBJECTS if label not in held and (in_token or label != AUDIT)]
+        missing = [label for label in wanted if label not in held and (in_token or label != AUDIT)]
         if missing and keys_exist:
             raise HsmError(
                 "key_missing",
@@ -139,7 +142,7 @@ class Token:
         self.signer = Signer(bytes(32)) if AUDIT in self._found else Signer.derived(bytes(32))
 
     def _choose(self, capabilities: dict[str, str]) -> wrapping.Wrapping:
-        kek = self._key(KEK)
+        kek = self._key(root(self.roots[-1]))
         for way in wrapping.ORDER:
             if capabilities[way.name] == "ok" and self._allows(kek, way.permits[0]):
                 return way
@@ -170,37 +173,58 @@ class Token:
 
     # --- in use -------------------------------------------------------------------------------------------
 
-    def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Name of the way and the wrapped key, bound to `context`."""
+    def wrap(self, key: bytes, context: bytes, version: int = 1) -> tuple[str, bytes]:
+        """Name of the way and the wrapped key, bound to `context`, under the root `version`."""
         way = self.wrapping
         assert way is not None
+        kek = root(version)
         return way.name, self._do(
-            lambda: wrapping.wrap(way, self.p11, self._working(), self._key(KEK), key, context, self._mac)
+            lambda: wrapping.wrap(way, self.p11, self._working(), self._key(kek), key, context, self._mac)
         )
 
-    def unwrap(self, name: str, wrapped: bytes, context: bytes) -> bytes:
+    def unwrap(self, name: str, wrapped: bytes, context: bytes, version: int = 1) -> bytes:
         """The key; `key_refused` when it was changed or the context is not its own."""
         way = wrapping.BY_NAME.get(name)
         if way is None:
             raise HsmError("key_refused", "a key is wrapped in a way this version does not know")
         try:
             return self._do(
-                lambda: wrapping.unwrap(way, self.p11, self._working(), self._key(KEK), wrapped, context, self._mac)
+                lambda: wrapping.unwrap(
+                    way, self.p11, self._working(), self._key(root(version)), wrapped, context, self._mac
+                )
             )
         except HsmError as e:
             if not isinstance(e.__cause__, TokenError) or e.__cause__.reason not in _UNCLEAR:
                 raise
-        self._round_trip()  # raises hsm_unavailable when it is the token that is ill, not the wrapped key
+        self._round_trip(version)  # raises hsm_unavailable when it is the token that is ill, not the wrapped key
         raise HsmError("key_refused", "a wrapped key failed its check", "restore the key store from a backup")
 
-    def _round_trip(self) -> None:
+    def make_root(self, version: int) -> None:
+        """Makes the root `version` unless it is there: a rotation that was cut off goes on."""
+        if self._look(root(version)):
+            return
+        assert self.wrapping is not None
+        try:
+            make(self.p11, self._login, root(version), self.wrapping)
+        except TokenError as e:
+            self._discard()
+            raise HsmError("hsm_unavailable", f"the token makes no new root key ({e})", "is it full?") from e
+
+    def destroy_root(self, version: int) -> None:
+        """Destroys the root `version`; what is wrapped by it alone is lost."""
+        handle = self._look(root(version))
+        if handle:
+            self._discard()
+            self._do(lambda: self.p11.destroy(self._login, handle))
+
+    def _round_trip(self, version: int) -> None:
         """Wraps and unwraps something of no meaning under the token's own key."""
         self.alive()
         way, trial = self.wrapping, bytes(range(wrapping.KEY_OCTETS))
         assert way is not None
-        _, wrapped = self.wrap(trial, ALIVE)
+        _, wrapped = self.wrap(trial, ALIVE, version)
         back = self._do(
-            lambda: wrapping.unwrap(way, self.p11, self._working(), self._key(KEK), wrapped, ALIVE, self._mac)
+            lambda: wrapping.unwrap(way, self.p11, self._working(), self._key(root(version)), wrapped, ALIVE, self._mac)
         )
         if back != trial:
             raise HsmError("hsm_unavailable", "the token unwrapped another key than it wrapped")
@@ -220,7 +244,8 @@ class Token:
 
     def alive(self) -> None:
         """Finds every key again in a fresh session and MACs: what a handle kept in memory would not notice, this does."""
-        wanted = [label for label in OBJECTS if label != AUDIT or self.signer is None or self.signer.in_token]
+        held_here = self.signer is None or self.signer.in_token
+        wanted = [root(self.roots[-1]), MAC, *((AUDIT,) if held_here else ())]
         with self._fresh() as session:
             try:
                 found = {label: find(self.p11, session, label) for label in wanted}

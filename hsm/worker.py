@@ -38,15 +38,19 @@ class Worker:
             raise HsmError("invalid", "the worker is not open yet")
         match op:
             case "wrap":
-                return list(token.wrap(given["key"], given["context"]))
+                return list(token.wrap(given["key"], given["context"], given.get("root", 1)))
             case "unwrap":
-                return token.unwrap(given["mechanism"], given["wrapped"], given["context"])
+                return token.unwrap(given["mechanism"], given["wrapped"], given["context"], given.get("root", 1))
             case "mac":
                 return token.mac(given["body"])
             case "sign":
                 return token.sign(given["body"])
             case "random" if 0 < given["octets"] <= RANDOM_OCTETS_MAX:
                 return token.random(given["octets"])
+            case "make_root":
+                return token.make_root(given["root"])
+            case "destroy_root":
+                return token.destroy_root(given["root"])
             case "probe":
                 return token.capabilities()
             case "alive":
@@ -62,6 +66,7 @@ class Worker:
         so_pin_file: str,
         keys_exist: bool,
         make: bool,
+        roots: list[int],
     ) -> dict[str, Any]:
         """Loads, logs in, probes, finds or makes the keys. `so_pin_file` is given on the embedded token's first run only."""
         pin = _read_pin(pin_file).encode()
@@ -69,7 +74,7 @@ class Worker:
         initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), pin)
         self.token = Token(p11, label, pin)
         capabilities = self.token.capabilities()
-        made = self.token.find_or_make(capabilities, keys_exist or not make)
+        made = self.token.find_or_make(capabilities, keys_exist or not make, tuple(roots))
         return {**opened(self.token, capabilities, made), "initialised": initialised}
 
     def _commission(self, module: str, init_string: str, label: str, pin_file: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ STATUS: Final[dict[str, int]] = {
     "not_held": 409,
     "not_redactable": 409,
     "idempotency_conflict": 409,
+    "key_state": 409,
     "too_large": 413,
     "unsupported_media": 415,
     "invalid": 422,

@@ -41,6 +41,8 @@ EVENTS: Final[dict[str, str]] = {
     "key.unwrapped": "a data key was unwrapped for a process",
     "key.index_derived": "the blind index key was derived for a process",
     "key.derived": "another key was derived for a process; detail holds the purpose",
+    "key.state_changed": "a key's period began or ended; detail holds its new state (NIST SP 800-57)",
+    "key.rewrapped": "a key was wrapped anew, under another key; the key itself and what it sealed stay as they are",
     "key.destroyed": "a data key was destroyed: what it sealed can no longer be read",
     # messages
     "batch.committed": "a batch of messages became durable; detail holds its count and digest",

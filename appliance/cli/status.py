@@ -40,9 +40,14 @@ def gather(settings: Settings) -> dict[str, Any]:
         "processes": supervisor.get("processes", []),
         "engine": _ask(settings, "engine-0", "state"),
         "door": door,
-        "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": len(keys.get("keys", []))},
+        "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": _daily(keys)},
         "audit": _ask(settings, "auditor", "ping"),
     }
+
+
+def _daily(keys: dict[str, Any]) -> int:
+    """Data keys that still open something."""
+    return sum(k.get("purpose") == "message" and k.get("state") != "destroyed" for k in keys.get("keys", []))
 
 
 def _ago(since_ms: int, at_ms: int) -> str:

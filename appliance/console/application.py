@@ -52,6 +52,7 @@ HTTP_STATUS: Final = {
     "sender_invalid": 422,
     "not_found": 404,
     "not_decidable": 409,
+    "key_state": 409,
     "forbidden": 403,
     "rate_limited": 429,
     "peer_unavailable": 503,

@@ -14,8 +14,11 @@ from .ledger import Ledger
 log = logging.getLogger(__name__)
 
 
-def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: set[int]) -> list[dict[str, Any]]:
-    """Closes and erases old partitions; the audit entries to record. A day with anything that may still move stays; `busy` are those with messages under way."""
+def retire(
+    ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: set[int], held: frozenset[int] = frozenset()
+) -> list[dict[str, Any]]:
+    """Closes and erases old partitions; the audit entries to record. A day with anything that may still move stays; `busy` are
+    those with messages under way, `held` those under a legal hold, which are closed and not erased."""
     notes = []
     for day in partition_days(ledger.folder):
         if day >= today - limits.RECEIPT_DAYS or day in ledger.scheduled_days or day in ledger.work or day in busy:
@@ -28,7 +31,7 @@ def retire(ledger: Ledger, today: int, retention_days: int, now_ms: int, busy: s
             if day >= today - retention_days and partition.untold():
                 continue
             ledger.close(day)
-        if day < today - retention_days:
+        if day < today - retention_days and day not in held:
             path = partition_path(ledger.folder, day)
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,47 +1,43 @@
 """The operations of the `keys` process: data keys made and unwrapped, keys derived, checkpoints signed, each use on the record.
 
-Thin: what may be asked stands in permits.py, what is bound in record.py, what is stored in register.py; the HSM does the rest.
+Thin: what may be asked stands in permits.py; keeper.py keeps the hierarchy; the HSM does the rest.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 import logging
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from appliance.audit import entry
 from appliance.clock import day_name, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
-from appliance.limits import KEY_ASKERS_MAX, KEY_DAYS_SKEW_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
+from appliance.limits import KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
 from hsm import HsmError, Pool
 
+from . import life
 from .datakey import blind_index
+from .keeper import WHO, Keeper
 from .permits import PURPOSES, SIGNATURES, permit
-from .record import INDEX, INDEX_VERSION, context, derivation, may_make, sealed_text
-from .register import ACTIVE, SEALING, Register, Row
+from .record import INDEX, INDEX_VERSION, derivation
+from .register import Register
 
 log = logging.getLogger(__name__)
 
-WHO: Final = "process:keys"
-KEY_OCTETS: Final = 32
-
 
 class Desk:
-    """`handlers` for the intercom. Unwrapped keys live in this object's memory, each unwrapped by the HSM once."""
+    """`handlers` for the intercom."""
 
     def __init__(self, register: Register, pool: Pool, clock: Callable[[], int] = now_ms) -> None:
         self.register = register
         self.pool = pool
         self.clock = clock
-        self.recorded = asyncio.Event()  # set when the outbox has something new
-        self._keys: dict[int, bytes] = {}
+        self.keeper = Keeper(register, pool, clock)
+        self.recorded = self.keeper.recorded  # set when the outbox has something new
         self._derived: dict[bytes, bytes] = {}
-        self._making = asyncio.Lock()
         self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     @property
@@ -53,6 +49,7 @@ class Desk:
             "index_key": self.index_key,
             "blind_index": self.blind_index,
             "derive": self.derive,
+            "held": self.held,
             "sign": self.sign,
             "public_key": self.public_key,
         }
@@ -76,26 +73,35 @@ class Desk:
         return {"process": "keys", "pid": os.getpid(), "ready": why is None, "why": told}
 
     async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        shown = ("key_id", "day", "state", "mechanism", "created_ms")
-        keys = [{name: getattr(row, name) for name in shown} for row in self.register.rows()]
-        return {**self.pool.state(), "keys": keys}
+        shown = ("key_id", "day", "purpose", "parent", "root", "state", "mechanism", "created_ms", "changed_ms")
+        keys = []
+        for row in self.register.rows():
+            span = life.period(row.purpose, row.day)
+            told = {name: getattr(row, name) for name in shown}
+            keys.append({**told, "from_ms": span.from_ms, "to_ms": span.to_ms})
+        holds = [hold._asdict() for hold in self.register.holds()]
+        return {**self.pool.state(), "keys": keys, "roots": self.register.roots(), "holds": holds}
+
+    async def held(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Days under a legal hold, for those who erase; needs no HSM."""
+        return {"days": sorted(self.register.held())}
 
     async def data_key(self, payload: Any, peer: Peer) -> dict[str, Any]:
         self._need_hsm()
         if _whole(payload, "day"):
-            row = await self.for_day(payload["day"])
+            row = await self.keeper.for_day(payload["day"])
         elif _whole(payload, "key_id"):
             found = self.register.by_id(payload["key_id"])
-            if found is None:
+            if found is None or found.purpose != life.DAILY:
                 raise Error(
                     "key_missing",
-                    f"there is no key {payload['key_id']}",
+                    f"there is no data key {payload['key_id']}",
                     "was the key store restored from an old backup?",
                 )
             row = found
         else:
             raise Error("invalid", "name a `day` or a `key_id`")
-        key = await self._unwrapped(row)
+        key = await self.keeper.opened(row)
         self._note(peer, "key.unwrapped", f"key:{row.key_id}", day=day_name(row.day))
         return {"key_id": row.key_id, "key": key}
 
@@ -131,51 +137,6 @@ class Desk:
         self._need_hsm()
         self._need_signature(payload)
         return {"key": self.pool.opened["public_key"]}
-
-    # --- keys ---------------------------------------------------------------------------------------------
-
-    async def for_day(self, day: int) -> Row:
-        """The record of the day's key, made when there is none. Two who ask at once get the same."""
-        row = self.register.by_day(day)
-        if row is None:
-            async with self._making:
-                row = self.register.by_day(day) or await self._make(day)
-        return row
-
-    async def _make(self, day: int) -> Row:
-        now = self.clock()
-        if not may_make(day, now, KEY_DAYS_SKEW_MAX):
-            raise Error(
-                "key_missing",
-                f"there is no key for {_named(day)}, and none is made so far from today",
-                "check the clocks",
-            )
-        key_id = self.register.next_id()
-        bound = context(key_id, day, SEALING)
-        key = await self.pool.random(KEY_OCTETS)
-        mechanism, wrapped = await self.pool.wrap(key, bound)
-        if not hmac.compare_digest(await self.pool.unwrap(mechanism, wrapped, bound), key):
-            raise Error("key_refused", "the HSM unwrapped another key than it wrapped", "have the HSM looked at")
-        row = Row(key_id, day, SEALING, mechanism, wrapped, b"", ACTIVE, now)
-        row = row._replace(record_mac=await self.pool.mac(sealed_text(row)))
-        made = entry(now, WHO, "key.created", f"key:{key_id}", day=day_name(day), mechanism=mechanism)
-        self.register.add(row, [made])
-        self.recorded.set()
-        self._keys[key_id] = key
-        return row
-
-    async def _unwrapped(self, row: Row) -> bytes:
-        if row.state != ACTIVE:
-            raise Error("key_missing", f"key {row.key_id} was destroyed", "what it sealed cannot be read any more")
-        key = self._keys.get(row.key_id)
-        if key is None:
-            if not hmac.compare_digest(await self.pool.mac(sealed_text(row)), row.record_mac):
-                raise Error(
-                    "key_refused", f"the record of key {row.key_id} was changed", "restore the key store from a backup"
-                )
-            key = await self.pool.unwrap(row.mechanism, row.wrapped, context(row.key_id, row.day, row.purpose))
-            self._keys[row.key_id] = key
-        return key
 
     async def _mac_once(self, body: bytes) -> bytes:
         key = self._derived.get(body)
@@ -243,10 +204,3 @@ def _text(payload: Any, name: str) -> str:
     if not isinstance(value, str) or len(value) > KEY_SUBJECT_CHARACTERS_MAX:
         raise Error("invalid", f"`{name}` is not text of at most {KEY_SUBJECT_CHARACTERS_MAX} characters")
     return value
-
-
-def _named(day: int) -> str:
-    try:
-        return day_name(day)
-    except (ValueError, OverflowError, OSError):
-        return f"day {day}"

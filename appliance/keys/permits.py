@@ -28,6 +28,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "index_key": frozenset({"gateway", "engine"}),
     "blind_index": frozenset({"console", "gateway"}),
     "derive": frozenset({"gateway", "courier", "console", "engine"}),
+    "held": frozenset({"engine", "console", "watcher"}),
     "sign": frozenset({"auditor"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
 }

@@ -49,13 +49,20 @@ def place_of(settings: Settings) -> Place:
     )
 
 
+def kept_days(settings: Settings) -> int:
+    """Days that a daily key outlives its day: as long as anything sealed under it is kept."""
+    return int(max(settings["store.retention_days"], settings["door.keep_days"]))
+
+
 class Keys:
     """One box's keys: register, pool and desk put together."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.register = Register(settings.home / "keys" / "keys.db")
-        self.pool = Pool(place_of(settings), lambda: self.register.token() is not None, self._admit, self._hear)
+        self.pool = Pool(
+            place_of(settings), lambda: self.register.token() is not None, self._admit, self._hear, roots=self._roots
+        )
         self.desk = Desk(self.register, self.pool)
         self.server = Server(self.desk.handlers)
         self._auditor = Client(settings.socket("auditor"))
@@ -84,6 +91,9 @@ class Keys:
     def _admit(self, opened: dict[str, object]) -> None:
         self.desk.admit(opened)
 
+    def _roots(self) -> list[int]:
+        return self.desk.keeper.roots()
+
     def _hear(self, what: str, detail: dict[str, object]) -> None:
         self.desk.hear(what, detail)
 
@@ -106,7 +116,8 @@ class Keys:
             if self.pool.why is None:
                 try:
                     for day in days_wanted(now_ms(), KEY_AHEAD_MS):
-                        await self.desk.for_day(day)
+                        await self.desk.keeper.for_day(day)
+                    await self.desk.keeper.turn(kept_days(self.settings))
                     pause_s = KEY_AHEAD_LOOK_S
                 except (Error, HsmError) as e:
                     log.warning("keys: a day's key could not be made ahead: %s", e)

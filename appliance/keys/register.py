@@ -19,9 +19,8 @@ from appliance.audit import Outbox
 from appliance.errors import Error
 from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store
 
-ACTIVE: Final = "active"
-DESTROYED: Final = "destroyed"
-SEALING: Final = "message"  # the purpose of a day's key
+FORM: Final = 2  # of a record: what its HMAC is made over
+_LIVE: Final = "('pre-active', 'active', 'deactivated')"
 
 MIGRATIONS = Migrations("keys")
 
@@ -53,20 +52,90 @@ def first(db: Database) -> None:
         db.execute(statement)
 
 
+#: Tenant keys over the daily ones, states with their dates, roots, legal holds. Rows of the first form keep their HMAC until taken over.
+SECOND: Final = (
+    """
+CREATE TABLE key_record(
+  key_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  day INTEGER NOT NULL,
+  purpose TEXT NOT NULL,
+  parent INTEGER NOT NULL,
+  root INTEGER NOT NULL,
+  mechanism TEXT NOT NULL,
+  wrapped BLOB NOT NULL,
+  record_mac BLOB NOT NULL CHECK (length(record_mac) = 32),
+  state TEXT NOT NULL CHECK (state IN ('pre-active', 'active', 'deactivated', 'compromised', 'destroyed')),
+  created_ms INTEGER NOT NULL,
+  changed_ms INTEGER NOT NULL,
+  form INTEGER NOT NULL CHECK (form IN (1, 2)),
+  CHECK (state != 'destroyed' OR wrapped = x'')
+) STRICT""",
+    """
+INSERT INTO key_record SELECT key_id, day, purpose, 0, 1, mechanism, CASE state WHEN 'destroyed' THEN x'' ELSE wrapped END, record_mac,
+  state, created_ms, created_ms, 1 FROM wrapped_key""",
+    "INSERT INTO sqlite_sequence SELECT 'key_record', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'key_record')",
+    """
+UPDATE sqlite_sequence SET seq = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'wrapped_key'), 0) WHERE name = 'key_record'""",
+    "DROP TABLE wrapped_key",
+    "DELETE FROM sqlite_sequence WHERE name = 'wrapped_key'",
+    f"CREATE UNIQUE INDEX one_key_a_day ON key_record(day, purpose) WHERE state IN {_LIVE}",
+    """
+CREATE TABLE root(
+  version INTEGER PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('pre-active', 'active', 'deactivated', 'compromised', 'destroyed')),
+  created_ms INTEGER NOT NULL,
+  changed_ms INTEGER NOT NULL
+) STRICT""",
+    "INSERT INTO root SELECT 1, 'active', coalesce((SELECT min(created_ms) FROM key_record), 0), 0",
+    """
+CREATE TABLE hold(
+  hold_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  first_day INTEGER NOT NULL,
+  last_day INTEGER NOT NULL CHECK (last_day >= first_day),
+  reason TEXT NOT NULL,
+  who TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  lifted_ms INTEGER
+) STRICT""",
+)
+
+
+@MIGRATIONS()
+def second(db: Database) -> None:
+    for statement in SECOND:
+        db.execute(statement)
+
+
 class Row(NamedTuple):
-    """One wrapped key as stored."""
+    """One wrapped key as stored. `parent` is the key that wraps it, 0: the root of version `root`. A destroyed key's `wrapped` is empty."""
 
     key_id: int
     day: int
     purpose: str
+    parent: int
+    root: int
     mechanism: str
     wrapped: bytes
     record_mac: bytes
     state: str
     created_ms: int
+    changed_ms: int
+    form: int = FORM
 
     def __repr__(self) -> str:
         return f"<wrapped key {self.key_id}>"
+
+
+class Hold(NamedTuple):
+    """A legal hold: days whose keys are not destroyed and whose messages are not erased until it is lifted."""
+
+    hold_id: int
+    first_day: int
+    last_day: int
+    reason: str
+    who: str
+    from_ms: int
+    lifted_ms: int | None
 
 
 _COLUMNS: Final = ", ".join(Row._fields)
@@ -78,22 +147,24 @@ class Register:
     def __init__(self, path: Path) -> None:
         self._conn: Connection = open_store(path)
         migrate(self._conn, MIGRATIONS)
+        self._conn.execute("PRAGMA secure_delete=ON")  # a destroyed key leaves no octets in the file
         Outbox.create(self._conn)
         self.outbox = Outbox(self._conn, "keys")
 
     def by_id(self, key_id: int) -> Row | None:
         return self._row("key_id = ?", (key_id,))
 
-    def by_day(self, day: int, purpose: str = SEALING) -> Row | None:
-        return self._row("day = ? AND purpose = ?", (day, purpose))
+    def by_day(self, day: int, purpose: str) -> Row | None:
+        """The one key of the day that is neither compromised nor destroyed."""
+        return self._row(f"day = ? AND purpose = ? AND state IN {_LIVE}", (day, purpose))
 
     def rows(self) -> list[Row]:
         """All of them, oldest day first."""
-        return [Row(*r) for r in self._conn.execute(f"SELECT {_COLUMNS} FROM wrapped_key ORDER BY day, key_id")]  # noqa: S608 # our own column names
+        return [Row(*r) for r in self._conn.execute(f"SELECT {_COLUMNS} FROM key_record ORDER BY day, key_id")]  # noqa: S608 # our own column names
 
     def next_id(self) -> int:
         """The number of the next key; a number is never used twice, even after its row is gone."""
-        row = self._conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'wrapped_key'").fetchone()
+        row = self._conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'key_record'").fetchone()
         return 1 if row is None else int(row[0]) + 1
 
     def token(self) -> bytes | None:
@@ -109,7 +180,64 @@ class Register:
         marks = ", ".join("?" * len(Row._fields))
 
         def write() -> None:
-            self._conn.execute(f"INSERT INTO wrapped_key ({_COLUMNS}) VALUES ({marks})", tuple(row))  # noqa: S608 # our own column names
+            self._conn.execute(f"INSERT INTO key_record ({_COLUMNS}) VALUES ({marks})", tuple(row))  # noqa: S608 # our own column names
+            self.outbox.put(entries)
+
+        self._write(write)
+
+    def change(
+        self, rows: list[Row], entries: list[dict[str, Any]], roots: dict[int, str] | None = None, at_ms: int = 0
+    ) -> None:
+        """Stores changed records, states of roots and what the audit log is told of it, in one transaction."""
+        sets = ", ".join(f"{name} = ?" for name in Row._fields[1:])
+
+        def write() -> None:
+            for row in rows:
+                self._conn.execute(f"UPDATE key_record SET {sets} WHERE key_id = ?", (*row[1:], row.key_id))  # noqa: S608 # our own column names
+            for version, state in (roots or {}).items():
+                self._conn.execute(
+                    "INSERT INTO root VALUES (?1, ?2, ?3, ?3)"
+                    " ON CONFLICT(version) DO UPDATE SET state = ?2, changed_ms = ?3",
+                    (version, state, at_ms),
+                )
+            self.outbox.put(entries)
+
+        self._write(write)
+
+    def scrub(self) -> None:
+        """Empties the write-ahead log into the file: an overwritten key is then in neither."""
+        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # --- roots and holds ----------------------------------------------------------------------------------
+
+    def roots(self) -> dict[int, str]:
+        """Version of each root key-encryption key -> its state, oldest first."""
+        return dict(self._conn.execute("SELECT version, state FROM root ORDER BY version"))
+
+    def holds(self, lifted: bool = False) -> list[Hold]:
+        where = "" if lifted else " WHERE lifted_ms IS NULL"
+        return [Hold(*r) for r in self._conn.execute(f"SELECT * FROM hold{where} ORDER BY hold_id")]  # noqa: S608 # one of two texts
+
+    def held(self) -> frozenset[int]:
+        """Days under a legal hold."""
+        return frozenset(d for hold in self.holds() for d in range(hold.first_day, hold.last_day + 1))
+
+    def put_hold(self, hold: Hold, entries: list[dict[str, Any]]) -> int:
+        """Stores a new hold; its number."""
+
+        def write() -> None:
+            self._conn.execute(
+                "INSERT INTO hold(first_day, last_day, reason, who, from_ms) VALUES (?, ?, ?, ?, ?)",
+                (hold.first_day, hold.last_day, hold.reason, hold.who, hold.from_ms),
+            )
+            self.outbox.put(entries)
+
+        self._write(write)
+        return int(self._conn.execute("SELECT max(hold_id) FROM hold").fetchone()[0])
+
+    def lift_hold(self, hold_id: int, at_ms: int, entries: list[dict[str, Any]]) -> None:
+        def write() -> None:
+            self._conn.execute("UPDATE hold SET lifted_ms = ? WHERE hold_id = ?", (at_ms, hold_id))
             self.outbox.put(entries)
 
         self._write(write)
@@ -122,7 +250,7 @@ class Register:
         self._conn.close()
 
     def _row(self, where: str, values: tuple[Any, ...]) -> Row | None:
-        found = self._conn.execute(f"SELECT {_COLUMNS} FROM wrapped_key WHERE {where}", values).fetchone()  # noqa: S608 # `where` is one of two texts above
+        found = self._conn.execute(f"SELECT {_COLUMNS} FROM key_record WHERE {where}", values).fetchone()  # noqa: S608 # `where` is one of two texts above
         return None if found is None else Row(*found)
 
     def _write(self, write: Any) -> None:

@@ -404,9 +404,15 @@ def test_tampered_key_is_refused_and_the_hsm_stays_up(keys: Keys) -> None:
     key_id = keys.ring.for_day(today()).key_id
     keys.stop()
     with contextlib.closing(sqlite3.connect(str(keys.home / "keys" / "keys.db"))) as conn:
-        wrapped = bytearray(conn.execute("SELECT wrapped FROM wrapped_key").fetchone()[0])
+        wrapped = bytearray(
+            conn.execute("SELECT wrapped FROM key_record WHERE purpose = 'message' AND day = ?", (today(),)).fetchone()[
+                0
+            ]
+        )
         wrapped[20] ^= 1
-        conn.execute("UPDATE wrapped_key SET wrapped = ?", (bytes(wrapped),))
+        conn.execute(
+            "UPDATE key_record SET wrapped = ? WHERE purpose = 'message' AND day = ?", (bytes(wrapped), today())
+        )
         conn.commit()
     keys.start()
     assert refused(lambda: keys.ring.by_id(key_id)).code == "key_refused"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import Iterator
@@ -20,49 +18,10 @@ from appliance.keys import DataKey, blind_index
 from appliance.keys.desk import Desk
 from appliance.keys.register import Register
 from hsm import HsmError
+from tests.support.soft_hsm import Soft
 
 TODAY = 20_779
 PEER = Peer(4711, os.getuid(), 0)
-
-
-class Soft:
-    """An HSM of Python: wraps by XOR, which is enough to see who checks what."""
-
-    def __init__(self) -> None:
-        self.why: HsmError | None = None
-        self.opened = {"public_key": b"p" * 32, "serial": "s"}
-        self.done: list[str] = []
-
-    def _do(self, op: str) -> None:
-        if self.why is not None:
-            raise self.why
-        self.done.append(op)
-
-    async def random(self, octets: int) -> bytes:
-        self._do("random")
-        await asyncio.sleep(0)
-        return os.urandom(octets)
-
-    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        self._do("wrap")
-        return "aes-gcm", bytes(a ^ 0x55 for a in key) + hashlib.sha256(context).digest()
-
-    async def unwrap(self, mechanism: str, wrapped: bytes, context: bytes) -> bytes:
-        self._do("unwrap")
-        if wrapped[32:] != hashlib.sha256(context).digest():
-            raise HsmError("key_refused", "no")
-        return bytes(a ^ 0x55 for a in wrapped[:32])
-
-    async def mac(self, body: bytes) -> bytes:
-        self._do("mac")
-        return hmac.digest(b"k", body, "sha256")
-
-    async def sign(self, body: bytes) -> bytes:
-        self._do("sign")
-        return bytes(64)
-
-    def state(self) -> dict[str, Any]:
-        return {"ready": self.why is None}
 
 
 @pytest.fixture
@@ -98,7 +57,7 @@ def test_a_day_has_one_key_whoever_asks_and_however_often(register: Register) ->
 
     replies = asyncio.run(many())
     assert all(r == replies[0] for r in replies)
-    assert len(register.rows()) == 1
+    assert [row.purpose for row in register.rows()] == ["tenant", "message"]
     assert call(desk, "data_key", {"key_id": replies[0]["key_id"]}) == replies[0]
     assert call(desk, "data_key", {"day": TODAY + 1}) != replies[0]
 
@@ -107,7 +66,9 @@ def test_a_new_process_unwraps_the_same_key(register: Register) -> None:
     first = call(desk_of(register), "data_key", {"day": TODAY})
     soft = Soft()
     assert call(desk_of(register, soft), "data_key", {"day": TODAY}) == first
-    assert soft.done == ["mac", "unwrap"]
+    assert soft.done == ["mac", "mac", "unwrap"], (
+        "the record and its tenant key's are checked, the tenant key is unwrapped"
+    )
 
 
 def test_no_key_is_stored_in_clear(register: Register, tmp_path: Path) -> None:
@@ -123,28 +84,35 @@ def test_no_key_is_stored_in_clear(register: Register, tmp_path: Path) -> None:
         "created_ms = created_ms + 1",
         "purpose = 'x'",
         "mechanism = 'aes-kw'",
-        "key_id = 2",
+        "key_id = 3",
+        "parent = 0",
+        "root = 2",
+        "state = 'compromised'",
+        "changed_ms = changed_ms + 1",
+        "form = 1",
         "record_mac = randomblob(32)",
     ],
 )
 def test_a_changed_record_is_refused(register: Register, change: str) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
-    register._conn.execute(f"UPDATE wrapped_key SET {change}")
-    key_id = register.rows()[0].key_id
-    assert refused(desk_of(register), "data_key", {"key_id": key_id}).code == "key_refused"
+    register._conn.execute(f"UPDATE key_record SET {change} WHERE key_id = 2")
+    key_id = 3 if change.startswith("key_id") else 2
+    error = refused(desk_of(register), "data_key", {"key_id": key_id}).code
+    assert error == ("key_missing" if change.startswith("purpose") else "key_refused")
 
 
 def test_a_destroyed_or_unknown_key_is_missing(register: Register) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
+    assert refused(desk_of(register), "data_key", {"key_id": 3}).code == "key_missing"
+    assert refused(desk_of(register), "data_key", {"key_id": 1}).code == "key_missing", "a tenant key is nobody's"
+    register._conn.execute("UPDATE key_record SET state = 'destroyed', wrapped = x''")
     assert refused(desk_of(register), "data_key", {"key_id": 2}).code == "key_missing"
-    register._conn.execute("UPDATE wrapped_key SET state = 'destroyed'")
-    assert refused(desk_of(register), "data_key", {"key_id": 1}).code == "key_missing"
 
 
 def test_a_number_is_never_used_twice(register: Register) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
-    register._conn.execute("DELETE FROM wrapped_key")
-    assert call(desk_of(register), "data_key", {"day": TODAY})["key_id"] == 2
+    register._conn.execute("DELETE FROM key_record")
+    assert call(desk_of(register), "data_key", {"day": TODAY})["key_id"] == 4
 
 
 def test_no_key_is_made_far_from_today(register: Register) -> None:
@@ -160,7 +128,7 @@ def test_without_the_hsm_nothing_is_given_not_even_what_is_in_memory(register: R
     soft.why = HsmError("token_missing", "gone", "insert it")
     for op, payload in (
         ("data_key", {"day": TODAY}),
-        ("data_key", {"key_id": 1}),
+        ("data_key", {"key_id": 2}),
         ("index_key", {}),
         ("derive", {"purpose": "idempotency", "subject": ""}),
         ("sign", {"purpose": "audit checkpoint", "body": b"x"}),
@@ -214,9 +182,10 @@ def test_each_process_is_on_the_record_once_for_each_key(register: Register) -> 
         call(desk, "index_key", {}, PEER._replace(pid=pid))
     assert recorded(register) == [
         ("key.created", "key:1"),
-        ("key.unwrapped", "key:1"),
+        ("key.created", "key:2"),
+        ("key.unwrapped", "key:2"),
         ("key.index_derived", "index:v1"),
-        ("key.unwrapped", "key:1"),
+        ("key.unwrapped", "key:2"),
         ("key.index_derived", "index:v1"),
     ]
 
@@ -256,4 +225,4 @@ def test_what_the_pool_tells_is_on_the_record(register: Register) -> None:
 
 def test_rows_never_show_what_they_hold(register: Register) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
-    assert repr(register.rows()) == "[<wrapped key 1>]"
+    assert repr(register.rows()) == "[<wrapped key 1>, <wrapped key 2>]"

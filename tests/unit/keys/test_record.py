@@ -10,7 +10,7 @@ import hsm
 from appliance.clock import DAY_MS
 from appliance.errors import CODES, Error
 from appliance.keys.permits import EVERY, PURPOSES, ROLES, permit, roles_of
-from appliance.keys.record import INDEX, context, days_wanted, derivation, may_make, sealed_text
+from appliance.keys.record import INDEX, context, days_wanted, derivation, may_make, sealed_text, unwrap, wrap
 from appliance.keys.register import Row
 
 ROWS = st.builds(
@@ -18,12 +18,19 @@ ROWS = st.builds(
     st.integers(0, 2**62),
     st.integers(0, 2**62),
     st.text(max_size=5),
+    st.integers(0, 2**62),
+    st.integers(0, 2**31),
     st.text(max_size=5),
     st.binary(max_size=5),
     st.just(b""),
     st.sampled_from(["active", "destroyed"]),
     st.integers(0, 2**62),
+    st.integers(0, 2**62),
+    st.just(2),
 )
+
+
+ROW = Row(1, 2, "message", 3, 1, "aes-gcm", b"w", b"", "active", 3, 4)
 
 
 @given(ROWS, ROWS)
@@ -32,7 +39,7 @@ def test_two_records_never_have_the_same_text(a: Row, b: Row) -> None:
 
 
 def test_every_column_counts() -> None:
-    row = Row(1, 2, "message", "aes-gcm", b"w", b"", "active", 3)
+    row = ROW
     others = [
         row._replace(key_id=2),
         row._replace(day=3),
@@ -40,9 +47,36 @@ def test_every_column_counts() -> None:
         row._replace(mechanism="aes-kw"),
         row._replace(wrapped=b"x"),
         row._replace(state="destroyed"),
-        row._replace(created_ms=4),
+        row._replace(created_ms=5),
+        row._replace(changed_ms=5),
+        row._replace(parent=4),
+        row._replace(root=2),
+        row._replace(form=1),
     ]
-    assert len({sealed_text(r) for r in [row, *others]}) == 8
+    assert len({sealed_text(r) for r in [row, *others]}) == 12
+    assert {f for f in Row._fields if f != "record_mac"} == {
+        *("key_id", "day", "purpose", "mechanism", "wrapped", "state"),
+        *("created_ms", "changed_ms", "parent", "root", "form"),
+    }, "a new column has to count too"
+
+
+def test_a_key_under_a_tenant_key_opens_as_itself_only() -> None:
+    tenant, key, bound = bytes(range(32)), b"k" * 32, context(2, 20_000, "message")
+    wrapped = wrap(tenant, key, bound)
+    assert key not in wrapped
+    assert unwrap(tenant, wrapped, bound) == key
+    assert wrap(tenant, key, bound) != wrapped
+    changed = bytes([wrapped[20] ^ 1])
+    for bad in (
+        (bytes(32), wrapped, bound),
+        (tenant, wrapped[:20] + changed + wrapped[21:], bound),
+        (tenant, wrapped, context(3, 20_000, "message")),
+        (tenant, wrapped[:10], bound),
+        (tenant, b"", bound),
+    ):
+        with pytest.raises(Error) as caught:
+            unwrap(*bad)
+        assert caught.value.code == "key_refused"
 
 
 def test_context_tells_keys_apart() -> None:
@@ -53,7 +87,7 @@ def test_derivations_never_meet_each_other_or_the_index_or_a_record() -> None:
     texts = [derivation(p, s) for p in PURPOSES for s in ("", "1", "x")]
     assert len(set(texts)) == len(texts)
     assert INDEX not in texts
-    row = sealed_text(Row(1, 2, "message", "aes-gcm", b"w", b"", "active", 3))
+    row = sealed_text(ROW)
     assert not any(row.startswith(t[: t.index(b"\0") + 1]) for t in texts)
     assert all("\0" not in p for p in PURPOSES)
 

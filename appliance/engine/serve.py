@@ -285,7 +285,7 @@ class Engine:
         try:
             self.ledger.partition(clock.day_of(now_ms))
             self.ledger.partition(day)
-            held = await self._held()
+            held = await self.keyring.held()
             keep = self.settings["store.retention_days"] if held is not None else day  # unknown: nothing is erased
             self.beat.notes += retire(self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset())
             return True
@@ -293,14 +293,6 @@ class Engine:
             self.beat.refuse(e)
             await asyncio.sleep(1.0)
             return False
-
-    async def _held(self) -> frozenset[int] | None:
-        """Days under a legal hold; None when the keys process does not say: then nothing is erased before the next day or start."""
-        try:
-            async with asyncio.timeout(1.0):
-                return await self.keyring.held()
-        except (Error, TimeoutError):
-            return None
 
     def _busy_days(self) -> set[int]:
         """Days with messages in memory: queued, delayed or under way."""

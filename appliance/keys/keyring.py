@@ -64,9 +64,12 @@ class Keyring:
         key: bytes = await self._once(self._kept.derived, (purpose, subject), lambda: self._derive(purpose, subject))
         return key
 
-    async def held(self) -> frozenset[int]:
-        """Days under a legal hold: nothing of theirs may be erased."""
-        return frozenset((await self._client.call("held", {}))["days"])
+    async def held(self) -> frozenset[int] | None:
+        """Days under a legal hold, of which nothing may be erased; None when the keys process does not say."""
+        try:
+            return frozenset((await self._client.call("held", {}, timeout_s=PROBE_S_MAX))["days"])
+        except Error:
+            return None
 
     async def healthy(self) -> tuple[bool, str]:
         """Whether keys can be made and unwrapped now, and why not."""

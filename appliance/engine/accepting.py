@@ -10,8 +10,11 @@ from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
 from appliance.message import ACCEPTED, QUEUED, SCHEDULED, STATUSES, Batch, id_text
+from appliance.store import ODD, Tally
 
+from . import straight, tending
 from .ledger import Ledger
+from .straight import odd_ones
 from .waiting import Waiting
 
 #: The columns of a Batch: what has one entry a message.
@@ -63,8 +66,11 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     if batch.basis and batch.basis != ledger.bases.get(batch.day):
         ledger.bases[batch.day] = batch.basis
         ledger.work[batch.day].bases.append((first, batch.basis))
-    held = _rows(ledger, batch, seqs, now_ms)
-    _queue(ledger, batch, seqs, held)
+    odd = odd_ones(batch)
+    tally = straight.accept(ledger, batch, first, odd) if len(odd) < n else None
+    held = _rows(ledger, batch, seqs, odd, now_ms) if odd else frozenset()
+    ledger.fresh.append((batch, seqs))
+    _queue(ledger, batch, seqs, held, tally)
     if ledger.stops.recent:
         ledger.stops.accepted(ledger, batch, seqs, now_ms)
     counts = ledger.new_counts.setdefault(batch.day, [0] * len(STATUSES))
@@ -85,10 +91,10 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     return answer
 
 
-def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[int]:
-    """Appends the rows of a batch; the seqs that wait for their time."""
+def _rows(ledger: Ledger, batch: Batch, seqs: range, odd: set[int], now_ms: int) -> frozenset[int]:
+    """Appends the rows of those of a batch that are rows from the beginning; the seqs that wait for their time."""
     work = ledger.work[batch.day]
-    work.messages.extend(
+    whole = list(
         zip(
             seqs,
             batch.ids,
@@ -109,13 +115,13 @@ def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[i
             strict=False,
         )
     )
-    if not any(batch.send_at_ms):
-        work.progress_new.extend(zip(seqs, repeat(QUEUED), repeat(batch.accepted_ms), strict=False))
-        return frozenset()
+    work.messages.extend(whole[k] for k in sorted(odd))
     held = frozenset(seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms)
     at = zip(seqs, batch.send_at_ms, batch.classes, strict=True)
     work.schedule.extend((seq, at_ms, class_) for seq, at_ms, class_ in at if seq in held)
-    work.progress_new.extend((s, SCHEDULED if s in held else QUEUED, batch.accepted_ms) for s in seqs)
+    work.progress_new.extend(
+        (seqs[k], SCHEDULED if seqs[k] in held else QUEUED, batch.accepted_ms) for k in sorted(odd)
+    )
     if held:
         ledger.scheduled_days.add(batch.day)
         last_ms = max(e for s, e in zip(seqs, batch.expires_ms, strict=True) if s in held)
@@ -123,8 +129,9 @@ def _rows(ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> frozenset[i
     return held
 
 
-def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> None:
+def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tally: Tally | None) -> None:
     day = batch.day
+    kept = tally is None
     queues = ledger.queues
     lengths = queues.lengths
     route_of = ledger.routes.group
@@ -149,9 +156,13 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int]) -> N
             spilled[class_] = True
             ledger.on_disk[class_] += 1
             continue
-        queues.push(
-            route_of(to, class_, sender), Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook)
-        )
+        waiting = Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook)
+        if tally is not None and tally.statuses[seq - tally.first] != ODD:
+            waiting.tally = tally
+            if not kept:
+                kept = True
+                straight.keep(ledger, tally)
+        queues.push(route_of(to, class_, sender), waiting)
         if not spilled[class_]:
             # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
             ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
@@ -211,7 +222,10 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
         if day in done:
             continue
         work = ledger.work[day]
-        ledger.queues.remove(day, frozenset(row[0] for row in work.messages))
+        new = {row[0] for row in work.messages}
+        for row in work.batches:
+            new.update(range(row[0], row[1] + 1))
+        ledger.queues.remove(day, frozenset(new))
         for row in work.progress:
             if row[-1] >= first:  # it ended in the beat that accepted it
                 ledger.statuses[row[0]] -= 1
@@ -230,9 +244,11 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
             ("doors", 0, first),
         ):
             setattr(work, name, [row for row in getattr(work, name) if row[column] < least])
+        tending.forget_new(ledger, day, first)
         ledger.touched = {(d, seq) for d, seq in ledger.touched if d != day or seq < first}
         work.audit = [e for e in work.audit if e["what"] != "batch.committed"]
         ledger.new_counts.pop(day, None)
+    ledger.fresh.clear()
     ledger.new_from = {day: first for day, first in ledger.new_from.items() if day in done}
 
 

@@ -25,6 +25,7 @@ from appliance.store import doubts
 from .ledger import Ledger
 from .replacing import replace, replacement_of
 from .undecided import send_again
+from .unfolding import erase, known_by_id
 
 DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
 ID_OCTETS: Final = 16
@@ -54,6 +55,7 @@ def asked(word: str, payload: Any) -> tuple[bytes, Callable[[Ledger, int, int], 
 
 def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, why: str | None = None) -> str:
     """`cancelled`, or the code why not. `why` is what the bank reads of it, when it did not ask for it itself."""
+    known_by_id(ledger, day, message_id)
     partition = ledger.existing(day)
     row = partition.by_id(message_id) if partition is not None else None
     if row is None:
@@ -87,6 +89,7 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, w
 
 def redact(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -> str:
     """`redacted`, or the code why not. A message that has not left is not redacted: cancel it first."""
+    known_by_id(ledger, day, message_id)
     partition = ledger.existing(day)
     row = partition.by_id(message_id) if partition is not None else None
     if row is None:
@@ -96,6 +99,7 @@ def redact(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -
     audit = entry(now_ms, who, "message.redacted", f"message:{id_text(message_id)}")
     work = ledger.work[day]
     work.redactions.append((row[0],))
+    erase(ledger, day, row[0])
     if row[2] & NOTIFY_WEBHOOK:
         work.webhooks.append((row[0], REDACTED, now_ms, None))
     if row[2] & (NOTIFY_DOOR | NOTIFY_DOOR_FAILURES):
@@ -106,6 +110,7 @@ def redact(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int) -
 
 def decide(ledger: Ledger, day: int, message_id: bytes, act: str, who: str, now_ms: int) -> str:
     """`resend` or `close`, done with a message that is held; else the code why not."""
+    known_by_id(ledger, day, message_id)
     partition = ledger.existing(day)
     row = partition.by_id(message_id) if partition is not None else None
     if row is None or partition is None:

@@ -18,6 +18,7 @@ from .awaited import drop_oldest
 from .ledger import Ledger
 from .link import Link
 from .receipts import settle
+from .tending import end_waits
 from .undecided import settled
 
 EACH_S: Final = 0.25  # between two steps; in each, ASK_EACH questions a link and one page
@@ -104,6 +105,9 @@ class Asker:
             return
         if days[0] != day:
             day, seq = days[0], 0
+        end_waits(ledger, now_ms)
+        if day in ledger.work and ledger.work[day].unfolded_messages:
+            ledger.partitions[day].write_unfolded(ledger.work[day])
         partition = ledger.partitions[day]
         names = {number: name for name, number in ledger.link_numbers[day].items()}
         try:
@@ -148,5 +152,5 @@ class Asker:
         ledger.just_ended.add((one.link, one.canonical))
         settled(ledger, one.day, one.key, one.segments, status, "told by the operator when asked", now_ms)
         error = None if STATUSES[status] == "delivered" else word
-        settle(ledger, one.link, (one.day, one.key, one.segments, one.notify), status, error, now_ms)
+        settle(ledger, one.link, (one.day, one.key, one.segments, one.notify, None), status, error, now_ms)
         self.resolved += 1

@@ -21,18 +21,24 @@ def drop_oldest(table: dict[Any, Any], count: int) -> None:
         del table[key]
 
 
-class Outstanding(dict[tuple[str, str], tuple[int, int, int, int]]):
-    """(link, operator id) -> (day, segment key, segments, notify) of segments whose receipt is awaited.
+Known = tuple[int, int, int, int, Any]
+
+
+class Outstanding(dict[tuple[str, str], Known]):
+    """(link, operator id) -> (day, segment key, segments, notify, tally or None) of segments whose receipt is awaited.
 
     Bounded: the oldest are forgotten here and found on disk instead.
     """
 
     MOST = 200_000
+    FORGOTTEN_EACH = 200
 
-    def remember(self, key: tuple[str, str], value: tuple[int, int, int, int]) -> None:
+    def remember(self, key: tuple[str, str], value: Known) -> list[Known]:
+        """Those that are forgotten for it."""
         self[key] = value
-        if len(self) > self.MOST:
-            drop_oldest(self, self.MOST // 20)
+        if len(self) <= self.MOST:
+            return []
+        return [self.pop(oldest) for oldest in list(islice(self, self.FORGOTTEN_EACH))]
 
 
 class Parked:

@@ -26,7 +26,9 @@ from .ledger import Ledger
 from .link import Link
 from .packing import Staged
 from .receipts import answered
+from .tending import keep_short, look_after, unstage
 from .undecided import count, lost
+from .unfolding import odd
 from .waiting import Waiting
 
 ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'
@@ -74,6 +76,7 @@ class Beat:
         replies = self._accept(batches, now_ms)
         results = [(future, _tried(act)) for act, future in acts]
         self._timed(now_ms, now_s)
+        keep_short(ledger, now_ms)
         if not self.draining:
             self._frames = dispatch(ledger, self.links, now_ms, now_s)
         self.notes += ledger.notes
@@ -159,6 +162,7 @@ class Beat:
             self.ledger.health.of(link.name).refused += 1
             self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
             return
+        odd(self.ledger, waiting)
         why = self.ledger.stops.stays(waiting.day, waiting.seq) if waiting.segments == 1 else None
         if why is not None:
             key = waiting.seq << 8 | part
@@ -261,6 +265,7 @@ class Beat:
                 partition = ledger.partition(day)
                 partition.write(work)
                 self.rows += len(work.messages) + len(work.intents) + len(work.answers) + len(work.receipts)
+                self.rows += len(work.batches) + len(work.tallies) + bool(work.moves)
         self._day = 0
         self._counts = {day: counts for day, counts in self._counts.items() if day in done}
         if ledger.touched:
@@ -278,6 +283,7 @@ class Beat:
         self._day = 0
         for step in self.before_commit:
             step()
+        look_after(ledger, now_ms)
 
     async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
         """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.
@@ -320,6 +326,7 @@ class Beat:
         for day in {day for day, _ in out}:
             work = ledger.work[day]
             work.intents = [row for row in work.intents if (day, row[0]) not in out]
+            unstage(ledger, day, {key >> 8 for each, key in out if each == day})
 
     def _tell(self, now_s: float, acknowledge: list[Acknowledgement]) -> None:
         frames, self._frames = self._frames, []
@@ -333,6 +340,7 @@ class Beat:
                 # The bind went while the intention was being written: nothing left, so nothing is indeterminate.
                 # As to the disk its segments were submitted, the next beat says otherwise before anything leaves again.
                 for waiting, part in kept:
+                    odd(self.ledger, waiting)
                     self.ledger.work[waiting.day].requeued.append((QUEUED, None, waiting.seq << 8 | part))
                 self._requeue(kept)
         for bind, session, answers in acknowledge:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from appliance.message import reference_of
 from appliance.smpp import PduError, status_name
+from appliance.store import ODD
 
 from .ledger import Ledger
 from .link import Link
+from .straight import left
+from .unfolding import odd
 from .waiting import Waiting
 
 
@@ -24,6 +27,7 @@ def fit(ledger: Ledger, link: Link, waiting: Waiting, now_ms: int) -> bool:
                 waiting.parts = packer.prepare(waiting.encoding, waiting.payload, reference_of(waiting.message_id))
             submits = len(waiting.parts.octets)
             if submits != waiting.segments:
+                odd(ledger, waiting)
                 work = ledger.work[waiting.day]
                 work.resized.append((submits, waiting.seq))
                 work.surplus.append((waiting.seq << 8 | submits, (waiting.seq + 1) << 8))
@@ -48,4 +52,12 @@ def fit(ledger: Ledger, link: Link, waiting: Waiting, now_ms: int) -> bool:
 def intend(ledger: Ledger, link: Link, waiting: Waiting, part: int, now_ms: int) -> None:
     """The intention to submit a part, as a row: it is durable before the submit leaves."""
     day = waiting.day
-    ledger.work[day].intents.append((waiting.seq << 8 | part, ledger.link_numbers[day][link.name], now_ms))
+    number = ledger.link_numbers[day][link.name]
+    tally = waiting.tally
+    if tally is not None:
+        at = waiting.seq - tally.first
+        if tally.statuses[at] != ODD and number < 256:
+            left(ledger, tally, at, number, now_ms)
+            return
+        odd(ledger, waiting)
+    ledger.work[day].intents.append((waiting.seq << 8 | part, number, now_ms))

@@ -15,13 +15,15 @@ from appliance import clock, limits
 from appliance.audit import Outbox, entry
 from appliance.consent import Quiet
 from appliance.errors import Error
-from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES
+from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES, Batch
 from appliance.router import Health, RouteTable
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .awaited import Doubts, Outstanding, Parked
 from .left_alone import Stops
 from .outcome import may_change, message_status
+from .straight import Straight
+from .unfolding import odd, odd_seq
 from .waiting import Delayed, Queues, Waiting
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Ledger:
         self.link_numbers: dict[int, dict[str, int]] = {}
         self.outboxes: dict[int, Outbox] = {}
         self.queues = Queues()
+        self.straight = Straight()
         self.health = Health()
         self.stops = Stops()
         self.quiet: Quiet | None = None  # None: there are no quiet hours
@@ -57,6 +60,7 @@ class Ledger:
         self.decided_now: set[tuple[int, int]] = set()  # messages that an act or a late receipt settled in this beat
         self.new_counts: dict[int, list[int]] = {}  # by day: of what this beat accepted
         self.bases: dict[int, str] = {}  # by day: the rules of the newest batch
+        self.fresh: list[tuple[Batch, range]] = []  # what this beat accepted
         self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
         self.on_disk = [0] * 4  # by class, about how many wait on disk only: for people and metrics, not for decisions
@@ -104,6 +108,7 @@ class Ledger:
         for where in [k for k, known in self.outstanding.items() if known[0] == day]:
             del self.outstanding[where]
         self.parked.forget_day(day)
+        self.straight.forget_day(day)
         self.doubts.by_day.pop(day, None)
 
     def quarantine(self, day: int, now_ms: int) -> None:
@@ -137,11 +142,13 @@ class Ledger:
         self.work.clear()
         self.just_ended.clear()
         self.new_from = {}
+        self.fresh.clear()
 
     # --- what becomes of messages ------------------------------------------------------------------------
 
     def refused(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """An operator refused a segment for good: what is left of its message would never be read, so it does not leave."""
+        odd(self, waiting)
         self.ended(
             waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, REJECTED, error, now_ms, link
         )
@@ -150,6 +157,7 @@ class Ledger:
 
     def expired(self, waiting: Waiting, now_ms: int) -> None:
         """The validity ended before the message (or the rest of it) left."""
+        odd(self, waiting)
         if waiting.todo is None:
             self.message_ended(
                 waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.notify, now_ms
@@ -164,6 +172,7 @@ class Ledger:
         wait = self.quiet.wait_of(waiting.to, waiting.class_, waiting.sender, now_ms)
         if wait is None:
             return False
+        odd(self, waiting)
         day, seq, name = waiting.day, waiting.seq, wait.rules[0]
         if wait.until_ms >= waiting.expires_ms:
             self.message_ended(day, seq, EXPIRED, f"quiet hours: {name}", waiting.notify, now_ms)
@@ -197,6 +206,7 @@ class Ledger:
 
     def gave_up(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """A segment was refused too often with 'try later'."""
+        odd(self, waiting)
         self.ended(waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, FAILED, error, now_ms, link)
 
     def ended(
@@ -211,6 +221,7 @@ class Ledger:
     def message_ended(
         self, day: int, seq: int, status: int, error: str | None, notify: int, now_ms: int, link: str = ""
     ) -> None:
+        odd_seq(self, day, seq)
         work = self.work[day]
         work.progress.append((status, self.link_numbers[day].get(link), now_ms, error, seq))
         self.statuses[status] += 1

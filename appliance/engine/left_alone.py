@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from appliance.message import CANCELLED, Batch
-from appliance.store import letters
+from appliance.message import CANCELLED, QUEUED, Batch
+from appliance.store import SUBMITTED, letters
+
+from .unfolding import known_by_number
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -62,12 +64,17 @@ class Stops:
         """Ends every message that waits and that `recent` says the customer does not want; how many. `cancel` by day and id."""
         count = 0
         for day in list(ledger.partitions):
-            for row in ledger.work[day].messages if day in ledger.work else ():
-                if row[8] == subject and row[2] != OWN:
-                    name = self._held_by(subject, row[3], row[6])
+            for batch, seqs in ledger.fresh:
+                if batch.day != day:
+                    continue
+                for n, seq in enumerate(seqs):
+                    if batch.number_indexes[n] != subject or batch.callers[n] == OWN:
+                        continue
+                    name = self._held_by(subject, batch.classes[n], batch.senders[n])
                     if name is not None:
-                        end_new(ledger, day, row[0], row[15], WHY.format(name or "all"), now_ms)
+                        end_new(ledger, day, seq, batch.notify[n], WHY.format(name or "all"), now_ms)
                         count += 1
+            known_by_number(ledger, day, subject, QUEUED, SUBMITTED)
             for message_id, seq, class_, sender in letters.unsent_to(ledger.partitions[day], subject):
                 name = self._held_by(subject, class_, sender)
                 if name is not None:

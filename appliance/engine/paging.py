@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,8 @@ from appliance.store import DatabaseError, doubts, partition_days
 
 from .accepting import start_scheduled
 from .ledger import Ledger
+from .straight import keep
+from .tending import recover
 from .undecided import ACTS, count, interrupted
 from .waiting import Waiting
 
@@ -97,6 +100,7 @@ class Pager:
         for number, _, number_index in doubts.in_doubt(partition):
             ledger.doubts.soon((names.get(number, ""), number_index))
         seen: set[int] = set()
+        recover(ledger, day)
         found = partition.interrupted(partition.mark("floor"))
         for key, number, class_, segments, notify in found:
             first = key >> 8 not in seen
@@ -131,8 +135,15 @@ class Pager:
         left = limits.QUEUE_PAGE_MESSAGES
         day, after = ledger.paged_upto[class_]
         for each in sorted(d for d in ledger.partitions if d >= day):
-            rows = ledger.partitions[each].waiting(class_, after if each == day else 0, left)
+            known = partial(ledger.straight.tally, each)
+            found = ledger.partitions[each].waiting(class_, after if each == day else 0, left, known)
+            rows = [row for row, _ in found]
+            of = {row[0]: tally for row, tally in found if tally is not None}
             for waiting in await self._open(each, rows, now_ms):
+                tally = of.get(waiting.seq)
+                if tally is not None:
+                    waiting.tally = tally
+                    keep(ledger, tally)
                 ledger.queues.push(ledger.routes.group(waiting.to, waiting.class_, waiting.sender), waiting)
             if rows:
                 ledger.paged_upto[class_] = (each, rows[-1][0])

@@ -9,15 +9,19 @@ from typing import Final, NamedTuple
 
 from appliance import clock, limits
 from appliance.message import DELIVERED, INDETERMINATE, SENT
-from appliance.store import DatabaseError, doubts
+from appliance.store import ODD, DatabaseError, Tally, doubts
 
 from .ledger import Ledger
+from .straight import over, taken
+from .tending import evicted
 from .waiting import Waiting
 
 #: How long before its answer a receipt may come: the longest that a bind waits for an answer, and clocks that are set back.
 EARLY_MS_MAX: Final = (600 + limits.CLOCK_BACK_S_MAX) * 1_000
 
-Known = tuple[int, int, int, int]  # day, segment key, segments, notify; key -1: its segment has ended
+Known = tuple[
+    int, int, int, int, Tally | None
+]  # day, segment key, segments, notify, tally; key -1: its segment has ended
 
 
 class Signs(NamedTuple):
@@ -37,18 +41,28 @@ def answered(ledger: Ledger, link: str, waiting: Waiting, part: int, operator_id
     work = ledger.work[day]
     key = seq << 8 | part
     ledger.segments["answered"] += 1
-    work.answers.append((SENT, now_ms, operator_id or None, None, key))
-    if waiting.segments == 1:
+    tally = waiting.tally
+    if tally is not None and tally.statuses[seq - tally.first] != ODD:
+        taken(ledger, tally, seq - tally.first, ledger.link_numbers[day][link], operator_id, now_ms)
+        ledger.statuses[SENT] += 1
+        if waiting.notify:
+            work.tell(waiting.notify, seq, SENT, now_ms, None)
+    elif waiting.segments == 1:
+        tally = None
+        work.answers.append((SENT, now_ms, operator_id or None, None, key))
         work.sent_progress.append((SENT, ledger.link_numbers[day][link], now_ms, now_ms, None, seq))
         ledger.statuses[SENT] += 1
         work.tell(waiting.notify, seq, SENT, now_ms, None)
     else:
+        work.answers.append((SENT, now_ms, operator_id or None, None, key))
         ledger.touched.add((day, seq))
     if not operator_id:
         return
     where = (link, operator_id)
-    known = (day, key, waiting.segments, waiting.notify)
-    ledger.outstanding.remember(where, known)
+    known = (day, key, waiting.segments, waiting.notify, tally)
+    forgotten = ledger.outstanding.remember(where, known)
+    if forgotten:
+        evicted(ledger, forgotten)
     if len(ledger.parked) and where in ledger.parked:
         _unpark(ledger, link, operator_id, known, now_ms)
 
@@ -78,28 +92,35 @@ def _unpark(ledger: Ledger, link: str, operator_id: str, known: Known, now_ms: i
 def receipted(ledger: Ledger, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
     """A final receipt. False when no segment of the link has that id yet: it is then to be parked."""
     where = (link, operator_id)
-    if where in ledger.just_ended:
-        return True  # a duplicate within one beat
     known = ledger.outstanding.pop(where, None)
     if known is None:
+        if where in ledger.just_ended:
+            return True  # a duplicate within one beat
         if where in ledger.parked:
             return True  # the first counts
         known = _find(ledger, link, operator_id, now_ms)
         if known is None:
             return False
-    day, key, segments, notify = known
-    if key < 0:  # already final: a duplicate
+    if known[1] < 0:  # already final: a duplicate
         return True
     ledger.just_ended.add(where)
-    settle(ledger, link, (day, key, segments, notify), status, error, now_ms)
+    settle(ledger, link, known, status, error, now_ms)
     return True
 
 
 def settle(ledger: Ledger, link: str, known: Known, status: int, error: str | None, now_ms: int) -> None:
     """A segment has its final status, and a message of one segment with it."""
-    day, key, segments, notify = known
+    day, key, segments, notify, tally = known
     ledger.segments["receipted"] += 1
     work = ledger.work[day]
+    if tally is not None:
+        at = (key >> 8) - tally.first
+        if tally.statuses[at] != ODD:
+            over(ledger, tally, at, status, error, now_ms)
+            ledger.statuses[status] += 1
+            if notify:
+                work.tell(notify, key >> 8, status, now_ms, error)
+            return
     work.receipts.append((status, now_ms, error, key))
     if segments == 1:
         work.progress.append((status, ledger.link_numbers[day][link], now_ms, error, key >> 8))
@@ -128,10 +149,13 @@ def _find(ledger: Ledger, link: str, operator_id: str, now_ms: int) -> Known | N
         number = ledger.link_numbers[day].get(link)
         try:
             found = ledger.partitions[day].find_operator_id(number, operator_id) if number is not None else None
+            ended = found is None and number is not None and ledger.partitions[day].was_ended(number, operator_id)
         except DatabaseError:
             ledger.quarantine(day, now_ms)
             continue
+        if ended:
+            return day, -1, 1, 0, None
         if found is not None:
             open_ = found.status in (SENT, INDETERMINATE)
-            return day, (found.key if open_ else -1), found.segments, found.notify
+            return day, (found.key if open_ else -1), found.segments, found.notify, None
     return None

@@ -12,6 +12,7 @@ from appliance.errors import Error
 from appliance.message import NOTIFY_WEBHOOK, QUEUED, SCHEDULED, id_text
 
 from .ledger import Ledger
+from .unfolding import known_by_id
 
 DETAIL: Final = "replaced"
 NOT_NOW: Final = "not_cancellable"
@@ -41,6 +42,7 @@ def replacement_of(payload: Any) -> Replacement:
 
 def replace(ledger: Ledger, day: int, new: Replacement, now_ms: int) -> str:
     """`replaced`, or the code why not: one that an operator ever saw a part of is never changed. Again changes nothing more."""
+    known_by_id(ledger, day, new.id)
     partition = ledger.existing(day)
     row = partition.by_id(new.id) if partition is not None else None
     if row is None or partition is None:

@@ -22,6 +22,7 @@ from .ledger import Ledger
 from .link import Link
 from .matching import Fit, fits, plain, sender_of
 from .undecided import AGAIN, resolve, send_again
+from .unfolding import known_by_number
 
 LOOKS_EACH: Final = 50  # numbers in one beat: some milliseconds
 KEY_S_MAX: Final = 1.0
@@ -65,6 +66,15 @@ class Resolver:
                 continue
             try:
                 claims += doubts.claims(partition, number, number_index)
+            except DatabaseError:
+                ledger.quarantine(day, now_ms)
+        for day, partition in list(ledger.partitions.items()):
+            number = ledger.link_numbers[day].get(name)
+            if number is None:
+                continue
+            try:
+                if claims:  # without one nothing of a batch is in question
+                    known_by_number(ledger, day, number_index, SENT, SUBMITTED)
                 candidates += doubts.candidates(partition, number, number_index)
             except DatabaseError:
                 ledger.quarantine(day, now_ms)

@@ -14,6 +14,7 @@ from appliance.store import Partition, doubts
 
 from .ledger import Ledger
 from .receipts import settle
+from .unfolding import unfold_now
 from .waiting import Waiting
 
 ACTS = {"report": doubts.REPORTED, "hold": doubts.HELD, "resend": doubts.TO_RESEND}
@@ -23,6 +24,7 @@ AGAIN = "sent again as the class's policy says; it may be a duplicate"
 
 def lost(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
     """A bind was lost between submit and answer. True when the segment is to be queued again at once."""
+    waiting.tally = None
     first, waiting.undecided = not waiting.undecided, True
     key = waiting.seq << 8 | part
     act = ACTS[ledger.policies[waiting.class_]]
@@ -55,6 +57,7 @@ def interrupted(
     work = ledger.work[day]
     seq = key >> 8
     partition = ledger.partitions[day]
+    unfold_now(ledger, day, [seq])
     number_index = doubts.number_index_of(partition, seq)
     # A receipt that came before the bind was lost may tell: then a message is not sent again before it was looked at.
     again = act == doubts.TO_RESEND and (segments > 1 or not _claimed(ledger, link, number_index))
@@ -93,7 +96,7 @@ def resolve(ledger: Ledger, link: str, claim: doubts.Claim, found: doubts.Candid
     """A parked receipt is this segment's: `how` says by what it was told. Its operator's id is on record from now on."""
     work = ledger.work[found.day]
     seq = found.key >> 8
-    known = (found.day, found.key, found.segments, found.notify)
+    known = (found.day, found.key, found.segments, found.notify, None)
     number = ledger.link_numbers[claim.day][link]
     ledger.work[claim.day].unparked.append((number, claim.operator_id))
     ledger.parked.pop(link, claim.operator_id)

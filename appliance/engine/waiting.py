@@ -14,6 +14,7 @@ from typing import Final
 from appliance.message import CLASSES
 from appliance.router import Group
 from appliance.smpp import Parts
+from appliance.store import Tally
 
 UNANSWERED: Final = 1 << 8  # beyond the parts of a message: `attempts` has both counts
 
@@ -38,6 +39,7 @@ class Waiting:
         "segments",
         "sender",
         "seq",
+        "tally",
         "to",
         "todo",
         "undecided",
@@ -74,6 +76,7 @@ class Waiting:
         self.lost_on = ""  # the link that did not answer for it: it goes over another, if one is up
         self.group: Group | None = None  # where it waits, or waited last
         self.link = ""  # where a long message began: its other parts follow there
+        self.tally: Tally | None = None  # None: it is rows
         self.undecided = False  # it was indeterminate once: it is counted so once
 
     def left(self) -> int:

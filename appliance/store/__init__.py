@@ -1,6 +1,19 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
-from . import doubts, letters
+from . import doubts, letters, stored
+from .batches import (
+    NO_ID,
+    ODD,
+    SPAN_MS_MAX,
+    SUBMITTED,
+    Columns,
+    Tally,
+    batch_row,
+    decode_columns,
+    erased,
+    message_row,
+)
+from .behind import GATHERED_MIN, IDLE_MIN
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
@@ -14,21 +27,24 @@ from .opening import (
     open_store,
     settle,
 )
-from .partition import (
-    SUBMITTED,
-    Partition,
-    Sent,
-    Work,
-    link_numbers,
-)
+from .partition import Partition, Sent, link_numbers
 from .reader import Found, Heard, Reader
+from .stored import NUMBER_OCTETS
 from .watch import StoreWatch
+from .work import Work
 
 __all__ = [
     "SQLITE_VERSION",
+    "GATHERED_MIN",
+    "IDLE_MIN",
+    "NO_ID",
+    "NUMBER_OCTETS",
+    "ODD",
+    "SPAN_MS_MAX",
     "SUBMITTED",
     "Candidate",
     "Claim",
+    "Columns",
     "Connection",
     "DatabaseError",
     "DeskStore",
@@ -39,15 +55,21 @@ __all__ = [
     "Reader",
     "Sent",
     "StoreWatch",
+    "Tally",
     "Work",
+    "batch_row",
+    "decode_columns",
     "doubts",
+    "erased",
     "is_damage",
     "letters",
     "link_numbers",
+    "message_row",
     "migrate",
     "open_store",
     "partition_days",
     "partition_exists",
     "partition_path",
     "settle",
+    "stored",
 ]

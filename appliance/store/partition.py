@@ -7,69 +7,28 @@ What was committed is also counted, by digest, in the audit log.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from appliance.errors import Error
-from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
 
+from . import stored
+from .batches import (
+    FORGET_MOVES,
+    INSERT_MOVES,
+    UNFOLD_MESSAGE,
+    UNFOLD_PROGRESS,
+    UNFOLD_SEGMENT,
+    WRITE_TALLY,
+    Tally,
+)
+from .behind import HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, numbers_in
 from .folder import partition_path
 from .opening import Connection, migrate, open_store, settle
 from .schema import MIGRATIONS
-
-#: A segment on its way: the intention is on disk, the answer is not. What a crash leaves in it is indeterminate.
-SUBMITTED: Final = 20
-
-INSERT_MESSAGE: Final = (
-    "INSERT INTO message(seq,id,caller,class,encoding,segments,sender,calling_code,number_index,number,content,key_id,"
-    "accepted_ms,send_at_ms,expires_ms,notify) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-)
-INSERT_PROGRESS: Final = "INSERT INTO progress(seq,status,changed_ms) VALUES(?,?,?)"
-INSERT_SCHEDULE: Final = "INSERT INTO schedule(seq,send_at_ms,class) VALUES(?,?,?)"
-INTEND: Final = "INSERT OR REPLACE INTO segment(key,status,link,submitted_ms) VALUES(?,20,?,?)"
-ANSWER: Final = "UPDATE segment SET status=?,answered_ms=?,operator_id=?,error=? WHERE key=?"
-RECEIPT: Final = "UPDATE segment SET status=?,receipted_ms=?,error=? WHERE key=?"
-SEGMENT_STATUS: Final = "UPDATE segment SET status=?,error=? WHERE key=?"
-#: Some time in the future up to which something of the day may still move; only grows.
-MARK: Final = "INSERT INTO mark(name,value) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=max(value,excluded.value)"
-LOWER_FLOOR: Final = "UPDATE mark SET value=min(value,?) WHERE name='floor'"
-PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,error=? WHERE seq=?"
-SENT_PROGRESS: Final = "UPDATE progress SET status=?,link=?,changed_ms=?,sent_ms=?,error=? WHERE seq=?"
-EVENT: Final = "INSERT INTO event(seq,at_ms,status,detail) VALUES(?,?,?,?)"
-#: Columns that change although rows of `message` do not: as long as it has not left, its sender may put another in its place.
-REPLACE: Final = "UPDATE message SET encoding=?,segments=?,content=?,send_at_ms=?,expires_ms=?,notify=? WHERE seq=?"
-RESCHEDULE: Final = "INSERT OR REPLACE INTO schedule(seq,send_at_ms,class) SELECT ?,?,class FROM message WHERE seq=?"
-UNSCHEDULE: Final = "DELETE FROM schedule WHERE seq=?"
-#: From this message on, in the order of their commits, the rules of these versions let messages through.
-BASIS: Final = "INSERT INTO basis(seq,text) VALUES(?,?)"
-IDEMPOTENT: Final = "INSERT INTO idempotency(key_mac,body_mac,key_id,answer) VALUES(?,?,?,?)"
-WEBHOOK: Final = "INSERT INTO webhook_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
-DOOR: Final = "INSERT INTO door_outbox(seq,status,at_ms,error) VALUES(?,?,?,?)"
-PARK: Final = (
-    "INSERT OR IGNORE INTO parked(link,operator_id,status,at_ms,error,number_index,sender,reference,text_length,text_index,"
-    "accepted_ms) VALUES(?,?,?,?,?,?,?,?,?,?,?)"
-)
-DOUBT: Final = "INSERT OR REPLACE INTO undecided(key,link,act,at_ms) VALUES(?,?,?,?)"
-DECIDED: Final = "DELETE FROM undecided WHERE key=?"
-#: An id as the operator wrote it, where that is not its canonical form and the operator may be asked about it.
-RAW_ID: Final = "INSERT OR REPLACE INTO raw_id(key,operator_id) VALUES(?,?)"
-#: The sender that a route put in place of a message's own, where the operator may be asked about it.
-SENT_AS: Final = "INSERT OR REPLACE INTO sent_as(key,sender) VALUES(?,?)"
-UNPARK: Final = "DELETE FROM parked WHERE link=? AND operator_id=?"
-INBOUND: Final = (
-    "INSERT INTO inbound(id,link,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?,?)"
-)
-#: A customer's message, joined; the same one again changes nothing.
-HEARD: Final = (
-    "INSERT OR IGNORE INTO heard(id,at_ms,key_id,number_index,number,recipient,content) VALUES(?,?,?,?,?,?,?)"
-)
-#: Rows of `inbound` that were read and whose message is not whole yet.
-LOOSE: Final = "INSERT OR IGNORE INTO loose(n) VALUES(?)"
-JOINED: Final = "DELETE FROM loose WHERE n=?"
-#: A link may need more or fewer submits for a message than were told: those that nobody has taken are then forgotten.
-RESIZE: Final = "UPDATE message SET segments=? WHERE seq=?"
-SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
-REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
+from .work import STATEMENTS, Work
 
 FIND_OPERATOR_ID: Final = (
     "SELECT s.key,s.status,m.segments,m.notify,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
@@ -83,104 +42,8 @@ WAITING: Final = (
     "SELECT m.seq,m.id,m.class,m.encoding,m.segments,m.sender,m.number,m.content,m.key_id,m.expires_ms,m.notify,p.status"
     " FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>? AND p.status=2 AND m.class=? ORDER BY p.seq LIMIT ?"
 )
+LAST_SEQ: Final = "SELECT max(coalesce((SELECT max(seq) FROM message),0),coalesce((SELECT last FROM batch ORDER BY first DESC LIMIT 1),0))"
 BY_ID: Final = "SELECT m.seq,p.status,m.notify,m.segments FROM message m JOIN progress p ON p.seq=m.seq WHERE m.id=?"
-
-#: Statement by the kind of work; the order is the order of execution inside one transaction.
-STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
-    ("messages", INSERT_MESSAGE),
-    ("progress_new", INSERT_PROGRESS),
-    ("schedule", INSERT_SCHEDULE),
-    ("idempotent", IDEMPOTENT),
-    ("bases", BASIS),
-    ("replaced", REPLACE),
-    ("rescheduled", RESCHEDULE),  # before what is cancelled in the same beat
-    ("unschedule", UNSCHEDULE),
-    ("quieted", RESCHEDULE),  # after it: its time came and found it quiet, in one beat
-    ("marks", MARK),
-    ("floors", LOWER_FLOOR),
-    ("requeued", SEGMENT_STATUS),  # before the intents: what comes back may leave again in the same beat
-    ("resized", RESIZE),
-    ("surplus", SURPLUS),
-    ("intents", INTEND),
-    ("sent_as", SENT_AS),
-    ("answers", ANSWER),
-    ("raw_ids", RAW_ID),
-    ("receipts", RECEIPT),
-    ("segment_status", SEGMENT_STATUS),
-    ("sent_progress", SENT_PROGRESS),
-    ("progress", PROGRESS),
-    ("events", EVENT),
-    ("webhooks", WEBHOOK),
-    ("doors", DOOR),
-    ("parked", PARK),
-    ("unparked", UNPARK),
-    ("doubts", DOUBT),
-    ("decided", DECIDED),
-    ("inbound", INBOUND),
-    ("heard", HEARD),
-    ("loose", LOOSE),
-    ("joined", JOINED),
-    ("redactions", REDACT),
-)
-
-
-class Work:
-    """What one transaction writes into one partition: a list of rows for each statement."""
-
-    __slots__ = ("audit", *(name for name, _ in STATEMENTS))
-
-    messages: list[tuple[Any, ...]]
-    progress_new: list[tuple[Any, ...]]
-    schedule: list[tuple[Any, ...]]
-    idempotent: list[tuple[Any, ...]]
-    bases: list[tuple[Any, ...]]
-    replaced: list[tuple[Any, ...]]
-    rescheduled: list[tuple[Any, ...]]
-    unschedule: list[tuple[Any, ...]]
-    quieted: list[tuple[Any, ...]]
-    marks: list[tuple[Any, ...]]
-    floors: list[tuple[Any, ...]]
-    requeued: list[tuple[Any, ...]]
-    resized: list[tuple[Any, ...]]
-    surplus: list[tuple[Any, ...]]
-    intents: list[tuple[Any, ...]]
-    sent_as: list[tuple[Any, ...]]
-    answers: list[tuple[Any, ...]]
-    raw_ids: list[tuple[Any, ...]]
-    receipts: list[tuple[Any, ...]]
-    segment_status: list[tuple[Any, ...]]
-    sent_progress: list[tuple[Any, ...]]
-    progress: list[tuple[Any, ...]]
-    events: list[tuple[Any, ...]]
-    webhooks: list[tuple[Any, ...]]
-    doors: list[tuple[Any, ...]]
-    parked: list[tuple[Any, ...]]
-    unparked: list[tuple[Any, ...]]
-    doubts: list[tuple[Any, ...]]
-    decided: list[tuple[Any, ...]]
-    inbound: list[tuple[Any, ...]]
-    heard: list[tuple[Any, ...]]
-    loose: list[tuple[Any, ...]]
-    joined: list[tuple[Any, ...]]
-    redactions: list[tuple[Any, ...]]
-    audit: list[dict[str, Any]]
-
-    def __init__(self) -> None:
-        for name, _ in STATEMENTS:
-            setattr(self, name, [])
-        self.audit = []
-
-    def tell(self, notify: int, seq: int, status: int, at_ms: int, error: str | None) -> None:
-        """Appends what the bank's systems are told of a status that a message reached, as its NOTIFY_ bits say."""
-        if not notify:
-            return
-        if notify & NOTIFY_WEBHOOK:
-            self.webhooks.append((seq, status, at_ms, error))
-        if status in FINAL and (notify & NOTIFY_DOOR or (notify & NOTIFY_DOOR_FAILURES and status != DELIVERED)):
-            self.doors.append((seq, status, at_ms, error))
-
-    def __bool__(self) -> bool:
-        return bool(self.audit) or any(getattr(self, name) for name, _ in STATEMENTS)
 
 
 class Sent(NamedTuple):
@@ -207,9 +70,15 @@ class Partition:
         except Error:
             self.conn.close()
             raise
-        row = self.conn.execute("SELECT coalesce(max(seq),0) FROM message").fetchone()
-        self.last_seq: int = row[0]
+        self.last_seq: int = self.conn.execute(LAST_SEQ).fetchone()[0]
+        self.last_moves: int = self.conn.execute("SELECT coalesce(max(n),0) FROM moves").fetchone()[0]
+        self.last_moves = max(self.last_moves, self.mark("moves"))
         self._cursor = self.conn.cursor()
+        self._numbers = Numbers("numbers_upto", self.mark("numbers_upto"))
+        self._ended = Ended("ended_upto", self.mark("ended_upto"))
+        self._new_numbers: list[bytes] = []
+        self._new_ended: list[bytes] = []
+        stored.gather_again(self.conn, self._numbers, self._ended, self.last_seq, self.last_moves)
 
     def write(self, work: Work) -> None:
         """Runs the statements of `work` inside a transaction and leaves it open for `commit`.
@@ -222,6 +91,38 @@ class Partition:
             rows = getattr(work, name)
             if rows:
                 cursor.executemany(sql, rows)
+        for first, *_, numbers, _ in work.batches:
+            self._new_numbers += stored.number_entries(first, numbers)
+        if work.moves:
+            self.last_moves += 1
+            cursor.execute(INSERT_MOVES, work.moves.row(self.last_moves))
+            self._new_ended += [ended_entry(link, operator_id) for link, operator_id in work.moves.over_ids]
+        if work.tallies:
+            cursor.executemany(WRITE_TALLY, [tally.row(self.last_moves) for tally in work.tallies.values()])
+
+    def write_unfolded(self, work: Work) -> None:
+        """The rows of unfolded messages alone, for those who look at them before the rest is written; `write` does it again."""
+        self.begin()
+        messages, segments = work.unfolded_written
+        self._cursor.executemany(UNFOLD_MESSAGE, work.unfolded_messages[messages:])
+        self._cursor.executemany(UNFOLD_PROGRESS, work.unfolded_progress[messages:])
+        self._cursor.executemany(UNFOLD_SEGMENT, work.unfolded_segments[segments:])
+        work.unfolded_written = len(work.unfolded_messages), len(work.unfolded_segments)
+
+    def place(self, least: int) -> None:
+        """Inside the transaction: a little of the indexes that are built behind the writing, once `least` entries wait."""
+        for index in (self._numbers, self._ended):
+            if index.place(self._cursor, least):
+                self.set_mark(index.mark, index.upto)
+
+    def behind(self, least: int) -> bool:
+        """Whether so much waits to be put in place, or has begun to be."""
+        return self._numbers.enough(least) or self._ended.enough(least)
+
+    def forget_moves(self, before: int) -> None:
+        """Inside the transaction: moves that tallies have taken in. Their numbers are not used again."""
+        self._cursor.execute(FORGET_MOVES, (before,))
+        self.set_mark("moves", self.last_moves)
 
     def begin(self) -> None:
         """Opens a transaction unless one is open."""
@@ -230,10 +131,18 @@ class Partition:
 
     def commit(self) -> None:
         self.conn.execute("COMMIT")
+        self._numbers.committed()
+        self._ended.committed()
+        self._numbers.gather(self._new_numbers, self.last_seq)
+        self._ended.gather(self._new_ended, self.last_moves)
+        self._new_numbers, self._new_ended = [], []
 
     def rollback(self) -> None:
         if self.conn.in_transaction:
             self.conn.execute("ROLLBACK")
+        self._new_numbers, self._new_ended = [], []
+        self._numbers.again()
+        self._ended.again()
 
     def find_operator_id(self, link: int, operator_id: str) -> Sent | None:
         """The newest segment that link `link` gave this id, with an id already in its canonical form."""
@@ -251,13 +160,36 @@ class Partition:
         """(status, segments, notify, sent_ms) of a message."""
         return self.conn.execute(STATE, (seq,)).fetchone()
 
-    def waiting(self, class_: int, after_seq: int, limit: int) -> list[tuple[Any, ...]]:
-        """Queued messages of a class in order, for paging in."""
-        return self.conn.execute(WAITING, (after_seq, class_, limit)).fetchall()
+    def waiting(
+        self, class_: int, after_seq: int, limit: int, tally: Callable[[int], Tally | None]
+    ) -> list[tuple[tuple[Any, ...], Tally | None]]:
+        """Queued messages of a class in order, for paging in, each with its tally unless it is rows.
+
+        `tally`: of a batch by its first message, if it is in memory.
+        """
+        rows = self.conn.execute(WAITING, (after_seq, class_, limit)).fetchall()
+        out: list[tuple[tuple[Any, ...], Tally | None]] = [(row, None) for row in rows]
+        out += stored.waiting(self.conn, self.day, class_, after_seq, limit, tally)
+        out.sort(key=lambda each: each[0][0])
+        return out[:limit]
 
     def by_id(self, message_id: bytes) -> tuple[int, int, int, int] | None:
         """(seq, status, notify, segments) of a message."""
         return self.conn.execute(BY_ID, (message_id,)).fetchone()
+
+    def was_ended(self, link: int, operator_id: str) -> bool:
+        """Whether a segment of a batch that has its final receipt had this id."""
+        entry = ended_entry(link, operator_id)
+        if entry in self._ended:
+            return True
+        return self.conn.execute("SELECT 1 FROM ended WHERE entry=?", (entry,)).fetchone() is not None
+
+    def batched_to(self, number_index: bytes) -> list[int]:
+        """The messages of batches to a number, in order; those that are rows now are among them."""
+        found: set[int] = set(numbers_in(self._numbers.heap(number_index[0]), number_index))
+        for (entries,) in self.conn.execute(HEAP_OF_NUMBERS, heap_span(number_index)):
+            found.update(numbers_in(entries, number_index))
+        return sorted(found)
 
     def content(self, seq: int) -> bytes | None:
         """The sealed content of a message; None after redaction."""
@@ -313,32 +245,36 @@ class Partition:
 
     def waiting_counts(self, floor_seq: int) -> list[tuple[int, int]]:
         """(class, messages) that wait to be sent, from `floor_seq` on."""
-        return self.conn.execute(
+        sql = (
             "SELECT m.class,count(*) FROM progress p JOIN message m ON m.seq=p.seq WHERE p.seq>=? AND p.status=2"
-            " GROUP BY m.class",
-            (floor_seq,),
-        ).fetchall()
+            " GROUP BY m.class"
+        )
+        counts = Counter(dict(self.conn.execute(sql, (floor_seq,)).fetchall()))
+        return sorted((counts + stored.waiting_counts(self.conn, self.day, floor_seq)).items())
 
     def webhooks(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
         """The oldest status events that the courier has not yet taken: (number of the first, rows)."""
-        rows = self.conn.execute(
-            "SELECT w.n,m.id,m.key_id,m.content,w.status,w.at_ms,w.error,m.caller FROM webhook_outbox w"
-            " JOIN message m ON m.seq=w.seq ORDER BY w.n LIMIT ?",
-            (limit,),
-        ).fetchall()
-        return (rows[0][0] if rows else 0), rows
+        rows = self._due("SELECT n,seq,status,at_ms,error FROM webhook_outbox ORDER BY n LIMIT ?", limit)
+        return (rows[0][0] if rows else 0), [row[:-1] for row in rows]
 
     def settle_webhooks(self, upto: int) -> None:
         self.conn.execute("DELETE FROM webhook_outbox WHERE n<=?", (upto,))
 
     def doors(self, limit: int) -> tuple[int, list[tuple[Any, ...]]]:
         """The oldest statuses that the SMPP door has not yet taken: (number of the first, rows)."""
-        rows = self.conn.execute(
-            "SELECT d.n,m.id,m.key_id,m.content,d.status,d.at_ms,d.error,m.caller,m.notify FROM door_outbox d"
-            " JOIN message m ON m.seq=d.seq ORDER BY d.n LIMIT ?",
-            (limit,),
-        ).fetchall()
+        rows = self._due("SELECT n,seq,status,at_ms,error FROM door_outbox ORDER BY n LIMIT ?", limit)
         return (rows[0][0] if rows else 0), rows
+
+    def _due(self, sql: str, limit: int) -> list[tuple[Any, ...]]:
+        """(n, id, key_id, content, status, at_ms, error, caller, notify) of the rows of an outbox."""
+        rows = self.conn.execute(sql, (limit,)).fetchall()
+        of = stored.whose(self.conn, [row[1] for row in rows])
+        out = []
+        for n, seq, status, at_ms, error in rows:
+            if seq in of:
+                message_id, key_id, content, caller, notify = of[seq]
+                out.append((n, message_id, key_id, content, status, at_ms, error, caller, notify))
+        return out
 
     def settle_doors(self, upto: int) -> None:
         self.conn.execute("DELETE FROM door_outbox WHERE n<=?", (upto,))
@@ -385,7 +321,7 @@ class Partition:
         )
 
     def totals(self) -> dict[int, int]:
-        return dict(self.conn.execute("SELECT status,count(*) FROM progress GROUP BY status").fetchall())
+        return dict(stored.totals(self.conn))
 
     def close(self) -> None:
         self.rollback()

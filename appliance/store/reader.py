@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import msgspec
 
 from appliance import clock
 from appliance.errors import Error
@@ -23,54 +22,17 @@ from appliance.message import (
     id_ms,
 )
 
+from . import stored
+from .batches import SUBMITTED
 from .folder import partition_days, partition_exists, partition_path
+from .found import Found, Part, Wanted, batched, search
 from .opening import Connection, DatabaseError, open_store
-from .partition import SUBMITTED
 
 COLUMNS = (
     "m.id,m.seq,m.caller,p.status,m.class,m.encoding,m.segments,m.sender,m.calling_code,l.name,m.accepted_ms,m.send_at_ms,"
     "m.expires_ms,m.key_id,m.number,m.content,p.error,p.changed_ms,p.sent_ms"
 )
 FROM = " FROM message m JOIN progress p ON p.seq=m.seq LEFT JOIN link l ON l.number=p.link"
-
-
-class Part(msgspec.Struct):
-    """One segment of a message as it went over a link. Times in milliseconds since 1970, None when not yet."""
-
-    part: int
-    status: str
-    link: str | None
-    submitted_ms: int | None
-    answered_ms: int | None
-    receipted_ms: int | None
-    error: str | None
-
-
-class Found(msgspec.Struct):
-    """One stored message. `number` and `content` are sealed; `content` is None after redaction."""
-
-    id: bytes
-    seq: int
-    day: int
-    caller: int
-    status: int
-    class_: int
-    encoding: int
-    segments: int
-    sender: str
-    calling_code: int
-    link: str | None
-    accepted_ms: int
-    send_at_ms: int
-    expires_ms: int
-    key_id: int
-    number: bytes | None
-    content: bytes | None
-    error: str | None
-    changed_ms: int
-    events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
-    parts: list[Part] = []
-    basis: str = ""  # versions of the rules that let it through; filled by Reader.message
 
 
 class Heard(NamedTuple):
@@ -102,6 +64,19 @@ class Reader:
         conn = self._partition(day)
         if conn is None:
             return None
+        with _moment(conn):
+            return self._message(conn, message_id, day)
+
+    def _message(self, conn: Connection, message_id: bytes, day: int) -> Found | None:
+        place = stored.by_id(conn, message_id) if stored.has_batches(conn) else None
+        if place is not None:
+            whole = batched(conn, day, place.first, place.columns)
+            found = whole.found(place.at)
+            if found is not None:
+                found.parts = whole.parts(place.at)
+                found.basis = _basis(conn, found.seq)
+                found.events = timeline(found, whole.tally.answered[place.at] or None, [])
+                return found
         row = conn.execute(f"SELECT {COLUMNS}{FROM} WHERE m.id=?", (message_id,)).fetchone()
         if row is None:
             return None
@@ -149,8 +124,9 @@ class Reader:
                 where.append(column)
                 values.append(value)
         if callers is not None:
-            numbers = [int(c) for c in callers]
+            callers = numbers = [int(c) for c in callers]
             where.append(f"m.caller IN ({','.join(map(str, numbers))})")
+        wanted = Wanted(status, class_, link, from_ms, to_ms, number_index, callers)
         rows: list[Found] = []
         for day in reversed(partition_days(self.folder)):
             if before is not None and day > before[0]:
@@ -163,9 +139,12 @@ class Reader:
             if conn is None:
                 continue
             upto = before[1] if before is not None and day == before[0] else 1 << 62
+            most = limit + 1 - len(rows)
             sql = f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} AND m.seq<? ORDER BY m.seq DESC LIMIT ?"
-            for row in conn.execute(sql, (*values, upto, limit + 1 - len(rows))):
-                rows.append(_found(row, day))
+            with _moment(conn):
+                odd = [_found(row, day) for row in conn.execute(sql, (*values, upto, most))]
+                usual = search(conn, day, upto, most, wanted) if stored.has_batches(conn) else []
+            rows += sorted(odd + usual, key=lambda found: -found.seq)[:most]
             if len(rows) > limit:
                 rows = rows[:limit]
                 return rows, _cursor_text(rows[-1].day, rows[-1].seq)
@@ -194,7 +173,10 @@ class Reader:
         conn = self._partition(day)
         if conn is None:
             return {}
-        return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
+        with _moment(conn):
+            if stored.has_batches(conn):
+                return {STATUSES[s]: n for s, n in stored.totals(conn).items()}
+            return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
 
     def inbound(self, day: int, after: int = 0, limit: int = 100) -> list[tuple[Any, ...]]:
         """(n, id, at_ms, key_id, sealed number, recipient, sealed content) of messages that customers sent."""
@@ -283,6 +265,16 @@ def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]])
         if not any(status == last for _, status, _ in events):
             events.append((found.changed_ms, last, found.error or ""))
     return sorted(events, key=lambda e: e[0])
+
+
+@contextmanager
+def _moment(conn: Connection) -> Iterator[None]:
+    """What is read within is of one moment: the engine goes on writing."""
+    conn.execute("BEGIN")
+    try:
+        yield
+    finally:
+        conn.execute("COMMIT")
 
 
 def _found(row: tuple[Any, ...], day: int) -> Found:

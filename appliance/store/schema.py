@@ -39,6 +39,11 @@ def heard_told(db: Database) -> None:
     db.execute("INSERT INTO mark SELECT 'heard_told',max(n) FROM heard HAVING max(n) IS NOT NULL")
 
 
+@MIGRATIONS()
+def sixth(db: Database) -> None:
+    _run(db, SIXTH)
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
@@ -175,4 +180,35 @@ CREATE TABLE heard(
 CREATE INDEX heard_number ON heard(number_index);
 CREATE TABLE loose(n INTEGER PRIMARY KEY) STRICT;
 INSERT INTO mark SELECT 'inbound_read',max(n) FROM inbound HAVING max(n) IS NOT NULL;
+"""
+
+#: Messages that nothing odd happens to are never rows: see `batches.py`.
+SIXTH = """
+CREATE TABLE batch(
+  first INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  classes INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL,
+  upto_ms INTEGER NOT NULL,
+  numbers BLOB NOT NULL,
+  columns BLOB NOT NULL
+) STRICT;
+CREATE INDEX batch_time ON batch(from_ms, upto_ms);
+CREATE TABLE tally(
+  first INTEGER PRIMARY KEY,
+  open INTEGER NOT NULL,
+  upto INTEGER NOT NULL,
+  statuses BLOB NOT NULL,
+  rest BLOB NOT NULL
+) STRICT;
+CREATE INDEX tally_open ON tally(first) WHERE open>0;
+CREATE TABLE moves(
+  n INTEGER PRIMARY KEY,
+  lowest INTEGER NOT NULL,
+  highest INTEGER NOT NULL,
+  rows BLOB NOT NULL
+) STRICT;
+CREATE TABLE number(n INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
+CREATE TABLE ended(entry BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 """

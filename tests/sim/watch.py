@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.message import FINAL, STATUSES
 from appliance.smpp import Framer, FramingError
+from appliance.store import stored
 
 from .network import Line
 
@@ -96,8 +97,7 @@ class Statuses:
         """`conn`: of a partition, outside a transaction."""
         world, seen = self.world, self.seen
         world.looks += 1
-        rows = conn.inner.execute("SELECT m.id,p.status FROM progress p JOIN message m ON m.seq=p.seq").fetchall()
-        for message_id, status in rows:
+        for message_id, status in stored.statuses(conn.inner).items():
             before = seen.get(message_id)
             if before != status:
                 seen[message_id] = status

@@ -207,5 +207,5 @@ def batch(
         clock.day_of(now), now, 1, ids, [1] * n, [class_] * n, [e[0] for e in encoded], [e[2] for e in encoded],
         ["BANK"] * n, [39] * n, [blind_index(INDEX_KEY, to)] * n, [KEY.seal(to.encode(), b"n" + i) for i in ids],
         [KEY.seal(_content(Content(e[0], e[1])), b"c" + i) for e, i in zip(encoded, ids, strict=True)], [at] * n, [(at or now) + life_ms] * n,
-        [False] * n, [to] * n, [e[1] for e in encoded], requests,
+        [0] * n, [to] * n, [e[1] for e in encoded], requests,
     )  # fmt: skip

@@ -83,6 +83,7 @@ def test_a_receipt_after_a_restart_is_matched_on_disk(world: World, tmp_path: Pa
     world.run()
     world.beat.close()
     again = World(tmp_path)
+    again.start()
     again.bind()
     again.receipt("A1", "UNDELIV")
     again.run()

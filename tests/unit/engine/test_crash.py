@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance import clock, limits
@@ -15,7 +16,7 @@ from appliance.engine.outward import _consecutive
 from appliance.engine.retention import retire
 from appliance.errors import Error
 from appliance.message import BULK, FAILED, INDETERMINATE, OTP, QUEUED, REJECTED, SENT, TRANSACTION
-from appliance.store import SUBMITTED, OperationalError, Partition, doubts, open_store, partition_path
+from appliance.store import SUBMITTED, OperationalError, Partition, doubts, open_store, partition_path, stored
 from tests.support.engine_alone import Time, World, batch
 
 THROTTLED, TRY_LATER, FOREVER = 0x58, 0x08, 0x0B
@@ -387,7 +388,10 @@ def test_a_row_that_was_tampered_with_fails_alone(tmp_path: Path) -> None:
     world = World(tmp_path)
     b = batch("one", "two", "three")
     world.accept(b)
-    world.ledger.partitions[b.day].conn.execute("UPDATE message SET content=x'00' WHERE seq=2")
+    conn = world.ledger.partitions[b.day].conn
+    columns, _ = stored.columns_of(conn, 1)
+    columns.contents[1] = b"\0"
+    conn.execute("UPDATE batch SET columns=? WHERE first=1", (msgspec.msgpack.encode(columns),))
     world.crash()
     again = World(tmp_path)
     again.start()

@@ -1,0 +1,158 @@
+"""What a search finds: a stored message with its events and parts; and the search among messages that are in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.message import QUEUED, STATUSES
+
+from . import stored
+from .batches import ODD, SUBMITTED, Columns, Tally
+from .opening import Connection
+
+
+class Part(msgspec.Struct):
+    """One segment of a message as it went over a link. Times in milliseconds since 1970, None when not yet."""
+
+    part: int
+    status: str
+    link: str | None
+    submitted_ms: int | None
+    answered_ms: int | None
+    receipted_ms: int | None
+    error: str | None
+
+
+class Found(msgspec.Struct):
+    """One stored message. `number` and `content` are sealed; `content` is None after redaction."""
+
+    id: bytes
+    seq: int
+    day: int
+    caller: int
+    status: int
+    class_: int
+    encoding: int
+    segments: int
+    sender: str
+    calling_code: int
+    link: str | None
+    accepted_ms: int
+    send_at_ms: int
+    expires_ms: int
+    key_id: int
+    number: bytes | None
+    content: bytes | None
+    error: str | None
+    changed_ms: int
+    events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
+    parts: list[Part] = []
+    basis: str = ""  # versions of the rules that let it through; filled by Reader.message
+
+
+class Wanted(NamedTuple):
+    """What a search asks for; None: everything."""
+
+    status: int | None
+    class_: int | None
+    link: str | None
+    from_ms: int | None
+    to_ms: int | None
+    number_index: bytes | None
+    callers: Iterable[int] | None
+
+
+class Batched:
+    """One batch with what became of it, as one moment knows it."""
+
+    def __init__(self, day: int, columns: Columns, tally: Tally, links: dict[int, str]) -> None:
+        self.day = day
+        self.columns = columns
+        self.tally = tally
+        self.links = links
+
+    def found(self, at: int) -> Found | None:
+        """The message in a place, None when it is rows."""
+        columns = self.columns
+        status, link, changed_ms, _, error = self.tally.progress(at, columns.accepted_ms)
+        if status == ODD:
+            return None
+        return Found(
+            columns.id(at),
+            self.tally.first + at,
+            self.day,
+            columns.callers[at],
+            status,
+            columns.classes[at],
+            columns.encodings[at],
+            1,
+            columns.senders[at],
+            columns.calling_codes[at],
+            self.links.get(link) if link is not None else None,
+            columns.accepted_ms,
+            0,
+            columns.expires_ms[at],
+            columns.key_id,
+            columns.numbers[at],
+            columns.contents[at] or None,
+            error,
+            changed_ms,
+        )
+
+    def parts(self, at: int) -> list[Part]:
+        row = self.tally.segment(at)
+        if row is None:
+            return []
+        key, status, link, submitted, answered, _, receipted, error = row
+        word = "submitted" if status == SUBMITTED else STATUSES[status]
+        return [Part(key & 255, word, self.links.get(link), submitted, answered, receipted, error)]
+
+    def fits(self, at: int, wanted: Wanted) -> bool:
+        columns = self.columns
+        status, link, *_ = self.tally.progress(at, columns.accepted_ms)
+        return (
+            (wanted.status is None or status == wanted.status)
+            and (wanted.class_ is None or columns.classes[at] == wanted.class_)
+            and (wanted.link is None or (link is not None and self.links.get(link) == wanted.link))
+            and (wanted.callers is None or columns.callers[at] in wanted.callers)
+        )
+
+
+def batched(conn: Connection, day: int, first: int, columns: Columns) -> Batched:
+    """A batch and its tally; inside a transaction."""
+    return Batched(day, columns, stored.tally_of(conn, day, first, columns.ids), links_of(conn))
+
+
+def links_of(conn: Connection) -> dict[int, str]:
+    return dict(conn.execute("SELECT number,name FROM link").fetchall())
+
+
+def search(conn: Connection, day: int, upto: int, limit: int, wanted: Wanted) -> list[Found]:
+    """At most `limit` messages that are in batches, newest first, before number `upto`; inside a transaction."""
+    out: list[Found] = []
+    links = links_of(conn)
+    seqs = None if wanted.number_index is None else set(stored.by_number(conn, wanted.number_index))
+    firsts = None if seqs is None else sorted({stored.holder(conn, seq) or 0 for seq in seqs}, reverse=True)
+    for first, last, columns in stored.batches_down(conn, upto, wanted.class_, firsts):
+        if wanted.status not in (None, QUEUED) and not stored.may_hold(conn, first, last, wanted.status or 0):
+            continue
+        read = stored.decode_columns(columns)
+        if wanted.from_ms is not None and read.accepted_ms < wanted.from_ms:
+            continue
+        if wanted.to_ms is not None and read.accepted_ms >= wanted.to_ms:
+            continue
+        if wanted.number_index is not None:
+            numbers = conn.execute("SELECT numbers FROM batch WHERE first=?", (first,)).fetchone()[0]
+            places = list(stored.places(numbers, wanted.number_index))
+        else:
+            places = list(range(last - first + 1))
+        whole = Batched(day, read, stored.tally_of(conn, day, first, read.ids), links)
+        for at in reversed(places):
+            if first + at < upto and whole.fits(at, wanted) and (found := whole.found(at)) is not None:
+                out.append(found)
+                if len(out) == limit:
+                    return out
+    return out

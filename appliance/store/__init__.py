@@ -34,13 +34,13 @@ from .watch import StoreWatch
 from .work import Work
 
 __all__ = [
-    "SQLITE_VERSION",
     "GATHERED_MIN",
     "IDLE_MIN",
     "NO_ID",
     "NUMBER_OCTETS",
     "ODD",
     "SPAN_MS_MAX",
+    "SQLITE_VERSION",
     "SUBMITTED",
     "Candidate",
     "Claim",

@@ -109,6 +109,8 @@ def at_the_end(world: World) -> None:
             "SELECT m.id,e.status,e.detail FROM event e JOIN message m ON m.seq=e.seq ORDER BY e.n"
         ):
             events[message_id].append((status, detail))
+    for message_id in found.keys() & world.bank.by_id.keys():
+        world.bank.by_id[message_id].left = 1  # as a batch has it; what is a row says it itself
     for partition in engine.ledger.partitions.values():
         for message_id, segments in partition.conn.inner.execute("SELECT id,segments FROM message"):
             if message_id in world.bank.by_id:  # a link that takes long messages whole makes one of many

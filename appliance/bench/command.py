@@ -9,12 +9,16 @@ from typing import Any, Final
 
 import click
 
+from appliance.errors import Error
 from appliance.settings import home_of
 
 from . import hardware
 from .box import Box, attached
 from .chart import drawn
+from .grow import grow
 from .outcome import Outcome, Report, page, written
+from .peer import compared
+from .standing import backlog, recover
 from .started import folder, own
 from .steady import DEFAULTS, Level, measure
 from .timing import latency, otp_under_bulk
@@ -59,13 +63,35 @@ def a_box(attach: bool) -> Iterator[Box]:
         yield box
 
 
-@click.group("bench")
-def bench() -> None:
+@click.group("bench", invoke_without_command=True)
+@click.option("--peer", help="another gateway to compare with, in the same run: kannel")
+@length(10.0)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="windows of each side")
+@reported
+@click.pass_context
+def bench(
+    ctx: click.Context,
+    peer: str | None,
+    seconds: float,
+    rounds: int,
+    json_file: Path | None,
+    svg_file: Path | None,
+) -> None:
     """Measure what this box does: API, store, operator link, receipts, with sealing, full sync and audit on.
 
-    Each scenario starts an appliance and a simulated operator of its own, and prints a table of segments a second, times, and
+    With --peer the same load goes to the appliance and to that gateway in turns of --seconds, and both are killed under load;
+    the other options are of such a run. Else name a scenario. Each scenario starts an appliance and a simulated operator of its own, and prints a table of segments a second, times, and
     processor time a message by process. Exits with 1 when something accepted did not reach a final status.
     """
+    if ctx.invoked_subcommand:
+        return
+    if peer is None:
+        click.echo(ctx.get_help())
+        return
+    if peer != "kannel":
+        raise Error("invalid", f"{peer!r} is not driven here", "kannel; Jasmin would need RabbitMQ and Redis beside it")
+    click.echo(f"casemate and {peer} in turns, {rounds} windows of {seconds:.0f} s each ...", err=True)
+    tell(ctx, [compared(seconds, rounds)], json_file, svg_file)
 
 
 def _steady(name: str, help_text: str) -> None:
@@ -134,6 +160,53 @@ def _otp(ctx: click.Context, rate: float, bulk: int, json_file: Path | None, svg
     """How long a one-time code waits while a queue of bulk messages drains."""
     click.echo(f"otp-under-bulk: {rate:.0f} codes a second, {bulk:,} bulk messages ...", err=True)
     tell(ctx, [otp_under_bulk(rate, bulk)], json_file, svg_file)
+
+
+@bench.command("backlog")
+@click.option(
+    "--count", default=200_000, show_default=True, type=click.IntRange(10_000, 50_000_000), help="messages queued"
+)
+@reported
+@click.pass_context
+def _backlog(ctx: click.Context, count: int, json_file: Path | None, svg_file: Path | None) -> None:
+    """A queue that grows while no link takes anything, its memory, and how fast it drains then."""
+    click.echo(f"backlog: {count:,} messages ...", err=True)
+    tell(ctx, [backlog(count)], json_file, svg_file)
+
+
+@bench.command("recover")
+@click.option(
+    "--count", default=200_000, show_default=True, type=click.IntRange(10_000, 50_000_000), help="messages queued"
+)
+@reported
+@click.pass_context
+def _recover(ctx: click.Context, count: int, json_file: Path | None, svg_file: Path | None) -> None:
+    """kill -9 of every process with a full queue: the first submit, and the full rate, after the start."""
+    click.echo(f"recover: {count:,} messages ...", err=True)
+    tell(ctx, [recover(count)], json_file, svg_file)
+
+
+@bench.command("grow")
+@click.option("--days", default=29, show_default=True, type=click.IntRange(1, 30), help="partitions on disk")
+@click.option(
+    "--per-day", default=100_000, show_default=True, type=click.IntRange(1_000, 10_000_000), help="messages in each"
+)
+@length(5.0)
+@click.option("--windows", default=4, show_default=True, type=click.IntRange(1, 100), help="windows of the full box")
+@reported
+@click.pass_context
+def _grow(
+    ctx: click.Context,
+    days: int,
+    per_day: int,
+    seconds: float,
+    windows: int,
+    json_file: Path | None,
+    svg_file: Path | None,
+) -> None:
+    """Many days on disk against an empty box, loaded in turns; and searches by number."""
+    click.echo(f"grow: {days} days of {per_day:,} messages ...", err=True)
+    tell(ctx, [grow(days, per_day, seconds, windows)], json_file, svg_file)
 
 
 @bench.command("all")

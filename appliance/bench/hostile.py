@@ -17,6 +17,7 @@ from appliance.clock import monotonic_s
 from appliance.errors import Error
 
 from .box import Box
+from .control import Control
 from .judging import GROWTH_MIB_MAX, Attempt, growth_mib, judge, page
 from .numbered import Numbered
 from .spending import Processes
@@ -48,26 +49,6 @@ receipts_s = 30.0
 prefix = ""
 links = ["hostile"]
 """
-
-
-class Control:
-    """The simulated operator's HTTP control."""
-
-    def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        self._host, self._port = parts.hostname or "", parts.port or 0
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        wire = http.client.HTTPConnection(self._host, self._port, timeout=30)
-        try:
-            wire.request(method, path, None if body is None else json.dumps(body))
-            answer = wire.getresponse()
-            octets = answer.read()
-            if answer.status != 200:
-                raise Error("peer_unavailable", f"the simulated operator answers {answer.status}")
-            return json.loads(octets)
-        finally:
-            wire.close()
 
 
 class Look:

@@ -108,6 +108,13 @@ class Load:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def request(self, turn: int) -> bytes:
+        """The request of a turn, counted from 0."""
+        return self._requests[turn % len(self._requests)]
+
+    def accepted_turn(self, turn: int, body: bytes) -> None:
+        """Told each turn that was accepted, with the answer."""
+
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run())
@@ -148,8 +155,9 @@ class Load:
             self.held_s += HELD_S
             loop.call_later(HELD_S, self._next, loop, exchange, ended, failures)
             return
-        request = self._requests[self._turn % len(self._requests)]
+        turn = self._turn
         self._turn += 1
+        request = self.request(turn)
         began = monotonic_s()
 
         def heard(status: int, body: bytes) -> None:
@@ -160,6 +168,7 @@ class Load:
                 loop.call_later(REFUSED_S, self._next, loop, exchange, ended, failed)
                 return
             now = monotonic_s()
+            self.accepted_turn(turn, body)
             messages, segments, rejected = told
             self.accepted += messages
             self.segments += segments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import psutil
@@ -45,6 +46,16 @@ class Processes:
                             name = LOAD if process.pid == self._me.pid else name_of(process.cmdline())
                             self._known[process.pid] = (name, process)
 
+    def pss_mib(self, without: Collection[str] = ()) -> float:
+        """Memory of all of them, each shared page counted once (PSS), but for those named."""
+        self._look()
+        total = 0
+        for name, process in list(self._known.values()):
+            if name not in without:
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+        return total / 2**20
+
     def spent(self) -> Spent:
         self._look()
         cpu, rss = dict(self._gone), dict[str, int]()
@@ -62,6 +73,17 @@ class Processes:
                 self._gone[name] = self._gone.get(name, 0.0) + last
                 cpu[name] = cpu.get(name, 0.0) + last
         return Spent(cpu, rss)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds of one process so far."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def pss_mib(pid: int) -> float:
+    """Memory of one process, shared pages by their share."""
+    return float(psutil.Process(pid).memory_full_info().pss) / 2**20
 
 
 def name_of(words: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, Final
 
 #: Weight, class, text. Fields are filled in from the seed.
@@ -70,6 +71,10 @@ def bodies(seed: int, calls: int, per_call: int, class_: str = "", validity_s: i
     for row in rows if class_ or validity_s else ():
         row |= {"class": class_ or row["class"]}
         row |= {"validity_s": validity_s} if validity_s else {}
+    return bodies_of(rows, per_call)
+
+
+def bodies_of(rows: Sequence[dict[str, Any]], per_call: int) -> list[bytes]:
     return [
         json.dumps({"messages": rows[at : at + per_call]}, ensure_ascii=False).encode()
         for at in range(0, len(rows), per_call)

@@ -10,7 +10,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -38,7 +38,7 @@ from appliance.message import (
 from appliance.smpp import PduError, Submission
 
 from .parts import NewPart, Parts, Waiting
-from .reading import NOTIFY, TLV_NAMES, Letterhead, letterhead, row_of
+from .reading import NOTIFY, TLV_NAMES, Letterhead, Row, letterhead, row_of
 from .statuses import status_of
 
 if TYPE_CHECKING:
@@ -69,6 +69,15 @@ _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(Submission).decode
 
 Taken = tuple["Connection", DoorAccount, Submission, Letterhead]
+
+
+class _Whole(NamedTuple):
+    """A message all of whose parts are here, ready to go."""
+
+    waiting: Waiting
+    account: DoorAccount
+    submissions: list[Submission]
+    row: Row
 
 
 def part_id(message_id: bytes, number: int) -> str:
@@ -144,40 +153,56 @@ class Long:
                 log.error("parts could not be kept: %s", type(e).__name__)
             return
         self.desk.numbers.parts += len(taken)
+        wholes: list[bytes] = []
         for (connection, _, submission, _), row, (message_id, whole) in zip(taken, rows, kept, strict=True):
             connection.answer([(submission.sequence, 0, part_id(message_id, row.number))])
             if whole:
-                self._hand_over(message_id)
+                wholes.append(message_id)
+        self._hand_over(wholes)
 
     # --- the whole goes -----------------------------------------------------------------------------------
-    def _hand_over(self, message_id: bytes) -> None:
-        if message_id not in self._handing:
-            self._handing.add(message_id)
-            self.desk.task(self._send(message_id))
+    def _hand_over(self, message_ids: list[bytes]) -> None:
+        fresh = [message_id for message_id in message_ids if message_id not in self._handing]
+        if fresh:
+            self._handing.update(fresh)
+            self.desk.task(self._send(fresh))
 
-    async def _send(self, message_id: bytes) -> None:
-        """To the engine, then off the disk. What cannot go now goes at a later look."""
+    async def _send(self, message_ids: list[bytes]) -> None:
+        """To the engine, then off the disk, many at once. What cannot go now goes at a later look."""
         try:
-            waiting = await self._do(lambda parts: parts.read(message_id))
-            if waiting is None:
-                return
-            account = self.desk.accounts.get(waiting.account)
+            found = await self._do(lambda parts: [parts.read(message_id) for message_id in message_ids])
+            groups: dict[tuple[int, int], list[_Whole]] = {}
+            for waiting in found:
+                whole = await self._prepared(waiting) if waiting is not None else None
+                if whole is not None:
+                    groups.setdefault((whole.account.id, id_ms(whole.waiting.id)), []).append(whole)
+            for group in groups.values():
+                await self._commit(group)
+        except Error as e:
+            log.warning("long messages wait: %s", e.code)
+        finally:
+            self._handing.difference_update(message_ids)
+
+    async def _prepared(self, waiting: Waiting) -> _Whole | None:
+        """The row of a whole message; None when it has ended, or waits."""
+        try:
             submissions = await self._opened(waiting)
+            account = self.desk.accounts.get(waiting.account)
             if account is None:
                 await self._end(waiting, submissions, REJECTED, "the account was revoked")
-                return
+                return None
             try:
-                await self._commit(waiting, account, submissions)
+                return _Whole(waiting, account, submissions, _row(waiting, account, submissions))
             except (Error, PduError) as e:
-                if isinstance(e, Error) and e.code not in NEVER:
-                    return
-                await self._end(waiting, submissions, REJECTED, getattr(e, "code", "malformed"))
-                return
-            await self._do(lambda parts: parts.drop([message_id]))
+                await self._refused(waiting, submissions, e)
         except Error as e:
             log.warning("a long message waits: %s", e.code)
-        finally:
-            self._handing.discard(message_id)
+        return None
+
+    async def _refused(self, waiting: Waiting, submissions: list[Submission], e: Error | PduError) -> None:
+        """It ends when it can never be sent; else it waits."""
+        if not isinstance(e, Error) or e.code in NEVER:
+            await self._end(waiting, submissions, REJECTED, getattr(e, "code", "malformed"))
 
     async def _opened(self, waiting: Waiting) -> list[Submission]:
         out = []
@@ -186,20 +211,18 @@ class Long:
             out.append(_unpack(key.open(sealed, b"d" + mac)))
         return out
 
-    async def _commit(self, waiting: Waiting, account: DoorAccount, submissions: list[Submission]) -> None:
-        first = submissions[0]
-        heads = [letterhead(s, account) for s in submissions]
-        octets = b"".join(head.octets for head in heads)
-        numbers = [number for number, *_ in waiting.parts]
-        note, notify = _note(waiting.id, numbers, submissions, account.id)
-        row = row_of(first, heads[0], octets, note.ids, account, waiting.first_ms)
-        row.notify, row.door = notify, note
-        at_ms = id_ms(waiting.id)  # its day is the message's
+    async def _commit(self, wholes: list[_Whole]) -> None:
+        """Messages of one account whose ids are of one time. Raises Error when none of them can go now."""
+        at_ms = id_ms(wholes[0].waiting.id)  # its day is the messages'
         sealing = await self.desk.seals.at(at_ms)
-        mac = hmac.digest(sealing.requests_key, b"d" + waiting.id, "sha256")[:16]
-        _, errors = await self.desk.submitting.commit(account, [row], at_ms, [waiting.id], mac)
-        if errors:
-            raise errors[0][1]
+        ids = [whole.waiting.id for whole in wholes]
+        macs = [hmac.digest(sealing.requests_key, b"d" + message_id, "sha256")[:16] for message_id in ids]
+        rows = [whole.row for whole in wholes]
+        _, errors = await self.desk.submitting.commit(wholes[0].account, rows, at_ms, ids, macs)
+        refused = dict(errors)
+        for index, error in refused.items():
+            await self._refused(wholes[index].waiting, wholes[index].submissions, error)
+        await self._do(lambda parts: parts.drop([i for n, i in enumerate(ids) if n not in refused]))
 
     async def _end(self, waiting: Waiting, submissions: list[Submission], status: int, why: str) -> None:
         """A receipt for each part that asked, durable before the parts are forgotten."""
@@ -231,8 +254,7 @@ class Long:
             self._counts, whole, late = await self._do(lambda p: (p.counts(), p.whole(), p.late(before_ms)))
             if self.desk.closing or not self.desk.peers.checks["keys"][0]:
                 return
-            for message_id in whole:
-                self._hand_over(message_id)
+            self._hand_over(whole)
             for message_id in late:
                 await self._expire(message_id)
         except Error as e:
@@ -271,6 +293,17 @@ def _sealed(sealing: Sealing, message_id: bytes, account: DoorAccount, s: Submis
     mac = hmac.digest(secret, b"p" + same, "sha256")[:16]
     sealed = sealing.key.seal(packed, b"d" + mac)
     return NewPart(message_id, whole_mac, account.id, part.total, part.number, mac, sealing.key.key_id, sealed)
+
+
+def _row(waiting: Waiting, account: DoorAccount, submissions: list[Submission]) -> Row:
+    """Raises PduError or Error when it can never be sent."""
+    heads = [letterhead(s, account) for s in submissions]
+    octets = b"".join(head.octets for head in heads)
+    numbers = [number for number, *_ in waiting.parts]
+    note, notify = _note(waiting.id, numbers, submissions, account.id)
+    row = row_of(submissions[0], heads[0], octets, note.ids, account, waiting.first_ms)
+    row.notify, row.door = notify, note
+    return row
 
 
 def _note(message_id: bytes, numbers: list[int], submissions: list[Submission], account: int) -> tuple[DoorNote, int]:

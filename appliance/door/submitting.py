@@ -5,7 +5,7 @@ A submission is answered when its message is durable, never before; one that can
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from appliance.access import DoorAccount
@@ -114,11 +114,11 @@ class Submitting:
         rows: list[Row],
         at_ms: int,
         ids: list[bytes] | None = None,
-        request_mac: bytes = b"",
+        request_macs: Sequence[bytes] = (),
     ) -> tuple[list[tuple[int, str]], list[tuple[int, Error]]]:
         """(row, message id) of what is durable now, (row, why) of what cannot be sent. Raises Error when nothing is.
 
-        `request_mac`: rows that were committed under it before are not written again.
+        `request_macs`, one a row: a row that was committed under its own before is not written again.
         """
         desk = self.desk
         if desk.portability is not None:
@@ -136,8 +136,9 @@ class Submitting:
         if desk.portability is not None:
             batch.operators = desk.portability.of(batch.to)
         if batch.ids:
-            if request_mac:
-                batch.requests.append(IdempotentRequest(0, len(batch.ids), request_mac, request_mac, b""))
+            if request_macs:
+                macs = [request_macs[a.index] for a in intake.accepted if isinstance(a.index, int)]
+                batch.requests += [IdempotentRequest(n, 1, mac, mac, b"") for n, mac in enumerate(macs)]
             if await desk.funnel.commit(batch) is None:
                 desk.numbers.accepted += len(batch.ids)
         return [(a.index, a.id) for a in intake.accepted if isinstance(a.index, int)], intake.errors

@@ -360,6 +360,23 @@ def test_a_whole_that_can_never_go_ends_with_receipts(alone: Alone) -> None:
     assert alone.engine.batches == []
 
 
+def test_wholes_of_one_chunk_go_together_and_each_has_its_own_end(alone: Alone) -> None:
+    connection, transport = alone.bound()
+    texts = [b"Lungo " * 60, b"x" * 4_100, b"Ancora " * 60]  # the one between is longer than any message may be
+    chunk, sequence = b"", 10
+    for reference, text in enumerate(texts):
+        for octets in parts_with_udh(0, text, reference, 8):
+            chunk += submit(sequence, octets, esm_class=0x40)
+            sequence += 1
+    alone.do(connection.data_received, chunk)
+    alone.run()
+    rejected = [p for p in heard(transport) if p.command_id == spec.DELIVER_SM]
+    assert len(rejected) == len(parts_with_udh(0, texts[1], 1, 8))
+    assert sum(len(b.ids) for b in alone.engine.batches) == 2
+    assert {len(b.requests) for b in alone.engine.batches} == {2}, "one commit, each with a memory of its own"
+    assert alone.loop.run_until_complete(alone.desk.long._do(lambda parts: parts.count())) == 0
+
+
 def test_a_part_that_waits_for_the_others_is_known_and_cannot_be_cancelled(alone: Alone) -> None:
     connection, transport = alone.bound()
     alone.do(connection.data_received, submit(10, parts_of(b"Lungo " * 60)[0], esm_class=0x40))

@@ -27,6 +27,7 @@ from appliance.text import Cutter, decode, encode, reference_bits_for, shape_of,
 
 from .asgi import Answer, Request
 from .gateway import Gateway
+from .gathering import Gathering
 from .requests import Preview, batch_of, message_of, preview_of
 from .templating import resolved
 
@@ -85,6 +86,7 @@ class Sending:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
+        self.gathering = Gathering(gateway, self._gathered)
 
     async def one(self, request: Request) -> Answer:
         """POST /v1/messages"""
@@ -95,15 +97,20 @@ class Sending:
         gateway.charge(request.caller, 1)
         gateway.funnel.check_room(1)
         try:
-            intake = await self._taken(request, [message_of(body)], indexed=False)
-            if intake.errors:
-                raise intake.errors[0][1]
+            row = message_of(body)
         except Error as e:
             gateway.refused(e)
             raise
+        if not key and gateway.portability is None:  # whoever is asked for a number must not keep others waiting
+            accepted = await self.gathering.take(request.caller.id, row)
+            return Answer(202, _encode(accepted), headers=(_location(accepted.id),))
+        intake = await self._taken([row], request.caller.id, indexed=False)
+        if intake.errors:
+            gateway.refused(intake.errors[0][1])
+            raise intake.errors[0][1]
         answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
         said = _identified(answer.body)  # a replayed answer's id is not this intake's
-        return answer._replace(headers=((b"location", f"/v1/messages/{said.id}".encode()), *answer.headers))
+        return answer._replace(headers=(_location(said.id), *answer.headers))
 
     async def many(self, request: Request) -> Answer:
         """POST /v1/messages/batch"""
@@ -115,7 +122,7 @@ class Sending:
         rows = batch_of(body)
         gateway.funnel.check_room(len(rows))
         gateway.charge(request.caller, len(rows))
-        intake = await self._taken(request, rows, indexed=True)
+        intake = await self._taken(rows, request.caller.id, indexed=True)
         for _, error in intake.errors:
             gateway.refused(error)
         said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
@@ -201,14 +208,17 @@ class Sending:
         except (Error, KeyError, TypeError):
             return None
 
-    async def _taken(self, request: Request, rows: list[Any], indexed: bool) -> Intake:
+    async def _gathered(self, rows: list[Any], callers: list[int]) -> Intake:
+        return await self._taken(rows, callers, indexed=True)
+
+    async def _taken(self, rows: list[Any], caller: int | list[int], indexed: bool) -> Intake:
         gateway = self.gateway
         await gateway.learn(row.to for row in rows if not isinstance(row, Error))
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
         intake = Intake(
             len(rows),
-            request.caller.id,
+            caller,
             sealing,
             at_ms,
             gateway.callbacks.check,
@@ -270,6 +280,10 @@ class Sending:
         key_id, sealed = outcome
         before = (await gateway.ring.by_id(key_id)).open(sealed, b"a" + key_mac)
         return Answer(202, before, headers=((b"idempotency-replayed", b"true"),))
+
+
+def _location(message_id: str) -> tuple[bytes, bytes]:
+    return b"location", f"/v1/messages/{message_id}".encode()
 
 
 def idempotency_key(request: Request) -> bytes:

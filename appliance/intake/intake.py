@@ -29,7 +29,7 @@ CLASS: Final = {name: number for number, name in enumerate(CLASSES)}
 _content: Final = msgspec.msgpack.Encoder().encode
 #: The columns that a row fills by itself, in the order in which `take` gathers them.
 TAKEN: Final = (
-    "ids", "classes", "encodings", "segments", "senders", "calling_codes", "number_indexes",
+    "ids", "callers", "classes", "encodings", "segments", "senders", "calling_codes", "number_indexes",
     "send_at_ms", "expires_ms", "notify", "to", "payloads",
 )  # fmt: skip
 #: A run shorter than this gains nothing by columns; with more odd rows than this among those at hand neither does the rest.
@@ -51,7 +51,7 @@ class Held(Protocol):
 class Intake:
     """One request's messages on their way in: `take` rows, then `batch`, `accepted` and `errors` are complete.
 
-    `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
+    `caller`: an API key's number, one for all or one a row. `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
     `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
     what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
     may not be used with number, calling code and class; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to. `check_quiet`: when a message to number, calling code, class and sender at a time may
@@ -61,7 +61,7 @@ class Intake:
     def __init__(
         self,
         count: int,
-        caller: int,
+        caller: int | Sequence[int],
         sealing: Sealing,
         at_ms: int,
         check_callback: Callable[[str], None],
@@ -77,7 +77,7 @@ class Intake:
         basis: str = "",
     ) -> None:
         self.ids = new_ids(count, at_ms) if ids is None else ids
-        self.caller = caller
+        self.callers = [caller] * count if isinstance(caller, int) else caller
         self.sealing = sealing
         self.at_ms = at_ms
         self.check_callback = check_callback
@@ -162,7 +162,7 @@ class Intake:
                 continue
             message_id = ids[index]
             notify = (NOTIFY_WEBHOOK if callback is not None else 0) | (told[index] if told is not None else 0)
-            row_of = (message_id, class_, encoding, segments, sender, calling_code, subject)
+            row_of = (message_id, self.callers[index], class_, encoding, segments, sender, calling_code, subject)
             taken.append((*row_of, send_at_ms, until_ms, notify, to, payload))
             note = None if notes is None else notes[index]
             ruled, reference = self.ruled.pop(index, None), row.reference
@@ -202,7 +202,6 @@ class Intake:
         for name, column in columns.items():
             getattr(batch, name).extend(column)
         ids = columns["ids"]
-        batch.callers += [self.caller] * len(ids)
         batch.numbers += seal_many([to.encode() for to in columns["to"]], [b"n" + i for i in ids])
         batch.contents += seal_many(contents, [b"c" + i for i in ids])
 

@@ -68,7 +68,7 @@ def take(intake: Intake, rows: Sequence[Row | Error], first: int) -> None:
     ]
     seal_many = intake.sealing.key.seal_many
     batch.ids += ids
-    batch.callers += [intake.caller] * count
+    batch.callers += intake.callers[first : first + count]
     batch.classes += classes
     batch.encodings += encodings
     batch.segments += segments

@@ -74,7 +74,7 @@ def taken(rows: list[Any], cards: str, least: int, **more: Any) -> dict[str, Any
     was, room.STRAIGHT_MIN = room.STRAIGHT_MIN, least
     try:
         intake = Intake(
-            len(rows), 3, SEALING, AT_MS, lambda url: None, lambda to, class_, sender: to.startswith("+3"),
+            len(rows), list(range(len(rows))), SEALING, AT_MS, lambda url: None, lambda to, class_, sender: to.startswith("+3"),
             ids=IDS[: len(rows)], guard=Guard(cards, "refuse", "refuse", ()), check_consent=check_consent,
             check_sender=check_sender, check_quiet=check_quiet, basis="b", **more,
         )  # fmt: skip

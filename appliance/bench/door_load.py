@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import uvloop
 
@@ -21,7 +21,6 @@ AT_ONCE: Final = 50  # submits in one write
 IDLE_S: Final = 0.005  # between two looks while there is nothing to do
 STOP_S_MAX: Final = 30.0
 CALLS_KEPT: Final = 200_000
-READ_OCTETS: Final = 65_536
 _PRIORITIES: Final = {"otp": 3, "alert": 2, "transaction": 1, "bulk": 0}
 
 
@@ -98,68 +97,93 @@ class DoorLoad:
             runner.run(self._run())
 
     async def _run(self) -> None:
-        await asyncio.gather(*(self._bind() for _ in range(self._binds)), return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        binds = []
+        for _ in range(self._binds):
+            try:
+                _, bind = await loop.create_connection(lambda: _Bind(self), self._host, self._port)
+            except OSError as e:
+                raise Error("peer_unavailable", f"the door does not answer: {e.strerror}") from None
+            binds.append(bind)
+        while any(bind.open for bind in binds) and not (self.stopping and not any(b.session.in_flight for b in binds)):
+            await asyncio.sleep(IDLE_S)
+            for bind in binds:
+                bind.go()
+        for bind in binds:
+            bind.close()
 
-    async def _bind(self) -> None:
-        try:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
-        except OSError as e:
-            raise Error("peer_unavailable", f"the door does not answer: {e.strerror}") from None
-        session = ClientSession("transceiver", *self._credential, window=self._window)
-        session.connected(monotonic_s())
-        writer.write(session.take())
-        sent: dict[int, tuple[int, float]] = {}
-        hearing = asyncio.create_task(self._hear(session, reader, writer, sent))
-        try:
-            while not hearing.done() and not (self._stop.is_set() and not session.in_flight):
-                if not self._send(session, sent):
-                    await asyncio.sleep(IDLE_S)
-                if octets := session.take():
-                    writer.write(octets)
-                    await writer.drain()
-        finally:
-            hearing.cancel()
-            writer.close()
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
 
-    def _send(self, session: ClientSession, sent: dict[int, tuple[int, float]]) -> int:
-        """Submits under way now; 0 when there is nothing to send or no room."""
-        count = min(session.room, AT_ONCE)
-        if self._stop.is_set() or not count or self.accepted - self.final >= self.in_flight_max:
-            return 0
-        now, out = monotonic_s(), []
-        sequences = session.reserve(count)
-        for sequence in sequences:
-            row = self._rows[self._turn % len(self._rows)]
-            self._turn += 1
-            out.append(row.octets[:12] + sequence.to_bytes(4, "big") + row.octets[16:])
-            sent[sequence] = (row.ends, now)
-        session.sent(sequences, b"".join(out), now)
-        return count
+    @property
+    def held(self) -> bool:
+        return self.accepted - self.final >= self.in_flight_max
 
-    async def _hear(
-        self,
-        session: ClientSession,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        sent: dict[int, tuple[int, float]],
-    ) -> None:
-        while octets := await reader.read(READ_OCTETS):
-            now = monotonic_s()
-            heard: Any = session.hear(octets, now)
-            for sequence, status, _ in heard.answers:
-                ends, at = sent.pop(sequence)
-                if status:
-                    self.rejected += bool(ends)
-                    self.refusals[status_name(status)] += 1
-                elif ends:
-                    self.accepted += 1
-                    self.segments += ends
-                    if len(self.calls) < CALLS_KEPT:
-                        self.calls.append((now, now - at))
-            if heard.delivers:
-                session.acknowledge([(deliver.sequence, 0) for deliver in heard.delivers])
-            if said := session.take():
-                writer.write(said)
-            if heard.closed:
-                self.refusals[heard.why] += 1
-                return
+    def session(self) -> ClientSession:
+        return ClientSession("transceiver", *self._credential, window=self._window)
+
+    def next(self) -> _Submit:
+        self._turn += 1
+        return self._rows[self._turn % len(self._rows)]
+
+
+class _Bind(asyncio.Protocol):
+    """One bind: submits as soon as answers make room, and acknowledges what it is handed, in one write a chunk."""
+
+    def __init__(self, load: DoorLoad) -> None:
+        self._load = load
+        self.session = load.session()
+        self._transport: asyncio.Transport | None = None
+        self._sent: dict[int, tuple[int, float]] = {}
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.session.connected(monotonic_s())
+        self._transport.write(self.session.take())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        load, now = self._load, monotonic_s()
+        heard: Any = self.session.hear(data, now)
+        for sequence, status, _ in heard.answers:
+            ends, at = self._sent.pop(sequence)
+            if status:
+                load.rejected += bool(ends)
+                load.refusals[status_name(status)] += 1
+            elif ends:
+                load.accepted += 1
+                load.segments += ends
+                if len(load.calls) < CALLS_KEPT:
+                    load.calls.append((now, now - at))
+        if heard.delivers:
+            self.session.acknowledge([(deliver.sequence, 0) for deliver in heard.delivers])
+        if heard.closed:
+            load.refusals[heard.why] += 1
+        self.go()
+
+    def go(self) -> None:
+        """Submits what there is room for, and writes what is to be said."""
+        if self._transport is None:
+            return
+        count = min(self.session.room, AT_ONCE)
+        if count and not self._load.stopping and not self._load.held:
+            now, out = monotonic_s(), []
+            sequences = self.session.reserve(count)
+            for sequence in sequences:
+                row = self._load.next()
+                out.append(b"%b%b%b" % (row.octets[:12], sequence.to_bytes(4, "big"), row.octets[16:]))
+                self._sent[sequence] = (row.ends, now)
+            self.session.sent(sequences, b"".join(out), now)
+        if octets := self.session.take():
+            self._transport.write(octets)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

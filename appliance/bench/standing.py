@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from appliance.clock import monotonic_s
+from appliance.clock import monotonic_s, now_ms
 
 from .box import Box
 from .control import Control
@@ -88,25 +88,26 @@ def recover(count: int) -> Outcome:
             box = ready(process, where)
             control.ask("POST", "/behaviour", {"bind_refusal_rate": 1.0})
             control.ask("POST", "/drop")
-            accepted = _fill(box, count)
+            accepted, segments = _fill(box, count)
             killed(process)
             (where / "demo.env").unlink(missing_ok=True)
             control.ask("POST", "/behaviour", {"bind_refusal_rate": 0.0})
             before = int(control.ask("GET", "/counters")["submits"])
-            began = monotonic_s()
+            began, began_ms = monotonic_s(), now_ms()
             process = begun(where, config)
-            points, ready_s = _watched(control, where, before, began, accepted)
+            points, ready_s = _watched(control, where, before, began, segments)
             box = ready(process, where)
             state = box.state()
+            engine_s = (int(state["started_ms"]) - began_ms) / 1000
             left = sum(int(n) for n in state["queues"].values())
             got = int(control.ask("GET", "/counters")["accepted"])
         finally:
             killed(process)
-    return _recovered(count, accepted, points, ready_s, left, got)
+    return _recovered(accepted, segments, points, (ready_s, engine_s), left, got)
 
 
-def _fill(box: Box, count: int) -> int:
-    """Messages accepted by a box whose link is down."""
+def _fill(box: Box, count: int) -> tuple[int, int]:
+    """Messages accepted by a box whose link is down, and their segments."""
     made = bodies(1, 40, PER_CALL, "bulk", validity_s=86_400)
     load = Load.batches(box.api, box.key, made, 4, count * 2)
     load.requests_max = -(-count // PER_CALL)
@@ -115,7 +116,7 @@ def _fill(box: Box, count: int) -> int:
     while load.alive():
         watch.pause.wait(0.5)
         watch.look()
-    return load.accepted
+    return load.accepted, load.segments
 
 
 def _watched(control: Control, where: Path, before: int, began: float, count: int) -> tuple[Series, float]:
@@ -137,28 +138,33 @@ def _watched(control: Control, where: Path, before: int, began: float, count: in
     return points, ready_s
 
 
-def _recovered(count: int, accepted: int, points: Series, ready_s: float, left: int, got: int) -> Outcome:
+def _recovered(
+    accepted: int, segments: int, points: Series, started_s: tuple[float, float], left: int, got: int
+) -> Outcome:
+    """`started_s`: when the box was ready and when its engine began, seconds after the start."""
+    ready_s, engine_s = started_s
     each = [(b[0], (b[1] - a[1]) / (b[0] - a[0])) for a, b in zip(points, points[10:], strict=False)]  # over a second
     later = [rate for at, rate in each if rate > 0]
     full = statistics.median(later[len(later) // 2 :]) if later else 0.0
     first_s = next((at for at, submits in points if submits), -1.0)
     full_s = next((at for at, rate in each if full and rate >= LEAST * full), -1.0)
     faults = [f"{left:,} of {accepted:,} messages are still queued"] if left else []
-    if got < accepted:
-        faults.append(f"the operator took {got:,} segments of {accepted:,} messages")
+    if got < segments:
+        faults.append(f"the operator took {got:,} of {segments:,} segments")
     return Outcome(
         "recover",
         f"kill -9 of every process with {accepted:,} messages queued",
         points[-1][0],
         [
             Figure("first submit after the start", first_s, "s", "less"),
+            Figure("first submit after the engine's start", round(first_s - engine_s, 2), "s", "less"),
             Figure("full rate after the start", round(full_s, 2), "s", "less"),
             Figure("ready after the start", round(ready_s, 2), "s", "less"),
             Figure("full rate", round(full), "segments/s"),
             Figure("queued when it was killed", accepted, "messages", ""),
         ],
         series={"submitted/s": [(at, round(rate)) for at, rate in each]},
-        settings={"count": count},
+        settings={"messages": accepted},
         left=left,
         faults=faults,
     )

@@ -80,8 +80,9 @@ def test_receipts_are_heard_however_they_are_cut() -> None:
 
 def test_a_recovery_is_at_full_rate_when_it_does_what_it_does_later() -> None:
     points = [(n / 10, max(0, n - 20) * 100 if n < 60 else 4_000 + (n - 60) * 200) for n in range(121)]
-    told = _recovered(16_000, 16_000, [(at, float(n)) for at, n in points], 1.5, 0, 16_000)
+    told = _recovered(16_000, 16_000, [(at, float(n)) for at, n in points], (2.5, 1.1), 0, 16_000)
     assert told.of("first submit after the start") == 2.1 and told.of("full rate") == 2_000
+    assert told.of("first submit after the engine's start") == 1.0
     assert 6.0 < told.of("full rate after the start") < 7.1 and told.faults == []
-    lost = _recovered(9, 9, [(0.0, 0), (1.0, 5)], 0.5, 4, 5)
+    lost = _recovered(9, 9, [(0.0, 0), (1.0, 5)], (0.5, 0.2), 4, 5)
     assert len(lost.faults) == 2 and lost.of("full rate after the start") == -1

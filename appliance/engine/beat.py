@@ -243,6 +243,8 @@ class Beat:
                 damaged = self._day if is_damage(e) else 0
                 if damaged:
                     error = Error("store_damaged", "a day of the message store is damaged", "send again")
+                else:
+                    await self._write_over(done, now_ms)
                 await self._refuse_new(replies, done, error, damaged)
             except (Error, TypeError, ValueError, OverflowError):
                 # Something that no table takes. If it came with a new batch, that is refused and all is well.
@@ -284,6 +286,22 @@ class Beat:
         for step in self.before_commit:
             step()
         look_after(ledger, now_ms)
+
+    async def _write_over(self, done: set[int], now_ms: int) -> None:
+        """What failed to commit may be whole in the log, if it was its sync that failed: a restart would take it for committed.
+
+        Before its callers are told that it is refused, something else is put in its place, as far as the disk lets it.
+        """
+        loop = asyncio.get_running_loop()
+        for day, partition in list(self.ledger.partitions.items()):
+            if day not in done:
+                try:
+                    partition.rollback()
+                    partition.begin()
+                    partition.set_mark("refused", now_ms)
+                    await loop.run_in_executor(self._pool, partition.commit)
+                except DatabaseError:
+                    continue
 
     async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
         """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.

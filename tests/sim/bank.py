@@ -55,6 +55,7 @@ class Message:
     acts: list[str] = field(default_factory=list)
     handed_s: float = 0.0
     promised_s: float = 0.0
+    refused_s: float = 0.0
     left: int = 0  # segments that its link made of it
 
 
@@ -83,8 +84,14 @@ class Bank:
             await self._hand_in(client)
         self.busy -= 1
 
+    def nobody_knows(self, since_s: float) -> None:
+        """Power went before a sync held again: what was refused since the first failed one may be on the disk all the same."""
+        for message in self.messages.values():
+            if message.word == "refused" and message.refused_s >= since_s:
+                message.word = "unknown"
+
     async def _hand_in(self, client: Client) -> None:
-        chance = self.chance
+        world, chance = self.world, self.chance
         keyed = chance.random() < 0.5
         key = chance.randbytes(16)
         count = chance.randrange(1, self.world.plan.batch_most + 1)
@@ -97,7 +104,7 @@ class Bank:
             except Error as e:
                 if e.code in REFUSED:
                     for each in messages:
-                        each.word = "refused"
+                        each.word, each.refused_s = "refused", world.loop.now_s
                 await asyncio.sleep(chance.uniform(0.05, 0.6))
                 continue
             self._promised(reply, earlier)

@@ -97,6 +97,10 @@ class Disk(apsw.VFS):
         self.chance = chance
         self.files: dict[str, Kept] = {}
         self.writes = self.syncs = 0
+        self.unsure: dict[
+            str, float
+        ] = {}  # logs whose last sync failed: what they hold may be there after a power cut, or not
+        self.now_s: Callable[[], float] = lambda: 0.0
         self.full = False
         self.sync_fails = False
         #: Called before each write ("write") and after each sync ("sync"): where a crash strikes.
@@ -187,8 +191,11 @@ class Handle:
                 if disk.chance.random() < 0.5:
                     _apply(self._kept.solid, offset, data)
             self._kept.doubtful.clear()
+            if not nothing_new:
+                disk.unsure.setdefault(self._path, disk.now_s())
             raise self._benign(_io(apsw.SQLITE_IOERR_FSYNC), nothing_new)
         disk.syncs += 1
+        disk.unsure.pop(self._path, None)
         if not disk.lies:
             self._kept.sync()
         disk.step("synced")

@@ -63,6 +63,7 @@ class World:
         self.network.torn = plan.torn
         self.loop.job_s = self._job_s
         self.disk.step = self._disk_step
+        self.disk.now_s = self.loop.time
         self.box_up = False
         self.trouble_over = False
         self.lines: list[str] = []
@@ -208,6 +209,9 @@ class World:
         for each in self.processes:
             self.kill(each)
         self.processes.clear()
+        if self.disk.unsure:
+            self.bank.nobody_knows(min(self.disk.unsure.values()))
+            self.disk.unsure.clear()
         self.disk.power_cut()
         self._later(0.0, self.bury)
         self._later(self.chance.uniform(0.2, 3.0), self.start_box)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -288,20 +289,11 @@ class Beat:
         look_after(ledger, now_ms)
 
     async def _write_over(self, done: set[int], now_ms: int) -> None:
-        """What failed to commit may be whole in the log, if it was its sync that failed: a restart would take it for committed.
-
-        Before its callers are told that it is refused, something else is put in its place, as far as the disk lets it.
-        """
-        loop = asyncio.get_running_loop()
+        """Before callers are told that what failed to commit is refused, it is made so for a restart too, if the disk lets it."""
         for day, partition in list(self.ledger.partitions.items()):
             if day not in done:
-                try:
-                    partition.rollback()
-                    partition.begin()
-                    partition.set_mark("refused", now_ms)
-                    await loop.run_in_executor(self._pool, partition.commit)
-                except DatabaseError:
-                    continue
+                with suppress(DatabaseError):
+                    await asyncio.get_running_loop().run_in_executor(self._pool, partition.write_over, now_ms)
 
     async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
         """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.

@@ -144,6 +144,16 @@ class Partition:
         self._numbers.again()
         self._ended.again()
 
+    def write_over(self, now_ms: int) -> None:
+        """Puts something else in the place of a transaction whose commit failed.
+
+        If it was the sync that failed, it is whole in the log, and a restart would take it for committed.
+        """
+        self.rollback()
+        self.begin()
+        self.set_mark("refused", now_ms)
+        self.commit()
+
     def find_operator_id(self, link: int, operator_id: str) -> Sent | None:
         """The newest segment that link `link` gave this id, with an id already in its canonical form."""
         rows = self.conn.execute(FIND_OPERATOR_ID, (operator_id, link)).fetchall()

@@ -13,6 +13,7 @@ NAMED: Final[dict[int, str]] = {
     " the audit outbox gave its numbers again. A store is now written back and synced when it is opened.",
     12: "a simulated operator that fell silent kept the last receipts for ever when nothing else happened afterwards",
     10_065: "a batch whose sync failed was refused, and a restart found it whole in the log and sent it",
+    10_870: "the same with a request that was repeated",
     10_513: "a bulk message was under way when its customer wrote STOP, the operator put it off, and it was sent again",
     180: "a store that could not be written at the end of a stop",
     304: "an auditor that found its disk full at a start",

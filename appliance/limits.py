@@ -172,6 +172,7 @@ AUDIT_FORWARD_OCTETS_MAX: Final = 8 * 1024 * 1024
 AUDIT_CALL_ENTRIES_MAX: Final = 4_000  # in one call, and about so many in one transaction
 AUDIT_PENDING_ENTRIES_MAX: Final = 40_000  # taken but not yet durable; then `overloaded`
 AUDIT_PAGE_ENTRIES_MAX: Final = 500
+COSIGNED_OCTETS_MAX: Final = 65_536  # a checkpoint with cosignatures; one of ML-DSA-44 is some 3,300 octets
 SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
 
 assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAME_OCTETS_MAX

@@ -19,7 +19,6 @@ from appliance.errors import Error
 from appliance.intercom import Client, Peer, Server
 from appliance.limits import (
     AUDIT_CALL_ENTRIES_MAX,
-    AUDIT_NAME_CHARACTERS_MAX,
     AUDIT_PAGE_ENTRIES_MAX,
     AUDIT_PENDING_ENTRIES_MAX,
     CHECKPOINT_S_MAX,
@@ -30,9 +29,11 @@ from appliance.settings import Settings
 from .entry import canonical, entry, impersonal
 from .journal import Call, Journal, Outcome
 from .note import Checkpoint, Verifier, check_name, genuine
+from .payloads import call_of, table_of
 from .publish import Publisher, log_folder
 from .reading import Reading, cli_name
 from .shelf import Shelf
+from .witness import Witnesses, as_state, check_witnesses
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Auditor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.origin = check_name(settings["audit.origin"])
+        self._vkeys = check_witnesses(list(settings["audit.witnesses"]))
         self._on = f"log:{impersonal(self.origin)}"
         self.size = 0
         self.refused: Error | None = None  # why nothing is taken: the log on disk does not agree with itself
@@ -86,6 +88,8 @@ class Auditor:
                 "checkpoint": self._checkpoint,
                 "entries": self._entries,
                 "proof": self._proof,
+                "request": self._request,
+                "cosigned": self._cosigned,
                 "verify": self._verify,
                 "export": self._export,
                 "state": self._state,
@@ -103,7 +107,8 @@ class Auditor:
         shelf = Shelf(log_folder(self.settings.home))
         self._journal = await self._run("commit", Journal, path)
         self._publisher = Publisher(await self._run("publish", Journal, path, True), shelf, self.origin)
-        self._reading = Reading(await self._run("read", Journal, path, True), shelf)
+        self._witnesses = Witnesses(shelf, self._vkeys)
+        self._reading = Reading(await self._run("read", Journal, path, True), shelf, self._witnesses)
         try:
             self.size = await self._run("commit", self._journal.size)
             said = {n: await self._run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms")}
@@ -284,13 +289,13 @@ class Auditor:
     # --- for people ----------------------------------------------------------------------------------------
 
     async def _entries(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = _table(payload, {"before": int, "limit": int, "what": str, "who": str})
+        given = table_of(payload, {"before": int, "limit": int, "what": str, "who": str})
         limit = max(1, min(given["limit"] or 50, AUDIT_PAGE_ENTRIES_MAX))
         found = await self._run("read", self._reading.page, given["before"], limit, given["what"], given["who"])
         return {"entries": found}
 
     async def _proof(self, payload: Any, peer: Peer) -> dict[str, str]:
-        index = _table(payload, {"index": int})["index"]
+        index = table_of(payload, {"index": int})["index"]
         if index is None or not 0 <= index < self.size:
             raise Error("not_found", "the audit log has no entry of that number")
         checkpoint = self._publisher.checkpoint
@@ -298,8 +303,23 @@ class Auditor:
             await self._publish()
         return {"tlog_proof": await self._run("read", self._reading.proof, index, *self._signed())}
 
+    async def _request(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        old = table_of(payload, {"old": int})["old"]
+        await self._publish()
+        return {"request": await self._run("read", self._witnesses.request, old, *self._signed())}
+
+    async def _cosigned(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        given = table_of(payload, {"note": str, "who": str})
+        who = given["who"] or cli_name(peer.uid)
+        await self._publish()
+        checkpoint, _ = self._signed()
+        assert self._publisher.verifier is not None
+        said = await self._run("read", self._witnesses.take, given["note"] or "", self._publisher.verifier, checkpoint)
+        await self._record("audit.cosigned", f"witness:{impersonal(said.name)}", "ok", who, size_count=said.size)
+        return said._asdict()
+
     async def _verify(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        who = _table(payload, {"who": str})["who"] or cli_name(peer.uid)
+        who = table_of(payload, {"who": str})["who"] or cli_name(peer.uid)
         unsigned = await self._try_publish()
         _, note = self._signed()
         result = await self._run("read", self._reading.verify, note)
@@ -314,7 +334,7 @@ class Auditor:
         return result
 
     async def _export(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = _table(payload, {"path": str, "who": str})
+        given = table_of(payload, {"path": str, "who": str})
         who = given["who"] or cli_name(peer.uid)
         if not given["path"] or not given["path"].startswith("/"):
             raise Error("invalid", "`path` is not the full path of a folder")
@@ -360,6 +380,7 @@ class Auditor:
             "unsigned_since_ms": self.unsigned_since_ms,
             "unsigned_why": self.unsigned_why,
             "waiting": self._waiting_entries,
+            **as_state(await self._run("read", self._witnesses.vouched), self.size, len(self._vkeys)),
         }
 
     async def _ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
@@ -367,26 +388,3 @@ class Auditor:
 
     def _why(self) -> str:
         return "" if self.refused is None else f"{self.refused.code}: {self.refused.message}"
-
-
-def call_of(payload: Any) -> Call:
-    """The Call of an `append`. Raises Error `invalid` or `too_large`."""
-    given = _table(payload, {"source": str, "first": int, "entries": list})
-    source, number, entries = given["source"] or "", given["first"] or 0, given["entries"]
-    if not entries or len(entries) > AUDIT_CALL_ENTRIES_MAX:
-        raise Error("invalid", f"`entries` is not a list of 1 to {AUDIT_CALL_ENTRIES_MAX}")
-    if not 0 <= number < 2**53 or (number and not 0 < len(source) <= AUDIT_NAME_CHARACTERS_MAX - 8):
-        raise Error("invalid", "`first` is not a number with a `source`")
-    return Call(source, number, [canonical(e) for e in entries])
-
-
-def _table(payload: Any, fields: dict[str, type]) -> dict[str, Any]:
-    """The known fields of a payload, None where missing. Raises Error `invalid` for another type or an unknown field."""
-    payload = {} if payload is None else payload
-    if not isinstance(payload, dict) or not payload.keys() <= fields.keys():
-        raise Error("invalid", f"the payload is not a table of {', '.join(fields)}")
-    for name, kind in fields.items():
-        value = payload.get(name)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-            raise Error("invalid", f"`{name}` is not of type {kind.__name__}")
-    return {name: payload.get(name) for name in fields}

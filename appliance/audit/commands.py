@@ -13,6 +13,7 @@ from appliance.intercom import BlockingClient
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Settings
 
+from . import cosign as cosign_file
 from . import verify as verifier_file
 
 LONG_S_MAX: Final = 600.0  # verifying or exporting years of entries
@@ -92,6 +93,26 @@ def checkpoint(settings: Settings) -> Printed:
     result = _call(settings, "checkpoint", {})
     shown = {**result, "root": result["root"].hex()}
     return Printed(True, result["checkpoint"].removesuffix("\n").split("\n"), shown)
+
+
+def cosign(words: list[str]) -> int:
+    """`cosign.py` with these words; its exit code."""
+    try:
+        return cosign_file.main(words)
+    except SystemExit as e:  # argparse: after --help, or a word it does not know
+        return int(e.code or 0)
+
+
+def request(settings: Settings, old: int | None) -> Printed:
+    """What a witness is given: its lines are the file."""
+    result = _call(settings, "request", {"old": old})
+    return Printed(True, result["request"].removesuffix("\n").split("\n"), result)
+
+
+def cosigned(settings: Settings, file: str | Path) -> Printed:
+    """Brings a cosigned checkpoint into the log's folder. Raises Error `invalid`, `audit_invalid`."""
+    said = _call(settings, "cosigned", {"note": Path(file).read_text(encoding="utf-8", errors="replace"), "who": who()})
+    return Printed(True, [f"{said['name']} cosigned {said['size']} entries at {said['at']}"], said)
 
 
 def line_of(index: int, entry: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ FIELDS: Final[dict[str, tuple[type, str]]] = {
     "rows": (int, "how many rows"),
     "segments": (int, "how many segments"),
     "sent_again": (int, "how many of them are sent again"),
-    "size_count": (int, "how many entries the log had"),
+    "size_count": (int, "how many entries the log, or the checkpoint, had"),
     "source": (str, "where the wish came from: api, keyword, console, cli"),
     "state": (str, "state of the key, as in NIST SP 800-57"),
     "token_made": (bool, "whether the token itself was initialised"),
@@ -140,6 +140,7 @@ DETAIL: Final[dict[str, str]] = {
     "link.changed": "change?",
     "audit.verified": "size_count problem_count",
     "audit.exported": "",
+    "audit.cosigned": "size_count",
     "audit.gap": "expected_index got_index",
     "bench.run": "",
 }

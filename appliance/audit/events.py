@@ -87,6 +87,7 @@ EVENTS: Final[dict[str, str]] = {
     # the log itself
     "audit.verified": "somebody had the running log verified",
     "audit.exported": "somebody exported the log",
+    "audit.cosigned": "a checkpoint came back cosigned by a witness; `on` names the witness",
     "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
     # tools
     "bench.run": "a load test was run against the appliance",

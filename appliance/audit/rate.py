@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.clock import monotonic_s
 from appliance.limits import AUDIT_CALL_ENTRIES_MAX, AUDIT_FORWARD_ENTRIES, CHECKPOINT_S_MAX
 
-from .auditor import call_of
 from .entry import entry
 from .journal import Call, Journal
 from .note import Verifier
+from .payloads import call_of
 from .publish import Publisher, log_folder
 from .reading import Reading
 from .shelf import Shelf

@@ -12,11 +12,13 @@ import msgspec
 
 from appliance.errors import Error
 
+from . import cosign as cosign_file
 from . import verify as verifier_file
 from .journal import Journal
 from .note import Checkpoint, proof_text
 from .shelf import CHECKPOINT, VERIFIER, Shelf
 from .tree import ENTRIES, WIDTH, Tile, bundle, inclusion_proof, nodes, tiles
+from .witness import COSIGNED, Witnesses
 
 README: Final = """This folder is the audit log of {origin} up to entry {last}, as its checkpoint of {size} entries signed it.
 
@@ -24,10 +26,14 @@ README: Final = """This folder is the audit log of {origin} up to entry {last}, 
   tile/           the entries and the hashes of the tree (C2SP tlog-tiles, RFC 6962)
   verifier.vkey   the public key. Compare it with the one you were given when the appliance was installed:
                   {vkey}
+  cosigned/       checkpoints that a witness cosigned, by number of entries (C2SP tlog-cosignature)
+  witnesses.vkeys keys of the witnesses, as the appliance knows them: compare them with those that the witnesses gave you
+  cosign.py       the program of a witness
   verify.py       the check: reads this folder, needs Python 3.11 and the `cryptography` package, no network
 
 On a machine of your own:  python verify.py . --key KEY-YOU-WERE-GIVEN
 With a checkpoint you kept:  python verify.py . --key KEY-YOU-WERE-GIVEN --old CHECKPOINT-YOU-KEPT
+With a witness's key:        python verify.py . --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS
 
 Keep a copy of `checkpoint` away from the appliance. The next export must agree with it: that is what shows that nothing
 was rewritten in between. Other programs read this folder too, for example Go's golang.org/x/mod/sumdb/tlog.
@@ -37,9 +43,10 @@ was rewritten in between. Other programs read this folder too, for example Go's 
 class Reading:
     """Everything slow or curious, in a thread of its own."""
 
-    def __init__(self, journal: Journal, shelf: Shelf) -> None:
+    def __init__(self, journal: Journal, shelf: Shelf, witnesses: Witnesses | None = None) -> None:
         self.journal = journal
         self.shelf = shelf
+        self.witnesses = witnesses or Witnesses(shelf, [])
 
     def page(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
         return [
@@ -55,7 +62,7 @@ class Reading:
 
     def verify(self, note: str) -> dict[str, Any]:
         """The whole log against its checkpoint, and the audit store against the log."""
-        report = verifier_file.verify(self.shelf.folder, note=note)
+        report = verifier_file.verify(self.shelf.folder, note=note, witnesses=self.witnesses.vkeys)
         if report.ok:
             with contextlib.closing(_compare(self.journal, self.shelf, report.size)) as differences:
                 for problem in differences:
@@ -89,13 +96,21 @@ class Reading:
             out.write(target / VERIFIER, vkey.encode())
             out.write(target / "README.txt", readme.encode())
             out.write(target / "verify.py", Path(verifier_file.__file__).read_bytes())
+            out.write(target / "cosign.py", Path(cosign_file.__file__).read_bytes())
+            for kept in self.witnesses.notes():
+                if int(kept.name) <= checkpoint.size:
+                    out.write(target / COSIGNED / kept.name, kept.read_bytes())
+                    count += 1
+            if self.witnesses.vkeys:
+                out.write(target / "witnesses.vkeys", "".join(f"{v}\n" for v in self.witnesses.vkeys).encode())
+                count += 1
             out.write(target / CHECKPOINT, note.encode())
             out.sync()
             for file in target.rglob("*"):  # the officer is somebody else
                 file.chmod(0o755 if file.is_dir() else 0o644)
         except OSError as e:
             raise Error("file_invalid", f"the export cannot be written: {e.strerror}", "name another folder") from None
-        return count + 4
+        return count + 5
 
     def _bundle(self, tile: Tile) -> bytes:
         """A bundle's file as it is; the beginning of the full one when the partial one is gone; else from the store."""

@@ -78,6 +78,37 @@ def proof(index: int, as_json: bool) -> int:
 
 
 @audit.command()
+@click.option(
+    "--old", type=click.IntRange(min=0), help="entries that the witness cosigned last  [default: as known here]"
+)
+@_json
+def request(old: int | None, as_json: bool) -> int:
+    """Print what a witness is given: the newest checkpoint, and the proof that the log only grew."""
+    return _print(commands.request(load(home=home_of()), old), as_json)
+
+
+@audit.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def cosign(words: tuple[str, ...]) -> int:
+    """The witness's own program: `cosign new`, `cosign sign`.
+
+    It needs no appliance; cosign.py, which lies in every export, is the same and runs alone.
+    """
+    return commands.cosign(list(words))
+
+
+@audit.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_json
+def cosigned(file: Path, as_json: bool) -> int:
+    """Bring a cosigned checkpoint into the appliance. Recorded in the log; it goes into every export."""
+    return _print(commands.cosigned(load(home=home_of()), file), as_json)
+
+
+@audit.command()
 @_json
 def checkpoint(as_json: bool) -> int:
     """Print a signed checkpoint over everything recorded so far: keep it away from the box."""

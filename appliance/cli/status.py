@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def gather(settings: Settings) -> dict[str, Any]:
         "engine": _ask(settings, "engine-0", "state"),
         "door": door,
         "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": _daily(keys)},
-        "audit": _ask(settings, "auditor", "ping"),
+        "audit": _ask(settings, "auditor", "state"),
+        "cosigned_days": settings["audit.cosigned_days"],
     }
 
 
@@ -56,6 +58,16 @@ def _ago(since_ms: int, at_ms: int) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def _cosigned(audit: dict[str, Any], days_max: int, at_ms: int) -> str:
+    """Until where a witness vouches for the log; says so when that is long ago."""
+    if not audit["cosigned_size"]:
+        return f"never: {audit['unwitnessed']} entries are unwitnessed; see `casemate audit request`"
+    since_ms = int(datetime.fromisoformat(audit["cosigned_at"]).timestamp() * 1000)
+    said = f"{audit['cosigned_size']} entries by {audit['cosigned_by']} at {audit['cosigned_at']}"
+    late = at_ms - since_ms > days_max * 86_400_000
+    return f"{said}, {audit['unwitnessed']} newer ones unwitnessed" + (f" FOR {_ago(since_ms, at_ms)}" if late else "")
 
 
 def _count(number: int, thing: str) -> str:
@@ -101,6 +113,11 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         + (f", token {hsm['token']}, {_count(hsm['keys'], 'data key')}" if hsm.get("token") else "")
     )
     out.append(f"audit log     {'recording' if audit.get('ready') else 'not ready: ' + str(audit.get('why', ''))}")
+    if audit.get("unsigned_since_ms"):
+        waiting = f"{_count(audit['unsigned'], 'entry')} not signed for {_ago(audit['unsigned_since_ms'], at_ms)}"
+        out.append(f"audit log     {waiting}: {audit['unsigned_why']}".replace("entrys", "entries"))
+    if audit.get("witnesses"):
+        out.append(f"cosigned      {_cosigned(audit, int(found.get('cosigned_days', 7)), at_ms)}")
     return out
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
-from flask import Blueprint, render_template, request, send_file, url_for
+from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.audit import EVENTS
 from appliance.clock import rfc3339
 from appliance.errors import Error
+from appliance.limits import COSIGNED_OCTETS_MAX
 
 from . import guard
 from .desk import desk, who
@@ -69,7 +72,39 @@ def page() -> str:
     filled: dict[str, Any] = {"entries": entries, "older": older, "given": given, "well": well}
     if guard.is_htmx():
         return render_template("_audit_rows.html", **filled)
-    return render_template("audit.html", checkpoint=_checkpoint() if well else None, events=EVENTS, **filled)
+    filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed() if well else None}
+    return render_template("audit.html", events=EVENTS, done=request.args.get("done") == "cosigned", **filled)
+
+
+def _witnessed() -> dict[str, Any] | None:
+    """Until where a witness vouches for the log, and whether that is long ago; None when no witness is set."""
+    try:
+        state = desk().peers.audit_state()
+    except Error:
+        return None
+    if not state.get("witnesses"):
+        return None
+    days = int(desk().settings["audit.cosigned_days"])
+    at = datetime.fromisoformat(state["cosigned_at"]).timestamp() * 1000 if state["cosigned_at"] else 0
+    return {**state, "late": desk().clock() - at > days * 86_400_000, "days": days}
+
+
+@views.get("/audit/request")
+@needs("audit.export")
+def request_file() -> AnyResponse:
+    """What a witness takes to their own PC."""
+    name = f"casemate-request-{rfc3339(desk().clock())[:19].replace(':', '')}Z.txt"
+    return send_file(io.BytesIO(desk().peers.request().encode()), "text/plain", as_attachment=True, download_name=name)
+
+
+@views.post("/audit/cosigned")
+@needs("audit.export")
+def cosigned() -> AnyResponse:
+    """Takes back what the witness cosigned."""
+    given = request.files.get("note")
+    note = given.read(COSIGNED_OCTETS_MAX + 1).decode("utf-8", "replace") if given else ""
+    desk().peers.cosigned(note, who())
+    return redirect(url_for("audit.page", done="cosigned"), 303)
 
 
 @views.post("/audit/verify")

@@ -143,6 +143,20 @@ class Peers:
         reply: dict[str, Any] = self._client("auditor").call("checkpoint", {})
         return reply
 
+    def audit_state(self) -> dict[str, Any]:
+        """Sizes, signatures, and until where a witness vouches for the log."""
+        state: dict[str, Any] = self._client("auditor").call("state", {}, LOOK_S_MAX)
+        return state
+
+    def request(self) -> str:
+        """What a witness is given."""
+        return str(self._client("auditor").call("request", {})["request"])
+
+    def cosigned(self, note: str, who: str) -> dict[str, Any]:
+        """Brings a cosigned checkpoint in; the auditor checks and records it."""
+        reply: dict[str, Any] = self._client("auditor").call("cosigned", {"note": note, "who": who})
+        return reply
+
     def verify(self, who: str) -> dict[str, Any]:
         """The auditor reads the whole log, and records that `who` had it verified."""
         reply: dict[str, Any] = self._client("auditor").call("verify", {"who": who}, VERIFY_S_MAX)

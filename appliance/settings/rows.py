@@ -82,6 +82,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "casemate.local/audit",
         "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)",
     ),
+    Setting(
+        "audit.witnesses",
+        "strs",
+        [],
+        "keys of the people who cosign checkpoints of the log, one line each as `casemate audit cosign new` prints it",
+    ),
+    Setting(
+        "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
+    ),
     Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
     Setting(
         "engine.indeterminate_otp",

@@ -57,6 +57,9 @@ ON_RECORD: dict[str, str] = {
     "api GET /v1/lookup/{id}": "number.looked_up",
     "cli audit.export": "audit.exported",
     "cli audit.verify": "audit.verified",
+    "cli audit.cosigned": "audit.cosigned",
+    "console page_audit.cosigned": "audit.cosigned",
+    "audit cosigned": "audit.cosigned",
     "cli consent.import_": "consent.imported",
     "cli consent.export": "consent.exported",
     "cli consent.lookup": "consent.looked_up",
@@ -116,6 +119,7 @@ UNRECORDED: dict[str, str] = {
     "keys blind_index": "an index of a number that the caller has",
     "keys sign": "the checkpoint that it signs says so itself",
     "keys public_key": "public",
+    "audit request": "a proof over what is recorded already",
     "audit checkpoint": "signs what is recorded already",
     "audit entries": "the console's page of it needs `audit.read`",
     "audit proof": "a proof of one entry",
@@ -125,7 +129,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (audit\.(entries|proof|checkpoint)|bench\..*|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|paces)|settings\.\w+|status\.status"
     r"|templates\.(list_|show_|try_)|audit\.events)"

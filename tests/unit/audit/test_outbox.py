@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from appliance.audit import Outbox, forward
-from appliance.audit.auditor import call_of
 from appliance.audit.entry import canonical
 from appliance.audit.journal import Call, Journal, Outcome
+from appliance.audit.payloads import call_of
 from appliance.errors import Error
 from appliance.store import open_store
 from tests.support.auditlog import sample

@@ -84,7 +84,13 @@ def test_a_good_export(original: Path) -> None:
 
 def test_it_holds_what_the_contract_says(original: Path) -> None:
     files = {str(p.relative_to(original / "out")) for p in (original / "out").rglob("*") if p.is_file()}
-    assert files == {t.path() for t in tiles(SIZE)} | {"checkpoint", "verifier.vkey", "verify.py", "README.txt"}
+    assert files == {t.path() for t in tiles(SIZE)} | {
+        "checkpoint",
+        "verifier.vkey",
+        "verify.py",
+        "cosign.py",
+        "README.txt",
+    }
 
 
 def test_its_copy_of_the_verifier_runs_alone(original: Path, tmp_path: Path) -> None:
@@ -263,7 +269,7 @@ def test_times_that_go_back_are_a_remark(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_bit_flipped_anywhere(original: Path, data: st.DataObject) -> None:
     out = original / "out"
-    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name not in ("verify.py", "README.txt"))
+    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name not in ("verify.py", "cosign.py", "README.txt"))
     path = data.draw(st.sampled_from(files))
     before = path.read_bytes()
     bit = data.draw(st.integers(0, len(before) * 8 - 1))

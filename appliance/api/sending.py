@@ -150,9 +150,11 @@ class Sending:
                 class_ = CLASSES.index(asked.class_ or "transaction")
                 field = "from"
                 check = self.gateway.senders.now.checker(self.gateway.routing.table.group, now_ms())
-                country = check(to, calling_code, class_, asked.from_ or "") if check is not None else ""
+                country = check(to, calling_code, class_, asked.from_ or "", text) if check is not None else ""
                 if country:
                     rules = (*rules, f"sender_registered_{country}")
+                    number = self.gateway.senders.now.template(country, asked.from_ or "", text)
+                    rules = (*rules, f"dlt_template_{number}") if number else rules
                 field = "to"
                 subject = (await self.gateway.seals.at(now_ms())).index(to)
                 self.gateway.consent.consent.check(subject, class_, asked.from_ or "")

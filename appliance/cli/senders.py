@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +24,12 @@ _OPTIONS = (
     click.option("--evidence", default="", help="where the register's answer is on file"),
     click.option("--entity-id", default="", help="India: the principal entity's id"),
     click.option("--template-id", "template_ids", multiple=True, help="India: id of a template, repeated"),
+    click.option(
+        "--templates",
+        "templates_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="India: CSV of template id and text; with any on file, a text must be one of them",
+    ),
     click.option("--campaign-id", default="", help="US: the 10DLC campaign"),
     click.option("--per-minute", type=click.IntRange(0), default=0, help="US: messages a minute of the campaign"),
     click.option("--per-day", type=click.IntRange(0), default=0, help="US: messages a day of the campaign"),
@@ -37,12 +45,31 @@ def _details(command: Any) -> Any:
 def _given(options: dict[str, Any]) -> Details:
     import msgspec
 
+    file = options.pop("templates_file")
+    lists = {"template_ids": list(options["template_ids"]), "templates": _templates(file) if file else {}}
     try:
-        given = msgspec.convert(options | {"template_ids": list(options["template_ids"])}, Details)
+        given = msgspec.convert(options | lists, Details)
     except msgspec.ValidationError as e:
         raise Error("invalid", str(e), "see `casemate sender confirm --help`") from None
     check_details(given)
     return given
+
+
+def _templates(file: Path) -> dict[str, str]:
+    """Template id -> text. Raises Error `file_invalid`, naming the line."""
+    out: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            for n, row in enumerate(csv.reader(lines), 1):
+                if not row or (n == 1 and row[0].strip().lower() in ("id", "template_id", "template id")):
+                    continue
+                if len(row) < 2 or row[0].strip() in out:
+                    why = "is not id,text" if len(row) < 2 else "has an id that was there before"
+                    raise Error("file_invalid", f"{file.name}: row {n} {why}", "as the DLT platform exports them")
+                out[row[0].strip()] = row[1]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise Error("file_invalid", f"{file.name} cannot be read", "CSV in UTF-8: template id, text") from None
+    return out
 
 
 def _book() -> SenderBook:

@@ -88,7 +88,7 @@ class Submitting:
         if check_sender is not None:
             check_sender(to, calling_code, class_, sender)
 
-    def check_sender(self, at_ms: int) -> Callable[[str, int, int, str], str] | None:
+    def check_sender(self, at_ms: int) -> Callable[..., str] | None:
         """Raises for a sender that is not registered where it has to be; None: nowhere."""
         return self.desk.senders.now.checker(self.desk.routing.table.group, at_ms)
 

@@ -54,7 +54,7 @@ class Intake:
     `caller`: an API key's number, one for all or one a row. `serves`: whether a link takes number, class and sender. `indexed`: each answer says which row it is about. `ids`,
     `notify` and `notes`, one entry a row: ids given before (all of the sealing's day), who is told besides a callback, and
     what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
-    may not be used with number, calling code and class; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to. `check_quiet`: when a message to number, calling code, class and sender at a time may
+    may not be used with number, calling code, class and text; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to. `check_quiet`: when a message to number, calling code, class and sender at a time may
     leave, None: then. `basis`: the versions of all these rules. `ruled`, by row: what was done to a text before, as Content says.
     """
 
@@ -71,7 +71,7 @@ class Intake:
         notify: Sequence[int] | None = None,
         guard: Guard | None = None,
         notes: Sequence[DoorNote] | None = None,
-        check_sender: Callable[[str, int, int, str], object] | None = None,
+        check_sender: Callable[..., object] | None = None,
         check_consent: Callable[[bytes, int, str], object] | None = None,
         check_quiet: Callable[[str, int, int, str, int], Held | None] | None = None,
         basis: str = "",
@@ -149,7 +149,7 @@ class Intake:
                     check_consent(subject, class_, sender)
                 if check_sender is not None:
                     field = "from"
-                    check_sender(to, calling_code, class_, sender)
+                    check_sender(to, calling_code, class_, sender, text)
                 field = "send_at"
                 send_at_ms, until_ms, held = self._times(index, row, to, calling_code, class_, sender)
                 status = "scheduled" if send_at_ms else "accepted"

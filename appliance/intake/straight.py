@@ -50,7 +50,7 @@ def take(intake: Intake, rows: Sequence[Row | Error], first: int) -> None:
     senders = ["" if row.from_ is None else row.from_ for row in kept]
     encodings, payloads, segments = _texts(intake, kept, classes)
     _senders([row.from_ for row in kept])
-    subjects = _allowed(intake, to, calling_codes, classes, senders)
+    subjects = _allowed(intake, kept, to, calling_codes, classes, senders)
 
     at_ms, batch, count = intake.at_ms, intake.batch, len(kept)
     ids = intake.ids[first : first + count]
@@ -128,7 +128,7 @@ def _senders(given: list[str | None]) -> None:
 
 
 def _allowed(
-    intake: Intake, to: list[str], calling_codes: list[int], classes: list[int], senders: list[str]
+    intake: Intake, rows: list[Any], to: list[str], calling_codes: list[int], classes: list[int], senders: list[str]
 ) -> list[bytes]:
     """Blind indexes of numbers that a link serves, whose customers and senders nothing speaks against."""
     serves, check_consent, check_sender = intake.serves, intake.check_consent, intake.check_sender
@@ -143,7 +143,7 @@ def _allowed(
             if check_consent is not None:
                 check_consent(subject, class_, sender)
             if check_sender is not None:
-                check_sender(number, calling_codes[place], class_, sender)
+                check_sender(number, calling_codes[place], class_, sender, rows[place].text)
             if check_quiet is not None and check_quiet(number, calling_codes[place], class_, sender, at_ms) is not None:
                 raise Odd(place)
             subjects.append(subject)

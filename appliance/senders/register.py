@@ -12,6 +12,7 @@ from appliance.errors import Error
 from appliance.message import CLASSES
 from appliance.numbering import country_of, region_of, sender_kind
 
+from .dlt import Templates
 from .registration import Registration
 from .rules import Rule, rule_of
 
@@ -43,6 +44,7 @@ class Register:
         self.version = version
         self._rules = {country: rule_of(country) for country in self.mandatory}
         self._known = {(r.country, r.sender): r for r in registrations if r.country in self.mandatory}
+        self._templates = {key: Templates(r.details.templates) for key, r in self._known.items() if r.details.templates}
         self._codes: dict[int, bool] = {}
         self._leaving: dict[tuple[Any, str, int], tuple[str, ...]] = {}
 
@@ -50,10 +52,18 @@ class Register:
         return len(self._known)
 
     def check(
-        self, to: str, calling_code: int, class_: int, sender: str, at_ms: int, group: Callable[[str, int, str], Group]
+        self,
+        to: str,
+        calling_code: int,
+        class_: int,
+        sender: str,
+        at_ms: int,
+        group: Callable[[str, int, str], Group],
+        text: str | None = None,
     ) -> str:
         """The country whose rule the sender passed, empty where there is none. Raises Error `sender_unregistered`.
 
+        And `content_refused` for a text that is none of the templates registered for the sender; None: it is not known yet.
         `group`: the route's group of number, class and sender: what counts is the sender that leaves.
         """
         asked = self._codes.get(calling_code)
@@ -69,15 +79,34 @@ class Register:
             found = self._known.get((country, leaving))
             if found is None or not found.holds(at_ms):
                 self._refuse(country, rule, leaving, found, at_ms)
+            elif self._templates and text is not None:
+                self.template(country, leaving, text)
         return country
 
-    def checker(
-        self, group: Callable[[str, int, str], Group], at_ms: int
-    ) -> Callable[[str, int, int, str], str] | None:
+    def template(self, country: str, sender: str, text: str) -> str:
+        """Id of the registered template that a text is made by; empty where none are on file. Raises Error `content_refused`."""
+        templates = self._templates.get((country, sender))
+        if templates is None:
+            return ""
+        number = templates.match(text)
+        if not number:
+            raise Error(
+                "content_refused",
+                f"the text is none of the templates registered for `{sender}` in {country}",
+                "write it as a template says, or register it and add it with `casemate sender confirm --templates`",
+                field="text",
+                rule="dlt_template",
+                country=country,
+            )
+        return number
+
+    def checker(self, group: Callable[[str, int, str], Group], at_ms: int) -> Callable[..., str] | None:
         """`check` with the routes and the time given, for many messages; None where no country asks."""
         if not self.mandatory:
             return None
-        return lambda to, calling_code, class_, sender: self.check(to, calling_code, class_, sender, at_ms, group)
+        return lambda to, calling_code, class_, sender, text=None: self.check(
+            to, calling_code, class_, sender, at_ms, group, text
+        )
 
     def _may_ask(self, calling_code: int) -> bool:
         return calling_code in (1, 7) or country_of(calling_code) in self.mandatory

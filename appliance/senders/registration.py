@@ -13,14 +13,17 @@ from appliance.clock import DAY_MS
 from appliance.errors import Error
 from appliance.numbering import sender_kind
 
+from .dlt import check_templates
 from .rules import rule_of
 
 STATES: Final = ("requested", "confirmed", "expired")
 FOREVER_MS: Final = 1 << 62
 EVIDENCE_CHARACTERS_MAX: Final = 200  # a reference to a file or a mail, not the file
+TEMPLATE_CHARACTERS_MAX: Final = 2_000  # what DLT platforms take
 TEMPLATES_MAX: Final = 200  # DLT templates of one header
 
 Id = Annotated[str, Meta(max_length=40, pattern=r"^[A-Za-z0-9._-]*$")]
+TemplateText = Annotated[str, Meta(min_length=1, max_length=TEMPLATE_CHARACTERS_MAX)]
 
 
 class Details(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,6 +36,13 @@ class Details(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     template_ids: Annotated[
         list[Id], Meta(max_length=TEMPLATES_MAX, description="India: ids of templates of this header")
     ] = []
+    templates: Annotated[
+        dict[Id, TemplateText],
+        Meta(
+            max_length=TEMPLATES_MAX,
+            description="India: texts of this header's templates by id, variables as {#var#}; with any, a text must be one of them",
+        ),
+    ] = {}
     campaign_id: Annotated[Id, Meta(description="US: the 10DLC campaign's id")] = ""
     per_minute: Annotated[int, Meta(ge=0, le=1_000_000, description="US: messages a minute; 0: no limit known")] = 0
     per_day: Annotated[int, Meta(ge=0, le=1_000_000_000, description="US: messages a day; 0: no limit known")] = 0
@@ -82,6 +92,7 @@ def checked_country(text: str) -> str:
 
 def check_details(details: Details) -> None:
     """Raises Error `invalid`."""
+    check_templates(details.templates)
     if any(not c.isprintable() for c in details.evidence):
         raise Error(
             "invalid", "`evidence` has characters that cannot be printed", "a short reference", field="evidence"

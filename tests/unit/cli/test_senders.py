@@ -58,3 +58,18 @@ def test_a_campaigns_rate_is_shared_by_its_senders(capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["sender", "paces"]) == 0
     assert capsys.readouterr().out == 'pace_senders = { "+12125550123" = 2, "+12125550124" = 2 }\n'
+
+
+def test_templates_of_a_header_come_from_the_platforms_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "dlt.csv"
+    file.write_text('Template ID,Text\n11,"Dear {#var#},\nwelcome"\n12,{#var#} is your code\n')
+    where = ["MYBANK", "--country", "IN"]
+    assert main(["sender", "add", *where, "--templates", str(file)]) == 0
+    capsys.readouterr()
+    assert main(["sender", "show", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["details"]["templates"] == {
+        "11": "Dear {#var#},\nwelcome", "12": "{#var#} is your code",
+    }  # fmt: skip
+    for wrong in ("11\n", "11,a\n11,b\n", "11,{#var#}\n"):
+        file.write_text(wrong)
+        assert main(["sender", "confirm", *where, "--templates", str(file)]) != 0

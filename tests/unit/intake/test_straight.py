@@ -52,7 +52,7 @@ def check_consent(subject: bytes, class_: int, sender: str) -> None:
         raise Error("suppressed", "no")
 
 
-def check_sender(to: str, calling_code: int, class_: int, sender: str) -> None:
+def check_sender(to: str, calling_code: int, class_: int, sender: str, text: str) -> None:
     assert to.startswith(f"+{calling_code}")
     if sender == "40400" and class_ == 0:
         raise Error("sender_unregistered", "no")

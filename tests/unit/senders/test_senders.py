@@ -170,3 +170,55 @@ def test_a_watch_takes_what_others_write(tmp_path: Path) -> None:
     import asyncio
 
     assert asyncio.run(_watched(tmp_path)) == [False, False, True, False]
+
+
+TEMPLATES = {
+    "1107160000000001": "Dear {#var#}, Rs {#numeric#} was debited from a/c {#var#}. -BANK",
+    "1107160000000002": "{#var#}{#var#} is your OTP.\nDo not share it.",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "template"),
+    [
+        ("Dear Asha, Rs 1,200.50 was debited from a/c XX1234. -BANK", "1107160000000001"),
+        ("123456 is your OTP.\r\nDo not share it.", "1107160000000002"),
+        ("1" * 60 + " is your OTP.\nDo not share it.", "1107160000000002"),
+        ("1" * 61 + " is your OTP.\nDo not share it.", ""),
+        ("Dear Asha, Rs 1,200.50 was debited from a/c XX1234. -Bank", ""),
+        ("Dear " + "A" * 31 + ", Rs 1 was debited from a/c X. -BANK", ""),
+        ("Dear Asha, Rs 1 was debited from a/c X. -BANK.", ""),
+        ("Offer! Dear Asha, Rs 1 was debited from a/c X. -BANK", ""),
+    ],
+)
+def test_a_text_in_india_is_one_of_its_headers_templates(book: SenderBook, text: str, template: str) -> None:
+    details = Details(evidence="mail", entity_id="1101", templates=TEMPLATES)
+    confirmed(book, "MYBANK", "IN", details)
+    confirmed(book, "OTHERS", "IN", Details(evidence="mail", entity_id="1101"))
+    register = book.register()
+    check = register.checker(RouteTable([("", ("op",))]).group, NOW)
+    assert check is not None and check(IN, 91, 2, "OTHERS", text) == "IN" and check(IN, 91, 2, "MYBANK") == "IN"
+    if template:
+        assert check(IN, 91, 2, "MYBANK", text) == "IN" and register.template("IN", "MYBANK", text) == template
+        return
+    with pytest.raises(Error) as e:
+        check(IN, 91, 2, "MYBANK", text)
+    assert (e.value.code, e.value.detail["rule"], e.value.detail["field"]) == (
+        "content_refused",
+        "dlt_template",
+        "text",
+    )
+    assert "Asha" not in str(e.value) and "--templates" in e.value.hint
+
+
+@pytest.mark.parametrize("text", ["{#var#}", "{#var#} {#var#}", "Dear {#var}", "Dear {# var #}"])
+def test_what_is_no_template_is_not_put_on_file(book: SenderBook, text: str) -> None:
+    with pytest.raises(Error, match="template 7") as e:
+        book.request("MYBANK", "IN", Details(templates={"7": text}), "cli:anna", NOW)
+    assert e.value.detail["field"] == "templates"
+
+
+def test_a_text_made_to_cost_is_none_of_them() -> None:
+    from appliance.senders.dlt import Templates
+
+    assert Templates({"1": "a" + "{#var#}a" * 12 + "b"}).match("a" * 300) == ""

@@ -11,7 +11,7 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
-from appliance.senders import RULES, Details, Registration, SenderBook, check_details, day_ms
+from appliance.senders import RULES, Details, Registration, SenderBook, campaigns_of, check_details, day_ms
 from appliance.settings import home_of, load
 
 from .people import Desk, show, time_text
@@ -31,8 +31,9 @@ _OPTIONS = (
         help="India: CSV of template id and text; with any on file, a text must be one of them",
     ),
     click.option("--campaign-id", default="", help="US: the 10DLC campaign"),
-    click.option("--per-minute", type=click.IntRange(0), default=0, help="US: messages a minute of the campaign"),
-    click.option("--per-day", type=click.IntRange(0), default=0, help="US: messages a day of the campaign"),
+    click.option("--brand-id", default="", help="US: its brand, whose campaigns share what it may send a day"),
+    click.option("--per-minute", type=click.IntRange(0), default=0, help="US: segments a minute of the campaign"),
+    click.option("--per-day", type=click.IntRange(0), default=0, help="US: segments a day of the brand"),
 )
 
 
@@ -244,12 +245,17 @@ def rules(as_json: bool) -> None:
 
 
 @sender.command()
-def paces() -> None:
-    """Print the US campaigns' rates as `pace_senders` of a link. A campaign with several senders shares its rate among them."""
-    at_ms = now_ms()
-    known = [r for r in _book().all() if r.details.campaign_id and r.details.per_minute and r.holds(at_ms)]
-    counts: dict[str, int] = {}
-    for r in known:
-        counts[r.details.campaign_id] = counts.get(r.details.campaign_id, 0) + 1
-    words = [f'"{r.sender}" = {r.details.per_minute / 60 / counts[r.details.campaign_id]:.3g}' for r in known]
-    click.echo(f"pace_senders = {{ {', '.join(words)} }}")
+@_json
+def campaigns(as_json: bool) -> None:
+    """Show the US campaigns that hold now with their senders and limits, as the engine keeps to them over all links."""
+    rows = [
+        {
+            "campaign": c.name,
+            "senders": " ".join(c.senders),
+            "per_minute": c.per_minute or None,
+            "brand": c.brand,
+            "per_day": c.per_day or None,
+        }
+        for c in campaigns_of(_book().all(), now_ms())
+    ]
+    show(rows, as_json)

@@ -21,6 +21,7 @@ from appliance.settings import Settings
 from . import acts
 from .asking import Asker
 from .beat import Act, Beat
+from .campaigns import Campaigns
 from .drained import Drains
 from .inbound import Inbound
 from .ledger import Ledger
@@ -72,6 +73,7 @@ class Engine:
         self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
         self.resolver = Resolver(self.ledger, self.links, self.inbound, self.keyring)
         self.asker = Asker(self.ledger, self.links)
+        self.campaigns = Campaigns(s, self.ledger, self.links)
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
         self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
@@ -271,6 +273,7 @@ class Engine:
             await self.pager.fill(now_s, now_ms)
             await self.resolver.look(now_s, now_ms)
             self.asker.step(now_s, now_ms)
+            await self.campaigns.step(now_s, now_ms)
         await self.beat.once()
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
@@ -374,6 +377,7 @@ class Engine:
             ticks.cancel()
             await self.listener.stop()
         await server.stop()
+        self.campaigns.close()
         self.beat.close()
 
     async def _stop_links(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from .fitting import fit
 from .ledger import Ledger
 from .link import Link
-from .pace import UNLIMITED, Pace
+from .pace import UNLIMITED, Pace, Together
 from .waiting import Queue, Waiting
 
 ASK_S_MIN: Final = 0.001  # a sender that has spent its pace is not asked again sooner
@@ -104,7 +104,13 @@ def _by_sender(ledger: Ledger, link: Link, queue: Queue, class_: int, room: int,
 
 
 def _head(
-    ledger: Ledger, link: Link, line: deque[Waiting], class_: int, room: int, bucket: Pace | None, now_ms: int
+    ledger: Ledger,
+    link: Link,
+    line: deque[Waiting],
+    class_: int,
+    room: int,
+    bucket: Pace | Together | None,
+    now_ms: int,
 ) -> int:
     """Stages what fits of the first of a line; its segments."""
     one = deque((line[0],))

@@ -27,7 +27,7 @@ TemplateText = Annotated[str, Meta(min_length=1, max_length=TEMPLATE_CHARACTERS_
 
 
 class Details(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a country's register knows of a sender. `per_minute` and `per_day`: messages that a US campaign may send."""
+    """What a country's register knows of a sender. `per_minute` and `per_day`: segments that a US campaign and its brand may send."""
 
     evidence: Annotated[
         str, Meta(max_length=EVIDENCE_CHARACTERS_MAX, description="where the confirmation is on file")
@@ -44,8 +44,18 @@ class Details(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = {}
     campaign_id: Annotated[Id, Meta(description="US: the 10DLC campaign's id")] = ""
-    per_minute: Annotated[int, Meta(ge=0, le=1_000_000, description="US: messages a minute; 0: no limit known")] = 0
-    per_day: Annotated[int, Meta(ge=0, le=1_000_000_000, description="US: messages a day; 0: no limit known")] = 0
+    brand_id: Annotated[Id, Meta(description="US: the brand; its campaigns share what it may send a day")] = ""
+    per_minute: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="US: segments a minute of the campaign; 0: no limit known")
+    ] = 0
+    per_day: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="US: segments a day of the brand, to midnight Pacific; 0: no limit known",
+        ),
+    ] = 0
 
 
 class Registration(Struct, frozen=True):

@@ -14,6 +14,7 @@ from .batches import (
     message_row,
 )
 from .behind import GATHERED_MIN, IDLE_MIN
+from .counting import submitted_since
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
@@ -72,4 +73,5 @@ __all__ = [
     "partition_path",
     "settle",
     "stored",
+    "submitted_since",
 ]

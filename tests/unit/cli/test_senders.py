@@ -56,8 +56,10 @@ def test_a_campaigns_rate_is_shared_by_its_senders(capsys: pytest.CaptureFixture
         assert main(["sender", "add", sender, "--country", "US"]) == 0
         assert main(["sender", "confirm", sender, "--country", "US", *options]) == 0
     capsys.readouterr()
-    assert main(["sender", "paces"]) == 0
-    assert capsys.readouterr().out == 'pace_senders = { "+12125550123" = 2, "+12125550124" = 2 }\n'
+    assert main(["sender", "campaigns", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"campaign": "C1", "senders": "+12125550123 +12125550124", "per_minute": 240, "brand": "C1", "per_day": None}
+    ]
 
 
 def test_templates_of_a_header_come_from_the_platforms_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,3 +222,45 @@ def test_a_text_made_to_cost_is_none_of_them() -> None:
     from appliance.senders.dlt import Templates
 
     assert Templates({"1": "a" + "{#var#}a" * 12 + "b"}).match("a" * 300) == ""
+
+
+def test_campaigns_share_what_their_registrations_say(book: SenderBook) -> None:
+    from appliance.senders import Campaign, campaigns_of
+
+    def number(sender: str, **details: Any) -> None:
+        confirmed(book, sender, "US", Details(evidence="mail", **details))
+
+    number("+12125550123", campaign_id="C1", brand_id="X", per_minute=240, per_day=2_000)
+    number("+12125550124", campaign_id="C1", brand_id="X", per_minute=75)
+    number("+12125550125", campaign_id="C2", brand_id="X", per_day=1_000)
+    number("+12125550126", campaign_id="C3")
+    number("+12125550127", campaign_id="C4", per_day=10)
+    ended = book.of("+12125550127", "US")
+    assert ended is not None
+    assert campaigns_of(book.all(), NOW) == [
+        Campaign("C1", ("+12125550123", "+12125550124"), 75, "X", 1_000),
+        Campaign("C2", ("+12125550125",), 0, "X", 1_000),
+        Campaign("C4", ("+12125550127",), 0, "C4", 10),
+    ]
+    book.expire(ended.id, Details(), "cli:me", NOW)
+    assert [c.name for c in campaigns_of(book.all(), NOW)] == ["C1", "C2"]
+
+
+@pytest.mark.parametrize(
+    ("at", "begin", "hours"),
+    [
+        ("2026-11-26T07:59:59Z", "2026-11-25T08:00:00Z", 24),
+        ("2026-11-26T08:00:00Z", "2026-11-26T08:00:00Z", 24),
+        ("2026-03-08T12:00:00Z", "2026-03-08T08:00:00Z", 23),
+        ("2026-11-01T12:00:00Z", "2026-11-01T07:00:00Z", 25),
+    ],
+)
+def test_a_brands_day_is_that_of_the_pacific(at: str, begin: str, hours: int) -> None:
+    from datetime import datetime
+
+    from appliance.senders import day_of_brand
+
+    def ms(text: str) -> int:
+        return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+    assert day_of_brand(ms(at)) == (ms(begin), ms(begin) + hours * 3_600_000)

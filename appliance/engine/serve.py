@@ -86,8 +86,7 @@ class Engine:
         self.started_ms = 0
         self.ready = False
         self.stopping = asyncio.Event()
-        self._floor_s = self._keys_s = 0.0
-        self._keys_day = 0
+        self._floor_s, self._keys_s, self._keys_day = 0.0, 0.0, 0
 
     # --- operations -------------------------------------------------------------------------------------
 

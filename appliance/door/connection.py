@@ -99,11 +99,11 @@ class Connection(asyncio.Protocol):
     # --- what is said -------------------------------------------------------------------------------------
     def answer(self, answers: list[Answer]) -> None:
         """Answers submissions and requests; those of a connection that is gone are nobody's."""
-        now, session, refused = monotonic_s(), self.session, self.desk.numbers.refused
-        for sequence, status, message_id in answers:
+        refused = self.desk.numbers.refused
+        for _, status, _ in answers:
             if status:
                 refused[status] += 1
-            session.answer(sequence, status, message_id, now)
+        self.session.answers(answers, monotonic_s())
         if not self._held:
             self._after()
 

@@ -96,7 +96,7 @@ def receipts(letter: Letter, content: Content, account: DoorAccount) -> list[byt
 
 def network_error(error: str) -> int | None:
     """The operator's number in what a message failed of ("UNDELIV 034" is 34), None without one."""
-    found = _NUMBER.search(error)
+    found = _NUMBER.search(error) if error else None
     return min(int(found[0]), 0xFFFF) if found else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .fast import pack_tlvs
 from .spec import TLV_MESSAGE_STATE, TLV_NETWORK_ERROR_CODE, TLV_RECEIPTED_MESSAGE_ID
 
@@ -9,6 +11,10 @@ from .spec import TLV_MESSAGE_STATE, TLV_NETWORK_ERROR_CODE, TLV_RECEIPTED_MESSA
 def format_id(number: int, radix: int = 10) -> str:
     """A message id as an operator writes it: decimal, or upper-case hexadecimal when `radix` is 16."""
     return f"{number:X}" if radix == 16 else str(number)
+
+
+_ID_TAG: Final = TLV_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
+_STATE_HEAD: Final = TLV_MESSAGE_STATE.to_bytes(2, "big") + b"\0\1"
 
 
 def format_receipt(
@@ -30,7 +36,9 @@ def format_receipt(
 
 def receipt_tlvs(message_id: str, state: int, network_error: int | None = None) -> bytes:
     """A receipt's optional parameters, packed: receipted_message_id, message_state, network_error_code (GSM)."""
-    tlvs = {TLV_RECEIPTED_MESSAGE_ID: message_id.encode("latin-1") + b"\0", TLV_MESSAGE_STATE: bytes((state,))}
-    if network_error is not None:
-        tlvs[TLV_NETWORK_ERROR_CODE] = b"\3" + network_error.to_bytes(2, "big")
+    octets = message_id.encode("latin-1") + b"\0"
+    if network_error is None:  # nearly all; put together by hand, as `pack_tlvs` would
+        return b"%b%b%b%b%c" % (_ID_TAG, len(octets).to_bytes(2, "big"), octets, _STATE_HEAD, state)
+    tlvs = {TLV_RECEIPTED_MESSAGE_ID: octets, TLV_MESSAGE_STATE: bytes((state,))}
+    tlvs[TLV_NETWORK_ERROR_CODE] = b"\3" + network_error.to_bytes(2, "big")
     return pack_tlvs(tlvs)

@@ -7,6 +7,7 @@ A session lives as long as its connection: after `closed` send what `take` still
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from appliance.limits import SEQUENCE_MAX
@@ -124,14 +125,20 @@ class ServerSession:
 
     def answer(self, sequence: int, status: int, message_id: str, now: float) -> Received:
         """Answers a submit_sm, data_sm or cancel_sm and the like that waits; other fields by `answer_with`."""
-        command = self._unanswered.pop(sequence, 0)
-        if command == SUBMIT_SM:
-            self._out.append(pack_submit_resp(sequence, status, message_id))
-        elif command:
-            fields: dict[str, int | bytes] = {}
-            if not status and command in (spec.DATA_SM, spec.SUBMIT_MULTI, spec.QUERY_SM):
-                fields["message_id"] = message_id.encode("latin-1", "replace")
-            self._out.append(encode_answer(command | RESPONSE, status, sequence, fields))
+        return self.answers(((sequence, status, message_id),), now)
+
+    def answers(self, answers: Iterable[tuple[int, int, str]], now: float) -> Received:
+        """The same for many: (sequence, status, message id) each."""
+        waits, say = self._unanswered.pop, self._out.append
+        for sequence, status, message_id in answers:
+            command = waits(sequence, 0)
+            if command == SUBMIT_SM:
+                say(pack_submit_resp(sequence, status, message_id))
+            elif command:
+                fields: dict[str, int | bytes] = {}
+                if not status and command in (spec.DATA_SM, spec.SUBMIT_MULTI, spec.QUERY_SM):
+                    fields["message_id"] = message_id.encode("latin-1", "replace")
+                say(encode_answer(command | RESPONSE, status, sequence, fields))
         return self._settle(now)
 
     def answer_with(self, sequence: int, fields: dict[str, int | bytes], now: float) -> Received:

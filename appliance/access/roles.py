@@ -20,6 +20,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "consent.read": frozenset({"administrator", "compliance"}),
     "consent.look_up": frozenset({"administrator", "compliance"}),
     "consent.decide": frozenset({"administrator", "compliance"}),
+    "evidence.export": frozenset({"administrator", "compliance"}),
     "senders.read": frozenset({"administrator", "compliance"}),
     "senders.write": frozenset({"administrator"}),
     "links.write": frozenset({"administrator"}),

@@ -7,8 +7,9 @@ from .hostile import hostile
 from .numbers import numbers
 from .parked import parked
 from .routes import routes
+from .suppressions import suppressions
 
-for _more in (audit, compare, hostile, numbers, parked, routes):
+for _more in (audit, compare, hostile, numbers, parked, routes, suppressions):
     bench.add_command(_more)
 
 __all__ = ["bench"]

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "link": ("appliance.cli.links", "link", "operator links: list, drain, test, trace; link profiles"),
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "template": ("appliance.cli.templates", "template", "texts in many languages: save, try, list, remove"),
+    "evidence": ("appliance.cli.evidence", "evidence", "what the rules decided, in a signed archive; check one"),
     "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, look up, decide"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),

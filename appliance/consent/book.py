@@ -51,6 +51,10 @@ _HISTORY: Final = (
     "SELECT n, at_ms, subject, number, programme, action, source, word, evidence, who FROM decision"
     " WHERE subject = ? ORDER BY n"
 )
+_BETWEEN: Final = (
+    "SELECT n, at_ms, subject, number, programme, action, source, word, evidence, who FROM decision"
+    " WHERE n > ? AND at_ms >= ? AND at_ms < ? ORDER BY n LIMIT ?"
+)
 _COUNTING: Final = (
     "SELECT d.n, d.at_ms, d.subject, d.number, d.programme, d.action, d.source, d.word, d.evidence, d.who FROM decision d"
     " JOIN suppressed s ON s.subject = d.subject AND s.programme = d.programme AND s.decision = d.n"
@@ -222,6 +226,16 @@ class Book:
     def history(self, subject: bytes) -> list[Decided]:
         """Every decision about one number, oldest first."""
         return [Decided(*row) for row in self.conn.execute(_HISTORY, (subject,)).fetchall()]
+
+    def decided_between(self, from_ms: int, to_ms: int, subject: bytes | None = None) -> Iterator[Decided]:
+        """Every decision of a span of time, oldest first, of one number where it is given; a page in memory at a time."""
+        if subject is not None:
+            yield from (d for d in self.history(subject) if from_ms <= d.at_ms < to_ms)
+            return
+        after = 0
+        while rows := self.conn.execute(_BETWEEN, (after, from_ms, to_ms, 1_000)).fetchall():
+            yield from (Decided(*row) for row in rows)
+            after = rows[-1][0]
 
     def suppressed_in(self, subject: bytes) -> list[str]:
         """Programmes in which a number is suppressed; "" among them when it is for all."""

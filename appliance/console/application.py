@@ -23,6 +23,7 @@ from . import (
     page_audit,
     page_consent,
     page_door,
+    page_evidence,
     page_held,
     page_link,
     page_links,
@@ -115,7 +116,17 @@ def create_app(
     app.extensions["casemate"] = desk
     pages = (
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
-        *(page_consent, page_audit, page_api_keys, page_door, page_senders, page_templates, page_users, page_account),
+        *(
+            page_consent,
+            page_evidence,
+            page_audit,
+            page_api_keys,
+            page_door,
+            page_senders,
+            page_templates,
+            page_users,
+            page_account,
+        ),
     )
     for page in pages:
         app.register_blueprint(page.views)

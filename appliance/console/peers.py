@@ -123,6 +123,10 @@ class Peers:
 
     # --- audit --------------------------------------------------------------------------------------------
 
+    def call(self, op: str, payload: Any) -> Any:
+        """A question to the auditor, as the archive of evidence asks it."""
+        return self._client("auditor").call(op, payload, VERIFY_S_MAX)
+
     def auditor_ping(self) -> dict[str, Any]:
         pong: dict[str, Any] = self._client("auditor").call("ping", {}, LOOK_S_MAX)
         return pong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -193,3 +194,24 @@ def test_who_lives_where_it_is_quiet_waits_and_the_timeline_says_why(
     refused = box.api.post("/v1/messages", json=offer | {"validity_s": 60})
     assert (refused.status_code, refused.json()["code"], refused.json()["rule"]) == (422, "quiet_hours", "now")
     assert json.loads(refused.content)["field"] == "validity_s"
+
+
+def test_an_officer_checks_what_was_decided_without_the_box(world: tuple[Appliance, LetterOperator, Bank]) -> None:
+    box, operator, _ = world
+    operator.send([deliver("393470000001", "40404", 0, 0, b"STOP", {})])
+    asked = {"to": "+393470000001", "text": "Offer", "class": "bulk"}
+    wait_for("the refusal", lambda: box.api.post("/v1/messages", json=asked).json().get("code") == "suppressed")
+    out = box.base / "evidence.zip"
+    made = box.casemate("evidence", "export", str(out))
+    assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(out) as archive:
+        consent, key = archive.read("consent.csv").decode(), archive.read("verifier.vkey").decode().strip()
+        assert "now" in archive.read("policies.csv").decode()
+    assert ",stop,keyword,stop," in consent and "393470000001" not in consent
+    checked = box.casemate("evidence", "verify", str(out), "--key", key)
+    assert checked.returncode == 0 and "the archive is whole" in checked.stdout
+    stranger = box.casemate(
+        "evidence", "verify", str(out), "--key", key.replace(key[-6], "A" if key[-6] != "A" else "B")
+    )
+    assert stranger.returncode != 0
+    assert "evidence.exported" in box.casemate("audit", "entries", "--what", "evidence.exported").stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from appliance.consent import HELP, LISTS, REVIEW, START, STOP, STOP_ALL, Keywords, folded
@@ -47,6 +49,53 @@ def test_every_word_in_every_form(form: str) -> None:
         if decision is None or decision.action != meant(country, word):
             wrong.append((word, decision))
     assert len(WORDS) > 120
+    assert wrong == []
+
+
+CASES = (str, str.upper, str.title, str.swapcase)
+BLANKS = (str, " ".join, lambda w: f"\t {w}\u00a0\n", lambda w: w.replace(" ", "  "))
+MARKS = (str, lambda w: f"{w}!", lambda w: f"«{w}».", "-".join, lambda w: f"({w})", lambda w: f"*{w}* 🙏")
+LETTERS = (str, wide, lambda w: w.translate(ALIKE) if folded(w).isascii() else w)
+
+
+def test_every_mixture_of_case_blanks_marks_and_letters() -> None:
+    wrong, count = [], 0
+    for country, _, word in WORDS:
+        expected = meant(country, word)
+        decide = KEYWORDS[country].decide
+        for case, blank, mark, letters in product(CASES, BLANKS, MARKS, LETTERS):
+            written = mark(blank(letters(case(word))))
+            count += 1
+            decision = decide(written)
+            if decision is None or decision.action != expected:
+                wrong.append((country, word, written, decision))
+    assert wrong == [] and count == len(WORDS) * 288
+
+
+@pytest.mark.parametrize("source", ["FCC", "CTIA", "Twilio", "AWS"])
+def test_the_published_lists_are_whole(source: str) -> None:
+    """FCC 47 CFR 64.1200(a)(10); the others as their own pages print them."""
+    published = {
+        "FCC": {STOP: "stop quit end revoke optout cancel unsubscribe"},
+        "CTIA": {STOP: "stop end cancel unsubscribe quit", STOP_ALL: "stopall", HELP: "help info"},
+        "Twilio": {STOP: "stop unsubscribe end quit revoke optout cancel", STOP_ALL: "stopall", START: "start unstop yes"},
+        "AWS": {STOP: "arret optout remove td"},
+    }[source]
+    held = {(ws.action, folded(word)) for ws in LISTS if ws.source == source for word in ws.words}
+    assert {(action, word) for action, words in published.items() for word in words.split()} <= held
+    for action, words in published.items():
+        for word in words.split():
+            decision = KEYWORDS["US"].decide(f" {word.upper()}. ")
+            assert decision is not None and decision.action == action, word
+
+
+def test_a_word_of_any_list_within_a_sentence_never_decides() -> None:
+    wrong = []
+    for country, _, word in WORDS:
+        for sentence in (f"please {word} sending me these now", f"I said {word.upper()} yesterday, did I not?"):
+            decision = KEYWORDS[country].decide(sentence)
+            if decision is not None and decision.action != REVIEW:
+                wrong.append((sentence, decision))
     assert wrong == []
 
 

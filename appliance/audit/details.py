@@ -116,6 +116,7 @@ DETAIL: Final[dict[str, str]] = {
     "consent.looked_up": "",
     "consent.imported": "numbers refused",
     "consent.exported": "numbers",
+    "evidence.exported": "digest",
     "message.redacted": "",
     "partition.quarantined": "",
     "partition.erased": "",

@@ -179,7 +179,7 @@ def write(
         octets = json.dumps(manifest, indent=1, sort_keys=True).encode()
         archive.writestr(MANIFEST, octets)
         digest = hashlib.sha256(octets).hexdigest()
-        recorder.record(who, "evidence.exported", "evidence:archive", "ok", digest=digest, files=len(manifest["files"]))
+        recorder.record(who, "evidence.exported", "evidence:archive", "ok", digest=digest)
         archive.writestr(PROOF, _proof(auditor, digest))
         archive.writestr(KEY, str(auditor.call("state", {})["vkey"]) + "\n")
         archive.writestr("README.txt", README)

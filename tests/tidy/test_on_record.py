@@ -26,6 +26,7 @@ ON_RECORD: dict[str, str] = {
     "console page_audit.export": "audit.exported",
     "console page_consent.look_up": "consent.looked_up",
     "console page_consent.decide": "consent.reviewed",
+    "console page_evidence.export": "evidence.exported",
     "console page_door.create": "door.account_created",
     "console page_door.new_password": "door.account_password",
     "console page_door.revoke": "door.account_revoked",
@@ -62,6 +63,7 @@ ON_RECORD: dict[str, str] = {
     "audit cosigned": "audit.cosigned",
     "cli consent.import_": "consent.imported",
     "cli consent.export": "consent.exported",
+    "cli evidence.export": "evidence.exported",
     "cli consent.lookup": "consent.looked_up",
     "cli consent.decide": "consent.reviewed",
     "cli door.again": "door.letters_again",
@@ -129,7 +131,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status"
     r"|templates\.(list_|show_|try_)|audit\.events)"

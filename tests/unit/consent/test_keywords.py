@@ -78,7 +78,11 @@ def test_the_published_lists_are_whole(source: str) -> None:
     published = {
         "FCC": {STOP: "stop quit end revoke optout cancel unsubscribe"},
         "CTIA": {STOP: "stop end cancel unsubscribe quit", STOP_ALL: "stopall", HELP: "help info"},
-        "Twilio": {STOP: "stop unsubscribe end quit revoke optout cancel", STOP_ALL: "stopall", START: "start unstop yes"},
+        "Twilio": {
+            STOP: "stop unsubscribe end quit revoke optout cancel",
+            STOP_ALL: "stopall",
+            START: "start unstop yes",
+        },
         "AWS": {STOP: "arret optout remove td"},
     }[source]
     held = {(ws.action, folded(word)) for ws in LISTS if ws.source == source for word in ws.words}

@@ -27,7 +27,7 @@ from appliance.limits import (
 from appliance.settings import Settings
 
 from .entry import canonical, entry, impersonal
-from .journal import Call, Journal, Outcome
+from .journal import Call, Journal, Outcome, Sought
 from .note import Checkpoint, Verifier, check_name, genuine
 from .payloads import call_of, table_of
 from .publish import Publisher, log_folder
@@ -289,9 +289,10 @@ class Auditor:
     # --- for people ----------------------------------------------------------------------------------------
 
     async def _entries(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = table_of(payload, {"before": int, "limit": int, "what": str, "who": str})
+        given = table_of(payload, {"before": int, "limit": int, **dict.fromkeys(Sought._fields, str)})
+        sought = Sought(*(given[name] or "" for name in Sought._fields))
         limit = max(1, min(given["limit"] or 50, AUDIT_PAGE_ENTRIES_MAX))
-        found = await self._run("read", self._reading.page, given["before"], limit, given["what"], given["who"])
+        found = await self._run("read", self._reading.page, given["before"], limit, sought)
         return {"entries": found}
 
     async def _proof(self, payload: Any, peer: Peer) -> dict[str, str]:

@@ -74,11 +74,16 @@ def verify_running(settings: Settings) -> Printed:
 
 
 def entries(
-    settings: Settings, limit: int = 50, before: int | None = None, what: str | None = None, by: str | None = None
+    settings: Settings,
+    limit: int = 50,
+    before: int | None = None,
+    what: str | None = None,
+    by: str | None = None,
+    **sought: str | None,
 ) -> Printed:
-    """The newest entries, newest first; `before` pages on, `what` and `by` (an entry's who) filter."""
+    """The newest entries, newest first; `before` pages on; `what`, `by` (an entry's who), `on`, `outcome`, `since`, `until` filter."""
     limit = max(1, min(limit, AUDIT_PAGE_ENTRIES_MAX))
-    result = _call(settings, "entries", {"limit": limit, "before": before, "what": what, "who": by})
+    result = _call(settings, "entries", {"limit": limit, "before": before, "what": what, "who": by, **sought})
     return Printed(True, [line_of(found["index"], found["entry"]) for found in result["entries"]], result)
 
 

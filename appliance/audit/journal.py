@@ -38,6 +38,45 @@ def first(db: Database) -> None:
         db.execute(statement)
 
 
+#: What is searched for besides: what an entry is about, what did not go well, and when. Most outcomes are `ok`: no index of these.
+SEARCHED: Final = (
+    """ALTER TABLE entry ADD COLUMN "on" TEXT GENERATED ALWAYS AS (entry ->> '$.on') VIRTUAL""",
+    "ALTER TABLE entry ADD COLUMN outcome TEXT GENERATED ALWAYS AS (entry ->> '$.outcome') VIRTUAL",
+    "ALTER TABLE entry ADD COLUMN at TEXT GENERATED ALWAYS AS (entry ->> '$.at') VIRTUAL",
+    """CREATE INDEX entry_on ON entry("on")""",
+    "CREATE INDEX entry_bad ON entry(outcome) WHERE outcome <> 'ok'",
+    "CREATE INDEX entry_at ON entry(at)",
+)
+
+
+@MIGRATIONS()
+def searched(db: Database) -> None:
+    for statement in SEARCHED:
+        db.execute(statement)
+
+
+class Sought(NamedTuple):
+    """What is looked for; empty: everything. Times are RFC 3339 as entries have them: from `since` on, before `until`."""
+
+    what: str = ""
+    who: str = ""
+    on: str = ""
+    outcome: str = ""
+    since: str = ""
+    until: str = ""
+
+
+#: Field of Sought -> its condition.
+_CONDITIONS: Final = {
+    "what": "what = ?",
+    "who": "who = ?",
+    "on": '"on" = ?',
+    "outcome": "outcome = ?",
+    "since": "at >= ?",
+    "until": "at < ?",
+}
+
+
 class Call(NamedTuple):
     """Entries of one `append`, in canonical form. `first` 0: they carry no numbers."""
 
@@ -96,10 +135,12 @@ class Journal:
         if expected != high:
             raise Error("audit_invalid", f"entry {expected} is missing from the audit store", place=expected)
 
-    def page(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[tuple[int, str]]:
+    def page(self, before: int | None, limit: int, sought: Sought) -> list[tuple[int, str]]:
         """At most `limit` entries older than place `before`, newest first."""
-        filters = [(c, v) for c, v in (("what", what), ("who", who)) if v is not None]
-        where = "".join(f" AND {column} = ?" for column, _ in filters)
+        filters = [(_CONDITIONS[name], value) for name, value in sought._asdict().items() if value]
+        where = "".join(f" AND {condition}" for condition, _ in filters)
+        if sought.outcome in ("refused", "failed"):
+            where += " AND outcome <> 'ok'"  # so that the index of these is one that serves
         return list(
             self._conn.execute(
                 f"SELECT place, entry FROM entry WHERE place < ?{where} ORDER BY place DESC LIMIT ?",  # noqa: S608 constant names

@@ -14,7 +14,7 @@ from appliance.errors import Error
 
 from . import cosign as cosign_file
 from . import verify as verifier_file
-from .journal import Journal
+from .journal import Journal, Sought
 from .note import Checkpoint, proof_text
 from .shelf import CHECKPOINT, VERIFIER, Shelf
 from .tree import ENTRIES, WIDTH, Tile, bundle, inclusion_proof, nodes, tiles
@@ -48,10 +48,10 @@ class Reading:
         self.shelf = shelf
         self.witnesses = witnesses or Witnesses(shelf, [])
 
-    def page(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
+    def page(self, before: int | None, limit: int, sought: Sought) -> list[dict[str, Any]]:
         return [
             {"index": place, "entry": msgspec.json.decode(text)}
-            for place, text in self.journal.page(before, limit, what, who)
+            for place, text in self.journal.page(before, limit, sought)
         ]
 
     def proof(self, index: int, checkpoint: Checkpoint, note: str) -> str:

@@ -63,10 +63,16 @@ def verify(path: Path | None, key: str | None, old: tuple[Path, ...], witness: t
 @click.option("--before", type=int, help="only entries with a smaller number")
 @click.option("--what", help="only this event, such as console.login")
 @click.option("--who", help="only by this person, program or process")
+@click.option("--on", help="only about this, such as link:main or user:anna")
+@click.option("--outcome", type=click.Choice(["ok", "refused", "failed"]), help="only with this outcome")
+@click.option("--since", help="only from this moment on, UTC: 2026-11-22 or 2026-11-22T18:30:00Z")
+@click.option("--until", help="only before this moment")
 @_json
-def entries(limit: int, before: int | None, what: str | None, who: str | None, as_json: bool) -> int:
+def entries(
+    limit: int, before: int | None, what: str | None, who: str | None, as_json: bool, **sought: str | None
+) -> int:
     """Show the newest entries, newest first."""
-    return _print(commands.entries(load(home=home_of()), limit, before, what, who), as_json)
+    return _print(commands.entries(load(home=home_of()), limit, before, what, who, **sought), as_json)
 
 
 @audit.command()

@@ -44,7 +44,7 @@ from .taken import TakenRoutes
 
 log = logging.getLogger(__name__)
 
-FORM_OCTETS_MAX: Final = 72 * 1024  # the largest form brings a cosigned checkpoint
+FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form brings a checkpoint with a few cosignatures
 
 #: Error code -> HTTP status; what is not here is our own mistake.
 HTTP_STATUS: Final = {

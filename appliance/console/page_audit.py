@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 import tarfile
 import tempfile
@@ -24,6 +25,7 @@ from appliance.limits import COSIGNED_OCTETS_MAX
 from . import guard
 from .desk import desk, who
 from .guard import needs
+from .words import OUTCOME_TONES
 
 views = Blueprint("audit", __name__)
 
@@ -54,16 +56,29 @@ def _checkpoint() -> dict[str, Any] | None:
         return None
 
 
+def _sought() -> dict[str, str]:
+    """What is looked for; what no entry can hold is left out."""
+    asked = {
+        name: request.args.get(name, "").strip()[:128] for name in ("what", "who", "on", "outcome", "since", "until")
+    }
+    if asked["what"] not in EVENTS:
+        asked["what"] = ""
+    if asked["outcome"] not in OUTCOME_TONES:
+        asked["outcome"] = ""
+    for name in ("since", "until"):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?", asked[name], re.ASCII):
+            asked[name] = ""
+    return {name: value for name, value in asked.items() if value}
+
+
 @views.get("/audit")
 @needs("audit.read")
 def page() -> str:
-    what = request.args.get("what", "")
-    actor = request.args.get("who", "").strip()[:128]
-    given: dict[str, Any] = {k: v for k, v in (("what", what if what in EVENTS else ""), ("who", actor)) if v}
+    given = _sought()
     entries: list[dict[str, Any]] = []
     well = True
     try:
-        entries = desk().peers.audit_entries(_before(), ROWS, given.get("what"), given.get("who"))
+        entries = desk().peers.audit_entries(_before(), ROWS, given)
     except Error as error:
         if error.code != "peer_unavailable":
             raise

@@ -138,8 +138,8 @@ class Peers:
             recorder = self._local.recorder = BlockingRecorder(self.settings)
         recorder.record(who, what, on, outcome, **detail)
 
-    def audit_entries(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
-        asked = {"before": before, "limit": limit, "what": what, "who": who}
+    def audit_entries(self, before: int | None, limit: int, sought: dict[str, str]) -> list[dict[str, Any]]:
+        asked: dict[str, Any] = {"before": before, "limit": limit, **sought}
         entries: list[dict[str, Any]] = self._client("auditor").call("entries", asked)["entries"]
         return entries
 

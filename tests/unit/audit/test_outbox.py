@@ -10,7 +10,7 @@ import pytest
 
 from appliance.audit import Outbox, forward
 from appliance.audit.entry import canonical
-from appliance.audit.journal import Call, Journal, Outcome
+from appliance.audit.journal import Call, Journal, Outcome, Sought
 from appliance.audit.payloads import call_of
 from appliance.errors import Error
 from appliance.store import open_store
@@ -137,12 +137,33 @@ def test_a_full_disk_leaves_nothing_half_done(journal: Journal) -> None:
     assert outcomes == [Outcome(11), Outcome(21)]
 
 
+def test_a_search_by_object_outcome_and_time_goes_by_an_index(journal: Journal) -> None:
+    entries = [
+        canonical({**sample(n), "on": f"batch:{n % 2}", "outcome": "failed" if n == 7 else "ok"}) for n in range(30)
+    ]
+    journal.commit(0, [Call("", 0, entries)])
+    assert [p for p, _ in journal.page(None, 2, Sought(on="batch:1"))] == [29, 27]
+    assert [p for p, _ in journal.page(None, 9, Sought(outcome="failed"))] == [7]
+    assert [p for p, _ in journal.page(None, 9, Sought(outcome="refused"))] == []
+    day = sample(0)["at"]
+    later = sample(28)["at"]
+    assert [p for p, _ in journal.page(None, 9, Sought(since=later))] == [29, 28]
+    assert [p for p, _ in journal.page(None, 9, Sought(until=sample(2)["at"]))] == [1, 0]
+    assert len(journal.page(None, 99, Sought(on="batch:0", since=day[:10], until="2100-01-01"))) == 15
+    for where, index in (
+        ("outcome = 'failed' AND outcome <> 'ok'", "entry_bad"),
+        ("\"on\" = 'x'", "entry_on"),
+    ):
+        told = journal._conn.execute(f"EXPLAIN QUERY PLAN SELECT place FROM entry WHERE {where} ORDER BY place DESC")
+        assert index in str(list(told)), where
+
+
 def test_pages_newest_first_with_filters(journal: Journal) -> None:
     journal.commit(0, [Call("", 0, [canonical({**sample(n), "who": f"api:k{n % 3}"}) for n in range(30)])])
-    assert [p for p, _ in journal.page(None, 3, None, None)] == [29, 28, 27]
-    assert [p for p, _ in journal.page(27, 2, None, None)] == [26, 25]
-    assert [p for p, _ in journal.page(None, 3, "batch.committed", "api:k1")] == [28, 25, 22]
-    assert journal.page(None, 3, "process.start", None) == []
+    assert [p for p, _ in journal.page(None, 3, Sought())] == [29, 28, 27]
+    assert [p for p, _ in journal.page(27, 2, Sought())] == [26, 25]
+    assert [p for p, _ in journal.page(None, 3, Sought("batch.committed", "api:k1"))] == [28, 25, 22]
+    assert journal.page(None, 3, Sought("process.start")) == []
     plan = journal._conn.execute(
         "EXPLAIN QUERY PLAN SELECT place FROM entry WHERE place < 9 AND who = 'x' ORDER BY place DESC"
     )

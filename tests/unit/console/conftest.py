@@ -68,6 +68,9 @@ class Played:
             "lines": ["command_id enquire_link"],
         }
     )
+    witnessed: dict[str, Any] = field(default_factory=dict)
+    sought: dict[str, str] = field(default_factory=dict)
+    brought: tuple[str, str] = ("", "")
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
 
     def _ask(self, name: str) -> None:
@@ -149,8 +152,9 @@ class Played:
         self.acts.append(what)
         self.log.append((who, what, on, outcome, detail))
 
-    def audit_entries(self, before: int | None, limit: int, what: str | None, who: str | None) -> list[dict[str, Any]]:
+    def audit_entries(self, before: int | None, limit: int, sought: dict[str, str]) -> list[dict[str, Any]]:
         self._ask("auditor")
+        self.sought = sought
         entry = {
             "at": "2026-11-22T18:30:07.123Z",
             "who": "console:anna",
@@ -158,6 +162,21 @@ class Played:
             "on": "console:session",
         }
         return [{"index": 4, "entry": entry | {"outcome": "ok", "detail": {"role": "<script>alert(1)</script>"}}}]
+
+    def audit_state(self) -> dict[str, Any]:
+        self._ask("auditor")
+        return self.witnessed
+
+    def request(self) -> str:
+        self._ask("auditor")
+        return "old 0\n\ncasemate.local/audit\n5\nAAAA\n"
+
+    def cosigned(self, note: str, who: str) -> dict[str, Any]:
+        self._ask("auditor")
+        if "officer" not in note:
+            raise Error("invalid", "it carries no cosignature of a witness")
+        self.brought = (note, who)
+        return {"size": 5, "at": "2026-11-22T18:30:07Z", "name": "officer"}
 
     def checkpoint(self) -> dict[str, Any]:
         self._ask("auditor")

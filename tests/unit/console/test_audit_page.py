@@ -1,0 +1,63 @@
+"""The page of the audit log: what is looked for reaches the auditor, and a witness's answer comes in by it."""
+
+from __future__ import annotations
+
+import io
+
+from flask.testing import FlaskClient
+
+from .conftest import Played, csrf_for, sign_in
+
+WITNESSED = {
+    "witnesses": 1,
+    "cosigned_size": 5,
+    "cosigned_at": "2020-01-01T00:00:00Z",
+    "cosigned_by": "officer",
+    "unwitnessed": 2,
+}
+
+
+def test_what_is_looked_for(client: FlaskClient, peers: Played) -> None:
+    sign_in(client, "carlo")
+    asked = {
+        "what": "console.login",
+        "who": "console:anna",
+        "on": "link:a",
+        "outcome": "failed",
+        "since": "2026-11-22T18:30",
+    }
+    page = client.get("/audit", query_string={**asked, "until": "nonsense"}).text
+    assert peers.sought == asked
+    assert 'value="link:a"' in page and "<option selected>failed</option>" in page
+    client.get("/audit?outcome=great&what=made.up")
+    assert peers.sought == {}
+
+
+def test_a_witness_that_is_late_and_one_that_comes(client: FlaskClient, peers: Played) -> None:
+    sign_in(client, "carlo")
+    assert "Witness</h2>" not in client.get("/audit").text  # none is set
+    peers.witnessed = {**WITNESSED, "cosigned_size": 0, "cosigned_at": ""}
+    assert "Nobody has cosigned this log yet" in client.get("/audit").text
+    peers.witnessed = WITNESSED
+    page = client.get("/audit").text
+    assert "5 entries cosigned by officer" in page and "more than 7 days old" in page
+    peers.witnessed = {**WITNESSED, "cosigned_at": "2126-01-01T00:00:00Z"}
+    assert "days old" not in client.get("/audit").text
+    assert client.get("/audit/request").text.startswith("old 0\n")
+    csrf = csrf_for(client)
+    given = {"csrf": csrf, "note": (io.BytesIO("log\n5\nAAAA\n\n\u2014 officer AAAA\n".encode()), "request.cosigned")}
+    answer = client.post("/audit/cosigned", data=given, content_type="multipart/form-data")
+    assert answer.status_code == 303 and peers.brought[1] == "console:carlo"
+    assert "is kept, and goes into every export" in client.get(answer.headers["location"]).text
+    wrong = {"csrf": csrf, "note": (io.BytesIO(b"nonsense"), "x")}
+    assert (
+        "no cosignature of a witness"
+        in client.post("/audit/cosigned", data=wrong, content_type="multipart/form-data").text
+    )
+    assert client.post("/audit/cosigned", data={"csrf": csrf}).status_code == 422
+
+
+def test_a_viewer_brings_nothing(client: FlaskClient, peers: Played) -> None:
+    sign_in(client, "vera")
+    assert client.post("/audit/cosigned", data={"csrf": csrf_for(client)}).status_code == 403
+    assert client.get("/audit/request").status_code == 403

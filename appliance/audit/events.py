@@ -43,6 +43,12 @@ EVENTS: Final[dict[str, str]] = {
     "key.derived": "another key was derived for a process; detail holds the purpose",
     "key.state_changed": "a key's period began or ended; detail holds its new state (NIST SP 800-57)",
     "key.rewrapped": "a key was wrapped anew, under another key; the key itself and what it sealed stay as they are",
+    "key.hold_set": "a legal hold was put on days: nothing of theirs is erased",
+    "key.hold_lifted": "a legal hold was lifted",
+    "root.changed": "a root key was made, taken into use, left or destroyed; detail holds its new state",
+    "approval.asked": "a person asked for an act that two people decide",
+    "approval.decided": "another person approved or refused it; outcome refused: who asked tried to approve, or too late",
+    "approval.used": "an approved act was begun",
     "key.destroyed": "a data key was destroyed: what it sealed can no longer be read",
     # messages
     "batch.committed": "a batch of messages became durable; detail holds its count and digest",

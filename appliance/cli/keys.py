@@ -14,17 +14,24 @@ from appliance.keys import commission as tried
 from appliance.keys import profiles as known
 from appliance.settings import Settings, home_of, load
 
-_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+from .key_acts import COMMANDS, as_json_option
 
 
 @click.group()
 def keys() -> None:
-    """The HSM and its keys."""
+    """The HSM and its keys.
+
+    What cannot be undone is asked for by one person (`ask`), approved by another (`approve`), then done (`do`).
+    """
+
+
+for _command in COMMANDS:
+    keys.add_command(_command)
 
 
 @keys.command()
 @click.option("--seconds", default=2.0, show_default=True, type=click.FloatRange(0.1, 60.0), help="of each measurement")
-@_json
+@as_json_option
 def commission(seconds: float, as_json: bool) -> int:
     """Try and measure the HSM of the settings; print a report that its vendor can be sent.
 
@@ -94,7 +101,7 @@ def _told(report: dict[str, Any]) -> list[str]:
 
 
 @keys.command()
-@_json
+@as_json_option
 def profiles(as_json: bool) -> int:
     """Show what is publicly known of vendors' HSMs: library, quirks, sources, and what nobody here has tried."""
     rows = known()

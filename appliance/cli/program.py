@@ -30,7 +30,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),
     "sender": ("appliance.cli.senders", "sender", "senders and the countries they are registered in"),
     "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
-    "keys": ("appliance.cli.keys", "keys", "the HSM and its keys: commission, profiles"),
+    "keys": (
+        "appliance.cli.keys",
+        "keys",
+        "the HSM and its keys: list, hold, acts that two people decide; try a new HSM",
+    ),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain which link takes which message"),
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a national database, look one up, go back"),

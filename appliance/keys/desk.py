@@ -19,6 +19,7 @@ from appliance.limits import KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_
 from hsm import HsmError, Pool
 
 from . import life
+from .acts import Acts
 from .datakey import blind_index
 from .keeper import WHO, Keeper
 from .permits import PURPOSES, SIGNATURES, permit
@@ -36,6 +37,7 @@ class Desk:
         self.pool = pool
         self.clock = clock
         self.keeper = Keeper(register, pool, clock)
+        self.acts = Acts(self.keeper)
         self.recorded = self.keeper.recorded  # set when the outbox has something new
         self._derived: dict[bytes, bytes] = {}
         self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
@@ -50,6 +52,11 @@ class Desk:
             "blind_index": self.blind_index,
             "derive": self.derive,
             "held": self.held,
+            "requests": self.acts.requests,
+            "ask": self.acts.ask,
+            "decide": self.acts.decide,
+            "do": self.acts.do,
+            "hold": self.acts.hold,
             "sign": self.sign,
             "public_key": self.public_key,
         }

@@ -35,6 +35,7 @@ class Keeper:
         self.recorded = asyncio.Event()
         self._keys: dict[int, bytes] = {}
         self._making = asyncio.Lock()
+        self.lock = asyncio.Lock()  # what time does and what people do never meet
 
     @property
     def root(self) -> int:
@@ -111,7 +112,7 @@ class Keeper:
         key = await self.pool.random(KEY_OCTETS)
         state = life.ACTIVE if now >= life.period(purpose, day).from_ms else life.PRE_ACTIVE
         row = Row(key_id, day, purpose, 0, self.root, "", b"", b"", state, now, now)
-        row = await self._sealed(await self._under(row, key, parent))
+        row = await self.sealed(await self._under(row, key, parent))
         made = entry(
             now, WHO, "key.created", f"key:{key_id}", day=day_name(day), purpose=purpose, mechanism=row.mechanism
         )
@@ -134,7 +135,7 @@ class Keeper:
             raise Error("key_refused", "another key was unwrapped than was wrapped", "have the HSM looked at")
         return row
 
-    async def _sealed(self, row: Row) -> Row:
+    async def sealed(self, row: Row) -> Row:
         """The record with its HMAC made in the token."""
         row = row._replace(form=FORM)
         return row._replace(record_mac=await self.pool.mac(sealed_text(row)))
@@ -143,13 +144,17 @@ class Keeper:
 
     async def turn(self, keep_days: int) -> int:
         """Moves every key whose date has come, takes over records of the first form, destroys what is past retention. How many."""
+        async with self.lock:
+            return await self._turn(keep_days)
+
+    async def _turn(self, keep_days: int) -> int:
         now, held, done = self.clock(), self.register.held(), 0
         for row in self.register.rows():
             if row.form < FORM and row.state != life.DESTROYED:
                 row = await self._taken_over(row, now)
                 done += 1
             while (heard := life.due(row.state, row.purpose, row.day, now)) is not None:
-                row = await self._heard(row, heard, now, "key.state_changed")
+                row = await self.heard(row, heard, now, "key.state_changed")
                 done += 1
             lives = row.purpose == life.DAILY and row.state != life.DESTROYED
             if lives and life.erasable(row.day, day_of(now), keep_days, held):
@@ -163,12 +168,18 @@ class Keeper:
         moved = await self._under(row._replace(changed_ms=now), key, await self._tenant(life.year_of(row.day)))
         return await self._store(moved, now, "key.rewrapped", WHO, under=f"key {moved.parent}")
 
-    async def _heard(self, row: Row, heard: str, now: int, what: str, who: str = WHO, **detail: Any) -> Row:
+    async def rewrapped(self, row: Row, who: str) -> Row:
+        """A data key under its year's key of today, because the one it is under is compromised. The data key stays the same."""
+        key = await self.opened(row)
+        moved = await self._under(row._replace(changed_ms=self.clock()), key, await self._tenant(life.year_of(row.day)))
+        return await self._store(moved, moved.changed_ms, "key.rewrapped", who, under=f"key {moved.parent}")
+
+    async def heard(self, row: Row, heard: str, now: int, what: str, who: str = WHO, **detail: Any) -> Row:
         state = life.TABLE[row.state, heard]
         return await self._store(row._replace(state=state, changed_ms=now), now, what, who, state=state, **detail)
 
     async def _store(self, row: Row, now: int, what: str, who: str, **detail: str | int | bool) -> Row:
-        row = await self._sealed(row)
+        row = await self.sealed(row)
         made = entry(now, who, what, f"key:{row.key_id}", "ok", day=day_name(row.day), **detail)
         self.register.change([row], [made])
         self.recorded.set()
@@ -189,7 +200,7 @@ class Keeper:
         if row.purpose == life.DAILY and row.day in self.register.held():
             raise Error("key_state", f"{day_name(row.day)} is under a legal hold", "it has to be lifted first")
         gone = row._replace(wrapped=b"")
-        gone = await self._heard(gone, life.DESTROY, self.clock(), "key.destroyed", who, reason=reason)
+        gone = await self.heard(gone, life.DESTROY, self.clock(), "key.destroyed", who, reason=reason)
         self._keys.pop(row.key_id, None)
         self.register.scrub()
         return gone

@@ -29,6 +29,11 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "blind_index": frozenset({"console", "gateway"}),
     "derive": frozenset({"gateway", "courier", "console", "engine"}),
     "held": frozenset({"engine", "console", "watcher"}),
+    "requests": frozenset({"console", "watcher"}),
+    "ask": frozenset({"console"}),
+    "decide": frozenset({"console"}),
+    "do": frozenset({"console"}),
+    "hold": frozenset({"console"}),
     "sign": frozenset({"auditor"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
 }

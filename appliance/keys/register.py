@@ -19,6 +19,8 @@ from appliance.audit import Outbox
 from appliance.errors import Error
 from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store
 
+from .approvals import Approval
+
 FORM: Final = 2  # of a record: what its HMAC is made over
 _LIVE: Final = "('pre-active', 'active', 'deactivated')"
 
@@ -104,6 +106,27 @@ CREATE TABLE hold(
 def second(db: Database) -> None:
     for statement in SECOND:
         db.execute(statement)
+
+
+#: Requests that two people decide.
+THIRD: Final = """
+CREATE TABLE approval(
+  approval_id INTEGER PRIMARY KEY,
+  act TEXT NOT NULL,
+  on_number INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  asked_by TEXT NOT NULL,
+  asked_ms INTEGER NOT NULL,
+  decided_by TEXT NOT NULL,
+  decided_ms INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('asked', 'approved', 'refused', 'expired', 'used')),
+  CHECK (decided_by != asked_by OR state = 'refused')
+) STRICT"""
+
+
+@MIGRATIONS()
+def third(db: Database) -> None:
+    db.execute(THIRD)
 
 
 class Row(NamedTuple):
@@ -238,6 +261,24 @@ class Register:
     def lift_hold(self, hold_id: int, at_ms: int, entries: list[dict[str, Any]]) -> None:
         def write() -> None:
             self._conn.execute("UPDATE hold SET lifted_ms = ? WHERE hold_id = ?", (at_ms, hold_id))
+            self.outbox.put(entries)
+
+        self._write(write)
+
+    # --- approvals ----------------------------------------------------------------------------------------
+
+    def approvals(self) -> list[Approval]:
+        """Every request, oldest first."""
+        return [Approval(*r) for r in self._conn.execute("SELECT * FROM approval ORDER BY approval_id")]
+
+    def next_approval(self) -> int:
+        return int(self._conn.execute("SELECT coalesce(max(approval_id), 0) + 1 FROM approval").fetchone()[0])
+
+    def put_approval(self, approval: Approval, entries: list[dict[str, Any]]) -> None:
+        """Stores a request, new or decided."""
+
+        def write() -> None:
+            self._conn.execute("INSERT OR REPLACE INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", tuple(approval))
             self.outbox.put(entries)
 
         self._write(write)

@@ -102,6 +102,15 @@ ON_RECORD: dict[str, str] = {
     "engine drain": "link.drained link.resumed",
     "engine routes_load": "routes.loaded routes.damaged",
     "engine left_alone": "consent.stopped consent.started",
+    "cli key_acts.ask": "approval.asked",
+    "cli key_acts.approve": "approval.decided",
+    "cli key_acts.refuse": "approval.decided",
+    "cli key_acts.do": "approval.used",
+    "cli key_acts.hold": "key.hold_set",
+    "keys ask": "approval.asked",
+    "keys decide": "approval.decided",
+    "keys do": "approval.used",
+    "keys hold": "key.hold_set",
     "keys data_key": "key.unwrapped",
     "keys index_key": "key.index_derived",
     "keys derive": "key.derived",
@@ -117,6 +126,7 @@ UNRECORDED: dict[str, str] = {
     "engine state": "counts",
     "keys ping": "says that it is alive",
     "keys state": "counts",
+    "keys requests": "who asked for what is not personal",
     "keys held": "days under a legal hold",
     "keys blind_index": "an index of a number that the caller has",
     "keys sign": "the checkpoint that it signs says so itself",
@@ -132,6 +142,7 @@ UNRECORDED: dict[str, str] = {
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
     r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"|key_acts\.(list_keys|requests)"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status"
     r"|templates\.(list_|show_|try_)|audit\.events)"

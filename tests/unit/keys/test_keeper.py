@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from sqlite_utils.migrations import Migrations
 
 from appliance.clock import DAY_MS
 from appliance.errors import Error
+from appliance.intercom import Peer
 from appliance.keys import life
+from appliance.keys.acts import Acts
 from appliance.keys.keeper import Keeper
 from appliance.keys.record import context
 from appliance.keys.register import FIRST, Hold, Register
@@ -23,6 +26,7 @@ from tests.support.soft_hsm import Soft
 
 TODAY = 20_779  # 2026-11-22
 KEEP = 30
+PEER = Peer(4711, os.getuid(), 0)
 
 
 class World:
@@ -201,3 +205,144 @@ def test_records_of_before_tenant_keys_are_taken_over_unchanged(tmp_path: Path) 
     assert world.key(TODAY)[0] == 2
     assert ("key.rewrapped", "key:1") in world.recorded()
     world.register.close()
+
+
+# --- what people do -----------------------------------------------------------------------------------------
+
+ANN, BOB = "console:ann", "console:bob"
+
+
+def done(world: World, act: str, on: int = 0) -> Any:
+    """Asked for by one, approved by the other, done."""
+    acts = Acts(world.keeper)
+
+    async def whole() -> Any:
+        number = (await acts.ask({"act": act, "on": on, "reason": "drill", "who": ANN}, PEER))["request"]
+        await acts.decide({"request": number, "yes": True, "who": BOB}, PEER)
+        return await acts.do({"request": number, "who": ANN}, PEER)
+
+    return asyncio.run(whole())
+
+
+def test_nothing_is_done_by_one_person_alone_or_twice(world: World) -> None:
+    world.key(TODAY)
+    acts = Acts(world.keeper)
+    ask = {"act": "destroy-key", "on": 2, "reason": "court order", "who": ANN}
+    number = asyncio.run(acts.ask(ask, PEER))["request"]
+    do = {"request": number, "who": ANN}
+    assert refused(acts.do(do, PEER)).code == "forbidden", "not approved yet"
+    assert refused(acts.decide({"request": number, "yes": True, "who": ANN}, PEER)).code == "forbidden"
+    asyncio.run(acts.decide({"request": number, "yes": True, "who": BOB}, PEER))
+    assert asyncio.run(acts.do(do, PEER)) == {"key": 2, "state": "destroyed"}
+    assert refused(acts.do(do, PEER)).code == "forbidden", "used up"
+    assert [what for what, on in world.recorded() if on == f"request:{number}"] == [
+        "approval.asked",
+        "approval.decided",
+        "approval.decided",
+        "approval.used",
+    ]
+    assert asyncio.run(acts.requests({}, PEER))["requests"][0]["state"] == "used"
+
+
+def test_a_request_is_refused_for_good_and_late_after_a_day(world: World) -> None:
+    acts = Acts(world.keeper)
+    for n in (1, 2):
+        asyncio.run(acts.ask({"act": "rotate-root", "on": 0, "reason": "yearly", "who": ANN}, PEER))
+        asyncio.run(acts.decide({"request": n, "yes": n == 1, "who": BOB}, PEER))
+    assert refused(acts.do({"request": 2, "who": ANN}, PEER)).code == "forbidden"
+    assert refused(acts.decide({"request": 2, "yes": True, "who": BOB}, PEER)).code == "key_state"
+    world.now_ms += DAY_MS
+    assert refused(acts.do({"request": 1, "who": ANN}, PEER)).code == "forbidden"
+    assert [r["state"] for r in asyncio.run(acts.requests({}, PEER))["requests"]] == ["refused", "expired"]
+    for bad in (
+        {"act": "format", "on": 0, "reason": "x", "who": ANN},
+        {"act": "rotate-root", "on": 0, "reason": " ", "who": ANN},
+    ):
+        assert refused(acts.ask(bad, PEER)).code == "invalid"
+
+
+def test_an_approval_that_cannot_be_recorded_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(entries: Any) -> None:
+        raise Error("store_full", "full")
+
+    acts = Acts(world.keeper)
+    asyncio.run(acts.ask({"act": "rotate-root", "on": 0, "reason": "x", "who": ANN}, PEER))
+    asyncio.run(acts.decide({"request": 1, "yes": True, "who": BOB}, PEER))
+    monkeypatch.setattr(world.register.outbox, "put", full)
+    assert refused(acts.do({"request": 1, "who": ANN}, PEER)).code == "store_full"
+    assert "make_root" not in world.soft.done
+
+
+def test_a_rotation_leaves_the_old_root_only_after_a_cold_start_opened_everything(world: World) -> None:
+    _, key = world.key(TODAY)
+    assert done(world, "rotate-root") == {"root": 2, "before": 1, "keys": 1}
+    ops = world.soft.done
+    assert ops.index("make_root") < ops.index("cold_start") < len(ops) - 1 - ops[::-1].index("unwrap")
+    assert world.register.roots() == {1: "deactivated", 2: "active"}
+    assert world.keeper.roots() == [1, 2]
+    assert (world.by_id(1).root, world.by_id(2).parent) == (2, 1)
+    world.open()
+    assert world.key(TODAY) == (2, key)
+    assert done(world, "destroy-root", 1) == {"root": 1, "state": "destroyed"}
+    assert world.soft.roots == {2}
+    world.open()
+    assert world.key(TODAY) == (2, key)
+    acts = Acts(world.keeper)
+    for bad in (1, 2, 7):
+        with pytest.raises(Error) as caught:
+            done(world, "destroy-root", bad)
+        assert caught.value.code == "key_state"
+    assert acts
+
+
+def test_a_rotation_whose_new_root_fails_keeps_the_old_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = world.key(TODAY)
+    unwrap = world.soft.unwrap
+
+    async def wrong(mechanism: str, wrapped: bytes, bound: bytes, root: int = 1) -> bytes:
+        return bytes(32) if root == 2 else await unwrap(mechanism, wrapped, bound, root)
+
+    monkeypatch.setattr(world.soft, "unwrap", wrong)
+    with pytest.raises(Error) as caught:
+        done(world, "rotate-root")
+    assert caught.value.code == "key_refused"
+    assert world.register.roots() == {1: "active", 2: "pre-active"}
+    world.open()
+    assert world.key(TODAY) == (2, key)
+    monkeypatch.setattr(world.soft, "unwrap", unwrap)
+    assert done(world, "rotate-root")["root"] == 2, "it goes on with the root that was made"
+
+
+def test_a_compromised_tenant_key_is_replaced_and_its_days_are_wrapped_anew(world: World) -> None:
+    keys = {world.key(day)[0]: world.key(day)[1] for day in (TODAY, TODAY + 1)}
+    assert done(world, "compromised-key", 1) == {"key": 1, "state": "compromised", "wrapped_anew": 2}
+    new = next(r for r in world.register.rows() if r.purpose == "tenant" and r.key_id != 1)
+    assert {r.parent for r in world.register.rows() if r.purpose == "message"} == {new.key_id}
+    assert done(world, "compromised-key", 1)["wrapped_anew"] == 0, "asked for again, there is nothing left"
+    world.open()
+    for key_id, key in keys.items():
+        assert asyncio.run(world.keeper.opened(world.by_id(key_id))) == key
+    assert done(world, "destroy-key", 1)["state"] == "destroyed"
+    world.open()
+    assert world.key(TODAY)[1] == keys[2]
+
+
+def test_a_compromised_data_key_seals_nothing_more(world: World) -> None:
+    before = world.key(TODAY)
+    done(world, "compromised-key", 2)
+    after = world.key(TODAY)
+    assert after[0] != before[0]
+    assert asyncio.run(world.keeper.opened(world.by_id(2))) == before[1], "it still opens what it sealed"
+
+
+def test_one_person_may_hold_and_two_lift(world: World) -> None:
+    acts = Acts(world.keeper)
+    given = {"first_day": TODAY, "last_day": TODAY + 1, "reason": "case 7", "who": ANN}
+    assert asyncio.run(acts.hold(given, PEER)) == {"hold": 1}
+    for bad in ({"last_day": TODAY - 1}, {"last_day": TODAY + 9_000}, {"reason": ""}, {"first_day": "x"}):
+        assert refused(acts.hold({**given, **bad}, PEER)).code == "invalid"
+    assert done(world, "lift-hold", 1) == {"hold": 1, "lifted": True}
+    with pytest.raises(Error) as caught:
+        done(world, "lift-hold", 1)
+    assert caught.value.code == "not_found"
+    assert {"key.hold_set", "key.hold_lifted"} <= {what for what, _ in world.recorded()}

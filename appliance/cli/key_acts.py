@@ -1,0 +1,171 @@
+"""`casemate keys` for acts that two people decide: asked for, approved by another, done; and legal holds.
+
+Both sign with their console password: who may open a terminal on the box is one person to the system, and that is not four eyes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.access import Access, may
+from appliance.clock import day_name, now_ms, rfc3339
+from appliance.errors import Error
+from appliance.intercom import BlockingClient
+from appliance.settings import Settings, home_of, load
+
+ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
+ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold")
+_EPOCH = date(1970, 1, 1).toordinal()
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="for programs")
+_user = click.option("--user", required=True, help="your name at the console")
+_password = click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="instead of typing it"
+)
+
+
+def _signed(command: Callable[..., int]) -> Callable[..., int]:
+    return _user(_password(command))
+
+
+def called(op: str, payload: dict[str, Any], settings: Settings | None = None) -> dict[str, Any]:
+    """The answer of the keys process."""
+    client = BlockingClient((settings or load(home=home_of())).socket("keys"))
+    try:
+        reply: dict[str, Any] = client.call(op, payload, ACT_S_MAX)
+        return reply
+    finally:
+        client.close()
+
+
+def _as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
+    """Asks in the name of somebody who has just proved who they are. Raises Error `unauthorized` and `forbidden`."""
+    settings = load(home=home_of())
+    if password_file is not None:
+        password = password_file.read_text(encoding="utf-8").strip()
+    else:
+        password = click.prompt(f"console password of {user}", hide_input=True, err=True)
+    person = Access(settings).sign_in(user, password, "127.0.0.1", now_ms())
+    if person is None:
+        raise Error("unauthorized", "the name or the password is wrong")
+    if not may(person.role, permission):
+        raise Error("forbidden", f"the role {person.role} does not include this")
+    return called(op, {**payload, "who": f"console:{person.name}"}, settings)
+
+
+def _say(reply: dict[str, Any], line: str, as_json: bool) -> int:
+    click.echo(json.dumps(reply, indent=1) if as_json else line)
+    return 0
+
+
+def _day(text: str) -> int:
+    try:
+        return date.fromisoformat(text).toordinal() - _EPOCH
+    except ValueError:
+        raise Error("invalid", f"{text!r} is no day", "a day is written 2026-11-22") from None
+
+
+@click.command()
+@click.argument("act", type=click.Choice(ACTS))
+@click.argument("number", type=int, default=0)
+@click.option("--reason", required=True, help="why, for the person who approves and for the audit log's readers")
+@_signed
+@as_json_option
+def ask(act: str, number: int, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Ask for ACT on key, root or hold NUMBER. Nothing happens before another person approves it."""
+    reply = _as_person("ask", "keys.ask", user, password_file, act=act, on=number, reason=reason)
+    return _say(reply, f"request {reply['request']}: another person now runs `casemate keys approve`", as_json)
+
+
+@click.command()
+@click.argument("request", type=int)
+@_signed
+@as_json_option
+def approve(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Approve REQUEST of another person; it has to be done within a day of being asked for."""
+    reply = _as_person("decide", "keys.decide", user, password_file, request=request, yes=True)
+    return _say(reply, f"request {request} is {reply['state']}: {reply['asked_by']} may do it", as_json)
+
+
+@click.command()
+@click.argument("request", type=int)
+@_signed
+@as_json_option
+def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Refuse REQUEST, or take back your own."""
+    reply = _as_person("decide", "keys.decide", user, password_file, request=request, yes=False)
+    return _say(reply, f"request {request} is {reply['state']}", as_json)
+
+
+@click.command()
+@click.argument("request", type=int)
+@_signed
+@as_json_option
+def do(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Do what REQUEST was approved for. A rotation takes some seconds; messages go on meanwhile."""
+    reply = _as_person("do", "keys.ask", user, password_file, request=request)
+    return _say(reply, "done: " + ", ".join(f"{name} {value}" for name, value in reply.items()), as_json)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("last", required=False)
+@click.option("--reason", required=True, help="case or order, without anybody's name")
+@_signed
+@as_json_option
+def hold(first: str, last: str | None, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Put a legal hold on the days FIRST to LAST: their keys and messages are not erased. Lifting it takes two people."""
+    days = {"first_day": _day(first), "last_day": _day(last or first)}
+    reply = _as_person("hold", "keys.ask", user, password_file, **days, reason=reason)
+    return _say(reply, f"hold {reply['hold']}", as_json)
+
+
+@click.command()
+@as_json_option
+def requests(as_json: bool) -> int:
+    """Show what was asked for, approved and done, newest first."""
+    rows = called("requests", {})["requests"]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        on = f" {row['on']}" if row["on"] else ""
+        by = f", {row['decided_by']}" if row["decided_by"] else ""
+        click.echo(
+            f"{row['approval_id']:4}  {row['state']:9} {row['act']}{on}  {row['asked_by']}{by}"
+            f"  until {rfc3339(row['until_ms'])[:16]}  {row['reason']}"
+        )
+    return 0
+
+
+@click.command("list")
+@as_json_option
+def list_keys(as_json: bool) -> int:
+    """Show roots, keys with their states and dates (NIST SP 800-57), and legal holds."""
+    state = called("state", {})
+    shown = {name: state[name] for name in ("roots", "keys", "holds")}
+    if as_json:
+        click.echo(json.dumps(shown, indent=1))
+        return 0
+    for version, now in state["roots"].items():
+        click.echo(f"root v{version}  {now}")
+    for key in state["keys"]:
+        under = f"key {key['parent']}" if key["parent"] else f"root v{key['root']}"
+        click.echo(
+            f"key {key['key_id']:<5} {key['purpose']:8} {day_name(key['day'])}  {key['state']:11} under {under:9}"
+            f"  seals until {day_name(key['to_ms'] // 86_400_000)}"
+        )
+    for row in state["holds"]:
+        click.echo(
+            f"hold {row['hold_id']}  {day_name(row['first_day'])} to {day_name(row['last_day'])}  {row['who']}  {row['reason']}"
+        )
+    return 0
+
+
+COMMANDS = (list_keys, requests, ask, approve, refuse, do, hold)

@@ -80,6 +80,9 @@ class Standing:
         """GET /readyz: from the last look at the other processes, not from a new one."""
         checks = self.gateway.peers.checks
         said = {name: "ok" if ok else why or "not ready" for name, (ok, why) in checks.items()}
+        said |= {
+            f"engine-{n}": "ok" if ok else why or "not ready" for n, (ok, why) in self.gateway.peers.engines.items()
+        }
         for name, code in CHECKS.items():
             if not checks[name][0]:
                 raise Error(code, CODES[code], "wait for it; see `casemate status`", checks=said)

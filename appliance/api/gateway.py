@@ -9,17 +9,18 @@ from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from appliance.access import ApiKey
-from appliance.clock import monotonic_s
+from appliance.clock import monotonic_s, now_ms
 from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.evidence import EvidenceWatch, basis_of
-from appliance.intake import LOOK_S_MAX, Caller, Funnel, Peers, Portability, Rates, Ring, Seals
+from appliance.intake import LOOK_S_MAX, Caller, Peers, Portability, Rates, Ring, Seals, Spread
 from appliance.message import Batch
 from appliance.router import RouteWatch
 from appliance.senders import SenderWatch
 from appliance.settings import Settings
-from appliance.store import Reader
+from appliance.shards import layout_of
+from appliance.store import Readers
 from appliance.templates import TemplateWatch
 from appliance.text import transliterated
 
@@ -57,7 +58,7 @@ class Gateway:
         self.recorder = recorder
         self.seals = Seals(ring, blind_indexer)
         self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
-        self.funnel = Funnel(self._accept)
+        self.funnel = Spread(self._accept, self._seen, layout_of(settings, now_ms()))
         self.rates = Rates(settings["limits.requests_per_s"], settings["api.gateways"])
         self.callbacks = CallbackRule(settings["webhook.hosts"], settings["webhook.allow_loopback"])
         self.guard = Guard.of(settings, transliterated)
@@ -67,14 +68,18 @@ class Gateway:
         self.routing = RouteWatch(settings)
         self.evidence = EvidenceWatch(settings, f"gateway-{index}")
         self.numbers = Numbers(index)
-        self.numbers.ready = lambda: {name: ok for name, (ok, _) in self.peers.checks.items()}
+        self.numbers.ready = self._ready
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
         self.door: Caller | None = None  # asked for its counts only; None: it is closed
         self._state_at_s = -1.0
         # One thread with its own Reader for single messages, one for searches, so that a slow search holds up no status.
         self._lookups = ThreadPoolExecutor(1, "lookup")
         self._searches = ThreadPoolExecutor(1, "search")
-        self._readers = {self._lookups: Reader(settings.store), self._searches: Reader(settings.store)}
+        self._readers = {self._lookups: Readers(settings.stores), self._searches: Readers(settings.stores)}
+
+    def _ready(self) -> dict[str, bool]:
+        engines = {f"engine-{n}": ok for n, (ok, _) in self.peers.engines.items()}
+        return {name: ok for name, (ok, _) in self.peers.checks.items()} | engines
 
     # --- sending ------------------------------------------------------------------------------------------
 
@@ -112,21 +117,30 @@ class Gateway:
         if self.portability is not None:
             await self.portability.learn(numbers)
 
+    async def owner(self, rows: list[Any], key_mac: bytes) -> int:
+        """The shard that will own the messages of a request; `key_mac` empty without an Idempotency-Key."""
+        self.funnel.look(self.peers.engines)
+        return await self.funnel.owner(rows, self.routing.table, key_mac)
+
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         if self.portability is not None:
             batch.operators = self.portability.of(batch.to)
         reply: dict[str, Any] = await self.engine.call("accept", batch)
         return reply
 
+    async def _seen(self, shard: int, macs: list[bytes]) -> list[bytes]:
+        found: list[bytes] = (await self.engine.call("seen", {"shard": shard, "macs": macs}))["macs"]
+        return found
+
     # --- reading ------------------------------------------------------------------------------------------
 
-    async def look_up(self, do: Callable[[Reader], T]) -> T:
+    async def look_up(self, do: Callable[[Readers], T]) -> T:
         return await self._in(self._lookups, do)
 
-    async def search(self, do: Callable[[Reader], T]) -> T:
+    async def search(self, do: Callable[[Readers], T]) -> T:
         return await self._in(self._searches, do)
 
-    async def _in(self, pool: ThreadPoolExecutor, do: Callable[[Reader], T]) -> T:
+    async def _in(self, pool: ThreadPoolExecutor, do: Callable[[Readers], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, do, self._readers[pool])
 
     # --- how the engine is --------------------------------------------------------------------------------

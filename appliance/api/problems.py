@@ -42,7 +42,7 @@ STATUS: Final[dict[str, int]] = {
     "engine_unavailable": 503,
     "audit_unavailable": 503,
     "store_full": 503,
-    "overloaded": 503,
+    "overloaded": 429,
     "no_route": 422,
 }
 

@@ -18,6 +18,7 @@ from appliance.errors import Error
 from appliance.intercom import Client, Server
 from appliance.limits import SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
+from appliance.shards import engines
 from appliance.store import StoreWatch
 
 from .application import application
@@ -36,7 +37,7 @@ async def serve(settings: Settings, index: int = 0) -> None:
     from appliance.keys import Keyring, blind_indexer
 
     listening = bound(settings)
-    engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
+    engine, auditor = engines(settings), Client(settings.socket("auditor"))
     ring, recorder = Keyring(settings), Recorder(settings)
     gateway = Gateway(settings, index, ring, engine, auditor, recorder, blind_indexer)
     if settings["door.enabled"]:

@@ -12,7 +12,7 @@ from appliance.clock import now_ms, rfc3339
 from appliance.consent import Wait
 from appliance.errors import Error
 from appliance.evidence import Facts, Ruling
-from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing, quiet_hours, scheduled_ms
+from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing, least_urgent, quiet_hours, scheduled_ms
 from appliance.limits import (
     BODY_OCTETS_MAX,
     GATEWAY_ROWS_AT_ONCE,
@@ -98,13 +98,14 @@ class Sending:
         gateway.funnel.check_room(1)
         try:
             row = message_of(body)
+            gateway.funnel.check_room(1, least_urgent([row]))
         except Error as e:
             gateway.refused(e)
             raise
         if not key and gateway.portability is None:  # whoever is asked for a number must not keep others waiting
             accepted = await self.gathering.take(request.caller.id, row)
             return Answer(202, _encode(accepted), headers=(_location(accepted.id),))
-        intake = await self._taken([row], request.caller.id, indexed=False)
+        intake = await self._taken([row], request.caller.id, indexed=False, key=key)
         if intake.errors:
             gateway.refused(intake.errors[0][1])
             raise intake.errors[0][1]
@@ -120,9 +121,9 @@ class Sending:
         gateway.peers.check_open()
         gateway.charge(request.caller, 0)
         rows = batch_of(body)
-        gateway.funnel.check_room(len(rows))
+        gateway.funnel.check_room(len(rows), least_urgent(rows))
         gateway.charge(request.caller, len(rows))
-        intake = await self._taken(rows, request.caller.id, indexed=True)
+        intake = await self._taken(rows, request.caller.id, indexed=True, key=key)
         for _, error in intake.errors:
             gateway.refused(error)
         said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
@@ -213,11 +214,12 @@ class Sending:
     async def _gathered(self, rows: list[Any], callers: list[int]) -> Intake:
         return await self._taken(rows, callers, indexed=True)
 
-    async def _taken(self, rows: list[Any], caller: int | list[int], indexed: bool) -> Intake:
+    async def _taken(self, rows: list[Any], caller: int | list[int], indexed: bool, key: bytes = b"") -> Intake:
         gateway = self.gateway
         await gateway.learn(row.to for row in rows if not isinstance(row, Error))
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
+        key_mac = mac_of_key(sealing, caller, key) if key and isinstance(caller, int) else b""
         intake = Intake(
             len(rows),
             caller,
@@ -231,6 +233,7 @@ class Sending:
             check_sender=gateway.senders.now.checker(gateway.routing.table.group, at_ms),
             check_quiet=gateway.consent.quiet.wait if gateway.consent.quiet else None,
             basis=gateway.basis(),
+            shard=await gateway.owner(rows, key_mac),
         )
         typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):
@@ -305,7 +308,9 @@ def idempotency_key(request: Request) -> bytes:
 
 def macs(sealing: Sealing, caller: int, key: bytes, address: bytes, body: bytes) -> tuple[bytes, bytes]:
     """MACs of the idempotency key, which belongs to its caller, and of the request, which is its address and body."""
-    secret = sealing.requests_key
-    key_mac = hmac.digest(secret, b"k" + caller.to_bytes(8, "big") + key, "sha256")[:16]
-    body_mac = hmac.digest(secret, b"b" + address + b"\0" + body, "sha256")[:16]
-    return key_mac, body_mac
+    body_mac = hmac.digest(sealing.requests_key, b"b" + address + b"\0" + body, "sha256")[:16]
+    return mac_of_key(sealing, caller, key), body_mac
+
+
+def mac_of_key(sealing: Sealing, caller: int, key: bytes) -> bytes:
+    return hmac.digest(sealing.requests_key, b"k" + caller.to_bytes(8, "big") + key, "sha256")[:16]

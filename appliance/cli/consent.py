@@ -13,8 +13,8 @@ import click
 
 from appliance.clock import now_ms
 from appliance.errors import Error
-from appliance.intercom import BlockingClient
 from appliance.settings import Settings, home_of, load
+from appliance.shards import blocking_engines
 
 from .people import Desk, show, time_text
 
@@ -59,7 +59,7 @@ def _progress(what: str, done: int, of: int) -> None:
 
 def _effective(settings: Settings, subject: bytes, programmes: list[str], out: bool, who: str) -> int:
     """Tells the engine, which has messages queued; how many it cancelled."""
-    client = BlockingClient(settings.socket("engine-0"))
+    client = blocking_engines(settings)
     try:
         payload = {"subject": subject, "programmes": programmes, "out": out, "who": who}
         return int(client.call("left_alone", payload)["cancelled"])

@@ -14,7 +14,6 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
-from appliance.intercom import BlockingClient
 from appliance.limits import LINK_TEST_S_MAX, TRACE_MINUTES_MAX
 from appliance.settings import (
     LINK_SETTINGS,
@@ -27,6 +26,7 @@ from appliance.settings import (
     parse_profile,
     profile_names,
 )
+from appliance.shards import blocking_engines
 from appliance.smpp import LinkPacker, PduError, ReceiptReader
 from appliance.text import Cutter, sender_octets, shape_of
 
@@ -43,7 +43,7 @@ def link() -> None:
 
 
 def _ask(op: str, payload: dict[str, Any], timeout_s: float = ASK_S_MAX, settings: Settings | None = None) -> Any:
-    client = BlockingClient((settings or load(home=home_of())).socket("engine-0"))
+    client = blocking_engines(settings or load(home=home_of()))
     try:
         return client.call(op, payload, timeout_s)
     finally:

@@ -12,11 +12,11 @@ import httpx
 
 from appliance.clock import rfc3339
 from appliance.errors import CODES, Error
-from appliance.intercom import BlockingClient
 from appliance.limits import PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES, id_octets, id_text
 from appliance.settings import home_of, load
-from appliance.store import Reader
+from appliance.shards import blocking_engines
+from appliance.store import Readers
 
 from .send import access_to, client_for
 
@@ -146,7 +146,7 @@ def show(
 @_json
 def held(limit: int, cursor: str | None, as_json: bool) -> None:
     """Messages that nobody knows whether they left: they wait for a decision. On the appliance itself."""
-    reader = Reader(load(home=home_of()).store)
+    reader = Readers(load(home=home_of()).stores)
     try:
         rows, following = reader.held(max(1, min(limit, PAGE_ROWS_MAX)), cursor)
     finally:
@@ -181,7 +181,7 @@ def decide(message_id: str, act: str) -> None:
     octets = id_octets(message_id.lower())
     if octets is None:
         raise Error("invalid", "this is not the id of a message", "36 characters, as `messages held` shows it")
-    client = BlockingClient(load(home=home_of()).socket("engine-0"))
+    client = blocking_engines(load(home=home_of()))
     try:
         client.call("decide", {"id": octets, "act": act, "who": f"cli:{getpass.getuser()}"})
     finally:

@@ -14,9 +14,9 @@ import click
 from appliance.audit import BlockingRecorder
 from appliance.clock import DAY_MS, day_name, day_of, now_ms, rfc3339
 from appliance.errors import Error
-from appliance.intercom import BlockingClient
 from appliance.message import CLASSES
 from appliance.settings import Operator, Route, Settings, home_of, load, parse_routes
+from appliance.shards import blocking_engines
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -103,13 +103,13 @@ def try_(file: Path, day: str, as_json: bool) -> int:
     """
     from appliance.keys import BlockingKeyring
     from appliance.router import RouteShelf, Trial, through
-    from appliance.store import Reader
+    from appliance.store import Readers
 
     settings = _settings()
     _, lines, (_, _, table) = _summary(file, settings)
     number = _day(day)
     trial = Trial(through(RouteShelf(settings).loading()).table, table)
-    ring, reader = BlockingKeyring(settings), Reader(settings.store)
+    ring, reader = BlockingKeyring(settings), Readers(settings.stores)
     try:
         cursor: str | None = None
         while True:
@@ -250,7 +250,7 @@ def explain(number: str, class_: str, sender: str, at: str | None, file: Path | 
     states: dict[str, Any] | None = None
     if at is None and file is None:
         try:
-            answer = BlockingClient(settings.socket("engine-0")).call("state", {}, timeout_s=2.0)
+            answer = blocking_engines(settings).call("state", {}, timeout_s=2.0)
             states = {link["name"]: link for link in answer["links"]}
         except Error:
             states = None
@@ -293,7 +293,7 @@ def _record(settings: Settings, version: int, **detail: Any) -> None:
 
 def _load(settings: Settings) -> dict[str, Any] | None:
     """What the engine says of the version it took; None when it does not run: it takes it when it starts."""
-    client = BlockingClient(settings.socket("engine-0"))
+    client = blocking_engines(settings)
     try:
         answer: dict[str, Any] = client.call("routes_load", {"who": _who()})
         return answer

@@ -92,7 +92,7 @@ def run(name: str, config: Path | None, index: int) -> None:
     _close_shutters()
     _log_plainly()
     settings = load(config, home_of())
-    with _on_record(settings, f"gateway-{index}" if name == "gateway" else name):
+    with _on_record(settings, f"{name}-{index}" if name == "gateway" or index else name):
         if name == "console":
             from appliance.console import main as console
 
@@ -111,7 +111,7 @@ def _on_record(settings: Settings, process: str) -> Iterator[None]:
     if process in ("keys", "auditor"):
         yield
         return
-    own = process != "engine"
+    own = not process.startswith("engine")
     _record(settings, process, [("process.start", f"process:{process}", {"pid": os.getpid()})] if own else [], True)
     try:
         yield

@@ -13,13 +13,13 @@ from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.settings import Settings, home_of, load
+from appliance.shards import BlockingEngines, blocking_engines
 from appliance.supervisor import StateFile
 
 ASK_S_MAX = 3.0
 
 
-def _ask(settings: Settings, process: str, op: str) -> dict[str, Any]:
-    client = BlockingClient(settings.socket(process))
+def _ask(client: BlockingClient | BlockingEngines, op: str) -> dict[str, Any]:
     try:
         answer = client.call(op, {}, ASK_S_MAX)
         return answer if isinstance(answer, dict) else {}
@@ -34,15 +34,15 @@ def gather(settings: Settings) -> dict[str, Any]:
     supervisor = StateFile(settings.home / "run" / "state.json").read() or {}
     if not Path(f"/proc/{supervisor.get('supervisor')}").exists():
         supervisor = {}  # it was killed, and took its processes with it: what it wrote last is no longer so
-    keys = _ask(settings, "keys", "state")
-    door = _ask(settings, "door", "state") if settings["door.enabled"] else {}
+    keys = _ask(BlockingClient(settings.socket("keys")), "state")
+    door = _ask(BlockingClient(settings.socket("door")), "state") if settings["door.enabled"] else {}
     return {
         "home": str(settings.home),
         "processes": supervisor.get("processes", []),
-        "engine": _ask(settings, "engine-0", "state"),
+        "engine": _ask(blocking_engines(settings), "state"),
         "door": door,
         "hsm": {name: value for name, value in keys.items() if name != "keys"} | {"keys": _daily(keys)},
-        "audit": _ask(settings, "auditor", "state"),
+        "audit": _ask(BlockingClient(settings.socket("auditor")), "state"),
         "cosigned_days": settings["audit.cosigned_days"],
     }
 
@@ -89,6 +89,8 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
     out.append("")
     if "links" not in engine:
         out.append(f"engine        {engine.get('why') or 'does not answer'}")
+    for shard in engine.get("shards", []):
+        out.append(f"engine-{shard['shard']:<6} {_shard(shard)}")
     for link in engine.get("links", []):
         pace = f"{link['pace']:g}/s" if link["pace"] else "no limit"
         out.append(
@@ -119,6 +121,16 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
     if audit.get("witnesses"):
         out.append(f"cosigned      {_cosigned(audit, int(found.get('cosigned_days', 7)), at_ms)}")
     return out
+
+
+def _shard(row: dict[str, Any]) -> str:
+    """One engine of several."""
+    if not row["ready"]:
+        return str(row["why"] or "not ready")
+    waiting = sum(row["queues"].values())
+    segments = row["segments"]
+    told = f"ready, {waiting} queued, segments submitted {segments['submitted']}, receipted {segments['receipted']}"
+    return told + (f" ({row['why']})" if row["why"] else "")
 
 
 @click.command()

@@ -14,7 +14,8 @@ from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.settings import Settings
-from appliance.store import Found, Reader
+from appliance.shards import BlockingEngines, blocking_engines
+from appliance.store import Found, Readers
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
 COUNT_PAUSE_S: Final = 1.5
@@ -33,6 +34,12 @@ class Peers:
         self._counting = threading.Lock()
         self._counted: tuple[int, dict[str, int], float] = (-1, {}, 0.0)  # day, totals, good until
 
+    def _engines(self) -> BlockingEngines:
+        asked: BlockingEngines | None = getattr(self._local, "engines", None)
+        if asked is None:
+            asked = self._local.engines = blocking_engines(self.settings)
+        return asked
+
     def _client(self, name: str) -> BlockingClient:
         client: BlockingClient | None = getattr(self._local, name, None)
         if client is None:
@@ -43,43 +50,43 @@ class Peers:
     # --- engine -------------------------------------------------------------------------------------------
 
     def engine_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = self._client("engine-0").call("state", {}, LOOK_S_MAX)
+        state: dict[str, Any] = self._engines().call("state", {}, LOOK_S_MAX)
         return state
 
     def drain(self, link: str, on: bool, who: str) -> None:
         """The engine records who did it, and lets nothing new over the link, or binds it again."""
-        self._client("engine-0").call("drain", {"link": link, "on": on, "who": who})
+        self._engines().call("drain", {"link": link, "on": on, "who": who})
 
     def link_test(self, link: str, to: str, text: str, who: str) -> dict[str, Any]:
         """A fresh bind, one message when `to` is given, and what went over the wire."""
         asked = {"link": link, "to": to, "text": text, "who": who}
-        verdict: dict[str, Any] = self._client("engine-0").call("link_test", asked, LINK_TEST_S_MAX)
+        verdict: dict[str, Any] = self._engines().call("link_test", asked, LINK_TEST_S_MAX)
         return verdict
 
     def trace(self, link: str, minutes: int, who: str) -> None:
         """0 minutes ends it."""
-        self._client("engine-0").call("trace", {"link": link, "minutes": minutes, "who": who})
+        self._engines().call("trace", {"link": link, "minutes": minutes, "who": who})
 
     def trace_read(self, link: str, after: int) -> dict[str, Any]:
         asked = {"link": link, "after": after, "limit": TRACE_ROWS_MAX}
-        traced: dict[str, Any] = self._client("engine-0").call("trace_read", asked, LOOK_S_MAX)
+        traced: dict[str, Any] = self._engines().call("trace_read", asked, LOOK_S_MAX)
         return traced
 
     def decide(self, message_id: bytes, act: str, who: str) -> None:
         """What becomes of a message that may or may not have left: `resend` or `close`."""
-        self._client("engine-0").call("decide", {"id": message_id, "act": act, "who": who})
+        self._engines().call("decide", {"id": message_id, "act": act, "who": who})
 
     def left_alone(self, subject: bytes, programmes: list[str], who: str) -> None:
         """Tells the engine of a decision that is in `consent.db`: what is queued for the customer is cancelled."""
         asked = {"subject": subject, "programmes": programmes, "out": True, "who": who}
-        self._client("engine-0").call("left_alone", asked)
+        self._engines().call("left_alone", asked)
 
     # --- store --------------------------------------------------------------------------------------------
 
-    def _reader(self) -> Reader:
-        reader: Reader | None = getattr(self._local, "reader", None)
+    def _reader(self) -> Readers:
+        reader: Readers | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = self._local.reader = Reader(self.settings.store)
+            reader = self._local.reader = Readers(self.settings.stores)
         return reader
 
     def search(self, **criteria: Any) -> tuple[list[Found], str | None]:

@@ -145,7 +145,7 @@ class Asking:
             raise PduError(statuses.ESME_RCNTSUBDL, pdu.sequence, "distribution lists are not kept here")
         self.desk.submitting.check_open(account, len(where))
         at_ms = now_ms()
-        ids = new_ids(len(where), at_ms)
+        ids = new_ids(len(where), at_ms, await self.desk.owner(None))
         rows: list[Row] = []
         at: list[int] = []
         failed: dict[int, int] = {}

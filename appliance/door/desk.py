@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from appliance.access import Access, DoorAccount, DoorAccounts, address_of
-from appliance.clock import monotonic_s
+from appliance.clock import monotonic_s, now_ms
 from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.evidence import EvidenceWatch, basis_of
-from appliance.intake import Caller, Funnel, Peers, Portability, Rates, Refusals, Ring, Seals
+from appliance.intake import Caller, Peers, Portability, Rates, Refusals, Ring, Seals, Spread
 from appliance.limits import (
     DOOR_CONNECTIONS_MAX,
     DOOR_CONNECTIONS_PER_ADDRESS,
@@ -26,8 +26,9 @@ from appliance.message import Batch
 from appliance.router import RouteWatch
 from appliance.senders import SenderWatch
 from appliance.settings import Settings
+from appliance.shards import layout_of
 from appliance.smpp import BindAsked, spec
-from appliance.store import Reader
+from appliance.store import Readers
 from appliance.text import transliterated
 
 from .asking import Asking
@@ -67,7 +68,7 @@ class Desk:
         self.access = access
         self.seals = Seals(ring, blind_indexer)
         self.peers = Peers(self.seals, engine, auditor, settings["hsm.grace_s"])
-        self.funnel = Funnel(self._accept)
+        self.funnel = Spread(self._accept, self._seen, layout_of(settings, now_ms()))
         self.rates = Rates(settings["limits.requests_per_s"], 1)
         self.guard = Guard.of(settings, transliterated)
         self.routing = RouteWatch(settings)
@@ -86,7 +87,7 @@ class Desk:
         self._checks = ThreadPoolExecutor(2, "credentials")  # argon2 uses 64 MiB a check
         self._watch = ThreadPoolExecutor(1, "access")  # a snapshot says whether it is fresh on its own thread only
         self._lookups = ThreadPoolExecutor(1, "lookup")
-        self._reader = Reader(settings.store)
+        self._reader = Readers(settings.stores)
         self._refused = Refusals(recorder, "door:unknown", "door.refused")
         self._bound = Refusals(recorder, "process:door", "door.bound", "ok")
         self.closing = False
@@ -210,11 +211,20 @@ class Desk:
         """Whether a link takes this message."""
         return self.routing.table.serves(to, class_, sender)
 
+    async def owner(self, rows: list[Any] | None, class_: str = "transaction") -> int:
+        """The shard that will own the messages of these rows; None: of rows that nobody has read yet."""
+        self.funnel.look(self.peers.engines)
+        return await self.funnel.owner(rows, self.routing.table, class_=class_)
+
     async def _accept(self, batch: Batch) -> dict[str, Any]:
         reply: dict[str, Any] = await self.engine.call("accept", batch)
         return reply
 
-    async def look_up(self, do: Callable[[Reader], T]) -> T:
+    async def _seen(self, shard: int, macs: list[bytes]) -> list[bytes]:
+        found: list[bytes] = (await self.engine.call("seen", {"shard": shard, "macs": macs}))["macs"]
+        return found
+
+    async def look_up(self, do: Callable[[Readers], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._lookups, do, self._reader)
 
     # --- the process --------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ class Long:
         at_ms = now_ms()
         try:
             sealing = await self.desk.seals.at(at_ms)
-            ids = new_ids(len(taken), at_ms)
+            ids = new_ids(len(taken), at_ms, await self.desk.owner(None))
             rows = [_sealed(sealing, i, a, s, h) for i, (_, a, s, h) in zip(ids, taken, strict=True)]
             kept = await self._do(lambda parts: parts.keep(rows, at_ms))
         except Exception as e:

@@ -18,6 +18,7 @@ from appliance.intake import Portability
 from appliance.intercom import Client, Peer, Server
 from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
+from appliance.shards import engines
 
 from .connection import Connection
 from .desk import Desk
@@ -34,7 +35,7 @@ async def serve(settings: Settings) -> None:
     from appliance.audit import Recorder
     from appliance.keys import Keyring, blind_indexer
 
-    engine, auditor = Client(settings.socket("engine-0")), Client(settings.socket("auditor"))
+    engine, auditor = engines(settings), Client(settings.socket("auditor"))
     ring, recorder = Keyring(settings), Recorder(settings)
     access = Access(settings)
     desk = Desk(settings, ring, engine, auditor, recorder, blind_indexer, access)

@@ -46,7 +46,7 @@ STATUS: Final[dict[str, int]] = {
     "not_cancellable": ESME_RCANCELFAIL,
     "unauthorized": spec.ESME_RINVPASWD,
     "rate_limited": spec.ESME_RTHROTTLED,
-    "overloaded": spec.ESME_RMSGQFUL,
+    "overloaded": spec.ESME_RTHROTTLED,
     "store_full": spec.ESME_RMSGQFUL,
 }
 

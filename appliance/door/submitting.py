@@ -73,7 +73,7 @@ class Submitting:
         desk = self.desk
         desk.peers.check_open()
         desk.charge(account, count)
-        desk.funnel.check_room(count)
+        desk.funnel.check_room(count, CLASS[account.class_])
 
     def check_part(self, submission: Submission, head: Letterhead, account: DoorAccount, at_ms: int) -> None:
         """What can be known of the whole from one part is told now. Raises PduError or Error."""
@@ -128,6 +128,7 @@ class Submitting:
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
             [row.notify for row in rows], desk.guard, [row.door for row in rows], self.check_sender(at_ms),
             desk.consent.consent.check, desk.consent.quiet.wait if desk.consent.quiet else None, desk.basis(),
+            shard=0 if ids is not None else await desk.owner(rows, account.class_),
         )  # fmt: skip
         intake.take(rows)
         for _, error in intake.errors:

@@ -153,7 +153,7 @@ class Answering:
             raise Error("hsm_unavailable", "nothing can be sealed now")
         key, _ = self.inbound.keys
         now_ms = clock.now_ms()
-        (message_id,) = new_ids(1, now_ms)
+        (message_id,) = new_ids(1, now_ms, self.inbound.shard)
         encoding, payload, segments = encode(text)
         mac = hashlib.sha256(b"answer" + whole.first.id).digest()[:16]
         batch = Batch(

@@ -30,7 +30,8 @@ _encode = msgspec.msgpack.encode
 class Inbound:
     """Reads deliver_sm. `keys` is (today's data key, blind index key) once both are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: int = 0) -> None:
+        self.shard = shard
         self.keys: tuple[DataKey, bytes] | None = None
         self.took = True  # something new is in the store, or may be
 
@@ -90,7 +91,7 @@ class Inbound:
         self.took = True
         day = clock.day_of(now_ms)
         ledger.partition(day)
-        message_id = new_ids(1, now_ms)[0]
+        message_id = new_ids(1, now_ms, self.shard)[0]
         number = deliver.source if deliver.source.startswith("+") else "+" + deliver.source
         content: dict[str, Any] = {
             "esm_class": deliver.esm_class,

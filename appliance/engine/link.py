@@ -30,10 +30,17 @@ QUERIES_MAX: Final = 10  # questions about messages under way on one bind: they 
 
 
 class Link:
-    """One operator link. `changed(link, up, why)` is called when it becomes usable and when it is no longer."""
+    """One operator link. `changed(link, up, why)` is called when it becomes usable and when it is no longer.
+
+    `places`: the addresses to bind to, one for each bind; None: as the settings say. One engine of several has a part.
+    """
 
     def __init__(
-        self, settings: LinkSettings, wake: Callable[[], None], changed: Callable[[Link, bool, str], None]
+        self,
+        settings: LinkSettings,
+        wake: Callable[[], None],
+        changed: Callable[[Link, bool, str], None],
+        places: tuple[tuple[str, int], ...] | None = None,
     ) -> None:
         self.settings = settings
         self.name = settings.name
@@ -48,8 +55,7 @@ class Link:
         kinds = ("transceiver",) if settings.bind == "transceiver" else ("transmitter", "receiver")
         self.binds = [
             Bind(self, kind, host, port)
-            for _ in range(settings.binds)
-            for host, port in settings.addresses()
+            for host, port in (settings.addresses() * settings.binds if places is None else places)
             for kind in kinds
         ]
         self.submitters = [bind for bind in self.binds if bind.submits]

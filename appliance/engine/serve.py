@@ -32,6 +32,7 @@ from .paging import Pager
 from .resolving import Resolver
 from .retention import retire
 from .routing import Routing
+from .sharing import Sharing, joined
 from .workbench import Workbench
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Engine:
     def __init__(self, settings: Settings, index: int = 0) -> None:
         self.settings = settings
         self.name = f"engine-{index}"
-        s = settings
+        s, folder = settings, settings.store_of(index)
         self.routing = Routing(s)
         policies = (
             s["engine.indeterminate_otp"],
@@ -66,16 +67,18 @@ class Engine:
             s["engine.indeterminate_transaction"],
             s["engine.indeterminate_bulk"],
         )
-        self.ledger = Ledger(s.store, self.routing.table, [link.name for link in s.links], policies, self.name)
+        self.ledger = Ledger(folder, self.routing.table, [link.name for link in s.links], policies, self.name)
         self.keyring = Keyring(s)
         self.pager = Pager(self.ledger, self.keyring)
-        self.inbound = Inbound()
-        self.links = {link.name: Link(link, self._wake, self._link_changed) for link in s.links}
+        self.inbound = Inbound(index)
+        self.links = {
+            link.name: Link(link, self._wake, self._link_changed, places) for link, places in joined(s, index)
+        }
         self.resolver = Resolver(self.ledger, self.links, self.inbound, self.keyring)
         self.asker = Asker(self.ledger, self.links)
         self.campaigns = Campaigns(s, self.ledger, self.links)
         self.beat = Beat(self.ledger, self.links, self.inbound)
-        self.drains = Drains(self.links, self.beat, s.store, lambda act: self._in_beat(self.beat.acts, act))
+        self.drains = Drains(self.links, self.beat, folder, lambda act: self._in_beat(self.beat.acts, act))
         self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
         self.listener = Listener(self.ledger, self.beat, s, self.keyring, self.inbound)
         door = Client(s.socket("door")) if s["door.enabled"] else None
@@ -83,6 +86,7 @@ class Engine:
         self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door, listeners)
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
+        self.sharing = Sharing(self.ledger, s, index, self._must_run)
         self.started_ms = 0
         self.ready = False
         self.stopping = asyncio.Event()
@@ -289,7 +293,7 @@ class Engine:
             self.ledger.partition(day)
             held = await self.keyring.held()
             keep = self.settings["store.retention_days"] if held is not None else day  # unknown: nothing is erased
-            self.beat.notes += retire(self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset())
+            self.beat.notes += retire(self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset(), self.sharing.left)
             return True
         except Error as e:
             self.beat.refuse(e)
@@ -332,6 +336,7 @@ class Engine:
                 "decide": self.decide,
                 "drain": self.drain,
                 **self.bench.operations,
+                **self.sharing.operations,
                 "routes_load": self.routes_load,
                 "left_alone": self.listener.left_alone,
             }

@@ -9,8 +9,10 @@ from .rate import Rates
 from .refusals import Pauses, Refusals
 from .row import Row
 from .sealing import Key, Ring, Sealing, Seals
+from .spread import Spread, carried, least_urgent
 
 __all__ = [
     "CLASS", "CONFLICT", "LOOK_S_MAX", "Accepted", "Caller", "Funnel", "Intake", "Key", "Pauses", "Peers", "Portability", "Rates",
-    "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "empty_batch", "no_route", "quiet_hours", "scheduled_ms",
+    "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "Spread", "carried", "empty_batch", "least_urgent",
+    "no_route", "quiet_hours", "scheduled_ms",
 ]  # fmt: skip

@@ -56,6 +56,7 @@ class Intake:
     what the SMPP door says again in a receipt. `guard`: what texts may carry. `check_sender`: raises for a sender that
     may not be used with number, calling code, class and text; None: all may. `check_consent`: raises when the customer (blind index) asked not to be written to. `check_quiet`: when a message to number, calling code, class and sender at a time may
     leave, None: then. `basis`: the versions of all these rules. `ruled`, by row: what was done to a text before, as Content says.
+    `shard`: who will own the messages, where `ids` does not say it.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class Intake:
         check_consent: Callable[[bytes, int, str], object] | None = None,
         check_quiet: Callable[[str, int, int, str, int], Held | None] | None = None,
         basis: str = "",
+        shard: int = 0,
     ) -> None:
-        self.ids = new_ids(count, at_ms) if ids is None else ids
+        self.ids = new_ids(count, at_ms, shard) if ids is None else ids
         self.callers = [caller] * count if isinstance(caller, int) else caller
         self.sealing = sealing
         self.at_ms = at_ms

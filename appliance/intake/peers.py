@@ -47,6 +47,8 @@ class Peers:
         self.checks: dict[str, tuple[bool, str]] = dict.fromkeys(
             ("keys", "engine", "auditor"), (False, "not asked yet")
         )
+        #: Of several engines which are well, by shard; empty for one.
+        self.engines: dict[int, tuple[bool, str]] = {}
 
     def check_open(self) -> None:
         """Raises `hsm_unavailable` or `engine_unavailable` when the last look said that nothing can be accepted."""
@@ -65,7 +67,7 @@ class Peers:
         """One look at the other processes. Never raises."""
         await asyncio.gather(
             self._look("keys", self.seals.ring.healthy),
-            self._look("engine", lambda: _pinged(self.engine)),
+            self._look("engine", self._engine_pinged),
             self._look("auditor", lambda: _pinged(self.auditor)),
         )
         if self.checks["keys"][0]:
@@ -95,6 +97,16 @@ class Peers:
             self.checks[name] = (False, e.message)
         except (OSError, ValueError, KeyError, TypeError):
             self.checks[name] = (False, "its answer makes no sense")
+
+    async def _engine_pinged(self) -> tuple[bool, str]:
+        """Well when one engine is: what another could not take goes to it."""
+        try:
+            reply = await self.engine.call("ping", {}, timeout_s=LOOK_S_MAX)
+        except Error:
+            self.engines = dict.fromkeys(self.engines, (False, "does not answer"))
+            raise
+        self.engines = {row["shard"]: (bool(row["ready"]), str(row["why"])) for row in reply.get("shards", ())}
+        return bool(reply["ready"]), str(reply.get("why", ""))
 
     async def keep_looking(self) -> None:
         while True:

@@ -86,8 +86,23 @@ class Settings:
 
     @property
     def store(self) -> Path:
-        """Folder of the message partitions."""
+        """Folder of the message partitions of the first engine; those of the others are in it."""
         return self.home / "store"
+
+    def store_of(self, shard: int) -> Path:
+        """Folder of the message partitions of one engine."""
+        return self.store / f"shard-{shard}" if shard else self.store
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Names of the engine processes, in the order of their shards."""
+        return tuple(f"engine-{shard}" for shard in range(self["engine.shards"]))
+
+    @property
+    def stores(self) -> dict[int, Path]:
+        """Folders of partitions by shard: of the engines there are, and of those that left something to read."""
+        left = {int(m[1]) for path in self.store.glob("shard-*") if (m := re.fullmatch(r"shard-(\d{1,2})", path.name))}
+        return {shard: self.store_of(shard) for shard in sorted({*range(self["engine.shards"]), *left})}
 
 
 def home_of(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path:
@@ -148,6 +163,9 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     names = [link.name for link in links]
     if len(set(names)) != len(names):
         raise Error("settings_invalid", f"{source}: two links have the same name")
+    if values["engine.spread"] > values["engine.shards"]:
+        hint = "engine.spread is how many of engine.shards take new messages; 0: all"
+        raise Error("settings_invalid", f"{source}: `engine.spread` is above `engine.shards`", hint)
     operators = operators_of(tables["operator"], source)
     routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:

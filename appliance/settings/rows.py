@@ -93,6 +93,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
     Setting(
+        "engine.shards",
+        "int",
+        1,
+        "engine processes, each with its own store and its part of the binds and rates of every link; may grow at a restart,"
+        " and shrink once what leaves is empty: see engine.spread",
+        1,
+        64,
+    ),
+    Setting(
+        "engine.spread",
+        "int",
+        0,
+        "new messages go to the first so many engines, the others finish what they have; 0: to all",
+        0,
+        64,
+    ),
+    Setting(
         "engine.indeterminate_otp",
         INDETERMINATE_POLICIES,
         "resend",

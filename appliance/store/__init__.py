@@ -18,6 +18,7 @@ from .counting import submitted_since
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import partition_days, partition_exists, partition_path
+from .living import living
 from .opening import (
     SQLITE_VERSION,
     Connection,
@@ -30,6 +31,7 @@ from .opening import (
 )
 from .partition import Partition, Sent, link_numbers
 from .reader import Found, Heard, Reader
+from .readers import Readers
 from .stored import NUMBER_OCTETS
 from .watch import StoreWatch
 from .work import Work
@@ -54,6 +56,7 @@ __all__ = [
     "OperationalError",
     "Partition",
     "Reader",
+    "Readers",
     "Sent",
     "StoreWatch",
     "Tally",
@@ -65,6 +68,7 @@ __all__ = [
     "is_damage",
     "letters",
     "link_numbers",
+    "living",
     "message_row",
     "migrate",
     "open_store",

@@ -44,6 +44,7 @@ class Heard(NamedTuple):
     number: bytes
     recipient: str
     content: bytes
+    place: tuple[int, int] = (0, 0)  # day and number within it
 
 
 HEARD = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n>? ORDER BY n LIMIT ?"
@@ -110,7 +111,7 @@ class Reader:
 
         Raises Error `invalid` for a cursor that this method did not give.
         """
-        before = _cursor_of(cursor)
+        before = cursor_of(cursor)
         where, values = ["1"], []
         for column, value in (
             ("p.status=?", status),
@@ -147,12 +148,12 @@ class Reader:
             rows += sorted(odd + usual, key=lambda found: -found.seq)[:most]
             if len(rows) > limit:
                 rows = rows[:limit]
-                return rows, _cursor_text(rows[-1].day, rows[-1].seq)
+                return rows, cursor_text(rows[-1].day, rows[-1].seq)
         return rows, None
 
     def held(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Found], str | None]:
         """A page of indeterminate messages that wait for a person, newest first, and the cursor of the next page."""
-        before = _cursor_of(cursor)
+        before = cursor_of(cursor)
         rows: list[Found] = []
         for day in reversed(partition_days(self.folder)):
             if before is not None and day > before[0]:
@@ -165,7 +166,7 @@ class Reader:
             sql = f"SELECT {COLUMNS}{FROM} WHERE {where} ORDER BY m.seq DESC LIMIT ?"
             rows += [_found(row, day) for row in conn.execute(sql, (INDETERMINATE, upto, limit + 1 - len(rows)))]
             if len(rows) > limit:
-                return rows[:limit], _cursor_text(rows[limit - 1].day, rows[limit - 1].seq)
+                return rows[:limit], cursor_text(rows[limit - 1].day, rows[limit - 1].seq)
         return rows, None
 
     def totals(self, day: int) -> dict[str, int]:
@@ -195,7 +196,7 @@ class Reader:
 
         Then the cursor of the next page (None when this is the last) and the one to go on from later.
         """
-        where = _cursor_of(cursor)
+        where = cursor_of(cursor)
         rows: list[Heard] = []
         looked = 0
         for day in partition_days(self.folder):
@@ -208,12 +209,12 @@ class Reader:
             for n, *row in conn.execute(HEARD, (after, rows_max + 1 - looked)).fetchall():
                 if len(rows) == limit or looked == rows_max:
                     assert where is not None
-                    return rows, _cursor_text(*where), _cursor_text(*where)
+                    return rows, cursor_text(*where), cursor_text(*where)
                 looked += 1
                 where = (day, n)
                 if sees(row[4]):
-                    rows.append(Heard(*row))
-        return rows, None, _cursor_text(*where) if where is not None else None
+                    rows.append(Heard(*row)._replace(place=where))
+        return rows, None, cursor_text(*where) if where is not None else None
 
     def close(self) -> None:
         for conn in self._open.values():
@@ -282,11 +283,11 @@ def _found(row: tuple[Any, ...], day: int) -> Found:
     return Found(message_id, seq, day, *rest[:-1])
 
 
-def _cursor_text(day: int, seq: int) -> str:
+def cursor_text(day: int, seq: int) -> str:
     return base64.urlsafe_b64encode(f"{day}.{seq}".encode()).decode().rstrip("=")
 
 
-def _cursor_of(text: str | None) -> tuple[int, int] | None:
+def cursor_of(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     try:

@@ -64,6 +64,9 @@ def demo_settings(config: Path | None, home: Path, avoid: frozenset[int] = froze
             "window": 500,
             "reconnect_s_max": 2.0,
         }
+        shards = raw.get("engine", {}).get("shards", 1)
+        if shards > 1:
+            link["binds"] = min(shards, 32)  # each engine has one
         raw["link"] = [link]
     # Links without a route would take messages and fail every one of them.
     raw.setdefault("route", [{"prefix": "", "links": [link["name"] for link in raw["link"]]}])

@@ -27,7 +27,7 @@ def casemate(*words: str) -> tuple[str, ...]:
 
 
 def plan(settings: Settings, config: Path | None) -> list[Child]:
-    """keys, auditor, courier, engine, gateways, door, console: each needs those before it."""
+    """keys, auditor, courier, engines, gateways, door, console: each needs those before it."""
     given = ("--config", str(config)) if config is not None else ()
 
     def run(name: str, *more: str) -> tuple[str, ...]:
@@ -37,7 +37,15 @@ def plan(settings: Settings, config: Path | None) -> list[Child]:
         Child("keys", run("keys"), settings.socket("keys"), tier=1),
         Child("auditor", run("auditor"), settings.socket("auditor"), tier=2),
         Child("courier", run("courier"), settings.socket("courier"), tier=3),
-        Child("engine", run("engine"), settings.socket("engine-0"), tier=4),
+    ]
+    engines = [
+        Child(
+            name if len(settings.engines) > 1 else "engine",
+            run("engine", "--index", str(n)),
+            settings.socket(name),
+            tier=4,
+        )
+        for n, name in enumerate(settings.engines)
     ]
     tls = bool(settings["api.tls_certificate"])
     count = settings["api.gateways"]
@@ -60,7 +68,7 @@ def plan(settings: Settings, config: Path | None) -> list[Child]:
         tls=bool(settings["console.tls_certificate"]),
         tier=5,
     )
-    return [*inner, *gateways, *door, console]
+    return [*inner, *engines, *gateways, *door, console]
 
 
 def simulator(settings: Settings) -> Child:

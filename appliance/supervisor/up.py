@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from appliance.audit import Recorder
+from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.settings import Settings, address, check_listen, load
+from appliance.shards import check_leaving
 
 from .demo import DemoFile, demo_settings, lost_ports, simulates
 from .plan import Child, listens, plan, simulator
@@ -95,6 +97,9 @@ def _look_before(settings: Settings, simulated: bool) -> None:
     if not settings["hsm.module"] and not (any(map(os.path.exists, SOFTHSM)) and shutil.which("softhsm2-util")):
         hint = "apt install softhsm2, or name your HSM's library in hsm.module"
         raise Error("token_missing", "the embedded SoftHSM is not installed", hint)
+    check_leaving(settings, now_ms())
+    for stale in (settings.home / "run").glob("engine-*.sock"):
+        stale.unlink(missing_ok=True)  # of one that was killed, and that these settings may not have
     for name, host, port in listens(settings, simulated):
         section = name.partition(".")[0]
         check_listen(f"{host}:{port}", settings[f"{section}.tls_certificate"] if section != "simulator" else "")

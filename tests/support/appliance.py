@@ -25,6 +25,7 @@ from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.message import FINAL, STATUSES
 from appliance.settings import parse
+from appliance.shards import blocking_engines
 
 ROOT = Path(__file__).parent.parent.parent
 START_S_MAX = 60.0
@@ -175,8 +176,12 @@ class Appliance:
             client.close()
 
     def state(self) -> dict[str, Any]:
-        """The engine's state."""
-        told: dict[str, Any] = self.ask("engine-0", "state")
+        """The engines' state."""
+        engines = blocking_engines(self.settings)
+        try:
+            told: dict[str, Any] = engines.call("state", {})
+        finally:
+            engines.close()
         return told
 
     def processes(self) -> dict[str, int]:

@@ -285,7 +285,7 @@ def test_the_answer_waits_for_the_engine(alone: Alone) -> None:
     ("error", "status", "code"),
     [
         (Error("peer_unavailable", "engine-0 does not answer", process="engine-0"), 503, "engine_unavailable"),
-        (Error("overloaded", "full"), 503, "overloaded"),
+        (Error("overloaded", "full"), 429, "overloaded"),
         (Error("store_full", "full"), 503, "store_full"),
         (Error("no_route", "no link"), 422, "no_route"),
         (Error("settings_invalid", "our secret /path"), 500, "internal"),
@@ -326,7 +326,7 @@ def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> N
 def test_too_many_pending_messages_are_refused_before_any_work(alone: Alone) -> None:
     alone.gateway.funnel.pending_max = 10
     reply = alone.post("/v1/messages/batch", {"messages": [GOOD] * 11})
-    assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (503, "overloaded", "1")
+    assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (429, "overloaded", "1")
     assert alone.post("/v1/messages/batch", {"messages": [GOOD] * 10}).status == 202
     assert alone.gateway.funnel.pending == 0
 

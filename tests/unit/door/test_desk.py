@@ -226,7 +226,7 @@ def test_each_of_a_chunk_has_its_own_answer(alone: Alone) -> None:
     [
         ("engine_unavailable", spec.ESME_RSYSERR),
         ("peer_unavailable", spec.ESME_RSYSERR),
-        ("overloaded", spec.ESME_RMSGQFUL),
+        ("overloaded", spec.ESME_RTHROTTLED),
         ("store_full", spec.ESME_RMSGQFUL),
     ],
 )

@@ -63,7 +63,7 @@ def test_fragments_of_one_account_do_not_keep_another_from_sending(
         (first, *_) = parts_with_udh(0, b"Lungo " * 60, n + 1, 8)
         alone.do(connection.data_received, submit(10 + n, first, esm_class=0x40))
         alone.run()
-    assert [p.status for p in heard(transport)] == [0, 0, 0, spec.ESME_RMSGQFUL, spec.ESME_RMSGQFUL]
+    assert [p.status for p in heard(transport)] == [0, 0, 0, spec.ESME_RTHROTTLED, spec.ESME_RTHROTTLED]
     assert alone.loop.run_until_complete(alone.desk.long._do(lambda parts: parts.counts())) == {ACCOUNT.id: 3}
     other, wire = alone.bound("slow")
     alone.do(other.data_received, submit(10, first, esm_class=0x40))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance import clock
 from appliance.errors import CODES
-from appliance.message import CLASSES, FINAL, STATUSES, id_ms, id_octets, id_text, new_ids
+from appliance.message import CLASSES, FINAL, STATUSES, id_ms, id_octets, id_text, new_ids, shard_of
 
 AT = 1_795_305_600_123
 
@@ -44,3 +44,13 @@ def test_days() -> None:
 def test_words_are_one_word_each() -> None:
     assert len(set(STATUSES)) == 11 and len(CLASSES) == 4 and len(FINAL) == 6
     assert all(code.replace("_", "").isalpha() and text for code, text in CODES.items())
+
+
+@given(st.integers(0, 63), st.integers(1, 1024))
+def test_an_id_tells_the_shard_that_owns_its_message(shard: int, count: int) -> None:
+    ids = new_ids(count, AT, shard)
+    assert ids == sorted(ids) and len(set(ids)) == count
+    for each in (ids[0], ids[-1]):
+        assert shard_of(each) == shard
+        assert (id_ms(each), uuid.UUID(bytes=each).version, uuid.UUID(bytes=each).variant) == (AT, 7, uuid.RFC_4122)
+        assert id_octets(id_text(each)) == each

@@ -31,6 +31,17 @@ DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
 ID_OCTETS: Final = 16
 CLOSED: Final = "closed by a person"
 
+#: Why an act was not done, as whoever asked for it is told.
+REASONS: Final = {
+    "not_found": Error("not_found", "there is no such message"),
+    "not_cancellable": Error("not_cancellable", "the message has already left", "its status tells what became of it"),
+    "not_held": Error("not_held", "the message does not wait for a decision", "its status tells what became of it"),
+    "not_sendable": Error(
+        "not_held", "it cannot be sent again: its validity ended, or its content was erased", "close it"
+    ),
+    "not_redactable": Error("not_redactable", "the message has not left yet", "cancel it first, or wait"),
+}
+
 
 def named(payload: Any) -> tuple[bytes, str]:
     """The message and who acts on it. Raises Error `malformed`."""

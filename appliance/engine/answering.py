@@ -109,7 +109,12 @@ class Answering:
         if not changed:
             return None  # it was so before: nothing is said twice
         action = START if decision.action == START else STOP
-        await in_beat(lambda: self._effective(whole.first.subject, changed, action))
+        subject = whole.first.subject
+        await in_beat(lambda: self._effective(subject, changed, action))
+        if self.inbound.exchange is not None:  # first everywhere, then it is confirmed
+            who = f"process:{self.ledger.name}"
+            asked_for = {"subject": subject, "programmes": changed, "out": action == STOP, "who": who}
+            await self.inbound.exchange.tell_all("left_alone", asked_for)
         await self._answer(whole, programme, decision._replace(action=action), beat)
         return Said(EVENTS[action], {"programme": ", ".join(n or ALL_NAME for n in changed)[:64], "source": "keyword"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,11 +14,13 @@ from appliance.message import DELIVERED, STATUSES, new_ids
 from appliance.smpp import ClientSession, Deliver, Receipt, receipt_ms
 
 from .bind import Bind, Delivered
+from .exchange import Exchange, Stray
 from .ledger import Ledger
 from .link import Link
 from .matching import beginning, number_of, sender_of
 from .receipts import Signs, park, receipted
 
+Letter = tuple[str, str, int, int, bytes, dict[str, Any]]
 Acknowledgement = tuple[Bind, ClientSession, list[tuple[int, int]]]  # (sequence, status) of each
 
 ESME_RX_T_APPN: Final = 0x64  # "try again": nothing can be sealed now
@@ -32,6 +35,7 @@ class Inbound:
 
     def __init__(self, shard: int = 0) -> None:
         self.shard = shard
+        self.exchange: Exchange | None = None  # with the other engines of a box of several
         self.keys: tuple[DataKey, bytes] | None = None
         self.took = True  # something new is in the store, or may be
 
@@ -43,18 +47,24 @@ class Inbound:
         """Takes all in; what to answer on each bind once it is durable, if it is then still in the same session."""
         answers: dict[tuple[Bind, ClientSession], list[tuple[int, int]]] = {}
         reader = link.reader
+        exchange = self.exchange if self.exchange is not None and self.exchange.shared(link.name) else None
         for bind, session, deliver in delivers:
             status = 0
             receipt = reader.read(deliver)
             if receipt is None:
-                status = self._message(ledger, link, deliver, now_ms)
+                if exchange is not None and self._others(exchange, bind, session, deliver):
+                    continue
+                status = self.message(ledger, link.name, letter_of(deliver), now_ms)
             elif receipt.final:
                 link.receipted += 1
                 code = STATUS_NUMBER[receipt.status]
                 if code != DELIVERED:
                     ledger.health.of(link.name).undeliverable += 1
                 error = _error(code, receipt.stat, receipt.error)
-                if receipt.message_id:
+                if exchange is not None:
+                    if not self._ours(exchange, ledger, bind, session, deliver.sequence, receipt, code, error, now_ms):
+                        continue
+                elif receipt.message_id:
                     operator_id = reader.receipt_id(receipt.message_id)
                     if not receipted(ledger, link.name, operator_id, code, error, now_ms):
                         park(ledger, link.name, operator_id, code, error, self._signs(link, receipt), now_ms)
@@ -63,6 +73,35 @@ class Inbound:
                     park(ledger, link.name, _nameless(signs, code), code, error, signs, now_ms)
             answers.setdefault((bind, session), []).append((deliver.sequence, status))
         return [(*where, each) for where, each in answers.items()]
+
+    def _ours(
+        self, exchange: Exchange, ledger: Ledger, bind: Bind, session: ClientSession, sequence: int, receipt: Receipt,
+        code: int, error: str | None, now_ms: int,
+    ) -> bool:  # fmt: skip
+        """Applies a receipt of a message of this engine. False: it is another's, or nobody knows; the exchange acknowledges it."""
+        link = bind.link
+        owner = None
+        if receipt.message_id:
+            operator_id = link.reader.receipt_id(receipt.message_id)
+            owner = exchange.owner(link.name, operator_id)
+            if owner is None and receipted(ledger, link.name, operator_id, code, error, now_ms):
+                return True
+        else:
+            operator_id = _nameless(self._signs(link, receipt), code)
+        signs = partial(self._signs, link, receipt)
+        exchange.give(owner, Stray(bind, session, sequence, operator_id, code, error, signs, clock.monotonic_s()))
+        return False
+
+    def _others(self, exchange: Exchange, bind: Bind, session: ClientSession, deliver: Deliver) -> bool:
+        """Hands a customer's message to the engine that keeps what this customer writes; False when that is this one."""
+        if self.keys is None:
+            return False  # it is refused for now
+        keeper = exchange.keeper(blind_index(self.keys[1], number_of(deliver.source)))
+        if keeper not in exchange.peers:
+            return False
+        stray = Stray(bind, session, deliver.sequence, "", 0, None, Signs, clock.monotonic_s())
+        exchange.forward(keeper, stray, [bind.link.name, *letter_of(deliver)])
+        return True
 
     def _signs(self, link: Link, receipt: Receipt) -> Signs:
         """What a receipt whose message is not found by its id says of it."""
@@ -84,7 +123,8 @@ class Inbound:
             accepted_ms,
         )
 
-    def _message(self, ledger: Ledger, link: Link, deliver: Deliver, now_ms: int) -> int:
+    def message(self, ledger: Ledger, link: str, letter: Letter, now_ms: int) -> int:
+        """Seals and keeps what a customer wrote; the status that answers it."""
         if self.keys is None:
             return ESME_RX_T_APPN
         key, index_key = self.keys
@@ -92,26 +132,33 @@ class Inbound:
         day = clock.day_of(now_ms)
         ledger.partition(day)
         message_id = new_ids(1, now_ms, self.shard)[0]
-        number = deliver.source if deliver.source.startswith("+") else "+" + deliver.source
+        source, dest, esm_class, data_coding, short_message, tlvs = letter
+        number = source if source.startswith("+") else "+" + source
         content: dict[str, Any] = {
-            "esm_class": deliver.esm_class,
-            "data_coding": deliver.data_coding,
-            "short_message": deliver.short_message,
-            "tlvs": {str(tag): value for tag, value in deliver.tlvs.items()},
+            "esm_class": esm_class,
+            "data_coding": data_coding,
+            "short_message": short_message,
+            "tlvs": tlvs,
         }
         ledger.work[day].inbound.append(
             (
                 message_id,
-                ledger.link_numbers[day][link.name],
+                ledger.link_numbers[day][link],
                 now_ms,
                 key.key_id,
                 blind_index(index_key, number),
                 key.seal(number.encode(), b"n" + message_id),
-                deliver.dest,
+                dest,
                 key.seal(_encode(content), b"c" + message_id),
             )
         )
         return 0
+
+
+def letter_of(deliver: Deliver) -> Letter:
+    """What is kept of a customer's message: source, destination, esm_class, data_coding, text, optional parameters."""
+    tlvs = {str(tag): value for tag, value in deliver.tlvs.items()}
+    return (deliver.source, deliver.dest, deliver.esm_class, deliver.data_coding, deliver.short_message, tlvs)
 
 
 def _nameless(signs: Signs, status: int) -> str:

@@ -17,6 +17,7 @@ from appliance.consent import Quiet
 from appliance.errors import Error
 from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES, Batch
 from appliance.router import Health, RouteTable
+from appliance.shards import Signpost
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .awaited import Doubts, Outstanding, Parked
@@ -51,6 +52,7 @@ class Ledger:
         self.quiet: Quiet | None = None  # None: there are no quiet hours
         self.swap: Swap | None = None  # a change of routes under way
         self.outstanding = Outstanding()
+        self.signpost: Signpost | None = None  # of several engines: who waits for which operator's id
         self.parked = Parked()
         self.doubts = Doubts()
         self.delayed = Delayed()

@@ -35,6 +35,10 @@ class Signs(NamedTuple):
     accepted_ms: int | None = None
 
 
+#: Of a receipt about which more than one engine might guess.
+NOTHING_SAID: Final = Signs()
+
+
 def answered(ledger: Ledger, link: str, waiting: Waiting, part: int, operator_id: str, now_ms: int) -> None:
     """An operator took a segment and gave it an id (in its canonical form; "" when it gives none)."""
     day, seq = waiting.day, waiting.seq
@@ -63,6 +67,8 @@ def answered(ledger: Ledger, link: str, waiting: Waiting, part: int, operator_id
     forgotten = ledger.outstanding.remember(where, known)
     if forgotten:
         evicted(ledger, forgotten)
+    if ledger.signpost is not None:
+        ledger.signpost.put(link, operator_id)  # its receipt may come to another engine
     if len(ledger.parked) and where in ledger.parked:
         _unpark(ledger, link, operator_id, known, now_ms)
 
@@ -141,6 +147,37 @@ def park(
     ledger.parked.add(link, operator_id, now_ms, status)
     if signs.number_index is not None and (signs.accepted_ms is not None or ledger.doubts.of(link)):
         ledger.doubts.soon((link, signs.number_index))
+
+
+def any_candidate(ledger: Ledger, link: str, number_index: bytes, now_ms: int) -> bool:
+    """Whether a segment went over the link to that number and has no receipt."""
+    for day, partition in list(ledger.partitions.items()):
+        number = ledger.link_numbers[day].get(link)
+        try:
+            if number is not None and doubts.candidates(partition, number, number_index):
+                return True
+        except DatabaseError:
+            ledger.quarantine(day, now_ms)
+    return False
+
+
+def parked_error(ledger: Ledger, link: str, operator_id: str) -> tuple[int, str | None] | None:
+    """(status, error) of a receipt that is parked, None when it is not."""
+    kept = ledger.parked.by_link.get(link, {}).get(operator_id)
+    for day, partition in ledger.partitions.items() if kept is not None else ():
+        number = ledger.link_numbers[day].get(link)
+        row = doubts.parked_receipt(partition, number, operator_id) if number is not None else None
+        if row is not None:
+            return row[0], row[2]
+    return None
+
+
+def unparked(ledger: Ledger, gone: list[tuple[str, str]]) -> None:
+    """Another engine has these."""
+    for link, operator_id in gone:
+        kept = ledger.parked.pop(link, operator_id)
+        if kept is not None and (day := clock.day_of(kept[0])) in ledger.partitions:
+            ledger.work[day].unparked.append((ledger.link_numbers[day][link], operator_id))
 
 
 def _find(ledger: Ledger, link: str, operator_id: str, now_ms: int) -> Known | None:

@@ -42,16 +42,6 @@ WAITING_S: Final = 0.005  # while pace or a pause holds something back
 FLOOR_EACH_S: Final = 10.0
 KEYS_EACH_S: Final = 1.0
 
-REASONS: Final = {
-    "not_found": Error("not_found", "there is no such message"),
-    "not_cancellable": Error("not_cancellable", "the message has already left", "its status tells what became of it"),
-    "not_held": Error("not_held", "the message does not wait for a decision", "its status tells what became of it"),
-    "not_sendable": Error(
-        "not_held", "it cannot be sent again: its validity ended, or its content was erased", "close it"
-    ),
-    "not_redactable": Error("not_redactable", "the message has not left yet", "cancel it first, or wait"),
-}
-
 
 class Engine:
     """One shard."""
@@ -78,15 +68,15 @@ class Engine:
         self.asker = Asker(self.ledger, self.links)
         self.campaigns = Campaigns(s, self.ledger, self.links)
         self.beat = Beat(self.ledger, self.links, self.inbound)
-        self.drains = Drains(self.links, self.beat, folder, lambda act: self._in_beat(self.beat.acts, act))
-        self.bench = Workbench(self.links, self.beat, self.name, lambda act: self._in_beat(self.beat.acts, act))
+        self.drains = Drains(self.links, self.beat, folder, self._do)
+        self.bench = Workbench(self.links, self.beat, self.name, self._do)
         self.listener = Listener(self.ledger, self.beat, s, self.keyring, self.inbound)
         door = Client(s.socket("door")) if s["door.enabled"] else None
         listeners = bool(s.inbound_webhooks)
         self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door, listeners)
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
-        self.sharing = Sharing(self.ledger, s, index, self._must_run)
+        self.sharing = Sharing(self.ledger, self.inbound, self.links, s, index, self._must_run, self._do)
         self.started_ms = 0
         self.ready = False
         self.stopping = asyncio.Event()
@@ -136,7 +126,7 @@ class Engine:
     async def routes_load(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Takes the active version of the routes; `who` says so."""
         self._must_run()
-        return await self.routing.load(self.ledger, payload, peer, lambda act: self._in_beat(self.beat.acts, act))
+        return await self.routing.load(self.ledger, payload, peer, self._do)
 
     def _must_run(self) -> None:
         if not self.ready or self.stopping.is_set():
@@ -149,12 +139,15 @@ class Engine:
 
         def decide() -> str:
             result = act(self.ledger, day, clock.now_ms())
-            if result in REASONS:
-                raise REASONS[result]
+            if result in acts.REASONS:
+                raise acts.REASONS[result]
             return result
 
-        done: str = await self._in_beat(self.beat.acts, decide)
+        done: str = await self._do(decide)
         return done
+
+    async def _do(self, act: Act) -> Any:
+        return await self._in_beat(self.beat.acts, act)
 
     async def _in_beat(self, queue: list[tuple[Any, asyncio.Future[Any]]], item: Batch | Act) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -282,6 +275,7 @@ class Engine:
         self.outward.committed(changed)
         self.outward.send(now_s)
         self.listener.step(now_s, now_ms)
+        self.sharing.step(now_s)
 
     async def _open_days(self, now_ms: int) -> bool:
         """Opens today's partition, and a minute before midnight tomorrow's; retires old ones. False: nothing can be written."""
@@ -380,6 +374,7 @@ class Engine:
         finally:
             ticks.cancel()
             await self.listener.stop()
+            await self.sharing.stop()
         await server.stop()
         self.campaigns.close()
         self.beat.close()

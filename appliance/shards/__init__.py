@@ -3,6 +3,7 @@
 from .dealing import Held, carriers, held, holders
 from .engines import BlockingEngines, Caller, Engines, blocking_engines, engines
 from .keeping import ALONE, Layout, check_leaving, layout_of, note_layout
+from .signpost import Signpost
 from .spreading import Load, home, homes, least_loaded
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Held",
     "Layout",
     "Load",
+    "Signpost",
     "blocking_engines",
     "carriers",
     "check_leaving",

@@ -52,7 +52,8 @@ def asked(op: str, payload: Any, shards: int) -> list[int]:
     if op in OF_A_SHARD:
         return [_there(payload["shard"], shards)]
     if op in OF_A_MESSAGE:
-        return [_there(shard_of(bytes(payload["id"])), shards)]
+        named = payload.get("id") if isinstance(payload, dict) else None
+        return [_there(shard_of(named) if isinstance(named, bytes) and len(named) == 16 else 0, shards)]
     return list(range(shards))
 
 

@@ -66,17 +66,22 @@ def _link(parts: list[tuple[int, Answer]]) -> Answer:
     now = [row["pace_now"] for row in rows]
     return {
         **rows[0],
-        **{name: sum(row[name] for row in rows) for name in LINK_SUMMED},
+        **{name: sum(row[name] for row in rows) for name in LINK_SUMMED if name in rows[0]},
         "state": found.pop() if len(found) == 1 else "draining" if found <= {"draining", "drained"} else "partly",
         "drained": all(row["drained"] for row in rows),
         "pace_now": sum(now) if all(now) else 0.0,
         "paused_until_ms": max(row["paused_until_ms"] for row in rows),
         "up_since_ms": max(row["up_since_ms"] for row in rows),
         "last_error": next((row["last_error"] for row in rows if row["last_error"]), ""),
-        "trace_until_ms": max(row.get("trace_until_ms", 0) for row in rows),
-        "health": _health([row["health"] for row in rows]) if "health" in rows[0] else {},
         "binds": [{**bind, "shard": shard} for shard, row in parts for bind in row["binds"]],
-    }
+    } | (
+        {}
+        if "health" not in rows[0]  # what a drain answers
+        else {
+            "trace_until_ms": max(row["trace_until_ms"] for row in rows),
+            "health": _health([row["health"] for row in rows]),
+        }
+    )
 
 
 def _health(rows: list[Answer]) -> Answer:

@@ -151,6 +151,11 @@ def test_traces_are_one_by_time() -> None:
     assert [pdu["number"] for pdu in found["pdus"]] == [30]
 
 
+def test_what_a_drain_answers_says_less() -> None:
+    rows = [{n: v for n, v in link("op").items() if n not in ("queued", "health", "trace_until_ms")} for _ in range(2)]
+    assert ask(rows, "drain", {})[0]["window"] == 20
+
+
 def test_a_link_is_drained_when_all_its_parts_are() -> None:
     (one,) = links({0: [link("op", state="drained")], 1: [link("op", state="draining")]})
     assert one["state"] == "draining"

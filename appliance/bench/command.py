@@ -55,11 +55,11 @@ def tell(ctx: click.Context, outcomes: list[Outcome], json_file: Path | None, sv
 
 
 @contextlib.contextmanager
-def a_box(attach: bool) -> Iterator[Box]:
+def a_box(attach: bool, engines: int = 1) -> Iterator[Box]:
     if attach:
         yield attached(home_of())
         return
-    with folder() as where, own(where) as box:
+    with folder() as where, own(where, f"[engine]\nshards = {engines}\n" if engines > 1 else "") as box:
         yield box
 
 
@@ -103,6 +103,7 @@ def _steady(name: str, help_text: str) -> None:
             "--in-flight", "in_flight_max", default=level.in_flight_max, show_default=True, type=click.IntRange(100, 1_000_000),
             help="most messages accepted but not final: what is measured is sustained",
         ),
+        click.option("--engines", default=1, show_default=True, type=click.IntRange(1, 64), help="engine.shards of the appliance it starts"),
         click.option("--attach", is_flag=True, help="measure the appliance that runs on CASEMATE_HOME: its links are really used"),
         reported,
     ]  # fmt: skip
@@ -117,9 +118,10 @@ def _steady(name: str, help_text: str) -> None:
 
     @click.pass_context
     def run(
-        ctx: click.Context, seconds: float, attach: bool, json_file: Path | None, svg_file: Path | None, **given: int
-    ) -> None:
-        with a_box(attach) as box:
+        ctx: click.Context, seconds: float, engines: int, attach: bool, json_file: Path | None, svg_file: Path | None,
+        **given: int,
+    ) -> None:  # fmt: skip
+        with a_box(attach, engines) as box:
             click.echo(f"{name}: {seconds:.0f} s at {box.door[0] if name == 'door' else box.api} ...", err=True)
             outcome = measure(name, box, seconds, level._replace(**given))
         tell(ctx, [outcome], json_file, svg_file)

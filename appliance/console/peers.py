@@ -202,6 +202,10 @@ def health_rows(peers: Peers, engine: dict[str, Any] | None) -> list[dict[str, A
             "why": "" if engine is not None else "nothing is sent; the supervisor restarts it by itself",
         }
     ]
+    for shard in (engine or {}).get("shards", ()):
+        state = "running" if shard["ready"] else "not ready" if shard["answers"] else "not answering"
+        why = "" if shard["ready"] else "its messages wait; new ones go to the others"
+        rows.append({"name": f"Engine {shard['shard']}", "well": shard["ready"], "state": state, "why": why})
     try:
         keys = peers.keys_state()
         well = bool(keys.get("ready"))

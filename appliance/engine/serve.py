@@ -329,8 +329,7 @@ class Engine:
                 "redact": self.redact,
                 "decide": self.decide,
                 "drain": self.drain,
-                **self.bench.operations,
-                **self.sharing.operations,
+                **(self.bench.operations | self.sharing.operations),
                 "routes_load": self.routes_load,
                 "left_alone": self.listener.left_alone,
             }
@@ -373,8 +372,7 @@ class Engine:
             await self._stop_links()
         finally:
             ticks.cancel()
-            await self.listener.stop()
-            await self.sharing.stop()
+            await asyncio.gather(self.listener.stop(), self.sharing.stop())
         await server.stop()
         self.campaigns.close()
         self.beat.close()

@@ -64,7 +64,7 @@ def _link(parts: list[tuple[int, Answer]]) -> Answer:
     rows = [row for _, row in parts]
     found = {row["state"] for row in rows}
     now = [row["pace_now"] for row in rows]
-    return {
+    out: Answer = {
         **rows[0],
         **{name: sum(row[name] for row in rows) for name in LINK_SUMMED if name in rows[0]},
         "state": found.pop() if len(found) == 1 else "draining" if found <= {"draining", "drained"} else "partly",
@@ -74,14 +74,11 @@ def _link(parts: list[tuple[int, Answer]]) -> Answer:
         "up_since_ms": max(row["up_since_ms"] for row in rows),
         "last_error": next((row["last_error"] for row in rows if row["last_error"]), ""),
         "binds": [{**bind, "shard": shard} for shard, row in parts for bind in row["binds"]],
-    } | (
-        {}
-        if "health" not in rows[0]  # what a drain answers
-        else {
-            "trace_until_ms": max(row["trace_until_ms"] for row in rows),
-            "health": _health([row["health"] for row in rows]),
-        }
-    )
+    }
+    if "health" in rows[0]:  # not in what a drain answers
+        out["trace_until_ms"] = max(row["trace_until_ms"] for row in rows)
+        out["health"] = _health([row["health"] for row in rows])
+    return out
 
 
 def _health(rows: list[Answer]) -> Answer:

@@ -14,7 +14,7 @@ from appliance.message import id_octets, shard_of
 from tests.support.appliance import Appliance, wait_for
 
 pytestmark = pytest.mark.stories
-COUNT = 4_000
+COUNT = 2_000
 TWO = "[engine]\nshards = 2\n"
 
 

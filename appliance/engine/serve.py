@@ -287,7 +287,9 @@ class Engine:
             self.ledger.partition(day)
             held = await self.keyring.held()
             keep = self.settings["store.retention_days"] if held is not None else day  # unknown: nothing is erased
-            self.beat.notes += retire(self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset(), self.sharing.left)
+            self.beat.notes += retire(
+                self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset(), self.sharing.left
+            )
             return True
         except Error as e:
             self.beat.refuse(e)

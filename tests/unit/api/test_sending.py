@@ -298,7 +298,7 @@ def test_what_the_engine_refuses_is_told(
     alone.engine.down = error  # type: ignore[assignment]
     reply = alone.post("/v1/messages", GOOD)
     assert (reply.status, reply.json["code"]) == (status, code)
-    assert ("retry-after" in reply.headers) == (status == 503)
+    assert ("retry-after" in reply.headers) == (status in (429, 503))
     assert b"secret" not in reply.body
     assert "333123" not in reply.body.decode() + caplog.text
 
@@ -324,10 +324,12 @@ def test_nothing_is_taken_while_the_hsm_or_the_engine_is_away(alone: Alone) -> N
 
 
 def test_too_many_pending_messages_are_refused_before_any_work(alone: Alone) -> None:
-    alone.gateway.funnel.pending_max = 10
-    reply = alone.post("/v1/messages/batch", {"messages": [GOOD] * 11})
+    alone.gateway.funnel.pending_max = 20  # three quarters of it for transactions
+    reply = alone.post("/v1/messages/batch", {"messages": [GOOD] * 16})
     assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (429, "overloaded", "1")
-    assert alone.post("/v1/messages/batch", {"messages": [GOOD] * 10}).status == 202
+    assert alone.post("/v1/messages/batch", {"messages": [GOOD] * 15}).status == 202
+    assert alone.post("/v1/messages/batch", {"messages": [{**GOOD, "class": "bulk"}] * 11}).status == 429
+    assert alone.post("/v1/messages/batch", {"messages": [{**GOOD, "class": "otp"}] * 20}).status == 202
     assert alone.gateway.funnel.pending == 0
 
 

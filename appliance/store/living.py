@@ -10,9 +10,10 @@ from appliance.errors import Error
 from appliance.limits import IDEMPOTENCY_DAYS
 from appliance.message import ACCEPTED, QUEUED, SCHEDULED, SENT
 
+from . import stored
+from .batches import SUBMITTED
 from .folder import partition_days, partition_path
-from .opening import DatabaseError, open_store
-from .partition import SUBMITTED
+from .opening import Connection, DatabaseError, open_store
 
 assert (ACCEPTED, SCHEDULED, QUEUED, SENT, SUBMITTED) == (0, 1, 2, 3, 20)
 
@@ -53,6 +54,9 @@ def living(folder: Path, now_ms: int) -> dict[str, int]:
                     count = conn.execute(sql, (now_ms,)).fetchone()[0]
                     if count:
                         out[what] = out.get(what, 0) + count
+            if stored.has_batches(conn):
+                for what, count in _batched(conn, now_ms).items():
+                    out[what] = out.get(what, 0) + count
         except DatabaseError:
             raise Error(
                 "store_damaged", f"{path.name} of a leaving engine cannot be read", "restore it first"
@@ -60,3 +64,16 @@ def living(folder: Path, now_ms: int) -> dict[str, int]:
         finally:
             conn.close()
     return out
+
+
+def _batched(conn: Connection, now_ms: int) -> dict[str, int]:
+    """The same of messages that are no rows."""
+    waiting = coming = 0
+    for (first,) in conn.execute("SELECT first FROM batch").fetchall():
+        columns, _ = stored.columns_of(conn, first)
+        tally = stored.tally_of(conn, 0, first, columns.ids)
+        for status, expires_ms in zip(tally.statuses, columns.expires_ms, strict=True):
+            waiting += status in (ACCEPTED, SCHEDULED, QUEUED, SUBMITTED)
+            coming += status == SENT and expires_ms > now_ms
+    named = {LIVING[0][0]: waiting, LIVING[2][0]: coming}
+    return {what: count for what, count in named.items() if count}

@@ -82,7 +82,7 @@ def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote
     auditor = Running("audit", "auditor", settings)
     try:
         recorder = BlockingRecorder(settings)
-        recorder.record("console:anna", "console.login", "console:session", address="127.0.0.1")
+        recorder.record("console:anna", "console.login", "console:session", role="viewer")
         old = tmp_path / "checkpoint-kept-by-the-officer"
         old.write_text(call(settings, "checkpoint")["checkpoint"])
         until = time.monotonic() + 10
@@ -180,7 +180,7 @@ def test_every_entry_is_signed_within_a_second(settings: Settings, keys: KeyStub
     auditor = Running("audit", "auditor", settings)
     recorder = BlockingRecorder(settings)
     for _ in range(3):
-        index, _ = recorder.record("cli:anna", "settings.changed", "settings:file")
+        index, _ = recorder.record("cli:anna", "routes.explained", "routes:active")
         start = time.monotonic()
         await_state(settings, lambda s, size=index + 1: s["checkpoint_size"] >= size)
         assert time.monotonic() - start < 1.0
@@ -194,7 +194,7 @@ def test_without_the_keys_process_entries_are_durable_and_signed_later(settings:
     keys.down = True
     auditor = Running("audit", "auditor", settings)
     recorder = BlockingRecorder(settings)
-    recorder.record("cli:anna", "settings.changed", "settings:file")
+    recorder.record("cli:anna", "routes.explained", "routes:active")
     state = await_state(settings, lambda s: s["unsigned_since_ms"] is not None)
     assert (state["ready"], state["unsigned"], state["unsigned_why"]) == (True, 2, "hsm_unavailable")
     with pytest.raises(Error) as caught:
@@ -242,7 +242,7 @@ def test_power_cuts_under_load_lose_nothing_and_record_nothing_twice(settings: S
         while not done.is_set():
             n += 1
             try:
-                await recorder.record(f"api:k{who}", "message.viewed", f"message:{who}-{n}", n=n, by=who)
+                await recorder.record(f"api:k{who}", "message.viewed", f"message:{who}-{n}")
                 told.append(who * 100_000 + n)
             except Error as e:
                 assert e.code == "audit_unavailable"
@@ -274,10 +274,9 @@ def test_power_cuts_under_load_lose_nothing_and_record_nothing_twice(settings: S
         r[0] for r in log.execute("SELECT entry ->> '$.on' FROM entry WHERE what = 'batch.committed' ORDER BY place")
     ]
     assert batches == [f"batch:{n:x}" for n in range(put)], seed
-    rows = log.execute(
-        "SELECT entry ->> '$.detail.by', entry ->> '$.detail.n' FROM entry WHERE what = 'message.viewed'"
-    )
-    acts = {by * 100_000 + n for by, n in rows}
+    rows = log.execute("SELECT entry ->> '$.on' FROM entry WHERE what = 'message.viewed'")
+    pairs = [row[0].removeprefix("message:").split("-") for row in rows]
+    acts = {int(by) * 100_000 + int(n) for by, n in pairs}
     assert set(told) <= acts, seed
     assert len(told) > 100
     log.close()
@@ -313,7 +312,7 @@ def test_a_changed_store_is_not_added_to_and_stays_readable(settings: Settings, 
     assert call(settings, "ping")["why"].startswith("audit_invalid: ")
     recorder = BlockingRecorder(settings)
     with pytest.raises(Error) as caught:
-        recorder.record("cli:anna", "settings.changed", "settings:file")
+        recorder.record("cli:anna", "routes.explained", "routes:active")
     assert (caught.value.code, caught.value.detail["cause"]) == ("audit_unavailable", "audit_invalid")
     recorder.close()
     result = call(settings, "verify")
@@ -328,7 +327,7 @@ def test_a_changed_store_is_not_added_to_and_stays_readable(settings: Settings, 
 def test_without_an_auditor_nothing_privileged_happens(settings: Settings) -> None:
     recorder = BlockingRecorder(settings)
     with pytest.raises(Error) as caught:
-        recorder.record("cli:anna", "settings.changed", "settings:file")
+        recorder.record("cli:anna", "routes.explained", "routes:active")
     assert (caught.value.code, caught.value.detail["cause"]) == ("audit_unavailable", "peer_unavailable")
 
 

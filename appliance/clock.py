@@ -19,6 +19,16 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def thread_cpu_s() -> float:
+    """Processor time that this thread has spent."""
+    return time.thread_time()
+
+
+def process_cpu_s() -> float:
+    """Processor time that this process has spent, in all its threads."""
+    return time.process_time()
+
+
 def day_of(at_ms: int) -> int:
     """Days since 1970-01-01 UTC: the number that names a partition and a data key."""
     return at_ms // DAY_MS

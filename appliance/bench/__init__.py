@@ -7,9 +7,10 @@ from .hostile import hostile
 from .numbers import numbers
 from .parked import parked
 from .routes import routes
+from .stages import stages
 from .suppressions import suppressions
 
-for _more in (audit, compare, hostile, numbers, parked, routes, suppressions):
+for _more in (audit, compare, hostile, numbers, parked, routes, stages, suppressions):
     bench.add_command(_more)
 
 __all__ = ["bench"]

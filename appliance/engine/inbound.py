@@ -46,10 +46,28 @@ class Inbound:
     def heard(self, ledger: Ledger, link: Link, delivers: list[Delivered], now_ms: int) -> list[Acknowledgement]:
         """Takes all in; what to answer on each bind once it is durable, if it is then still in the same session."""
         answers: dict[tuple[Bind, ClientSession], list[tuple[int, int]]] = {}
-        reader = link.reader
+        reader, name = link.reader, link.name
+        settled, receipt_id = reader.settled, reader.receipt_id
         exchange = self.exchange if self.exchange is not None and self.exchange.shared(link.name) else None
         for bind, session, deliver in delivers:
             status = 0
+            quick = settled(deliver)
+            if quick is not None:
+                raw_id, (word, stat, said) = quick
+                code = STATUS_NUMBER[word]
+                if receipted(
+                    ledger,
+                    name,
+                    receipt_id(raw_id),
+                    code,
+                    None if code == DELIVERED else _error(code, stat, said),
+                    now_ms,
+                ):
+                    link.receipted += 1
+                    if code != DELIVERED:
+                        ledger.health.of(name).undeliverable += 1
+                    answers.setdefault((bind, session), []).append((deliver.sequence, 0))
+                    continue
             receipt = reader.read(deliver)
             if receipt is None:
                 if exchange is not None and self._others(exchange, bind, session, deliver):

@@ -16,10 +16,11 @@ from appliance.settings import Link
 
 from .fast import Deliver
 from .message_ids import MessageIds
-from .receipt_forms import NOTHING, WORD_CHARACTERS_MAX, Said, body_text, read_csv, read_text
+from .receipt_forms import NOTHING, WORD_CHARACTERS_MAX, Said, body_text, read_csv, read_text, usual
 from .receipt_words import CSV_WORDS, STATE_OF_OCTET, STATE_OF_STATUS, STATE_UNREADABLE, STATES, WORDS
 from .spec import (
     ESM_INTERMEDIATE,
+    ESM_RECEIPT,
     ESM_TYPE,
     TLV_MESSAGE_STATE,
     TLV_NETWORK_ERROR_CODE,
@@ -29,6 +30,11 @@ from .spec import (
 
 _ESM_ACKNOWLEDGEMENT: Final = 0x18  # 5.2.12: written by the handset's side, not by the operator
 _ID_CHARACTERS_MAX: Final = 255
+_RESTS_MAX: Final = 1_024  # kinds of receipts remembered by one link; then it starts afresh
+_REST_OCTETS_MAX: Final = 160
+
+#: What a final receipt says beside its id: status of the message, word, error.
+Settled = tuple[str, str, str]
 
 
 class Receipt(msgspec.Struct, gc=False):
@@ -68,6 +74,8 @@ class ReceiptReader:
         self._form = link.receipt_format
         self._untyped = link.receipt_untyped
         self._free_id = bool(link.id_pattern)
+        self._usual = self._form in ("auto", "text") and not self._free_id
+        self._seen: dict[bytes, Settled | None] = {}
         self._words = dict(WORDS)
         if self._form == "csv":
             self._words |= CSV_WORDS
@@ -125,6 +133,41 @@ class ReceiptReader:
             reference,
             accepted,
         )
+
+    def settled(self, deliver: Deliver) -> tuple[str, Settled] | None:
+        """What `read` says of a final receipt in the usual form without optional parameters: (id, the rest); None: read it.
+
+        Between its id and its text a receipt says the same as all others of its minute and fate: that is read once.
+        """
+        if deliver.esm_class != ESM_RECEIPT or deliver.tlvs or not self._usual:
+            return None
+        body = deliver.short_message
+        blank = body.find(b" ")
+        at = body.find(b" text:", blank)
+        if at < 0 or not 3 < blank <= 3 + _ID_CHARACTERS_MAX or body[:3] != b"id:":
+            return None
+        rest = body[blank:at]
+        try:
+            said = self._seen[rest]
+        except KeyError:
+            said = self._learn(rest)
+        message_id = str(body[3:blank], "latin-1")
+        if said is None or ":" in message_id or not message_id.isprintable():
+            return None
+        return message_id, said
+
+    def _learn(self, rest: bytes) -> Settled | None:
+        text = str(rest, "latin-1")
+        said = usual(f"id:x{text} ", "") if "ext:" not in text and len(rest) <= _REST_OCTETS_MAX else None
+        out = None
+        if said is not None:
+            state = STATES[self._words.get(said[1], STATE_UNREADABLE)]
+            if state.final:
+                out = state.status, said[1], said[2]
+        if len(self._seen) >= _RESTS_MAX:
+            self._seen.clear()
+        self._seen[rest] = out
+        return out
 
     def _said(self, deliver: Deliver) -> Said | None:
         """What the body says in the link's form; None when it is not that form."""

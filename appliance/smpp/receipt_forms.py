@@ -40,7 +40,7 @@ def read_text(whole: str, free_id: bool) -> Said:
     # The message's own words stand in the text at the end: nothing in there may pass for a part of the receipt.
     at = _text_at(whole)
     head, text = (whole[:at], whole[at + 5 :]) if at >= 0 else (whole, "")
-    if not free_id and (said := _usual(head, text)) is not None:
+    if not free_id and (said := usual(head, text)) is not None:
         return said
     stat = _after(head, "stat:")
     message_id = _after(head, "id:")
@@ -54,7 +54,7 @@ def read_text(whole: str, free_id: bool) -> Said:
     return message_id, stat, _after(head, "err:"), *dates, text, "", ""
 
 
-def _usual(head: str, text: str) -> Said | None:
+def usual(head: str, text: str) -> Said | None:
     """The form of Appendix B word for word; None for any other, which is then looked at more slowly."""
     words = head.split(" ")
     if len(words) < 9 or not head.isprintable():

@@ -26,6 +26,7 @@ INSERT_NUMBERS: Final = "INSERT OR REPLACE INTO number(n,entries) VALUES(?,?)"
 HEAP_OF_NUMBERS: Final = "SELECT entries FROM number WHERE n>=? AND n<?"
 INSERT_ENDED: Final = "INSERT OR IGNORE INTO ended(entry) VALUES(?)"
 HEAP_BITS: Final = 48
+_BEGUN: Final[dict[int, Any]] = {}  # by link, a digest to go on from
 
 
 def number_entry(number_index: bytes, seq: int) -> bytes:
@@ -35,8 +36,12 @@ def number_entry(number_index: bytes, seq: int) -> bytes:
 
 def ended_entry(link: int, operator_id: str) -> bytes:
     """A digest of a link's number and an id that the operator gave."""
-    salt = link.to_bytes(2, "big")
-    return blake2b(operator_id.encode("utf-8", "surrogatepass"), digest_size=8, salt=salt).digest()
+    begun = _BEGUN.get(link)
+    if begun is None:
+        begun = _BEGUN[link] = blake2b(digest_size=8, salt=link.to_bytes(2, "big"))
+    digest = begun.copy()
+    digest.update(operator_id.encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def numbers_in(entries: bytes, number_index: bytes) -> list[int]:

@@ -90,6 +90,12 @@ def tally_of(conn: Connection, day: int, first: int, ids: bytes) -> Tally:
     return tally
 
 
+def written_of(conn: Connection, day: int, first: int, ids: bytes) -> Tally:
+    """The same of a batch that no moves tell of, as the engine knows of those that it has not in memory."""
+    row = conn.execute("SELECT statuses,rest FROM tally WHERE first=?", (first,)).fetchone()
+    return Tally.fresh(day, first, ids) if row is None else Tally.read(day, first, *row)
+
+
 def by_number(conn: Connection, number_index: bytes) -> list[int]:
     """The messages of batches to a number, in order; those that are rows now are among them."""
     found: set[int] = set()
@@ -174,7 +180,7 @@ def waiting(
             if done is not None:
                 continue
             columns = decode_columns(packed)
-            known = tally_of(conn, day, first, columns.ids)
+            known = written_of(conn, day, first, columns.ids)
         if QUEUED not in known.statuses:
             continue
         c = columns or decode_columns(packed)

@@ -34,7 +34,14 @@ def heard(
     body: bytes, esm_class: int = 4, tlvs: dict[int, bytes] | None = None, coding: int = 0, lenient: bool = False
 ) -> Receipt | None:
     deliver = Deliver(1, "393330000001", "BANCA", esm_class, coding, body, tlvs or {}, 1, 5)
-    return (LENIENT if lenient else STRICT).read(deliver)
+    reader = LENIENT if lenient else STRICT
+    receipt = reader.read(deliver)
+    for _ in range(2):  # the second time from memory
+        quick = reader.settled(deliver)
+        if quick is not None:
+            assert receipt is not None and receipt.final
+            assert quick == (receipt.message_id, (receipt.status, receipt.stat, receipt.error))
+    return receipt
 
 
 def read(body: bytes, esm_class: int = 4, tlvs: dict[int, bytes] | None = None, coding: int = 0) -> Receipt:
@@ -50,6 +57,46 @@ def test_the_form_of_appendix_b() -> None:
     receipt = read(FULL)
     assert receipt == Receipt("0123456789", "DELIVRD", 2, "000", "2611221831", "Gentile", False, True, *PLACE)
     assert receipt.status == "delivered"
+
+
+def test_the_usual_receipt_is_read_once_a_minute_and_fate() -> None:
+    reader = ReceiptReader(link_of())
+    one, other = (
+        Deliver(1, "393330000001", "BANCA", 4, 0, FULL.replace(b"0123456789", each), {}, 1, 5)
+        for each in (b"A1", b"B-2")
+    )
+    assert reader.settled(one) == ("A1", ("delivered", "DELIVRD", "000"))
+    assert reader.settled(other) == ("B-2", ("delivered", "DELIVRD", "000"))
+    assert len(reader._seen) == 1
+    for n in range(3_000):
+        reader.settled(Deliver(1, "", "", 4, 0, FULL.replace(b"26112218", b"%08d" % n), {}, 1, 5))
+    assert len(reader._seen) <= 1_024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        FULL.replace(b"DELIVRD", b"ENROUTE"),
+        FULL.replace(b"id:0123456789", b"id:"),
+        FULL.replace(b"id:0123456789", b"id:a text:b"),
+        FULL.replace(b"0123456789", b"\x00123"),
+        FULL.replace(b"sub:001", b"sub:text:"),
+        FULL.replace(b" text:Gentile", b""),
+    ],
+)
+def test_what_is_not_the_usual_receipt_is_read_whole(body: bytes) -> None:
+    deliver = Deliver(1, "393330000001", "BANCA", 4, 0, body, {}, 1, 5)
+    assert STRICT.settled(deliver) is None and STRICT.settled(deliver) is None
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"id:", b"x1", b" ", b" text:", b"text:", b" stat:DELIVRD", *FULL.split(b" ")]), max_size=14
+    )
+)
+def test_both_readings_agree(pieces: list[bytes]) -> None:
+    heard(b"".join(pieces))
+    heard(b" ".join(pieces))
 
 
 def test_without_sub_and_dlvrd() -> None:

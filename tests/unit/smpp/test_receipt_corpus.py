@@ -174,8 +174,8 @@ def test_the_usual_form_is_read_as_any_other_is(extra: list[str], at: int, over:
     head[at : at + over * len(extra)] = extra
     whole = " ".join(head) + " text:ciao id:9"
     quick = read_text(whole, False)
-    usual, receipt_forms._usual = receipt_forms._usual, lambda head, text: None
+    usual, receipt_forms.usual = receipt_forms.usual, lambda head, text: None
     try:
         assert quick == read_text(whole, False)
     finally:
-        receipt_forms._usual = usual
+        receipt_forms.usual = usual

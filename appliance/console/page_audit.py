@@ -83,7 +83,8 @@ def page() -> str:
         if error.code != "peer_unavailable":
             raise
         well = False
-    older = url_for("audit.page", **given, before=entries[-1]["index"]) if len(entries) == ROWS else None
+    asked: dict[str, Any] = dict(given)
+    older = url_for("audit.page", **asked, before=entries[-1]["index"]) if len(entries) == ROWS else None
     filled: dict[str, Any] = {"entries": entries, "older": older, "given": given, "well": well}
     if guard.is_htmx():
         return render_template("_audit_rows.html", **filled)

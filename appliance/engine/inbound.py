@@ -51,7 +51,7 @@ class Inbound:
         exchange = self.exchange if self.exchange is not None and self.exchange.shared(link.name) else None
         for bind, session, deliver in delivers:
             status = 0
-            quick = settled(deliver)
+            quick = settled(deliver) if exchange is None else None  # else it may be another engine's
             if quick is not None:
                 raw_id, (word, stat, said) = quick
                 code = STATUS_NUMBER[word]

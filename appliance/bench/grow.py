@@ -30,6 +30,7 @@ from .spending import cpu_s, pss_mib
 from .started import folder, own
 from .steady import DISTINCT_MESSAGES, SEED
 from .texts import bodies, messages
+from .timing import FILL_S_MAX
 from .watch import Watch
 
 SETTLE_S: Final = 1.0
@@ -95,9 +96,11 @@ def _one_day(home: Path, count: int) -> None:
         load.requests_max = -(-count // PER_CALL)
         watch = Watch(box, load)
         load.start()
-        while load.alive():
+        until = monotonic_s() + FILL_S_MAX
+        while load.alive() and monotonic_s() < until:
             watch.pause.wait(0.05)
             watch.look()
+        load.stop()
         left = watch.until_final(120.0)
         if left:
             raise Error("internal", f"{left} messages of the day have no end")

@@ -18,7 +18,7 @@ from .spending import LOAD
 from .started import begun, folder, killed, operator, own, ready
 from .steady import DEFAULTS, measure
 from .texts import bodies
-from .timing import CONFIG, filled
+from .timing import CONFIG, FILL_S_MAX, filled
 from .watch import Watch
 
 NORMAL_S: Final = 10.0
@@ -113,9 +113,11 @@ def _fill(box: Box, count: int) -> tuple[int, int]:
     load.requests_max = -(-count // PER_CALL)
     watch = Watch(box, load)
     load.start()
-    while load.alive():
+    until = monotonic_s() + FILL_S_MAX
+    while load.alive() and monotonic_s() < until:
         watch.pause.wait(0.5)
         watch.look()
+    load.stop()
     return load.accepted, load.segments
 
 

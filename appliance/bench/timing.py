@@ -21,7 +21,7 @@ from .watch import Watch
 WARM_S: Final = 2.0
 IDLE_S: Final = 5.0
 PER_CALL: Final = 500
-FILL_S_MAX: Final = 600.0
+FILL_S_MAX: Final = 3_600.0
 
 #: One link to an operator that writes down when it heard what.
 CONFIG: Final = """

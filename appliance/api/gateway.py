@@ -79,7 +79,7 @@ class Gateway:
 
     def _ready(self) -> dict[str, bool]:
         engines = {f"engine-{n}": ok for n, (ok, _) in self.peers.engines.items()}
-        return {name: ok for name, (ok, _) in self.peers.checks.items()} | engines
+        return {name: ok for name, (ok, _) in self.peers.checks.items()} | engines | {"hsm": self.peers.hsm_well}
 
     # --- sending ------------------------------------------------------------------------------------------
 

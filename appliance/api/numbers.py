@@ -86,7 +86,9 @@ class Numbers:
     def collect(self) -> Iterator[Metric]:
         """The engine's side, and whether the other processes answer."""
         up = GaugeMetricFamily(
-            "casemate_ready", "whether a process that the gateway needs is ready", labels=["process"]
+            "casemate_ready",
+            "whether what the gateway needs is ready; hsm is 0 also while messages go on without it",
+            labels=["process"],
         )
         for process, ready in self.ready().items():
             up.add_metric([process], float(ready))

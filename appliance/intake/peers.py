@@ -44,6 +44,7 @@ class Peers:
         self.clock = clock
         self.wall = wall
         self.well_s: float | None = None  # when the keys were last seen to be well
+        self.hsm_well = False  # the truth about the HSM, also while messages go on without it
         self.checks: dict[str, tuple[bool, str]] = dict.fromkeys(
             ("keys", "engine", "auditor"), (False, "not asked yet")
         )
@@ -76,7 +77,8 @@ class Peers:
                 self.well_s = self.clock()
             except Error as e:
                 self.checks["keys"] = (False, e.hint or e.code)
-        if not self.checks["keys"][0]:
+        self.hsm_well = self.checks["keys"][0]
+        if not self.hsm_well:
             self.checks["keys"] = self._graced(self.checks["keys"][1])
 
     def _graced(self, why: str) -> tuple[bool, str]:

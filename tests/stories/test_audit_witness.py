@@ -104,7 +104,9 @@ def empty_root(root: Path) -> list[str]:
     return ["unshare", "--user", "--map-root-user", "--net", "chroot", str(root), str(binary)]
 
 
-def test_a_cosigned_export_is_checked_in_an_empty_chroot(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cosigned_export_is_checked_in_an_empty_chroot(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = Card(tmp_path / "card")
     settings = parse({"audit": {"witnesses": [card.vkey]}}, home, "test")
     (home / "casemate.toml").write_text(f'[audit]\nwitnesses = ["{card.vkey}"]\n')

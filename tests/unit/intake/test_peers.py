@@ -65,6 +65,7 @@ def test_messages_go_on_under_the_key_in_memory_for_the_time_that_was_set() -> N
     face.ring.well = False
     assert face.look(0.5)
     assert "away" in face.peers.checks["keys"][1]
+    assert not face.peers.hsm_well, "metrics tell the truth"
     assert face.peers.not_ready() == ""
     assert face.look(899)
     assert not face.look(1)

@@ -44,6 +44,12 @@ def sixth(db: Database) -> None:
     _run(db, SIXTH)
 
 
+@MIGRATIONS()
+def tallies_by_moves(db: Database) -> None:
+    """A start looks for the tallies written since an index was last put in place: not through all of a day."""
+    db.execute("CREATE INDEX tally_upto ON tally(upto)")
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():

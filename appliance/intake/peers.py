@@ -65,21 +65,24 @@ class Peers:
         return "; ".join(f"{name}: {why}" for name, (ok, why) in self.checks.items() if not ok)
 
     async def look(self) -> None:
-        """One look at the other processes. Never raises."""
+        """One look at the other processes. Never raises. Each check is written once, when all that it rests on is known:
+        requests are judged by `checks` while the others are still asked."""
         await asyncio.gather(
-            self._look("keys", self.seals.ring.healthy),
+            self._look_at_keys(),
             self._look("engine", self._engine_pinged),
             self._look("auditor", lambda: _pinged(self.auditor)),
         )
-        if self.checks["keys"][0]:
+
+    async def _look_at_keys(self) -> None:
+        well, why = await _asked(self.seals.ring.healthy)
+        if well:
             try:
                 await self.seals.at(self.wall())
                 self.well_s = self.clock()
             except Error as e:
-                self.checks["keys"] = (False, e.hint or e.code)
-        self.hsm_well = self.checks["keys"][0]
-        if not self.hsm_well:
-            self.checks["keys"] = self._graced(self.checks["keys"][1])
+                well, why = False, e.hint or e.code
+        self.hsm_well = well
+        self.checks["keys"] = (well, why) if well else self._graced(why)
 
     def _graced(self, why: str) -> tuple[bool, str]:
         """Whether messages go on without the HSM, and why; `why` is what it said."""
@@ -90,15 +93,7 @@ class Peers:
         return (True, f"the HSM is away, the key in memory serves on: {why}") if left_s > 0 else (False, why)
 
     async def _look(self, name: str, ask: Callable[[], Awaitable[tuple[bool, str]]]) -> None:
-        try:
-            async with asyncio.timeout(LOOK_S_MAX):
-                self.checks[name] = await ask()
-        except TimeoutError:
-            self.checks[name] = (False, "it does not answer in time")
-        except Error as e:
-            self.checks[name] = (False, e.message)
-        except (OSError, ValueError, KeyError, TypeError):
-            self.checks[name] = (False, "its answer makes no sense")
+        self.checks[name] = await _asked(ask)
 
     async def _engine_pinged(self) -> tuple[bool, str]:
         """Well when one engine is: what another could not take goes to it."""
@@ -114,6 +109,18 @@ class Peers:
         while True:
             await self.look()
             await asyncio.sleep(POLL_S)
+
+
+async def _asked(ask: Callable[[], Awaitable[tuple[bool, str]]]) -> tuple[bool, str]:
+    try:
+        async with asyncio.timeout(LOOK_S_MAX):
+            return await ask()
+    except TimeoutError:
+        return False, "it does not answer in time"
+    except Error as e:
+        return False, e.message
+    except (OSError, ValueError, KeyError, TypeError):
+        return False, "its answer makes no sense"
 
 
 async def _pinged(client: Caller) -> tuple[bool, str]:

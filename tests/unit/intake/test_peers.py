@@ -88,6 +88,47 @@ def test_a_face_that_never_had_the_key_takes_nothing() -> None:
     assert not face.look()
 
 
+class Onlooker:
+    """A peer that takes many turns of the loop to answer, and notes at each what a request would be judged by."""
+
+    def __init__(self) -> None:
+        self.peers: Peers | None = None
+        self.seen: list[bool] = []
+
+    async def call(self, op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
+        for _ in range(10):
+            await asyncio.sleep(0)
+            assert self.peers is not None
+            self.seen.append(self.peers.checks["keys"][0])
+        return {"ready": True}
+
+
+def test_no_request_is_refused_between_the_keys_answer_and_the_others() -> None:
+    face = Face(900)
+    assert face.look()
+    onlooker = Onlooker()
+    onlooker.peers, face.peers.engine, face.peers.auditor = face.peers, onlooker, onlooker
+    face.ring.well = False
+    assert face.look(1)
+    assert onlooker.seen == [True] * 20
+
+
+def test_nobody_is_let_in_while_the_day_s_key_is_still_fetched() -> None:
+    """The HSM is well again, but the keys process gives no key: never open, not even between two answers."""
+    face = Face(0)
+    onlooker = Onlooker()
+    onlooker.peers, face.peers.engine, face.peers.auditor = face.peers, onlooker, onlooker
+
+    async def none(day: int) -> Any:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        raise Error("hsm_unavailable", "away")
+
+    face.ring.for_day = none  # type: ignore[method-assign]
+    assert not face.look()
+    assert onlooker.seen == [False] * 20
+
+
 @pytest.mark.parametrize(("hours", "goes_on"), [(11.9, True), (12.1, False)])
 def test_a_new_day_needs_the_hsm(hours: float, goes_on: bool) -> None:
     face = Face(86_400)

@@ -71,6 +71,7 @@ RECONNECT_S_MAX: Final = 2.0
 
 # --- engine -----------------------------------------------------------------------------------------------
 COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for the next
+STORE_FREE_OCTETS_MIN: Final = 4 * 1024 * 1024  # after a write that failed, less room than this is a full disk still
 QUEUE_MESSAGES_MAX: Final = 100_000  # held in memory per class; the rest stays on disk and is paged in, in order
 QUEUE_PAGE_MESSAGES: Final = 10_000
 PENDING_BATCHES_MAX: Final = 256  # batches waiting for a commit before the engine says `overloaded`

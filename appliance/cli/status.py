@@ -91,6 +91,14 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         out.append(f"engine        {engine.get('why') or 'does not answer'}")
     for shard in engine.get("shards", []):
         out.append(f"engine-{shard['shard']:<6} {_shard(shard)}")
+    if engine.get("broken"):
+        out.append(
+            f"store         cannot be written ({engine['broken']}): new messages are refused; free space on the disk"
+        )
+    if engine.get("damaged"):
+        out.append(
+            f"store         damaged: {', '.join(engine['damaged'])}; restore from a backup and restart the engine"
+        )
     for link in engine.get("links", []):
         pace = f"{link['pace']:g}/s" if link["pace"] else "no limit"
         out.append(
@@ -138,6 +146,6 @@ def _shard(row: dict[str, Any]) -> str:
 def status(as_json: bool) -> int:
     """Show how the appliance is. Exits with 0 when engine, HSM and audit log are well, 1 when one is not."""
     found = gather(load(home=home_of()))
-    well = all(found[part].get("ready") for part in ("engine", "hsm", "audit"))
+    well = all(found[part].get("ready") for part in ("engine", "hsm", "audit")) and not found["engine"].get("broken")
     click.echo(json.dumps(found, indent=1, default=str) if as_json else "\n".join(lines(found, now_ms())))
     return 0 if well else 1

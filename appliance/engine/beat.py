@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from math import inf
 from typing import Any
 
 from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
+from appliance.limits import STORE_FREE_OCTETS_MIN
 from appliance.message import CANCELLED, QUEUED, Batch
 from appliance.smpp import status_name, verdict
-from appliance.store import DatabaseError, is_damage
+from appliance.store import DatabaseError, free_octets, is_damage
 
 from .accepting import accept, forget_new
 from .choosing import dispatch, group_of
@@ -288,12 +288,16 @@ class Beat:
             step()
         look_after(ledger, now_ms)
 
-    async def _write_over(self, done: set[int], now_ms: int) -> None:
-        """Before callers are told that what failed to commit is refused, it is made so for a restart too, if the disk lets it."""
+    async def _write_over(self, done: set[int], now_ms: int) -> bool:
+        """Makes refused for a restart too what failed to commit, if the disk lets it. Whether it does."""
+        holds = free_octets(self.ledger.folder) >= STORE_FREE_OCTETS_MIN
         for day, partition in list(self.ledger.partitions.items()):
             if day not in done:
-                with suppress(DatabaseError):
+                try:
                     await asyncio.get_running_loop().run_in_executor(self._pool, partition.write_over, now_ms)
+                except DatabaseError:
+                    holds = False
+        return holds
 
     async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
         """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.
@@ -314,6 +318,9 @@ class Beat:
             ledger.quarantine(damaged, clock.now_ms())
             return
         await asyncio.sleep(self.pause_s)
+        # What was refused is forgotten, so that there may be nothing left to try: the disk is asked.
+        while not self.draining and not await self._write_over(done, clock.now_ms()):
+            await asyncio.sleep(self.pause_s)
         if self.draining and clock.monotonic_s() > self.give_up_s:
             raise error
 

@@ -17,7 +17,7 @@ from .behind import GATHERED_MIN, IDLE_MIN
 from .counting import submitted_since
 from .desk import DeskStore
 from .doubts import Candidate, Claim
-from .folder import partition_days, partition_exists, partition_path
+from .folder import free_octets, partition_days, partition_exists, partition_path
 from .living import living
 from .opening import (
     SQLITE_VERSION,
@@ -65,6 +65,7 @@ __all__ = [
     "decode_columns",
     "doubts",
     "erased",
+    "free_octets",
     "is_damage",
     "letters",
     "link_numbers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def partition_path(folder: Path, day: int) -> Path:
 def partition_exists(folder: Path, day: int) -> bool:
     """Whether there is a partition of a day, which may be any number."""
     return 0 <= day <= DAY_MAX and partition_path(folder, day).exists()
+
+
+def free_octets(folder: Path) -> int:
+    """Room left for us on the disk of `folder` (statvfs(3)); much where nobody can say."""
+    try:
+        told = os.statvfs(folder)
+    except OSError:
+        return 1 << 60
+    return told.f_bavail * told.f_frsize
 
 
 def partition_days(folder: Path) -> list[int]:

@@ -64,6 +64,7 @@ class Watchman:
         self.failed: Error | None = None
         self._environ = dict(os.environ)
         self._state = StateFile(home / "run" / "state.json")
+        self._unwritten = False
         self._dice = random.Random()
         self.posts = [
             Post(child, Watch(), Probe(child), LogShelf(home / "log" / f"{child.name}.log", self._shower(child.name)))
@@ -162,6 +163,8 @@ class Watchman:
             if post.watch.probed(*asked.result(), monotonic_s()):
                 self._moved(post, before)
         asked.cancel()
+        if self._unwritten:
+            self._write()
         if post.watch.state == KILLING:
             post.body.kill()
             return
@@ -197,19 +200,26 @@ class Watchman:
             self.say("casemate", f"{post.name} is ready again")
 
     def _write(self) -> None:
-        self._state.write(
-            [
-                {
-                    "name": post.name,
-                    "pid": post.body.pid if post.body is not None else None,
-                    "state": post.watch.state,
-                    "restarts": post.watch.restarts,
-                    "since_ms": post.since_ms,
-                    "why": post.watch.why if post.watch.state != READY else "",
-                }
-                for post in self.posts
-            ]
-        )
+        """The state file. A disk that does not take it is no reason to look after nobody any more: it is tried again."""
+        rows = [
+            {
+                "name": post.name,
+                "pid": post.body.pid if post.body is not None else None,
+                "state": post.watch.state,
+                "restarts": post.watch.restarts,
+                "since_ms": post.since_ms,
+                "why": post.watch.why if post.watch.state != READY else "",
+            }
+            for post in self.posts
+        ]
+        try:
+            self._state.write(rows)
+        except OSError as e:
+            if not self._unwritten:
+                self.say("casemate", f"run/state.json cannot be written: {e.strerror}")
+            self._unwritten = True
+        else:
+            self._unwritten = False
 
     # --- stopping ---------------------------------------------------------------------------------------------------
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
-from appliance.keys import DataKey, blind_index
+from appliance.keys import DataKey, blind_indexer
 from appliance.message import id_text
 from appliance.numbering import normalise
 
-from .book import EVERY, ROWS_AT_ONCE, Book, Decided
-from .lists import STOP
+from .book import EVERY, IMPORTED_AT_ONCE, ROWS_AT_ONCE, Book, Decided
 from .policy import ALL_NAME
 
-SEALED_AT_ONCE: Final = 20_000
 COLUMNS: Final = ("number", "programme", "since", "source", "word", "evidence", "who")
+SEALED_AT_ONCE: Final = 5_000  # what a processor holds close by
 PURPOSE: Final = "suppressed number"  # of `appliance.keys.PURPOSES`
 
 Progress = Callable[[str, int, int], None]  # what is done, how many of it, how many there are (0: not known)
@@ -47,53 +46,53 @@ class Listed(NamedTuple):
 
 def read(file: Path, programme: str, known: Iterable[str], progress: Progress) -> Listed:
     """`file`: CSV with a header of `number` and perhaps `programme`, or numbers alone. Raises Error `file_invalid`."""
-    names = {ALL_NAME, *known}
-    numbers: dict[str, list[str]] = {}
+    names = {ALL_NAME: EVERY} | {name: name for name in known}
+    numbers: dict[str, list[str]] = {name: [] for name in names.values()}
     refused: list[Refused] = []
+    at, of = 0, -1
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            for n, (number, name) in _rows(lines, programme):
-                if n % 100_000 == 0:
-                    progress("lines read", n, 0)
-                if name not in names:
+            # A row at a time: fifty thousand lists at once are as many objects for the collector to look through.
+            for n, row in enumerate(csv.reader(lines), 1):
+                if n == 1 and "number" in row:
+                    at, of = row.index("number"), row.index("programme") if "programme" in row else -1
+                    continue
+                if not row:
+                    continue
+                name = names.get((0 <= of < len(row) and row[of].strip()) or programme)
+                if name is None:
                     refused.append(Refused(n, "invalid"))
                     continue
                 try:
-                    numbers.setdefault(EVERY if name == ALL_NAME else name, []).append(normalise(number)[0])
+                    numbers[name].append(normalise(row[at].strip() if at < len(row) else "")[0])
                 except Error as e:
                     refused.append(Refused(n, e.code))
+                if n % ROWS_AT_ONCE == 0:
+                    progress("lines read", n, 0)
     except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise Error("file_invalid", f"{file.name} cannot be read: {type(e).__name__}", "CSV in UTF-8") from None
-    return Listed(numbers, refused)
-
-
-def _rows(lines: Iterable[str], programme: str) -> Iterator[tuple[int, tuple[str, str]]]:
-    at, of = 0, -1
-    for n, row in enumerate(csv.reader(lines), 1):
-        if n == 1 and "number" in row:
-            at, of = row.index("number"), row.index("programme") if "programme" in row else -1
-        elif row:
-            number = row[at] if at < len(row) else ""
-            yield n, (number.strip(), (row[of].strip() if 0 <= of < len(row) else "") or programme)
+    return Listed({name: some for name, some in numbers.items() if some}, refused)
 
 
 def bring_in(book: Book, ring: Ring, listed: Listed, who: str, at_ms: int, progress: Progress) -> tuple[int, int]:
     """Suppresses every number; how many are new, how many were suppressed before. May be done again after a crash."""
-    index_key, key = ring.index_key(), DataKey(0, ring.derive(PURPOSE, ""))
+    index, key = blind_indexer(ring.index_key()), DataKey(0, ring.derive(PURPOSE, ""))
     new = known = 0
     for programme, numbers in listed.numbers.items():
-        subjects = sorted((blind_index(index_key, number), number) for number in set(numbers))
-        for first in range(0, len(subjects), ROWS_AT_ONCE):
-            some = subjects[first : first + ROWS_AT_ONCE]
-            held = book.suppressed_between(programme, some[0][0], some[-1][0])
-            rows = [row for row in some if row[0] not in held]
-            sealed = key.seal_many([number.encode() for _, number in rows], [b"s" + subject for subject, _ in rows])
-            pairs = [(subject, octets) for (subject, _), octets in zip(rows, sealed, strict=True)]
-            if pairs:
-                book.decide(pairs, programme, STOP, "import", at_ms, who)
-            new += len(rows)
-            known += len(some) - len(rows)
-            progress("numbers suppressed", first + len(some), len(subjects))
+        sealed: dict[bytes, bytes] = {}
+        for first in range(0, len(numbers), SEALED_AT_ONCE):
+            some = numbers[first : first + SEALED_AT_ONCE]
+            subjects = [index(number) for number in some]
+            octets = key.seal_many([number.encode() for number in some], [b"s" + subject for subject in subjects])
+            sealed.update(zip(subjects, octets, strict=True))
+            if first % ROWS_AT_ONCE == 0:
+                progress("numbers sealed", first, len(numbers))
+        order = sorted(sealed)
+        for first in range(0, len(order), IMPORTED_AT_ONCE):
+            subjects = order[first : first + IMPORTED_AT_ONCE]
+            count = book.bring_in(subjects, [sealed[subject] for subject in subjects], programme, at_ms, who)
+            new, known = new + count, known + len(subjects) - count
+            progress("numbers suppressed", first + len(subjects), len(order))
     return new, known
 
 

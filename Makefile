@@ -61,7 +61,7 @@ $(VENV)/.run: $(LOCKED)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
-	@.ci/debian chromium curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libnet-smpp-perl libnss3 nsd
+	@.ci/debian chromium curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libnet-smpp-perl libnss3 nsd rsyslog rsyslog-openssl
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock

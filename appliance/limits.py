@@ -176,6 +176,13 @@ AUDIT_FORWARD_OCTETS_MAX: Final = 8 * 1024 * 1024
 AUDIT_CALL_ENTRIES_MAX: Final = 4_000  # in one call, and about so many in one transaction
 AUDIT_PENDING_ENTRIES_MAX: Final = 40_000  # taken but not yet durable; then `overloaded`
 AUDIT_PAGE_ENTRIES_MAX: Final = 500
+SIEM_CONNECT_S_MAX: Final = 10.0  # TCP and TLS handshake
+SIEM_SETTLE_S: Final = 1.0  # after it, in which a TLS 1.3 server says that it refuses our certificate
+SIEM_STALL_S_MAX: Final = 30.0  # the SIEM's TCP acknowledges nothing for so long: the connection is given up
+SIEM_PROVEN_S: Final = 10.0  # a connection lives on for so long after an entry: then it counts as taken
+SIEM_RETRY_S_MIN: Final = 0.5
+SIEM_RETRY_S_MAX: Final = 60.0
+SIEM_ENTRIES: Final = 500  # in one write
 COSIGNED_OCTETS_MAX: Final = 65_536  # a checkpoint with cosignatures; one of ML-DSA-44 is some 3,300 octets
 SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
 

@@ -95,6 +95,7 @@ class Standing:
         except Error:
             pass
         await self.gateway.look_at_door()
+        await self.gateway.look_at_auditor()
         self.gateway.numbers.pending.set(self.gateway.funnel.pending)
         return Answer(200, self.gateway.numbers.text(), TEXT)
 

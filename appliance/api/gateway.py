@@ -164,6 +164,12 @@ class Gateway:
             with suppress(Error):
                 self.numbers.door = await self.door.call("state", {}, timeout_s=LOOK_S_MAX)
 
+    async def look_at_auditor(self) -> None:
+        """The same of the audit log."""
+        self.numbers.audit = None
+        with suppress(Error):
+            self.numbers.audit = await self.auditor.call("state", {}, timeout_s=LOOK_S_MAX)
+
     def close(self) -> None:
         self.templates.close()
         self.consent.close()

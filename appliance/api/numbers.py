@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from appliance.message import CLASSES, STATUSES
 
+from .audit_numbers import audit_metrics
 from .door_numbers import door_metrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
@@ -19,11 +20,12 @@ LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 class Numbers:
-    """Counters of one gateway. `engine` and `door` are their last known `state`, None when they do not answer."""
+    """Counters of one gateway. `engine`, `door` and `audit` are their last known `state`, None when they do not answer."""
 
     def __init__(self, index: int = 0) -> None:
         self.engine: dict[str, Any] | None = None
         self.door: dict[str, Any] | None = None
+        self.audit: dict[str, Any] | None = None
         self.ready: Callable[[], dict[str, bool]] = dict
         self.registry = CollectorRegistry(auto_describe=False)
         registry = self.registry
@@ -95,6 +97,8 @@ class Numbers:
         yield up
         if self.door is not None:
             yield from door_metrics(self.door)
+        if self.audit is not None:
+            yield from audit_metrics(self.audit)
         state = self.engine
         if state is None:
             return

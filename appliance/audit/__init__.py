@@ -5,11 +5,11 @@ what it did; `serve` is the auditor process that owns the log, `commands` what t
 """
 
 from . import commands
-from .auditor import serve
 from .entry import entry
 from .events import EVENTS
 from .outbox import Outbox, forward
 from .rate import Rate
 from .recorder import BlockingRecorder, Recorder
+from .serving import serve
 
 __all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Rate", "Recorder", "commands", "entry", "forward", "serve"]

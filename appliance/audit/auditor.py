@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -27,6 +26,7 @@ from appliance.limits import (
 from appliance.settings import Settings
 
 from .entry import canonical, entry, impersonal
+from .forwarding import Forwarder, Source
 from .journal import Call, Journal, Outcome, Sought
 from .note import Checkpoint, Verifier, check_name, genuine
 from .payloads import call_of, table_of
@@ -44,20 +44,6 @@ RETRY_S_MAX: Final = 2.0
 STOP_S_MAX: Final = 4.0  # for the last checkpoint
 
 T = TypeVar("T")
-
-
-async def serve(settings: Settings) -> None:
-    """Runs the auditor until SIGTERM or SIGINT; returns after the last checkpoint."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    auditor = Auditor(settings)
-    await auditor.start()
-    try:
-        await stop.wait()
-    finally:
-        await auditor.stop()
 
 
 class Auditor:
@@ -78,9 +64,12 @@ class Auditor:
         self._work = asyncio.Event()
         self._fresh = asyncio.Event()
         self._publishing = asyncio.Lock()
-        self._threads = {name: ThreadPoolExecutor(1, f"audit-{name}") for name in ("commit", "publish", "read")}
+        self._threads = {
+            name: ThreadPoolExecutor(1, f"audit-{name}") for name in ("commit", "publish", "read", "forward")
+        }
         self._verifier: Verifier | None = None
         self._keys = Client(settings.socket("keys"))
+        self._siem = Forwarder(settings, Source(lambda: self.size, self._to_forward, self._forwarded, self._record))
         self._tasks: list[asyncio.Task[None]] = []
         self._server = Server(
             {
@@ -107,6 +96,7 @@ class Auditor:
         shelf = Shelf(log_folder(self.settings.home))
         self._journal = await self._run("commit", Journal, path)
         self._publisher = Publisher(await self._run("publish", Journal, path, True), shelf, self.origin)
+        self._forward = await self._run("forward", Journal, path, True)
         self._witnesses = Witnesses(shelf, self._vkeys)
         self._reading = Reading(await self._run("read", Journal, path, True), shelf, self._witnesses)
         try:
@@ -122,6 +112,9 @@ class Auditor:
         self._tasks = [asyncio.create_task(self._committing()), asyncio.create_task(self._checkpointing())]
         if self.refused is None:
             await self._record("process.start", "process:auditor", pid=os.getpid())
+        if self._siem.target:
+            cursor = await self._run("forward", self._forward.said, "siem")
+            self._tasks.append(asyncio.create_task(self._siem.run(int(cursor or 0))))
         await self._server.start(self.settings.socket("auditor"))
 
     async def stop(self) -> None:
@@ -140,6 +133,7 @@ class Auditor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._keys.close()
         for name, journal in (
+            ("forward", self._forward),
             ("read", self._reading.journal),
             ("publish", self._publisher.journal),
             ("commit", self._journal),
@@ -203,9 +197,16 @@ class Auditor:
             if outcomes[-1].size > self.size:
                 self.size = outcomes[-1].size
                 self._fresh.set()
+                self._siem.poke()
             for (_, future), outcome in zip(group, outcomes, strict=True):
                 if not future.done():
                     future.set_result(outcome)
+
+    async def _to_forward(self, low: int, high: int) -> list[bytes]:
+        return await self._run("forward", lambda: list(self._forward.entries(low, high)))
+
+    async def _forwarded(self, cursor: int) -> None:
+        await self._run("commit", lambda: self._journal.say(siem=str(cursor)))
 
     # --- checkpoints ---------------------------------------------------------------------------------------
 
@@ -381,6 +382,7 @@ class Auditor:
             "unsigned_since_ms": self.unsigned_since_ms,
             "unsigned_why": self.unsigned_why,
             "waiting": self._waiting_entries,
+            "siem": self._siem.state(),
             **as_state(await self._run("read", self._witnesses.vouched), self.size, len(self._vkeys)),
         }
 

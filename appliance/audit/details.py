@@ -151,6 +151,8 @@ DETAIL: Final[dict[str, str]] = {
     "audit.exported": "",
     "audit.cosigned": "size_count",
     "audit.gap": "expected_index got_index",
+    "siem.connected": "",
+    "siem.lost": "why",
     "bench.run": "",
 }
 

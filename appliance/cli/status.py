@@ -128,7 +128,18 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         out.append(f"audit log     {waiting}: {audit['unsigned_why']}".replace("entrys", "entries"))
     if audit.get("witnesses"):
         out.append(f"cosigned      {_cosigned(audit, int(found.get('cosigned_days', 7)), at_ms)}")
+    if audit.get("siem"):
+        out.append(f"SIEM          {_siem(audit['siem'], at_ms)}")
     return out
+
+
+def _siem(siem: dict[str, Any], at_ms: int) -> str:
+    """Whether the bank's SIEM has the log."""
+    behind = f"{siem['behind']} entries behind"
+    if siem["connected"]:
+        return f"connected to {siem['target']} for {_ago(siem['connected_ms'], at_ms)}, {behind}"
+    lost = f"{_ago(siem['lost_since_ms'], at_ms)}: {siem['why'] or 'connecting'}"
+    return f"{siem['target']} {'NOT CONNECTED FOR' if siem['late'] else 'not connected for'} {lost}; {behind}"
 
 
 def _shard(row: dict[str, Any]) -> str:

@@ -88,16 +88,20 @@ def page() -> str:
     filled: dict[str, Any] = {"entries": entries, "older": older, "given": given, "well": well}
     if guard.is_htmx():
         return render_template("_audit_rows.html", **filled)
-    filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed() if well else None}
+    state = _state() if well else {}
+    filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed(state), "siem": state.get("siem")}
     return render_template("audit.html", events=EVENTS, done=request.args.get("done") == "cosigned", **filled)
 
 
-def _witnessed() -> dict[str, Any] | None:
-    """Until where a witness vouches for the log, and whether that is long ago; None when no witness is set."""
+def _state() -> dict[str, Any]:
     try:
-        state = desk().peers.audit_state()
+        return desk().peers.audit_state()
     except Error:
-        return None
+        return {}
+
+
+def _witnessed(state: dict[str, Any]) -> dict[str, Any] | None:
+    """Until where a witness vouches for the log, and whether that is long ago; None when no witness is set."""
     if not state.get("witnesses"):
         return None
     days = int(desk().settings["audit.cosigned_days"])

@@ -166,6 +166,8 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     if values["engine.spread"] > values["engine.shards"]:
         hint = "engine.spread is how many of engine.shards take new messages; 0: all"
         raise Error("settings_invalid", f"{source}: `engine.spread` is above `engine.shards`", hint)
+    if values["siem.target"]:
+        address(values["siem.target"])
     operators = operators_of(tables["operator"], source)
     routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:

@@ -91,6 +91,31 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
     ),
+    Setting(
+        "siem.target", "str", "", "HOST:PORT of the bank's SIEM: syslog over TLS (RFC 5425, port 6514); empty: none"
+    ),
+    Setting("siem.format", ("rfc5424", "cef"), "rfc5424", "how an entry is written: RFC 5424 structured data, or CEF"),
+    Setting("siem.tls_ca", "path", "", "PEM certificates of who signs the SIEM's; empty: the system's authorities"),
+    Setting("siem.tls_certificate", "path", "", "PEM chain of the client certificate shown to the SIEM"),
+    Setting("siem.tls_key", "path", "", "PEM key of the client certificate shown to the SIEM"),
+    Setting("siem.tls_name", "str", "", "name in the SIEM's certificate; empty: the host of siem.target"),
+    Setting("siem.hostname", "str", "", "name of this box in what the SIEM gets; empty: its host name"),
+    Setting(
+        "siem.octets_max",
+        "int",
+        8192,
+        "the longest message the SIEM takes; of a longer entry less is sent",
+        4096,
+        65_535,
+    ),
+    Setting(
+        "siem.late_s",
+        "int",
+        300,
+        "seconds without the SIEM after which status, console and metrics complain",
+        1,
+        86_400,
+    ),
     Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
     Setting(
         "engine.shards",

@@ -190,3 +190,12 @@ def test_status_shows_why_a_process_is_not_ready() -> None:
     shown = lines({"home": "h", "processes": [process], "engine": {}, "hsm": {}, "audit": {}}, 61_000)
     (row,) = [line for line in shown if line.startswith("keys")]
     assert "1 min, 2 restarts  token is gone" in row
+
+
+def test_status_says_how_the_siem_is() -> None:
+    siem = {"target": "siem:6514", "connected": True, "connected_ms": 1_000, "behind": 0, "late": False, "why": ""}
+    found = {"home": "h", "processes": [], "engine": {}, "hsm": {}, "audit": {"ready": True, "siem": siem}}
+    assert "SIEM          connected to siem:6514 for 1 min, 0 entries behind" in lines(found, 61_000)
+    lost = {**siem, "connected": False, "lost_since_ms": 1_000, "behind": 7, "late": True, "why": "connection refused"}
+    shown = lines({**found, "audit": {"ready": True, "siem": lost}}, 61_000)
+    assert "SIEM          siem:6514 NOT CONNECTED FOR 1 min: connection refused; 7 entries behind" in shown

@@ -61,3 +61,13 @@ def test_a_viewer_brings_nothing(client: FlaskClient, peers: Played) -> None:
     sign_in(client, "vera")
     assert client.post("/audit/cosigned", data={"csrf": csrf_for(client)}).status_code == 403
     assert client.get("/audit/request").status_code == 403
+
+
+def test_a_siem_that_does_not_take_the_log_is_said(client: FlaskClient, peers: Played) -> None:
+    sign_in(client, "carlo")
+    siem = {"target": "siem:6514", "connected": True, "connected_ms": 1, "lost_since_ms": 0, "behind": 3, "why": ""}
+    peers.witnessed = {"siem": siem}
+    page = client.get("/audit").text
+    assert "siem:6514 takes the log since" in page and "3 entries are not sent yet" in page
+    peers.witnessed = {"siem": {**siem, "connected": False, "lost_since_ms": 1, "why": "connection refused"}}
+    assert "siem:6514 does not take the log: connection refused" in client.get("/audit").text

@@ -53,6 +53,7 @@ CODES: Final[dict[str, str]] = {
     "token_missing": "the PKCS#11 module or token is not there",
     "mechanism_missing": "the token offers no mechanism for what is asked",
     "key_missing": "a key that should be in the token or the key store is not there",
+    "key_destroyed": "the key was destroyed: what it sealed was erased with it",
     "key_refused": "a key operation failed its check",
     "key_state": "the state of the key, or a legal hold on its day, does not allow this",
     "address_in_use": "the address to listen on is taken",

@@ -16,6 +16,7 @@ from appliance.store import Heard
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .queries import fields_of
+from .reading import key_left
 from .views import Time
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -24,10 +25,10 @@ SKIP_ROWS: Final = 2_000  # of others' messages looked over for one page
 
 
 class InboundView(msgspec.Struct):
-    """A customer's message. `text` is null for what is no text; `complete` false: parts named in `missing` never came."""
+    """A customer's message. `text` is null for what is no text, `from` as well once its content was erased; `complete` false: parts named in `missing` never came."""
 
     id: str
-    from_: str = msgspec.field(name="from")
+    from_: str | None = msgspec.field(name="from")
     to: str
     text: str | None
     at: Time
@@ -74,7 +75,9 @@ class Hearing:
         return sees
 
     async def _view(self, row: Heard) -> InboundView:
-        key = await self.gateway.ring.by_id(row.key_id)
+        key = await key_left(self.gateway.ring, row.key_id)
+        if key is None:
+            return InboundView(id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [])
         number = key.open(row.number, b"n" + row.id).decode()
         content = _content(key.open(row.content, b"h" + row.id))
         missing = content["missing"]

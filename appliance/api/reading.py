@@ -12,6 +12,7 @@ import msgspec
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.evidence import Facts
+from appliance.intake import Ring
 from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES, Content, id_octets, id_text
 from appliance.numbering import normalise
@@ -96,10 +97,22 @@ class Reading:
     async def _opened(self, found: Found) -> tuple[str | None, Content | None]:
         if found.number is None and found.content is None:
             return None, None
-        key = await self.gateway.ring.by_id(found.key_id)
+        key = await key_left(self.gateway.ring, found.key_id)
+        if key is None:
+            return None, None
         to = key.open(found.number, b"n" + found.id).decode() if found.number is not None else None
         content = _content(key.open(found.content, b"c" + found.id)) if found.content is not None else None
         return to, content
+
+
+async def key_left(ring: Ring, key_id: int) -> Any:
+    """The key that something was sealed under; None when it was destroyed, and what it sealed shows as erased."""
+    try:
+        return await ring.by_id(key_id)
+    except Error as e:
+        if e.code != "key_destroyed":
+            raise
+        return None
 
 
 def query_of(query: bytes) -> dict[str, Any]:

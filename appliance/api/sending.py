@@ -28,6 +28,7 @@ from appliance.text import Cutter, decode, encode, reference_bits_for, shape_of,
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .gathering import Gathering
+from .reading import key_left
 from .requests import Preview, batch_of, message_of, preview_of
 from .templating import resolved
 
@@ -283,7 +284,12 @@ class Sending:
                 "use a new key for a new request",
             )
         key_id, sealed = outcome
-        before = (await gateway.ring.by_id(key_id)).open(sealed, b"a" + key_mac)
+        sealed_under = await key_left(gateway.ring, key_id)
+        if sealed_under is None:
+            raise Error(
+                "idempotency_conflict", "what was answered under this Idempotency-Key was erased", "use a new key"
+            )
+        before = sealed_under.open(sealed, b"a" + key_mac)
         return Answer(202, before, headers=((b"idempotency-replayed", b"true"),))
 
 

@@ -38,7 +38,7 @@ IDLE_S_MAX: Final = 5.0
 KEYS_PAUSE_S: Final = 1.0
 SETTLE_S: Final = 0.02  # outcomes of so long share one commit
 #: What no waiting mends: the event can never be told.
-_HOPELESS: Final = frozenset({"key_refused", "key_missing", "not_found"})
+_HOPELESS: Final = frozenset({"key_destroyed", "key_refused", "key_missing", "not_found"})
 
 
 class SealingKey(Protocol):

@@ -38,7 +38,7 @@ SWEEP_LETTERS: Final = 2_000  # dropped in one transaction: some milliseconds
 KEYS_PAUSE_S: Final = 2.0  # when `keys` cannot help
 DAY_MS: Final = 86_400_000
 #: A letter under these can never be opened again.
-HOPELESS: Final = frozenset({"key_missing", "key_refused"})
+HOPELESS: Final = frozenset({"key_destroyed", "key_missing", "key_refused"})
 
 _HEADER: Final = struct.Struct(">IIII")  # SMPP 3.4 section 3.2
 _content: Final = msgspec.msgpack.Decoder(Content).decode

@@ -199,9 +199,9 @@ class Ledger:
         waiting.todo = []  # a part that comes back later is queued by itself
         self.touched.add((waiting.day, waiting.seq))
 
-    def unreadable(self, day: int, seq: int, notify: int, now_ms: int) -> None:
-        """What is stored of a waiting message is not what was sealed: it cannot be sent."""
-        self.message_ended(day, seq, FAILED, "its seal is broken", notify, now_ms)
+    def unreadable(self, day: int, seq: int, notify: int, now_ms: int, why: str = "its seal is broken") -> None:
+        """What is stored of a waiting message is not what was sealed, or its key was destroyed: it cannot be sent."""
+        self.message_ended(day, seq, FAILED, why, notify, now_ms)
 
     def unroutable(self, waiting: Waiting, now_ms: int) -> None:
         self.message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.notify, now_ms)

@@ -148,7 +148,13 @@ class Listener:
 
     async def _opened(self, day: int, row: tuple[Any, ...]) -> Piece | None:
         n, message_id, link, _, key_id, _, number, _, content = row
-        key: DataKey = await self.keyring.by_id(key_id)
+        try:
+            key: DataKey = await self.keyring.by_id(key_id)
+        except Error as e:
+            if e.code != "key_destroyed":
+                raise
+            log.error("a customer's message cannot be read: its key was destroyed")
+            return None
         try:
             opened = _content(key.open(content, b"c" + message_id))
             to = key.open(number, b"n" + message_id).decode()

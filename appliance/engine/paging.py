@@ -177,10 +177,17 @@ class Pager:
         keys = {}
         for key_id in {row[8] for row in rows}:
             async with asyncio.timeout(KEY_S_MAX):
-                keys[key_id] = await self.keyring.by_id(key_id)
+                try:
+                    keys[key_id] = await self.keyring.by_id(key_id)
+                except Error as e:
+                    if e.code != "key_destroyed":
+                        raise
         out = []
         for seq, mid, class_, encoding, segments, sender, number, content, key_id, expires, notify, _ in rows:
-            key = keys[key_id]
+            key = keys.get(key_id)
+            if key is None:
+                self.ledger.unreadable(day, seq, notify, now_ms, "its content was erased")
+                continue
             try:
                 to = key.open(number, b"n" + mid).decode()
                 payload = _decode(key.open(content or b"", b"c" + mid)).payload

@@ -65,9 +65,9 @@ class Keeper:
         return row
 
     async def opened(self, row: Row) -> bytes:
-        """The key itself. Raises Error `key_missing` for a destroyed one, `key_refused` when its record was changed."""
+        """The key itself. Raises Error `key_destroyed` for a destroyed one, `key_refused` when its record was changed."""
         if row.state not in life.OPENS:
-            raise Error("key_missing", f"key {row.key_id} was destroyed", "what it sealed cannot be read any more")
+            raise Error("key_destroyed", f"key {row.key_id} was destroyed", "what it sealed was erased with it")
         key = self._keys.get(row.key_id)
         if key is None:
             await self.check(row)

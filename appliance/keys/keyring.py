@@ -6,7 +6,8 @@ A key once fetched works on while the HSM is away; whether new work may be taken
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from appliance.errors import Error
@@ -25,10 +26,25 @@ class _Cache:
         self.ids: dict[int, DataKey] = {}
         self.derived: dict[tuple[str, str], bytes] = {}
         self.index: bytes | None = None
+        self.destroyed: set[int] = set()  # a page of an erased day asks once, not once a message
 
     def keep(self, reply: Any) -> DataKey:
         key = DataKey(reply["key_id"], reply["key"])
         return self.ids.setdefault(key.key_id, key)
+
+    def check(self, key_id: int) -> None:
+        """Raises Error `key_destroyed` for a key that was: no state leads out of that one."""
+        if key_id in self.destroyed:
+            raise Error("key_destroyed", f"key {key_id} was destroyed", "what it sealed was erased with it")
+
+    @contextmanager
+    def noting(self, key_id: int) -> Iterator[None]:
+        try:
+            yield
+        except Error as e:
+            if e.code == "key_destroyed":
+                self.destroyed.add(key_id)
+            raise
 
     def __repr__(self) -> str:
         return f"<{len(self.ids)} keys>"
@@ -47,10 +63,13 @@ class Keyring:
         return self._kept.days.get(day) or await self._once(self._kept.days, day, lambda: self._fetch({"day": day}))
 
     async def by_id(self, key_id: int) -> DataKey:
-        """The key that something was sealed under. Raises Error `key_missing` for one that was destroyed or never was."""
-        return self._kept.ids.get(key_id) or await self._once(
-            self._kept.ids, key_id, lambda: self._fetch({"key_id": key_id})
-        )
+        """The key that something was sealed under. Raises Error `key_destroyed`, or `key_missing` for one that never was."""
+        found = self._kept.ids.get(key_id)
+        if found is None:
+            self._kept.check(key_id)
+            with self._kept.noting(key_id):
+                found = await self._once(self._kept.ids, key_id, lambda: self._fetch({"key_id": key_id}))
+        return found
 
     async def index_key(self) -> bytes:
         """Key of the blind index."""
@@ -115,7 +134,12 @@ class BlockingKeyring:
         return found
 
     def by_id(self, key_id: int) -> DataKey:
-        return self._kept.ids.get(key_id) or self._kept.keep(self._client.call("data_key", {"key_id": key_id}))
+        found = self._kept.ids.get(key_id)
+        if found is None:
+            self._kept.check(key_id)
+            with self._kept.noting(key_id):
+                found = self._kept.keep(self._client.call("data_key", {"key_id": key_id}))
+        return found
 
     def index_key(self) -> bytes:
         if self._kept.index is None:

@@ -108,7 +108,7 @@ def test_a_root_is_rotated_and_a_day_erased_by_two_people(office: Office) -> Non
     assert office.both("destroy-key", day["key_id"])["state"] == "destroyed"
     keys.stop()
     keys.start()
-    assert refused(lambda: keys.client.call("data_key", {"key_id": key["key_id"]})).code == "key_missing"
+    assert refused(lambda: keys.client.call("data_key", {"key_id": key["key_id"]})).code == "key_destroyed"
     other = keys.ring.for_day(today())
     assert other.key_id != key["key_id"]
     assert refused(lambda: other.open(sealed, b"n")).code == "key_refused"

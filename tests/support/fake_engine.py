@@ -41,6 +41,7 @@ class FakeKey:
 class FakeRing:
     def __init__(self) -> None:
         self.keys: dict[int, FakeKey] = {}
+        self.destroyed: set[int] = set()
         self.well = (True, "")
 
     async def for_day(self, day: int) -> FakeKey:
@@ -49,6 +50,8 @@ class FakeRing:
         return self.keys.setdefault(day, FakeKey(day))
 
     async def by_id(self, key_id: int) -> FakeKey:
+        if key_id in self.destroyed:
+            raise Error("key_destroyed", f"key {key_id} was destroyed")
         return self.keys[key_id]
 
     async def index_key(self) -> bytes:

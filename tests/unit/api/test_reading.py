@@ -83,6 +83,22 @@ def test_cancel_and_redact(alone: Alone) -> None:
     assert found["status"] == "cancelled"
 
 
+def test_a_message_whose_day_s_key_was_destroyed_shows_as_erased(alone: Alone) -> None:
+    headers = {"idempotency-key": "once"}
+    one = alone.post("/v1/messages", GOOD | {"reference": "r"}, headers).json["id"]
+    before = alone.get(f"/v1/messages/{one}").json
+    alone.ring.destroyed.update(alone.ring.keys)
+    reply = alone.get(f"/v1/messages/{one}")
+    assert reply.status == 200
+    assert [reply.json[name] for name in ("to", "text", "reference", "metadata")] == [None] * 4
+    kept = ("id", "status", "segments", "accepted_at", "events", "parts")
+    assert [reply.json[name] for name in kept] == [before[name] for name in kept]
+    page = alone.get("/v1/messages").json["messages"]
+    assert [(m["id"], m["to"], m["status"]) for m in page] == [(one, None, before["status"])]
+    again = alone.post("/v1/messages", GOOD | {"reference": "r"}, headers)
+    assert (again.status, again.json["code"]) == (409, "idempotency_conflict")
+
+
 @pytest.mark.parametrize(
     "name", ["x", "019ab1c2-7b1e-7000-8a3f-5f0c2d9e4b6a", "019AB1C2-7B1E-7000-8A3F-5F0C2D9E4B6A", "%00", "..", "é"]
 )

@@ -110,7 +110,7 @@ def test_a_destroyed_key_is_the_end_of_it_and_an_hsm_that_is_away_is_not(desk: L
     with pytest.raises(Error):
         asyncio.run(desk.turn())
     assert desk.book.pending()[0] == 1
-    desk.ring.failing = Error("key_missing", "destroyed")
+    desk.ring.failing = Error("key_destroyed", "destroyed")
     asyncio.run(desk.turn())
     assert not desk.heard and desk.book.pending() == (0, None)
 

@@ -44,7 +44,7 @@ class Ring:
         if self.failing is not None:
             raise self.failing
         if key_id != 1:
-            raise Error("key_missing", "destroyed")
+            raise Error("key_destroyed", "destroyed")
         return KEY
 
 
@@ -203,7 +203,7 @@ def test_what_can_never_be_opened_is_set_aside_and_holds_up_nothing(desk: Desk) 
     desk.event(message_id, b"forged" * 10, DELIVERED)
     good = desk.told()
     assert said(desk.take()) == [id_text(good)]
-    assert desk.due() == (1, 2) and set(desk.post.book.reasons()[1]) == {"key_missing", "key_refused"}
+    assert desk.due() == (1, 2) and set(desk.post.book.reasons()[1]) == {"key_destroyed", "key_refused"}
 
 
 def test_a_letter_swapped_with_anothers_does_not_open(desk: Desk) -> None:

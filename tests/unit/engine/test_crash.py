@@ -622,3 +622,27 @@ def test_a_message_that_was_put_off_can_be_cancelled(world: World, time: Time, s
     world.run()
     world.run()
     assert world.submits() == [] and world.status(b.ids[0]) == "cancelled"
+
+
+class Erased:
+    """A keys process that says that the day's key was destroyed."""
+
+    async def by_id(self, key_id: int) -> Any:
+        raise Error("key_destroyed", f"key {key_id} was destroyed")
+
+
+def test_what_waits_under_a_destroyed_key_ends_and_holds_up_nothing(tmp_path: Path, time: Time) -> None:
+    world = World(tmp_path)
+    queued, later = batch("m"), batch("later", at=time.ms + 60_000)
+    world.accept(queued)
+    world.accept(later)
+    world.crash()
+    again = World(tmp_path)
+    again.pager.keyring = Erased()  # type: ignore[assignment]
+    again.start()
+    time.pass_(61)
+    again.step()
+    again.run()
+    for message_id in (queued.ids[0], later.ids[0]):
+        assert again.found(message_id).events[-1][1:] == ("failed", "its content was erased")
+    assert not len(again.ledger.queues)

@@ -101,12 +101,12 @@ def test_a_changed_record_is_refused(register: Register, change: str) -> None:
     assert error == ("key_missing" if change.startswith("purpose") else "key_refused")
 
 
-def test_a_destroyed_or_unknown_key_is_missing(register: Register) -> None:
+def test_a_key_that_was_destroyed_is_told_from_one_that_is_unknown(register: Register) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
     assert refused(desk_of(register), "data_key", {"key_id": 3}).code == "key_missing"
     assert refused(desk_of(register), "data_key", {"key_id": 1}).code == "key_missing", "a tenant key is nobody's"
     register._conn.execute("UPDATE key_record SET state = 'destroyed', wrapped = x''")
-    assert refused(desk_of(register), "data_key", {"key_id": 2}).code == "key_missing"
+    assert refused(desk_of(register), "data_key", {"key_id": 2}).code == "key_destroyed"
 
 
 def test_a_number_is_never_used_twice(register: Register) -> None:

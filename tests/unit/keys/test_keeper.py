@@ -121,10 +121,10 @@ def test_at_the_end_of_its_retention_a_key_leaves_the_file(world: World) -> None
     assert world.states() == {1: "active", 2: "destroyed"}
     assert wrapped not in world.files(), "neither in the file nor in its log"
     assert key not in world.files()
-    assert refused(world.keeper.opened(world.by_id(2))).code == "key_missing"
+    assert refused(world.keeper.opened(world.by_id(2))).code == "key_destroyed"
     assert world.recorded()[-1] == ("key.destroyed", "key:2")
     world.open()
-    assert refused(world.keeper.opened(world.by_id(2))).code == "key_missing"
+    assert refused(world.keeper.opened(world.by_id(2))).code == "key_destroyed"
 
 
 def test_a_legal_hold_stops_it_until_it_is_lifted(world: World) -> None:

@@ -93,3 +93,28 @@ def test_nobody_answers(tmp_path: Path) -> None:
     ready, why = ring.healthy()
     assert not ready
     assert "keys" in why
+
+
+def test_a_destroyed_key_is_asked_for_once(tmp_path: Path) -> None:
+    """A page of an erased day has two hundred messages under it; and what is not there yet is asked for again."""
+
+    async def run() -> None:
+        ring = Keyring(parse({}, tmp_path, "test"))
+        client = ring._client = AsyncClient()  # type: ignore[assignment]
+        for code, calls in (("key_missing", 3), ("key_destroyed", 1)):
+            client.down = Error(code, "gone")
+            client.calls.clear()
+            for _ in range(3):
+                with pytest.raises(Error) as caught:
+                    await ring.by_id(9)
+                assert caught.value.code == code
+            assert len(client.calls) == calls
+
+    asyncio.run(run())
+    blocking = BlockingKeyring(parse({}, tmp_path, "test"))
+    client = blocking._client = ThreadClient()  # type: ignore[assignment]
+    client.down = Error("key_destroyed", "gone")
+    for _ in range(3):
+        with pytest.raises(Error, match="destroyed"):
+            blocking.by_id(9)
+    assert len(client.calls) == 1

@@ -3,7 +3,8 @@
    cc -shared -fPIC -DREAL='"/usr/lib/softhsm/libsofthsm2.so"' -o faulty.so faulty.c -ldl
 
    The file is called as the library with `.control` behind; each line is `FUNCTION FAULT`, `*` for every function. Faults: dead, lost,
-   full, pin, crash, hang, `slow MS`. It is read at every call, so a test may change its mind while a process runs. */
+   full, pin, crash, hang, stall, `slow MS`. A stall is a hang that ends when the
+   file no longer says so, as a network HSM comes back. It is read at every call, so a test may change its mind while a process runs. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -70,6 +71,10 @@ static ulong_t fault(const char *name)
     if (strcmp(what, "hang") == 0)
         for (;;)
             pause();
+    if (strcmp(what, "stall") == 0) {
+        usleep(50 * 1000);
+        return fault(name);
+    }
     if (strcmp(what, "slow") == 0)
         usleep(ms * 1000);
     return 0;

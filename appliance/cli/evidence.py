@@ -63,7 +63,8 @@ def export(file: Path, begin: datetime | None, end: datetime | None, number: boo
         auditor.close()
         Path(part).unlink(missing_ok=True)
     for name, said in manifest["files"].items():
-        click.echo(f"{said['rows']:>10,} rows  {name}")
+        cut = "  (there are more: ask for fewer days)" if said.get("more") else ""
+        click.echo(f"{said['rows']:>10,} rows  {name}{cut}")
     click.echo(
         f"written to {file.name}; the next step, on another machine: casemate evidence verify {file.name} --key KEY"
     )

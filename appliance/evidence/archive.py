@@ -20,7 +20,7 @@ from appliance.clock import rfc3339
 from appliance.consent import ALL_NAME, Book
 from appliance.errors import Error
 from appliance.message import CLASSES, STATUSES, id_text
-from appliance.router import RouteShelf
+from appliance.router import Bookshelf, RouteShelf
 from appliance.senders import SenderBook
 from appliance.settings import Settings
 from appliance.store import Reader
@@ -28,7 +28,8 @@ from appliance.templates import TemplateBook
 
 from .book import EvidenceBook
 
-MESSAGES_MAX: Final = 10_000  # of one number
+#: Rows of a file at most; one that has more says `more` in the manifest.
+ROWS_MAX: Final = {"messages.csv": 10_000}
 MANIFEST: Final = "manifest.json"
 PROOF: Final = "manifest.tlog-proof"
 KEY: Final = "verifier.vkey"
@@ -68,6 +69,7 @@ def tables(settings: Settings, from_ms: int, to_ms: int, subject: bytes | None) 
     yield "refusals.csv", _refusals(settings, from_ms, to_ms)
     yield "policies.csv", _policies(settings, from_ms, to_ms)
     yield "routes.csv", _routes(settings)
+    yield "ported.csv", _ported(settings)
     yield "templates.csv", _templates(settings)
 
 
@@ -85,13 +87,12 @@ def _consent(settings: Settings, from_ms: int, to_ms: int, subject: bytes | None
 
 def _messages(settings: Settings, from_ms: int, to_ms: int, subject: bytes) -> Iterator[Row]:
     """By the `basis` a message's rulings are worked out: `GET /v1/messages/{id}` shows them."""
-    reader, count, cursor = Reader(settings.store), 0, None
+    reader, cursor = Reader(settings.store), None
     try:
-        while count < MESSAGES_MAX:
+        while True:
             page, cursor = reader.search(number_index=subject, from_ms=from_ms, to_ms=to_ms, limit=200, cursor=cursor)
             for brief in page:
                 found = reader.message(brief.id) or brief
-                count += 1
                 yield {
                     "id": id_text(found.id), "accepted_at": rfc3339(found.accepted_ms), "class": CLASSES[found.class_],
                     "sender": found.sender, "status": STATUSES[found.status], "error": found.error or "", "basis": found.basis,
@@ -154,6 +155,17 @@ def _routes(settings: Settings) -> Iterator[Row]:
         yield {"version": heading.version, "digest": heading.digest, "at": rfc3339(heading.at_ms), "who": heading.who}
 
 
+def _ported(settings: Settings) -> Iterator[Row]:
+    """Books of ported numbers that are in use, and those that were before."""
+    shelf = Bookshelf(settings.home).in_use()
+    known = {(name, kept.version): kept for books in (*shelf.before, shelf.books) for name, kept in books.items()}
+    for (name, number), kept in sorted(known.items()):
+        yield {
+            "book": name, "version": number, "digest": kept.digest, "numbers": kept.rows, "at": rfc3339(kept.at_ms), "who": kept.who,
+            "in_use": int(name in shelf.books and shelf.books[name].version == number),
+        }  # fmt: skip
+
+
 def _templates(settings: Settings) -> Iterator[Row]:
     book = TemplateBook(settings)
     try:
@@ -189,8 +201,9 @@ def write(
 def _written(
     archive: zipfile.ZipFile, name: str, rows: Iterable[Row], progress: Callable[[str, int], None]
 ) -> dict[str, Any]:
-    """One CSV, streamed; its digest and number of rows."""
-    digest, count = hashlib.sha256(), 0
+    """One CSV, streamed; its digest, its number of rows, and whether there were more."""
+    digest, count, more = hashlib.sha256(), 0, False
+    most = ROWS_MAX.get(name)
     with archive.open(name, "w") as raw:
 
         def put(line: str) -> None:
@@ -199,6 +212,9 @@ def _written(
             raw.write(octets)
 
         for row in rows:
+            if count == most:
+                more = True
+                break
             text = io.StringIO()
             writer = csv.writer(text)
             if not count:
@@ -209,7 +225,7 @@ def _written(
             if count % 50_000 == 0:
                 progress(name, count)
     progress(name, count)
-    return {"sha256": digest.hexdigest(), "rows": count}
+    return {"sha256": digest.hexdigest(), "rows": count} | ({"more": True} if more else {})
 
 
 def _proof(auditor: Auditor, digest: str) -> str:

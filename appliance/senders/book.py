@@ -21,6 +21,7 @@ from .registration import (
     Registration,
     check_confirmed,
     check_details,
+    check_reserved,
     checked_country,
     checked_sender,
     merged,
@@ -100,6 +101,7 @@ class SenderBook(DeskStore):
         """Country and kind as they would be written. Raises Error `invalid` or `sender_invalid` for what `request` refuses."""
         country, kind = checked_country(country), checked_sender(sender)
         check_details(details)
+        check_reserved(sender, country, details)
         found = self.of(sender, country)
         if found is not None and found.state != "expired":
             raise Error(

@@ -14,13 +14,17 @@ from appliance.errors import Error
 from appliance.numbering import sender_kind
 
 from .dlt import check_templates
-from .rules import rule_of
+from .rules import institution_of, rule_of
 
 STATES: Final = ("requested", "confirmed", "expired")
 FOREVER_MS: Final = 1 << 62
 EVIDENCE_CHARACTERS_MAX: Final = 200  # a reference to a file or a mail, not the file
 TEMPLATE_CHARACTERS_MAX: Final = 2_000  # what DLT platforms take
 TEMPLATES_MAX: Final = 200  # DLT templates of one header
+
+NUMBER_LIKE_DIGITS: Final = 5  # from so many on, fewer than so many letters make no name
+NUMBER_LIKE_LETTERS: Final = 3
+_LIKE_DIGITS: Final = str.maketrans("OoIl", "0011")  # as handsets show them
 
 Id = Annotated[str, Meta(max_length=40, pattern=r"^[A-Za-z0-9._-]*$")]
 TemplateText = Annotated[str, Meta(min_length=1, max_length=TEMPLATE_CHARACTERS_MAX)]
@@ -84,12 +88,32 @@ class Registration(Struct, frozen=True):
 def checked_sender(sender: str) -> str:
     """The kind of a sender that can be registered. Raises Error `sender_invalid`.
 
-    A name that reads like a number is refused: AGCom, and most registers, do not take one.
+    A name that reads like a number is refused: AGCom, and most registers, do not take one. It reads like one when no letter is
+    left but those that look like digits, or when a letter or two stand beside a short number's digits or more (`0800-33A`).
     """
     kind = sender_kind(sender)
-    if kind == "alphanumeric" and not any(c.isalpha() for c in sender):
-        raise Error("sender_invalid", "a sender's name must not look like a number", "it needs a letter at least")
+    if kind == "alphanumeric":
+        digits = sum(c.isdigit() for c in sender)
+        letters = sum(c.isalpha() for c in sender)
+        lone = not any(c.isalpha() for c in sender.translate(_LIKE_DIGITS)) and bool(digits or not letters)
+        if lone or (digits >= NUMBER_LIKE_DIGITS and letters < NUMBER_LIKE_LETTERS):
+            raise Error(
+                "sender_invalid",
+                "a sender's name must not look like a number",
+                f"a name with fewer digits, or with {NUMBER_LIKE_LETTERS} letters at least",
+            )
     return kind
+
+
+def check_reserved(sender: str, country: str, details: Details) -> None:
+    """A name of the country's institutions needs their leave on file. Raises Error `sender_invalid`."""
+    name = institution_of(sender, country)
+    if name and not details.evidence:
+        raise Error(
+            "sender_invalid",
+            f"`{name}` is a name of an institution, which is reserved in {country}",
+            "use the bank's own name, or say in `evidence` where the institution's consent is on file",
+        )
 
 
 def checked_country(text: str) -> str:

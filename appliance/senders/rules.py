@@ -44,3 +44,26 @@ OTHERS: Final = Rule(ANY, (), "have the sender registered as the country asks", 
 
 def rule_of(country: str) -> Rule:
     return RULES.get(country, OTHERS)
+
+
+#: Country -> words and whole names that belong to its institutions, in capitals and without blanks and marks.
+#: IT: AGCom's rules (delibera 42/13/CIR, Code of conduct of February 2024) reserve names of institutions; the list is ours: the State's
+#: bodies, authorities and police by the short names they use of themselves (https://indicepa.gov.it), in eleven characters.
+RESERVED: Final[dict[str, frozenset[str]]] = {
+    "IT": frozenset(
+        {
+            "ACI", "ADM", "AGCM", "AGCOM", "AGENAS", "AGENTRATE", "AGENZENTRAT", "AGID", "AIFA", "ANAC", "ARERA",
+            "BANCAITALIA", "BANKITALIA", "CARABINIERI", "CONSIP", "CONSOB", "CORTECONTI", "DOGANE", "ENAC", "GDF",
+            "GOVERNO", "GUARDIAFIN", "INAIL", "INPS", "ISTAT", "ITALERT", "IVASS", "MEF", "MINISTERO", "MINSALUTE",
+            "PAGOPA", "PARLAMENTO", "POLIZIA", "PREFETTURA", "PROTCIVILE", "QUESTURA", "QUIRINALE", "SENATO",
+            "TRIBUNALE", "VIGILFUOCO", "VVF",
+        }
+    )
+}  # fmt: skip
+
+
+def institution_of(sender: str, country: str) -> str:
+    """The reserved name that a sender is, or has as a word; empty where there is none."""
+    reserved = RESERVED.get(country, frozenset())
+    words = "".join(c if c.isalnum() else " " for c in sender.upper()).split()
+    return next((name for name in ("".join(words), *words) if name in reserved), "")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.json import encode as json_encode
 
 from appliance.clock import now_ms
 from appliance.consent import START, STOP, Book
@@ -18,6 +19,7 @@ from appliance.errors import Error
 from appliance.evidence import EvidenceBook, Policy, checked, write
 from appliance.evidence.archive import MANIFEST, PROOF, README
 from appliance.message import new_ids
+from appliance.router import InUse, Kept
 from appliance.senders import SenderBook
 from appliance.senders.registration import Details
 from appliance.settings import Settings, parse
@@ -61,6 +63,9 @@ def settings(tmp_path: Path) -> Settings:
     evidence.began(Policy.of(settings), "gateway-0", AT)
     evidence.refused({("content_refused", "card"): 4}, "gateway-0", AT)
     evidence.close()
+    kept = [Kept(n, f"{n}" * 64, 5 * n, AT, "cli:anna") for n in (1, 2)]
+    (tmp_path / "numbers").mkdir()
+    (tmp_path / "numbers" / "active").write_bytes(json_encode(InUse({"it": kept[1]}, [{}, {"it": kept[0]}])))
     return settings
 
 
@@ -78,12 +83,15 @@ def test_a_span_of_time_has_all_desks_and_no_number(settings: Settings, tmp_path
     out = tmp_path / "all.zip"
     manifest = made(settings, out)
     assert {name: said["rows"] for name, said in manifest["files"].items()} == {
-        "consent.csv": 3, "senders.csv": 2, "refusals.csv": 1, "policies.csv": 1, "routes.csv": 0, "templates.csv": 0,
+        "consent.csv": 3, "senders.csv": 2, "refusals.csv": 1, "policies.csv": 1, "routes.csv": 0, "ported.csv": 2, "templates.csv": 0,
     }  # fmt: skip
     first = rows(out, "consent.csv")[0]
     assert (first["action"], first["source"], first["word"], len(first["message"])) == ("stop", "keyword", "stop", 36)
     assert rows(out, "refusals.csv")[0]["messages"] == "4" and rows(out, "senders.csv")[1]["state"] == "confirmed"
     assert json.loads(rows(out, "policies.csv")[0]["policy"])["settings"]["senders.mandatory"] == ["IT"]
+    assert [(row["book"], row["version"], row["numbers"], row["in_use"]) for row in rows(out, "ported.csv")] == [
+        ("it", "1", "5", "0"), ("it", "2", "10", "1"),
+    ]  # fmt: skip
     assert checked(out)[2] == [] and "verify" in README
     with zipfile.ZipFile(out) as archive:
         assert not any(b"sealed" in archive.read(name) for name in archive.namelist())
@@ -115,3 +123,13 @@ def test_what_is_no_archive_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(Error, match="no archive"):
         checked(tmp_path / "x.zip")
+
+
+def test_a_file_that_stops_at_its_bound_says_so(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.evidence.archive.ROWS_MAX", {"consent.csv": 2, "senders.csv": 2})
+    said = made(settings, tmp_path / "cut.zip")["files"]
+    assert (said["consent.csv"]["rows"], said["consent.csv"]["more"]) == (2, True)
+    assert said["senders.csv"]["rows"] == 2 and "more" not in said["senders.csv"]
+    assert checked(tmp_path / "cut.zip")[2] == [] and len(rows(tmp_path / "cut.zip", "consent.csv")) == 2

@@ -105,11 +105,42 @@ def test_what_leaves_counts_not_what_was_given(tmp_path: Path) -> None:
     assert passes(SenderBook(settings(tmp_path, "IT")).register(), IT, "") == "IT"  # the operator puts its own
 
 
-@pytest.mark.parametrize("sender", ["", "12 34", "+39-33", "a name too long", "€uro", "12", "123456789", " BANK"])
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "12 34",
+        "+39-33",
+        "a name too long",
+        "€uro",
+        "12",
+        "123456789",
+        " BANK",
+        "0800-33A",
+        "O800 33I",
+        "3471234567x",
+        "A12345",
+    ],
+)
 def test_what_cannot_be_a_sender_is_not_registered(sender: str) -> None:
     with pytest.raises(Error) as caught:
         checked_sender(sender)
     assert caught.value.code == "sender_invalid"
+
+
+@pytest.mark.parametrize("sender", ["118Voce", "Agenzia24", "BANK 24h", "Voce800100", "OIL", "B2B", "Il"])
+def test_a_name_with_digits_is_a_name(sender: str) -> None:
+    assert checked_sender(sender) == "alphanumeric"
+
+
+@pytest.mark.parametrize("sender", ["INPS", "inps info", "BancaItalia", "Carabinieri", "POLIZIA", "AGCom"])
+def test_names_of_institutions_are_reserved_in_their_country(book: SenderBook, sender: str) -> None:
+    with pytest.raises(Error, match="name of an institution") as caught:
+        book.request(sender, "IT", Details(), "a", NOW)
+    assert caught.value.code == "sender_invalid" and "`evidence`" in caught.value.hint
+    assert book.request(sender, "US", Details(), "a", NOW).country == "US"
+    assert book.request(sender, "IT", FILED, "a", NOW).state == "requested"
+    assert book.request("INPSIEME", "IT", Details(), "a", NOW).state == "requested"
 
 
 def test_what_is_refused_leaves_nothing(book: SenderBook) -> None:

@@ -125,6 +125,8 @@ DETAIL: Final[dict[str, str]] = {
     "consent.imported": "numbers refused",
     "consent.exported": "numbers",
     "evidence.exported": "digest",
+    "subject.export_begun": "",
+    "subject.exported": "digest found",
     "message.redacted": "",
     "partition.quarantined": "",
     "partition.erased": "",

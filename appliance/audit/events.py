@@ -68,6 +68,8 @@ EVENTS: Final[dict[str, str]] = {
     "consent.imported": "a list of suppressed numbers was read in; detail holds how many",
     "consent.exported": "the suppressed numbers were written out; detail holds how many",
     "evidence.exported": "what the rules decided was written out as evidence; detail holds the digest of its manifest",
+    "subject.export_begun": "somebody began to write out all that is held about one number (the number is not recorded)",
+    "subject.exported": "that was written out; detail holds how many rows, and the digest of its manifest",
     "message.redacted": "the content of a message was erased",
     "partition.quarantined": "a day of messages is damaged and is left alone until it is mended",
     "partition.erased": "a day of messages reached the end of its retention and was erased",

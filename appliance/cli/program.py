@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "template": ("appliance.cli.templates", "template", "texts in many languages: save, try, list, remove"),
     "evidence": ("appliance.cli.evidence", "evidence", "what the rules decided, in a signed archive; check one"),
     "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, look up, decide"),
+    "subject": ("appliance.cli.subject", "subject", "what the box holds about one number, for its owner"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),
     "sender": ("appliance.cli.senders", "sender", "senders and the countries they are registered in"),

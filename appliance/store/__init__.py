@@ -15,6 +15,7 @@ from .batches import (
 )
 from .behind import GATHERED_MIN, IDLE_MIN
 from .counting import submitted_since
+from .customers import Wrote, wrote
 from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .folder import free_octets, partition_days, partition_exists, partition_path
@@ -61,6 +62,7 @@ __all__ = [
     "StoreWatch",
     "Tally",
     "Work",
+    "Wrote",
     "batch_row",
     "decode_columns",
     "doubts",
@@ -79,4 +81,5 @@ __all__ = [
     "settle",
     "stored",
     "submitted_since",
+    "wrote",
 ]

@@ -64,6 +64,7 @@ ON_RECORD: dict[str, str] = {
     "cli consent.import_": "consent.imported",
     "cli consent.export": "consent.exported",
     "cli evidence.export": "evidence.exported",
+    "cli subject.export": "subject.export_begun subject.exported",
     "cli consent.lookup": "consent.looked_up",
     "cli consent.decide": "consent.reviewed",
     "cli door.again": "door.letters_again",

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image install lock clean help
+.PHONY: run test check fuzz bench image hosts install lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,8 +32,12 @@ fuzz: $(VENV)/.test  ## try 20,000 inputs on each fuzz target (RUNS=N for more; 
 bench: $(VENV)/.run  ## measure this machine: every scenario that takes minutes (ARGS="batch --seconds 60" for one)
 	$(BIN)/casemate bench $(or $(ARGS),all)
 
-image:  ## build the appliance image (not in this release)
-	@echo "make image: the appliance image has no recipe in this release; see 'Not yet' in README.md" >&2; exit 2
+image: $(VENV)/.image  ## build the appliance image into image/out/ (as root or with sudo; see image/README.md)
+	@$$([ "$$(id -u)" = 0 ] || echo sudo -E) $(BIN)/python -m image build $(ARGS)
+
+hosts: image $(VENV)/.test  ## prove the image: its root in a container, then the whole of it on a virtual machine (as root; takes minutes)
+	@.ci/debian ovmf qemu-system-x86 swtpm systemd-container
+	$(BIN)/python -m pytest tests/hosts
 
 install: $(VENV)/.run  ## install what `make run` needs, and stop
 
@@ -65,4 +69,10 @@ $(VENV)/.test: $(VENV)/.run $(LOCKED)
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock
+	@touch $@
+
+$(VENV)/.image: $(VENV)/.run $(LOCKED)
+	@.ci/debian mmdebstrap debian-archive-keyring git zstd
+	@echo "==> Python packages for building the image, from requirements.lock into $(VENV)/"
+	@$(PIP) install --require-hashes -r requirements.lock
 	@touch $@

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from appliance.access import ApiKey
 from appliance.clock import monotonic_s
 from appliance.errors import CODES, Error
+from appliance.settings import behind_front, caller_of
 
 from . import problems
 from .numbers import Numbers
@@ -102,6 +103,7 @@ class Application:
         self.check = check
         self.refused = refused  # hears the address that a credential came from which opens nothing
         self.numbers = numbers
+        self.fronted = behind_front()
         self.exact = {r.pattern: r for r in routes if "{" not in r.pattern}
         self.wild = {r.pattern: r for r in routes if "{" in r.pattern}
 
@@ -170,7 +172,9 @@ class Application:
             caller = self.check(token.strip().decode("latin-1")) if scheme.lower() == b"bearer" else None
             if caller is None:
                 if token:
-                    self.refused((scope.get("client") or ("",))[0])
+                    peer = (scope.get("client") or ("",))[0]
+                    forwarded = request.headers.get(b"x-forwarded-for", b"").decode("latin-1")
+                    self.refused(caller_of(peer, forwarded, self.fronted))
                 raise Error(
                     "unauthorized", "no valid API key was presented", "send the header Authorization: Bearer KEY"
                 )

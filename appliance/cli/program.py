@@ -11,6 +11,8 @@ import click
 
 from appliance import __version__
 from appliance.errors import Error
+from appliance.intercom import share
+from appliance.settings import home_of
 
 from .exits import FAULT, tell
 
@@ -39,6 +41,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain which link takes which message"),
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a national database, look one up, go back"),
+    "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
     "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),
 }
@@ -75,6 +78,7 @@ def program(home: Path | None) -> None:
         import os
 
         os.environ["CASEMATE_HOME"] = str(home.absolute())
+    share(home_of())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,6 +18,8 @@ import click
 from appliance import logbook
 from appliance.audit import BlockingRecorder
 from appliance.errors import Error
+from appliance.intercom import share, tell_systemd
+from appliance.limits import HEALTH_S
 from appliance.settings import Settings, home_of, load
 
 from .exits import tell
@@ -88,7 +90,7 @@ def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, No
 @click.argument("name", type=click.Choice(PROCESSES))
 def run(name: str, config: Path | None, index: int) -> None:
     """Run one process of the appliance: what the supervisor and systemd do."""
-    os.umask(0o077)
+    share(home_of())
     _close_shutters()
     _log_plainly()
     settings = load(config, home_of())
@@ -99,7 +101,35 @@ def run(name: str, config: Path | None, index: int) -> None:
             console(settings)
             return
         with _runner() as runner:
-            runner.run(_entry(name, index)(settings))
+            runner.run(_watched(_entry(name, index)(settings), settings, name, index))
+
+
+async def _watched(serving: Coroutine[Any, Any, None], settings: Settings, name: str, index: int) -> None:
+    """Serves, and tells systemd when the process can work and, while it answers like this, that it lives (sd_notify(3)).
+
+    A loop that hangs, or a socket that does not answer, is then ended by systemd's watchdog, as the supervisor would.
+    """
+    if "NOTIFY_SOCKET" not in os.environ:
+        await serving
+        return
+    from appliance.supervisor import Probe, child_of
+
+    async def tell() -> None:
+        probe, ready = Probe(child_of(settings, name, index)), False
+        while True:
+            well, why = await probe.ask()
+            if well is not None:
+                state = "working" if well else f"not ready: {why}"
+                tell_systemd(f"STATUS={state}\nWATCHDOG=1" + ("\nREADY=1" if well and not ready else ""))
+                ready = ready or well
+            await asyncio.sleep(HEALTH_S)
+
+    telling = asyncio.create_task(tell())
+    try:
+        await serving
+    finally:
+        telling.cancel()
+        tell_systemd("STOPPING=1")
 
 
 @contextlib.contextmanager

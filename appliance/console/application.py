@@ -8,12 +8,13 @@ from typing import Final
 
 from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.access import Access
 from appliance.clock import now_ms
 from appliance.errors import Error
-from appliance.settings import Settings
+from appliance.settings import Settings, behind_front
 from appliance.templates import TemplateBook
 
 from . import (
@@ -96,6 +97,8 @@ def create_app(
 ) -> Flask:
     """The WSGI application. `watch` starts the thread that follows the engine's throughput."""
     app = Flask(__name__)
+    if behind_front():
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
     app.config.update(
         MAX_CONTENT_LENGTH=FORM_OCTETS_MAX,
         MAX_FORM_MEMORY_SIZE=FORM_OCTETS_MAX,

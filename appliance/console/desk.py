@@ -9,7 +9,7 @@ from typing import cast
 from flask import current_app, g
 
 from appliance.access import Access
-from appliance.settings import Settings
+from appliance.settings import Settings, behind_front
 from appliance.templates import TemplateBook
 
 from .peers import Peers
@@ -31,7 +31,8 @@ class Desk:
 
     @property
     def tls(self) -> bool:
-        return bool(self.settings["console.tls_certificate"])
+        """Whether people reach the console over TLS, its own or that of the proxy in front."""
+        return bool(self.settings["console.tls_certificate"]) or behind_front()
 
 
 def desk() -> Desk:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import logging
 import os
+import pwd
 import socket
 import struct
 import threading
 from pathlib import Path
+from stat import S_ISGID
 from typing import Any
 
 from appliance.errors import Error
@@ -27,8 +30,44 @@ def server_uid(connected: socket.socket) -> int:
 
 
 def trusted(uids: frozenset[int] | None) -> frozenset[int]:
-    """The uids that a server may have: our own and root unless told otherwise."""
-    return uids if uids is not None else frozenset({os.getuid(), 0})
+    """The uids that a peer may have: our own, root and those of the box's group unless told otherwise."""
+    return uids if uids is not None else frozenset({os.getuid(), 0}) | _sharing.uids
+
+
+def share(home: Path) -> bool:
+    """Whether the processes of this box run as users of their own that share a group: the state folder is then set-group-id.
+
+    From then on this process trusts the members of that group, and what it makes is for them, too; else for its own user alone.
+    """
+    _sharing.uids = frozenset()
+    try:
+        stat = home.stat()
+        shared = bool(stat.st_mode & S_ISGID)
+        if shared:
+            named = grp.getgrgid(stat.st_gid).gr_mem
+            _sharing.uids = frozenset(pwd.getpwnam(name).pw_uid for name in named)
+    except (OSError, KeyError):
+        shared = False
+    os.umask(0o007 if shared else 0o077)
+    return shared
+
+
+class _Sharing:
+    """Whom `share` found; a process belongs to one box."""
+
+    uids: frozenset[int] = frozenset()
+
+
+_sharing = _Sharing()
+
+
+def tell_systemd(text: str) -> None:
+    """Says `text` to the service manager that started us (sd_notify(3)); nothing where none did."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if not place:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as said:
+        said.sendto(text.encode(), "\0" + place[1:] if place.startswith("@") else place)
 
 
 def _false(path: Path) -> Error:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from appliance.errors import Error
 
+from .client import trusted
 from .frame import Frames, error_payload, pack
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ Handler = Callable[[Any, Peer], Awaitable[Any]]
 
 
 class Server:
-    """Serves `handlers` on a Unix socket to peers whose uid is in `uids` (by default our own and root)."""
+    """Serves `handlers` on a Unix socket to peers whose uid is in `uids` (by default our own, root and the box's group)."""
 
     def __init__(self, handlers: dict[str, Handler], uids: frozenset[int] | None = None) -> None:
         self.handlers = handlers
-        self.uids = uids if uids is not None else frozenset({os.getuid(), 0})
+        self.uids = trusted(uids)
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[_Connection] = set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import pwd
 from typing import Final
 
 from appliance.errors import Error
@@ -40,9 +42,27 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 EVERY: Final = frozenset().union(*ROLES.values())
 
 
+#: User of a process on a box where each has its own -> its roles. People's commands run as `casemate-admin`.
+USERS: Final[dict[str, frozenset[str]]] = {
+    "casemate-auditor": frozenset({"auditor"}),
+    "casemate-courier": frozenset({"courier"}),
+    "casemate-engine": frozenset({"engine"}),
+    "casemate-gateway": frozenset({"gateway"}),
+    "casemate-door": frozenset({"gateway"}),
+    "casemate-console": frozenset({"console"}),
+    "casemate-admin": frozenset({"console", "watcher"}),
+}
+
+
+@functools.cache
 def roles_of(uid: int, own: int | None = None) -> frozenset[str]:
-    """Roles of a peer by its uid. All processes of a box share one uid today, which, like root, has every role; others have none."""
-    return EVERY if uid in (0, os.getuid() if own is None else own) else frozenset()
+    """Roles of a peer by its uid. Root and our own user have every role: on a box without users of their own all processes share it."""
+    if uid in (0, os.getuid() if own is None else own):
+        return EVERY
+    try:
+        return USERS.get(pwd.getpwuid(uid).pw_name, frozenset())
+    except KeyError:
+        return frozenset()
 
 
 def permit(op: str, uid: int) -> None:

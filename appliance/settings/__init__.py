@@ -4,7 +4,7 @@ from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
-from .listen import address, check_listen
+from .listen import address, behind_front, caller_of, check_listen
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
@@ -40,6 +40,8 @@ __all__ = [
     "Settings",
     "Tlv",
     "address",
+    "behind_front",
+    "caller_of",
     "check_listen",
     "find_profile",
     "home_of",

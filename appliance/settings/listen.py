@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from appliance.errors import Error
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+def behind_front(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a proxy on this machine ends TLS for the API and the console and names the caller in X-Forwarded-For (CASEMATE_FRONT=proxy)."""
+    return environ.get("CASEMATE_FRONT") == "proxy"
+
+
+def caller_of(peer: str, forwarded: str, fronted: bool) -> str:
+    """Address of whoever called: `peer`, or the last one that our own proxy names. What the caller wrote before it counts for nothing."""
+    named = forwarded.rpartition(",")[2].strip()
+    return named if fronted and named and peer in LOOPBACK else peer
 
 
 def address(text: str) -> tuple[str, int]:

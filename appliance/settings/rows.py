@@ -19,6 +19,9 @@ class Setting(NamedTuple):
 #: What becomes of a message of which nobody can know whether it left.
 INDETERMINATE_POLICIES: Final = ("resend", "hold", "report")
 
+#: Networks that no operator routes (RFC 1918, RFC 4193): who may connect until the site says which of them.
+PRIVATE: Final = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
+
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("api.listen", "str", "127.0.0.1:8080", "address and port of the REST API; clear text only on loopback"),
     Setting("api.tls_certificate", "path", "", "PEM chain of the REST API's server certificate"),
@@ -199,6 +202,17 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         5,
         86_400,
     ),
+    Setting("network.interface", "str", "en*", "network card of the box, by name or pattern (systemd.network(5))"),
+    Setting("network.address", "str", "dhcp", 'address with prefix, as 10.20.0.5/24; or "dhcp"'),
+    Setting("network.gateway", "str", "", "next hop to everything else; with an address of its own only"),
+    Setting("network.dns", "strs", [], "name servers of the box, by address; none: names are not resolved"),
+    Setting("network.time_servers", "strs", [], "time servers of the bank"),
+    Setting("network.nts", "bool", True, "whether the time servers authenticate with NTS (RFC 8915)"),
+    Setting("network.api_port", "int", 443, "port of the REST API behind TLS, on the appliance", 1, 65535),
+    Setting("network.console_port", "int", 8443, "port of the admin console behind TLS, on the appliance", 1, 65535),
+    Setting("network.api_from", "strs", PRIVATE, "networks that may connect to the REST API"),
+    Setting("network.console_from", "strs", PRIVATE, "networks that may connect to the admin console"),
+    Setting("network.door_from", "strs", PRIVATE, "networks that may connect to the SMPP door"),
     Setting("webhook.hosts", "strs", [], "hosts that callbacks may go to, exact names; https only except on loopback"),
     Setting("webhook.allow_loopback", "bool", False, "callbacks to 127.0.0.1 in clear text, for tests and demos"),
     Setting(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from stat import S_ISGID
 from typing import Any, Final
 
 import sqlite_utils
@@ -58,8 +59,8 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         raise Error("not_found", f"{path.name} is not there")
     try:
         if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o770)  # the umask says whether a group shares it
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660 if path.parent.stat().st_mode & S_ISGID else 0o600))
         conn = connect(path, read_only)
         conn.execute("PRAGMA foreign_keys=ON")
         conn.execute("PRAGMA mmap_size=0")

@@ -71,6 +71,12 @@ def plan(settings: Settings, config: Path | None) -> list[Child]:
     return [*inner, *engines, *gateways, *door, console]
 
 
+def child_of(settings: Settings, name: str, index: int = 0) -> Child:
+    """How one process of the plan is asked: by its name as `casemate run` takes it, gateways and engines also by number."""
+    named = {name, f"{name}-{index}"}
+    return next(child for child in plan(settings, None) if child.name in named)
+
+
 def simulator(settings: Settings) -> Child:
     """The simulated operator of the demo."""
     words = ("--listen", settings["simulator.listen"], "--control", settings["simulator.control"])

@@ -144,7 +144,7 @@ UNRECORDED: dict[str, str] = {
 READING = re.compile(
     r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)"
-    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|numbers\.status|people\.list_\w+|program\.program"
+    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status"
     r"|templates\.(list_|show_|try_)|audit\.events)"
 )

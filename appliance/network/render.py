@@ -1,0 +1,47 @@
+"""The hand that asks for addresses and writes the files; each is replaced whole."""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+
+from appliance.settings import Settings
+
+from .files import clock_sources, front, network_unit
+from .firewall import firewall, reach_of
+
+
+def addresses_of(host: str) -> list[str]:
+    """A host's addresses, sorted; none when nobody knows it now. An address is its own."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        return sorted({str(row[4][0]) for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    except OSError:
+        return []
+
+
+def render(settings: Settings, folder: Path, units: Path) -> list[str]:
+    """Writes firewall.nft, nginx.conf and chrony.d/site.sources into `folder`, the network unit into `units`; the hosts without an address."""
+    hosts = sorted({reach.host for reach in reach_of(settings)} | set(settings["network.time_servers"]))
+    resolved = {host: addresses_of(host) for host in hosts}
+    _write(folder / "firewall.nft", firewall(settings, resolved), 0o600)
+    _write(folder / "nginx.conf", front(settings))
+    _write(folder / "chrony.d" / "site.sources", clock_sources(settings))
+    _write(units / "10-casemate.network", network_unit(settings))
+    return [host for host in hosts if not resolved[host]]
+
+
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)
+    fresh = path.with_name(path.name + ".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), mode)
+    fresh.replace(path)

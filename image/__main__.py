@@ -1,0 +1,125 @@
+"""`python -m image`: build the appliance image, or write its lock of Debian packages anew. Called by `make image`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+
+from image import configure, debian, release, stages, trees, wheels
+from image.recipe import HERE, Fault, Recipe, read
+from image.running import Steps
+from image.signing import development
+from image.stages import Bench
+
+CACHE = HERE / "cache"
+OUT = HERE / "out"
+CHECKOUT = HERE.parent
+STEPS = 11
+
+
+def version() -> str:
+    """The release's version, from the appliance's own file: nothing of it is imported."""
+    text = (CHECKOUT / "appliance/__init__.py").read_text(encoding="utf-8")
+    return text.split('__version__ = "', 1)[1].split('"', 1)[0]
+
+
+def tools_tree(steps: Steps, recipe: Recipe, locked: list[debian.Locked]) -> trees.Tree:
+    """The tools, kept from the last build while their lock is the same."""
+    digest = debian.digest_of(locked, "tools")
+    mark = CACHE / "tools.digest"
+    if mark.exists() and mark.read_text(encoding="ascii") == digest and (CACHE / "tools/usr").exists():
+        return trees.Tree(CACHE / "tools")
+    mark.unlink(missing_ok=True)
+    tree = trees.make(steps, recipe, locked, "tools", CACHE / "debs", CACHE / "tools")
+    mark.write_text(digest, encoding="ascii")
+    return tree
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Everything, from the lock to the release folder. Half a build leaves nothing in image/out."""
+    began = time.monotonic()
+    recipe, locked = read(), debian.read_lock()
+    said = version()
+    work = CACHE / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    steps = Steps(CACHE / "build.log", STEPS)
+    archive = debian.Archive(recipe, CACHE / "apt", CACHE / "debs")
+    with steps.step(f"{len(locked)} Debian packages by name, version and hash"):
+        archive.fill(steps, locked)
+    with steps.step("Python packages from requirements.lock, and the appliance's own"):
+        files = wheels.fill(steps, CHECKOUT / "requirements.lock", CACHE / "wheels")
+        files.append(wheels.own(steps, recipe, CHECKOUT, work / "own"))
+    with steps.step("tools of Debian 13"):
+        tools = tools_tree(steps, recipe, locked)
+    with steps.step("signing keys"):
+        signer = development(steps, tools, HERE / "keys")
+    with steps.step("root file system"):
+        root = trees.make(steps, recipe, locked, "root", CACHE / "debs", CACHE / "root")
+    with steps.step("configuration, by Ansible"):
+        facts = {"base_version": said, "base_development_keys": signer.development}
+        print("      " + configure.configure(steps, recipe, root, files, CHECKOUT / "playbooks", work, facts))
+    bench = Bench(steps, recipe, tools, root, work, signer, said)
+    with steps.step("kernel and initrd"):
+        kernel_release = stages.initrd(bench)
+        components = release.components(root, files, CACHE / "debs", locked)
+        stages.sweep(bench)
+    with steps.step("read-only root with its hash tree, signed"):
+        parts = stages.verity(bench)
+    with steps.step("unified kernel image, signed for firmware and TPM"):
+        uki = stages.kernel(bench, kernel_release, parts)
+    raw = work / f"{recipe.id}-{said}.raw"
+    with steps.step("disk image"):
+        stages.disk(bench, uki, parts, raw)
+    with steps.step("release folder: list of components, compressed image, checksums"):
+        release.write(bench, OUT, raw, components, parts, compress=not arguments.no_compress)
+    print(f"{OUT}/{raw.name} in {time.monotonic() - began:.0f} s; the root's hash is {release.root_hash(parts)}")
+    return 0
+
+
+def lock(arguments: argparse.Namespace) -> int:
+    """Writes debian.lock from what the archive has today, and prints the difference for review."""
+    recipe = read()
+    steps = Steps(CACHE / "lock.log", 2)
+    archive = debian.Archive(recipe, CACHE / "apt", CACHE / "debs")
+    before = debian.read_lock() if debian.LOCK.exists() else []
+    with steps.step("the archive's lists"):
+        archive.refresh(steps)
+    with steps.step("packages and what they depend on"):
+        after = archive.resolve(steps)
+    changes = debian.differences(before, after)
+    if not arguments.check:
+        debian.LOCK.write_text("\n".join([debian.LOCK_HEAD, *(" ".join(p) for p in after), ""]), encoding="ascii")
+    print("\n".join(changes) if changes else "nothing changed")
+    return 1 if arguments.check and changes else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m image", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("build", help="build image/out/casemate-VERSION.raw")
+    make.add_argument("--no-compress", action="store_true", help="leave out the compressed copy")
+    make.set_defaults(call=build)
+    locking = commands.add_parser("lock", help="write debian.lock anew and print the difference")
+    locking.add_argument("--check", action="store_true", help="only print the difference; 1 when there is one")
+    locking.set_defaults(call=lock)
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print(
+            "python -m image: an image is built as root (it makes users' files and mounts); try `sudo make image`",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        done: int = arguments.call(arguments)
+    except Fault as e:
+        print(f"image: {e}" + (f"\n  hint: {e.hint}" if e.hint else ""), file=sys.stderr)
+        return 1
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The image under test: built once, its root mounted as it is shipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import testinfra.host
+
+from image.trees import Tree
+from tests.hosts.container import booted
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+OUT = CHECKOUT / "image/out"
+CACHE = CHECKOUT / "image/cache"
+BUILD_S_MAX = 1800
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    """image/out/casemate-VERSION.raw; built here when there is none."""
+    if os.geteuid() != 0:
+        pytest.skip("an image is built, mounted and booted as root")
+    found = sorted(OUT.glob("casemate-*.raw"))
+    if not found:
+        subprocess.run(
+            [sys.executable, "-m", "image", "build", "--no-compress"], cwd=CHECKOUT, check=True, timeout=BUILD_S_MAX
+        )
+        found = sorted(OUT.glob("casemate-*.raw"))
+    return found[-1]
+
+
+@pytest.fixture(scope="session")
+def tools(image: Path) -> Tree:
+    return Tree(CACHE / "tools")
+
+
+@pytest.fixture(scope="session")
+def root(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The shipped erofs, mounted read-only from the disk image's own partition."""
+    place = tmp_path_factory.mktemp("root")
+    listed = subprocess.run(
+        ["partx", "--raw", "--noheadings", "--output", "START,SECTORS,NAME", image],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    start, sectors = next(
+        line.split()[:2]
+        for line in listed.stdout.splitlines()
+        if line.split()[2:] and line.split()[2].startswith("casemate_")
+    )
+    options = f"loop,ro,offset={int(start) * 512},sizelimit={int(sectors) * 512}"
+    subprocess.run(["mount", "-t", "erofs", "-o", options, image, place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture(scope="session")
+def host(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[testinfra.host.Host]:
+    """The shipped root, booted in a container."""
+    log = tmp_path_factory.mktemp("container") / "console.log"
+    with booted(root, log, 180) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for disks of virtual machines, removed afterwards: they are large."""
+    place = tmp_path_factory.mktemp("machines")
+    yield place
+    shutil.rmtree(place, ignore_errors=True)

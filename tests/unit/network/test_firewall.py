@@ -1,0 +1,131 @@
+"""The firewall that settings make: default drop both ways, each process to its own destinations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import Error
+from appliance.network import Reach, firewall, reach_of, render
+from appliance.network.files import clock_sources, front, network_unit
+from appliance.settings import Settings, parse
+
+LINK = {"name": "first", "host": "a.example", "port": 2775, "more_hosts": ["192.0.2.9:8775"], "system_id": "bank"}
+
+
+def settings(tmp_path: Path, **tables: Any) -> Settings:
+    return parse(tables, tmp_path, "test", tmp_path)
+
+
+def test_each_process_reaches_what_its_settings_name_and_nothing_else(tmp_path: Path) -> None:
+    said = settings(tmp_path, link=[LINK], webhook={"hosts": ["core.example"]})
+    assert reach_of(said) == [
+        Reach("casemate-courier", "core.example", 443),
+        Reach("casemate-engine", "192.0.2.9", 8775),
+        Reach("casemate-engine", "a.example", 2775),
+    ]
+    text = firewall(
+        said, {"a.example": ["198.51.100.7", "2001:db8::7"], "192.0.2.9": ["192.0.2.9"], "core.example": ["10.0.0.8"]}
+    )
+    out = text.split("chain output", 1)[1]
+    assert "meta skuid casemate-engine ip daddr 198.51.100.7 meta l4proto { tcp } th dport 2775 accept" in out
+    assert "meta skuid casemate-engine ip6 daddr 2001:db8::7 meta l4proto { tcp } th dport 2775 accept" in out
+    assert "meta skuid casemate-engine ip daddr 192.0.2.9 meta l4proto { tcp } th dport 8775 accept" in out
+    assert "meta skuid casemate-courier ip daddr 10.0.0.8 meta l4proto { tcp } th dport 443 accept" in out
+    assert {
+        word
+        for line in out.splitlines()
+        if "skuid casemate" in line
+        for word in line.split()
+        if word.startswith("casemate-")
+    } == {
+        "casemate-engine",
+        "casemate-courier",
+    }
+
+
+def test_name_servers_of_enum_are_the_courier_s(tmp_path: Path) -> None:
+    said = settings(tmp_path, enum=[{"apex": "e164.arpa", "servers": ["10.0.0.53:53"]}])
+    line = "meta skuid casemate-courier ip daddr 10.0.0.53 meta l4proto { tcp, udp } th dport 53 accept"
+    assert line in firewall(said, {"10.0.0.53": ["10.0.0.53"]})
+
+
+def test_the_siem_is_the_auditor_s(tmp_path: Path) -> None:
+    said = settings(tmp_path, siem={"target": "siem.example:6514"})
+    assert Reach("casemate-auditor", "siem.example", 6514) in reach_of(said)
+
+
+def test_both_ways_are_closed_and_the_last_word_is_drop(tmp_path: Path) -> None:
+    text = firewall(settings(tmp_path), {})
+    for chain in ("input", "output"):
+        body = text.split(f"chain {chain} {{", 1)[1].split("    }", 1)[0]
+        assert "policy drop;" in body
+        assert body.rstrip().endswith("counter drop")
+    assert "chain forward { type filter hook forward priority filter; policy drop; }" in text
+
+
+def test_faces_are_open_to_the_named_networks_only(tmp_path: Path) -> None:
+    said = settings(
+        tmp_path,
+        network={"api_from": ["10.1.0.0/16"], "console_from": ["10.2.0.0/24"], "door_from": []},
+        door={"enabled": False},
+    )
+    incoming = [line.strip() for line in firewall(said, {}).splitlines() if "saddr" in line]
+    assert incoming == [
+        'ip saddr { 10.1.0.0/16 } tcp dport 443 accept comment "network.api_from"',
+        'ip saddr { 10.2.0.0/24 } tcp dport 8443 accept comment "network.console_from"',
+    ]
+
+
+def test_a_host_without_an_address_is_reached_by_nobody(tmp_path: Path) -> None:
+    assert "2775" not in firewall(settings(tmp_path, link=[LINK]), {})
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1/8", "anywhere", "10.0.0.0/33"])
+def test_a_network_that_is_none_is_named(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(Error) as caught:
+        firewall(settings(tmp_path, network={"api_from": [wrong]}), {})
+    assert caught.value.code == "settings_invalid"
+    assert "network.api_from" in caught.value.message
+
+
+def test_time_is_asked_of_the_named_servers_with_nts(tmp_path: Path) -> None:
+    said = settings(tmp_path, network={"time_servers": ["time.example"]})
+    text = firewall(said, {"time.example": ["10.0.0.3"]})
+    assert "meta skuid _chrony ip daddr 10.0.0.3 udp dport 123 accept" in text
+    assert "meta skuid _chrony ip daddr 10.0.0.3 tcp dport 4460 accept" in text
+    assert clock_sources(said) == "server time.example iburst nts\n"
+    assert clock_sources(settings(tmp_path, network={"time_servers": ["t"], "nts": False})) == "server t iburst\n"
+
+
+def test_an_address_of_its_own_or_one_that_is_given(tmp_path: Path) -> None:
+    fixed = network_unit(
+        settings(tmp_path, network={"address": "10.20.0.5/24", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]})
+    )
+    assert "Address=10.20.0.5/24\nGateway=10.20.0.1\nDNS=10.20.0.2\n" in fixed
+    given = network_unit(settings(tmp_path))
+    assert "DHCP=ipv4" in given
+    assert "UseDNS=no" in given
+    with pytest.raises(Error, match=r"network\.address"):
+        network_unit(settings(tmp_path, network={"address": "10.20.0"}))
+
+
+def test_the_front_has_both_ports_and_no_metrics(tmp_path: Path) -> None:
+    text = front(settings(tmp_path, network={"api_port": 8443, "console_port": 9443}))
+    assert "listen 8443 ssl" in text
+    assert "listen 9443 ssl" in text
+    assert "location = /metrics { return 404; }" in text
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    said = settings(tmp_path, link=[{**LINK, "host": "192.0.2.7"}])
+    assert render(said, tmp_path / "out", tmp_path / "units") == []
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
+        "out/chrony.d/site.sources",
+        "out/firewall.nft",
+        "out/nginx.conf",
+        "units/10-casemate.network",
+    ]
+    assert (tmp_path / "out/firewall.nft").stat().st_mode & 0o777 == 0o600

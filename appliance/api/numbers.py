@@ -116,6 +116,11 @@ class Numbers:
         for name in CLASSES:
             queues.add_metric([name], float(state.get("queues", {}).get(name, 0)))
         yield queues
+        yield GaugeMetricFamily(
+            "casemate_audit_waiting_entries",
+            "entries in the engines that the audit log has not taken yet",
+            value=float(state.get("unrecorded", 0)),
+        )
         yield from _links(state.get("links", []))
 
 

@@ -35,7 +35,10 @@ from .views import (
 
 BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem)  # fmt: skip
 
-SENDS: Final = ("hsm_unavailable", "rate_limited", "idempotency_conflict", "number_invalid", "callback_not_allowed")
+SENDS: Final = (
+    *("hsm_unavailable", "audit_unavailable", "rate_limited"),
+    *("idempotency_conflict", "number_invalid", "callback_not_allowed"),
+)
 
 EXAMPLE: Final = {"to": "+393331234567", "text": "Your code is 123456", "class": "otp", "reference": "A-1"}
 MESSAGE_ID: Final = {

@@ -18,20 +18,21 @@ from appliance.errors import Error
 from appliance.intercom import Client, Peer, Server
 from appliance.limits import (
     AUDIT_CALL_ENTRIES_MAX,
-    AUDIT_PAGE_ENTRIES_MAX,
     AUDIT_PENDING_ENTRIES_MAX,
     CHECKPOINT_S_MAX,
     HSM_CALL_S_MAX,
 )
 from appliance.settings import Settings
 
+from .asked import Asked
 from .entry import canonical, entry, impersonal
+from .failing import Failing, told
 from .forwarding import Forwarder, Source
-from .journal import Call, Journal, Outcome, Sought
+from .journal import Call, Journal, Outcome
 from .note import Checkpoint, Verifier, check_name, genuine
-from .payloads import call_of, table_of
+from .payloads import call_of
 from .publish import Publisher, log_folder
-from .reading import Reading, cli_name
+from .reading import Reading
 from .shelf import Shelf
 from .witness import Witnesses, as_state, check_witnesses
 
@@ -53,8 +54,10 @@ class Auditor:
         self.settings = settings
         self.origin = check_name(settings["audit.origin"])
         self._vkeys = check_witnesses(list(settings["audit.witnesses"]))
-        self._on = f"log:{impersonal(self.origin)}"
+        self.on = f"log:{impersonal(self.origin)}"
         self.size = 0
+        self.asked = Asked(self)
+        self.failing = Failing()
         self.refused: Error | None = None  # why nothing is taken: the log on disk does not agree with itself
         self.unsigned_since_ms: int | None = None  # since when a checkpoint has been due and could not be made
         self.unsigned_why = ""
@@ -63,24 +66,25 @@ class Auditor:
         self._waiting_entries = 0
         self._work = asyncio.Event()
         self._fresh = asyncio.Event()
+        self._stalled = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._threads = {
             name: ThreadPoolExecutor(1, f"audit-{name}") for name in ("commit", "publish", "read", "forward")
         }
         self._verifier: Verifier | None = None
         self._keys = Client(settings.socket("keys"))
-        self._siem = Forwarder(settings, Source(lambda: self.size, self._to_forward, self._forwarded, self._record))
+        self._siem = Forwarder(settings, Source(lambda: self.size, self._to_forward, self._forwarded, self.record))
         self._tasks: list[asyncio.Task[None]] = []
         self._server = Server(
             {
                 "append": self._append,
                 "checkpoint": self._checkpoint,
-                "entries": self._entries,
-                "proof": self._proof,
-                "request": self._request,
-                "cosigned": self._cosigned,
-                "verify": self._verify,
-                "export": self._export,
+                "entries": self.asked.entries,
+                "proof": self.asked.proof,
+                "request": self.asked.request,
+                "cosigned": self.asked.cosigned,
+                "verify": self.asked.verify,
+                "export": self.asked.export,
                 "state": self._state,
                 "ping": self._ping,
             }
@@ -94,26 +98,27 @@ class Auditor:
         """
         path = self.settings.home / "audit" / "audit.db"
         shelf = Shelf(log_folder(self.settings.home))
-        self._journal = await self._run("commit", Journal, path)
-        self._publisher = Publisher(await self._run("publish", Journal, path, True), shelf, self.origin)
-        self._forward = await self._run("forward", Journal, path, True)
-        self._witnesses = Witnesses(shelf, self._vkeys)
-        self._reading = Reading(await self._run("read", Journal, path, True), shelf, self._witnesses)
+        self._journal = await self.run("commit", Journal, path)
+        self.publisher = Publisher(await self.run("publish", Journal, path, True), shelf, self.origin)
+        self._forward = await self.run("forward", Journal, path, True)
+        self.witnesses = Witnesses(shelf, self._vkeys)
+        self.reading = Reading(await self.run("read", Journal, path, True), shelf, self.witnesses)
         try:
-            self.size = await self._run("commit", self._journal.size)
-            said = {n: await self._run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms")}
-            await self._run("publish", self._publisher.restore, self.size, said)
+            self.size = await self.run("commit", self._journal.size)
+            said = {n: await self.run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms")}
+            await self.run("publish", self.publisher.restore, self.size, said)
             self.checkpoint_ms = int(said["at_ms"] or 0)
         except Error as e:
             if e.code != "audit_invalid":
                 raise
             self.refused = e
             log.critical("audit: nothing is recorded any more: %s", e)
-        self._tasks = [asyncio.create_task(self._committing()), asyncio.create_task(self._checkpointing())]
+        loops = (self._committing, self._checkpointing, self._recovering)
+        self._tasks = [asyncio.create_task(each()) for each in loops]
         if self.refused is None:
-            await self._record("process.start", "process:auditor", pid=os.getpid())
+            await self.record("process.start", "process:auditor", pid=os.getpid())
         if self._siem.target:
-            cursor = await self._run("forward", self._forward.said, "siem")
+            cursor = await self.run("forward", self._forward.said, "siem")
             self._tasks.append(asyncio.create_task(self._siem.run(int(cursor or 0))))
         await self._server.start(self.settings.socket("auditor"))
 
@@ -122,10 +127,10 @@ class Auditor:
         await self._server.stop()
         with contextlib.suppress(Error):
             if self.refused is None:
-                await self._record("process.stop", "process:auditor", pid=os.getpid())
+                await self.record("process.stop", "process:auditor", pid=os.getpid())
         try:
             async with asyncio.timeout(STOP_S_MAX):
-                await self._publish()
+                await self.publish()
         except (Error, TimeoutError) as e:
             log.warning("audit: stopped without a last checkpoint: %s; it is made at the next start", e)
         for task in self._tasks:
@@ -134,14 +139,14 @@ class Auditor:
         self._keys.close()
         for name, journal in (
             ("forward", self._forward),
-            ("read", self._reading.journal),
-            ("publish", self._publisher.journal),
+            ("read", self.reading.journal),
+            ("publish", self.publisher.journal),
             ("commit", self._journal),
         ):
-            await self._run(name, journal.close)
+            await self.run(name, journal.close)
             self._threads[name].shutdown()
 
-    async def _run(self, thread: str, what: Callable[..., T], *args: Any) -> T:
+    async def run(self, thread: str, what: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads[thread], what, *args)
 
     # --- taking entries ------------------------------------------------------------------------------------
@@ -155,6 +160,8 @@ class Auditor:
         """Durable when it returns. Raises Error `overloaded`, `store_full`, `audit_invalid`."""
         if self.refused is not None:
             raise self.refused
+        if self.failing.now is not None and self.failing.now.damaged:
+            raise self.failing.now.error
         if self._waiting_entries + len(call.entries) > AUDIT_PENDING_ENTRIES_MAX:
             raise Error("overloaded", "the audit log takes entries faster than its disk writes them", "try again")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -168,12 +175,10 @@ class Auditor:
             expected, got = outcome.gap
             log.error("audit: %s skipped from %d to %d", call.source, expected, got)
             on = f"source:{impersonal(call.source)}"
-            await self._record("audit.gap", on, "failed", expected_index=expected, got_index=got)
+            await self.record("audit.gap", on, "failed", expected_index=expected, got_index=got)
         return outcome
 
-    async def _record(
-        self, what: str, on: str, outcome: str = "ok", who: str = WHO, **detail: str | int | bool
-    ) -> None:
+    async def record(self, what: str, on: str, outcome: str = "ok", who: str = WHO, **detail: str | int | bool) -> None:
         await self._take(Call("", 0, [canonical(entry(now_ms(), who, what, on, outcome, **detail))]))
 
     async def _committing(self) -> None:
@@ -188,12 +193,14 @@ class Auditor:
                 self._work.clear()
             self._waiting_entries -= entries
             try:
-                outcomes = await self._run("commit", self._journal.commit, self.size, [call for call, _ in group])
+                outcomes = await self.run("commit", self._journal.commit, self.size, [call for call, _ in group])
             except Exception as e:
                 if not isinstance(e, Error):
                     log.exception("audit: a commit failed")
                 refusal = e if isinstance(e, Error) else Error("internal", "the audit log could not be written")
                 outcomes = [Outcome(self.size, refusal)] * len(group)
+                self.failing.failed(refusal, now_ms())
+                self._stalled.set()
             if outcomes[-1].size > self.size:
                 self.size = outcomes[-1].size
                 self._fresh.set()
@@ -202,24 +209,38 @@ class Auditor:
                 if not future.done():
                     future.set_result(outcome)
 
+    async def _recovering(self) -> None:
+        """While the store does not take anything: tries by itself, and says in the log since when it could not."""
+        while True:
+            await self._stalled.wait()
+            await asyncio.sleep(RETRY_S_MAX)
+            failure = self.failing.now
+            if failure is None or failure.damaged:
+                self._stalled.clear()
+                continue
+            with contextlib.suppress(Error):
+                since = {"since_ms": failure.since_ms, "code": failure.error.code}
+                await self.record("audit.stalled", self.on, "failed", **since)
+                self.failing.mended(now_ms())
+
     async def _to_forward(self, low: int, high: int) -> list[bytes]:
-        return await self._run("forward", lambda: list(self._forward.entries(low, high)))
+        return await self.run("forward", lambda: list(self._forward.entries(low, high)))
 
     async def _forwarded(self, cursor: int) -> None:
-        await self._run("commit", lambda: self._journal.say(siem=str(cursor)))
+        await self.run("commit", lambda: self._journal.say(siem=str(cursor)))
 
     # --- checkpoints ---------------------------------------------------------------------------------------
 
     async def _checkpointing(self) -> None:
         retry_s = 0.0
-        if self._unsigned():
+        if self.unsigned():
             self._fresh.set()
         while True:
             await self._fresh.wait()
             await asyncio.sleep(max(PAUSE_S, retry_s))
             self._fresh.clear()
             try:
-                await self._publish()
+                await self.publish()
                 retry_s = 0.0
             except Exception as e:
                 if not isinstance(e, Error):
@@ -227,27 +248,27 @@ class Auditor:
                 retry_s = min(RETRY_S_MAX, 2 * retry_s + 0.1)
                 self._fresh.set()
 
-    def _unsigned(self) -> int:
+    def unsigned(self) -> int:
         """Entries that no checkpoint covers yet."""
-        checkpoint = self._publisher.checkpoint
+        checkpoint = self.publisher.checkpoint
         return max(0, self.size - (checkpoint.size if checkpoint else 0))
 
-    async def _publish(self) -> None:
+    async def publish(self) -> None:
         """A checkpoint over everything durable now, unless there is one. Raises Error when it cannot be made."""
         if self.refused is not None:
             raise self.refused
         async with self._publishing:
-            if not self._unsigned():
+            if not self.unsigned():
                 return
             try:
-                checkpoint = await self._run("publish", self._publisher.advance, self.size)
+                checkpoint = await self.run("publish", self.publisher.advance, self.size)
                 verifier, signature = await self._sign(checkpoint)
                 at_ms = now_ms()
-                publisher = self._publisher
+                publisher = self.publisher
                 note = publisher.note_of(checkpoint, verifier, signature)
                 remember = {"vkey": verifier.vkey(), "checkpoint": note, "at_ms": str(at_ms)}
-                await self._run("commit", lambda: self._journal.say(**remember))
-                await self._run("publish", publisher.accept, checkpoint, verifier, note)
+                await self.run("commit", lambda: self._journal.say(**remember))
+                await self.run("publish", publisher.accept, checkpoint, verifier, note)
             except Error as e:
                 if self.unsigned_since_ms is None:
                     self.unsigned_since_ms = now_ms()
@@ -262,7 +283,7 @@ class Auditor:
         if self._verifier is None:  # once a run: is the token's key still the one of this log?
             key = (await self._keys.call("public_key", {"purpose": PURPOSE}, HSM_CALL_S_MAX))["key"]
             verifier = Verifier(self.origin, key)
-            if self._publisher.verifier not in (None, verifier):
+            if self.publisher.verifier not in (None, verifier):
                 raise Error(
                     "audit_invalid", "the HSM's audit key is not the one this log began with", "see the keys page"
                 )
@@ -276,118 +297,42 @@ class Auditor:
         return verifier, signature
 
     async def _checkpoint(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        await self._publish()
-        checkpoint = self._publisher.checkpoint
+        await self.publish()
+        checkpoint = self.publisher.checkpoint
         if checkpoint is None:
             raise Error("not_found", "the audit log has no entries yet")
         return {
-            "checkpoint": self._publisher.note,
+            "checkpoint": self.publisher.note,
             "size": checkpoint.size,
             "root": checkpoint.root,
             "at_ms": self.checkpoint_ms,
         }
 
-    # --- for people ----------------------------------------------------------------------------------------
-
-    async def _entries(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = table_of(payload, {"before": int, "limit": int, **dict.fromkeys(Sought._fields, str)})
-        sought = Sought(*(given[name] or "" for name in Sought._fields))
-        limit = max(1, min(given["limit"] or 50, AUDIT_PAGE_ENTRIES_MAX))
-        found = await self._run("read", self._reading.page, given["before"], limit, sought)
-        return {"entries": found}
-
-    async def _proof(self, payload: Any, peer: Peer) -> dict[str, str]:
-        index = table_of(payload, {"index": int})["index"]
-        if index is None or not 0 <= index < self.size:
-            raise Error("not_found", "the audit log has no entry of that number")
-        checkpoint = self._publisher.checkpoint
-        if checkpoint is None or index >= checkpoint.size:
-            await self._publish()
-        return {"tlog_proof": await self._run("read", self._reading.proof, index, *self._signed())}
-
-    async def _request(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        old = table_of(payload, {"old": int})["old"]
-        await self._publish()
-        return {"request": await self._run("read", self._witnesses.request, old, *self._signed())}
-
-    async def _cosigned(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = table_of(payload, {"note": str, "who": str})
-        who = given["who"] or cli_name(peer.uid)
-        await self._publish()
-        checkpoint, _ = self._signed()
-        assert self._publisher.verifier is not None
-        said = await self._run("read", self._witnesses.take, given["note"] or "", self._publisher.verifier, checkpoint)
-        await self._record("audit.cosigned", f"witness:{impersonal(said.name)}", "ok", who, size_count=said.size)
-        return said._asdict()
-
-    async def _verify(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        who = table_of(payload, {"who": str})["who"] or cli_name(peer.uid)
-        unsigned = await self._try_publish()
-        _, note = self._signed()
-        result = await self._run("read", self._reading.verify, note)
-        if self.refused is not None:
-            result["problems"].insert(0, {"code": "refused", "place": "audit.db", "text": self.refused.message})
-            result["ok"] = False
-        else:
-            outcome = "ok" if result["ok"] else "failed"
-            found = len(result["problems"])
-            await self._record("audit.verified", self._on, outcome, who, size_count=result["size"], problem_count=found)
-        result["unsigned"] = unsigned
-        return result
-
-    async def _export(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = table_of(payload, {"path": str, "who": str})
-        who = given["who"] or cli_name(peer.uid)
-        if not given["path"] or not given["path"].startswith("/"):
-            raise Error("invalid", "`path` is not the full path of a folder")
-        self._reading.check_target(given["path"])
-        if self.refused is None:  # first the record of it, so that the export holds its own
-            await self._record("audit.exported", self._on, "ok", who)
-        unsigned = await self._try_publish()
-        checkpoint, note = self._signed()
-        try:
-            files = await self._run("read", self._reading.export, given["path"], checkpoint, note)
-        except Error:
-            if self.refused is None:
-                await self._record("audit.exported", self._on, "failed", who)
-            raise
-        return {"size": checkpoint.size, "files": files, "unsigned": unsigned}
-
-    async def _try_publish(self) -> int:
-        """A fresh checkpoint if one can be had; otherwise the last one serves. Returns how many entries it leaves out."""
-        with contextlib.suppress(Error):
-            await self._publish()
-        return self._unsigned()
-
-    def _signed(self) -> tuple[Checkpoint, str]:
-        checkpoint = self._publisher.checkpoint
-        if checkpoint is None:
-            raise Error(
-                "audit_unavailable", "the audit log has no signed checkpoint yet", "the keys process must answer first"
-            )
-        return checkpoint, self._publisher.note
+    # --- how it is ---------------------------------------------------------------------------------------
 
     async def _state(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        checkpoint = self._publisher.checkpoint
+        checkpoint = self.publisher.checkpoint
         return {
-            "ready": self.refused is None,
+            "ready": not self._why(),
             "why": self._why(),
+            "failing_since_ms": self.failing.now.since_ms if self.failing.now else None,
             "origin": self.origin,
             "size": self.size,
             "checkpoint_size": checkpoint.size if checkpoint else 0,
             "checkpoint_ms": self.checkpoint_ms,
-            "checkpoint": self._publisher.note,
-            "vkey": self._publisher.verifier.vkey() if self._publisher.verifier else "",
-            "unsigned": self._unsigned(),
+            "checkpoint": self.publisher.note,
+            "vkey": self.publisher.verifier.vkey() if self.publisher.verifier else "",
+            "unsigned": self.unsigned(),
             "unsigned_since_ms": self.unsigned_since_ms,
             "unsigned_why": self.unsigned_why,
             "waiting": self._waiting_entries,
             "siem": self._siem.state(),
-            **as_state(await self._run("read", self._witnesses.vouched), self.size, len(self._vkeys)),
+            **as_state(await self.run("read", self.witnesses.vouched), self.size, len(self._vkeys)),
         }
 
     async def _ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        return {"process": "auditor", "pid": os.getpid(), "ready": self.refused is None, "why": self._why()}
+        return {"process": "auditor", "pid": os.getpid(), "ready": not self._why(), "why": self._why()}
 
     def _why(self) -> str:
-        return "" if self.refused is None else f"{self.refused.code}: {self.refused.message}"
+        """Why nothing can be recorded; empty when it can."""
+        return told(self.refused or (self.failing.now.error if self.failing.now else None))

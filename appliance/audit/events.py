@@ -98,6 +98,7 @@ EVENTS: Final[dict[str, str]] = {
     "audit.exported": "somebody exported the log",
     "audit.cosigned": "a checkpoint came back cosigned by a witness; `on` names the witness",
     "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
+    "audit.stalled": "the audit store takes entries again; detail holds since when it could not be written, and why",
     "siem.connected": "the bank's SIEM takes the log: a connection stands",
     "siem.lost": "the bank's SIEM could not be reached, or the connection to it ended; the log is sent afterwards",
     # tools

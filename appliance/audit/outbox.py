@@ -62,6 +62,13 @@ class Outbox:
             entries.append(msgspec.json.decode(blob))
         return first, entries
 
+    def count(self) -> int:
+        """How many wait; two looks into the index, however many there are."""
+        row = self._conn.execute(
+            "SELECT (SELECT max(n) FROM audit_outbox) - (SELECT min(n) FROM audit_outbox) + 1"
+        ).fetchone()
+        return int(row[0] or 0)
+
     def settle(self, upto: int) -> None:
         """Forgets every entry up to and with number `upto`: the auditor has them on disk."""
         self._conn.execute("DELETE FROM audit_outbox WHERE n <= ?", (upto,))

@@ -122,12 +122,22 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         f"HSM           {state}"
         + (f", token {hsm['token']}, {_count(hsm['keys'], 'data key')}" if hsm.get("token") else "")
     )
+    return out + _audit(audit, engine, int(found.get("cosigned_days", 7)), at_ms)
+
+
+def _audit(audit: dict[str, Any], engine: dict[str, Any], cosigned_days: int, at_ms: int) -> list[str]:
+    """The log: whether it records, signs, is vouched for, and is with the SIEM."""
+    out = []
     out.append(f"audit log     {'recording' if audit.get('ready') else 'not ready: ' + str(audit.get('why', ''))}")
+    if audit.get("failing_since_ms"):
+        out.append(f"audit log     NOTHING RECORDED FOR {_ago(audit['failing_since_ms'], at_ms)}: see its disk")
+    if engine.get("unrecorded"):
+        out.append(f"audit log     {engine['unrecorded']} entries of the engines wait for it")
     if audit.get("unsigned_since_ms"):
         waiting = f"{_count(audit['unsigned'], 'entry')} not signed for {_ago(audit['unsigned_since_ms'], at_ms)}"
         out.append(f"audit log     {waiting}: {audit['unsigned_why']}".replace("entrys", "entries"))
     if audit.get("witnesses"):
-        out.append(f"cosigned      {_cosigned(audit, int(found.get('cosigned_days', 7)), at_ms)}")
+        out.append(f"cosigned      {_cosigned(audit, cosigned_days, at_ms)}")
     if audit.get("siem"):
         out.append(f"SIEM          {_siem(audit['siem'], at_ms)}")
     return out

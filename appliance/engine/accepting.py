@@ -44,6 +44,7 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
         raise Error("malformed", "the columns of the batch differ in length")
     if abs(batch.day - clock.day_of(now_ms)) > limits.KEY_DAYS_SKEW_MAX:
         raise Error("invalid", "the batch is of another time", "check the clock of this machine", field="day")
+    ledger.unrecorded.check()
     partition = ledger.partition(batch.day)
     replays, conflicts = _seen_before(ledger, batch)
     drop = {i for k in (*replays, *conflicts) for i in _rows_of(batch, k)}

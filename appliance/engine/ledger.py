@@ -25,6 +25,7 @@ from .left_alone import Stops
 from .outcome import may_change, message_status
 from .straight import Straight
 from .unfolding import odd, odd_seq
+from .unrecorded import Unrecorded
 from .waiting import Delayed, Queues, Waiting
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Ledger:
         self.partitions: dict[int, Partition] = {}
         self.link_numbers: dict[int, dict[str, int]] = {}
         self.outboxes: dict[int, Outbox] = {}
+        self.unrecorded = Unrecorded()
         self.queues = Queues()
         self.straight = Straight()
         self.health = Health()
@@ -73,6 +75,16 @@ class Ledger:
         self.lost_on: dict[tuple[int, int], str] = {}  # messages on disk to send again: the link that did not answer
         self.damaged: dict[int, Error] = {}  # days whose partition cannot be read: they are refused, the rest goes on
         self.notes: list[dict[str, Any]] = []  # audit entries about such a day, for the partition of today
+
+    def open_ends(self) -> dict[str, int]:
+        """What waits for somebody else, for `state`."""
+        return {
+            "awaiting_receipt": len(self.outstanding),
+            "parked": len(self.parked),
+            "held": self.doubts.held,
+            "indeterminate": self.doubts.messages,
+            "unrecorded": self.unrecorded.total,
+        }
 
     # --- partitions -------------------------------------------------------------------------------------
 

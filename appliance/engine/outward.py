@@ -106,6 +106,7 @@ class Outward:
         rows: list[Any]
         if kind == "audit":
             first, rows = self.ledger.outboxes[day].pending(ROWS)
+            self.ledger.unrecorded.heard(day, self.ledger.outboxes[day].count() if rows else 0)
             return _call_of(self.auditor, "append", source, first, "entries", rows)
         if kind == "webhooks":
             first, found = partition.webhooks(ROWS)

@@ -58,6 +58,7 @@ class Engine:
             s["engine.indeterminate_bulk"],
         )
         self.ledger = Ledger(folder, self.routing.table, [link.name for link in s.links], policies, self.name)
+        self.ledger.unrecorded.bound = s["audit.waiting_max"]
         self.keyring = Keyring(s)
         self.pager = Pager(self.ledger, self.keyring)
         self.inbound = Inbound(index)
@@ -85,7 +86,7 @@ class Engine:
     # --- operations -------------------------------------------------------------------------------------
 
     async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        why = self.beat.broken or self.pager.why or ("" if self.ready else "starting")
+        why = self.beat.broken or self.pager.why or self.ledger.unrecorded.why or ("" if self.ready else "starting")
         if not why and self.ledger.damaged:
             why = "damaged: " + ", ".join(clock.day_name(day) for day in sorted(self.ledger.damaged))
         return {"process": self.name, "pid": os.getpid(), "ready": self.ready and not self.beat.broken, "why": why}
@@ -175,11 +176,8 @@ class Engine:
             "spilled": dict(zip(CLASSES, ledger.spilled, strict=True)),
             "statuses": dict(zip(STATUSES, ledger.statuses, strict=True)),
             "segments": dict(ledger.segments),
-            "awaiting_receipt": len(ledger.outstanding),
-            "parked": len(ledger.parked),
+            **ledger.open_ends(),
             "routes": self.routing.shown(ledger),
-            "held": ledger.doubts.held,
-            "indeterminate": ledger.doubts.messages,
             "damaged": [clock.day_name(day) for day in sorted(ledger.damaged)],
             "stages": {"beats": beat.beats, "rows": beat.rows, "write_s": beat.write_s, "commit_s": beat.commit_s},
             "broken": beat.broken,

@@ -11,7 +11,7 @@ Answer = dict[str, Any]
 Answers = Mapping[int, Answer]  # by shard
 Errors = Mapping[int, Error]
 
-SUMMED: Final = ("awaiting_receipt", "parked", "held", "indeterminate")
+SUMMED: Final = ("awaiting_receipt", "parked", "held", "indeterminate", "unrecorded")
 ADDED: Final = ("queues", "statuses", "segments", "stages")
 LINK_SUMMED: Final = (
     *("window", "in_flight", "pace", "submitted", "answered", "receipted", "errors", "throttled", "queued"),

@@ -293,7 +293,8 @@ def test_a_full_disk_refuses_and_breaks_nothing(settings: Settings, keys: KeyStu
         except Error as e:
             codes.add(e.code)
     assert codes == {"store_full"}
-    assert call(settings, "ping")["ready"]
+    assert call(settings, "ping")["why"].startswith("store_full: ")
+    assert "NOTHING IS RECORDED" in auditor.log.read_text()
     auditor.kill()
     auditor = Running("audit", "auditor", settings)
     assert call(settings, "verify")["problems"] == []

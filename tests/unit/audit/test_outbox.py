@@ -202,3 +202,15 @@ def test_a_malformed_append_is_refused(payload: Any) -> None:
     with pytest.raises(Error) as caught:
         call_of(payload)
     assert caught.value.code == "invalid"
+
+
+def test_how_many_wait_is_counted(tmp_path: Path) -> None:
+    conn = open_store(tmp_path / "store.db")
+    Outbox.create(conn)
+    outbox = Outbox(conn, "engine-0")
+    assert outbox.count() == 0
+    outbox.put(sample(n) for n in range(7))
+    assert outbox.count() == 7
+    outbox.settle(outbox.pending()[0] + 2)
+    assert outbox.count() == 4
+    conn.close()

@@ -62,7 +62,7 @@ def state(**changed: Any) -> dict[str, Any]:
         "statuses": {"sent": 3}, "segments": {"submitted": 7, "receipted": 5}, "awaiting_receipt": 1, "parked": 0,
         "routes": {"version": 2, "digest": "d", "routes": 1, "groups": 1, "to_regroup": 0, "swapping": False,
                    "longest_ms": 1.0, "problems": []},
-        "held": 1, "indeterminate": 2, "damaged": [], "stages": {"beats": 10}, "broken": "", **changed,
+        "held": 1, "indeterminate": 2, "unrecorded": 0, "damaged": [], "stages": {"beats": 10}, "broken": "", **changed,
     }  # fmt: skip
 
 

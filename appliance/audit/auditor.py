@@ -219,8 +219,8 @@ class Auditor:
                 self._stalled.clear()
                 continue
             with contextlib.suppress(Error):
-                since = {"since_ms": failure.since_ms, "code": failure.error.code}
-                await self.record("audit.stalled", self.on, "failed", **since)
+                code = failure.error.code
+                await self.record("audit.stalled", self.on, "failed", WHO, since_ms=failure.since_ms, code=code)
                 self.failing.mended(now_ms())
 
     async def _to_forward(self, low: int, high: int) -> list[bytes]:

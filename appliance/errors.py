@@ -32,6 +32,7 @@ CODES: Final[dict[str, str]] = {
     "not_cancellable": "the message has already left",
     "not_held": "the message does not wait for a person's decision",
     "not_redactable": "the message has not left yet: its content is still needed",
+    "verification_ended": "the verification is not pending any more",
     "idempotency_conflict": "the idempotency key was used before with another body",
     "rate_limited": "the caller sends faster than it was allowed to",
     "unauthorized": "no valid credential was presented",

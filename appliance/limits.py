@@ -69,6 +69,24 @@ CALL_S_MAX: Final = 10.0  # a call between processes that takes longer has faile
 RECONNECT_S_MIN: Final = 0.05
 RECONNECT_S_MAX: Final = 2.0
 
+# --- verifications ----------------------------------------------------------------------------------------
+CODE_DIGITS_MIN: Final = 4
+CODE_DIGITS_MAX: Final = 10
+CODE_LIFE_S_MIN: Final = 60
+CODE_LIFE_S_MAX: Final = 3_600  # longer and a stolen telephone is a likelier reader than its owner
+CODE_TRIES_MAX: Final = 5  # Delegated Regulation (EU) 2018/389 article 4(3)(b)
+CODE_SENDS_MAX: Final = 5
+CODE_OCTETS_AT_ONCE: Final = 1_024  # one call to the HSM: some 170 codes of six digits
+PAYEE_CHARACTERS_MAX: Final = 140  # ISO 20022 Max140Text, a party's name
+PURPOSE_CHARACTERS_MAX: Final = 48
+VERIFY_ACTS_AT_ONCE: Final = 256  # acts on verifications that share one commit
+VERIFY_CLAIM_MS: Final = (
+    11_000  # a message in hand for so long is in nobody's: a call between processes takes 10 s at most
+)
+VERIFY_KEPT_MS: Final = (
+    86_400_000  # a verification is erased so long after its end; for as long a request is known again
+)
+
 # --- engine -----------------------------------------------------------------------------------------------
 COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for the next
 STORE_FREE_OCTETS_MIN: Final = 4 * 1024 * 1024  # after a write that failed, less room than this is a full disk still
@@ -190,6 +208,8 @@ assert TEXT_CHARACTERS_MAX * 4 < SINGLE_BODY_OCTETS_MAX < BODY_OCTETS_MAX < FRAM
 assert PORTED_VERSIONS_MAX >= 2  # a way back
 assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
+assert VERIFY_CLAIM_MS > CALL_S_MAX * 1000
+assert VALIDITY_S_MIN <= CODE_LIFE_S_MIN
 assert LINK_TEST_RECEIPT_S_MAX + LINK_TEST_ANSWER_S_MAX < LINK_TEST_S_MAX
 assert HTTP_HEAD_S_MAX < HTTP_BODY_S_MAX
 assert all(VALIDITY_S_MIN <= s <= VALIDITY_S_MAX for s in VALIDITY_S_DEFAULT)

@@ -22,6 +22,7 @@ from .reading import Reading
 from .registering import Registering
 from .sending import Sending
 from .templating import Templating
+from .verifying import Verifying
 from .views import Alive, Ready
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -34,6 +35,7 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
     """The ASGI application; `check` turns a token into its API key, or None."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
     templating, registering = Templating(gateway), Registering(gateway)
+    verifying = Verifying(gateway, sending)
     hearing, consenting = Hearing(gateway), Consenting(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
@@ -49,6 +51,11 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/v1/suppressions", {"GET": consenting.list, "POST": consenting.add}),
         Route("/v1/suppressions/{id}", {"DELETE": consenting.end}),
         Route("/v1/lookup/{id}", {"GET": LookingUp(gateway).number}),
+        Route("/v1/verifications", {"POST": verifying.begin}),
+        Route("/v1/verifications/{id}", {"GET": verifying.one}),
+        Route("/v1/verifications/{id}/check", {"POST": verifying.check}),
+        Route("/v1/verifications/{id}/cancel", {"POST": verifying.cancel}),
+        Route("/v1/verifications/{id}/resend", {"POST": verifying.resend}),
         Route("/v1/preview", {"POST": sending.preview}),
         Route("/v1/links", {"GET": reading.links}),
         Route("/v1/openapi.json", {"GET": standing.openapi}, open_to_all=True),

@@ -23,6 +23,7 @@ from appliance.shards import layout_of
 from appliance.store import Readers
 from appliance.templates import TemplateWatch
 from appliance.text import transliterated
+from appliance.verify import VerifyWatch
 
 from .callbacks import CallbackRule
 from .numbers import Numbers
@@ -67,6 +68,7 @@ class Gateway:
         self.senders = SenderWatch(settings)
         self.routing = RouteWatch(settings)
         self.evidence = EvidenceWatch(settings, f"gateway-{index}")
+        self.verifications = VerifyWatch(settings)
         self.numbers = Numbers(index)
         self.numbers.ready = self._ready
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
@@ -175,6 +177,7 @@ class Gateway:
         self.consent.close()
         self.senders.close()
         self.evidence.close()
+        self.verifications.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

@@ -16,6 +16,7 @@ from .door_numbers import door_metrics
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
 
 METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"})
+PURPOSES_MAX: Final = 50  # of verifications, each some series of its own
 LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -58,6 +59,13 @@ class Numbers:
         self.accepted = accepted.labels(self.index)
         self.pending = pending.labels(self.index)
         self._rejected = rejected
+        self._verifications = Counter(
+            "casemate_verifications",
+            "verifications by purpose and what became of them: created, resent, approved, denied, cancelled",
+            ["gateway", "purpose", "outcome"],
+            registry=registry,
+        )
+        self._purposes: set[str] = set()
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self.registry.register(self)
 
@@ -77,6 +85,13 @@ class Numbers:
 
     def refused(self, code: str, count: int = 1) -> None:
         self._rejected.labels(self.index, code).inc(count)
+
+    def verified(self, purpose: str, outcome: str) -> None:
+        """Counts for one verification. A system chooses its purposes: beyond so many, all others are one."""
+        if purpose not in self._purposes and len(self._purposes) < PURPOSES_MAX:
+            self._purposes.add(purpose)
+        word = (purpose or "unknown") if purpose in self._purposes else "other"
+        self._verifications.labels(self.index, word, outcome).inc()
 
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""

@@ -18,6 +18,7 @@ from .hearing import InboundPage
 from .looking_up import LookupView
 from .requests import Message, MessageBatch, Preview, SenderChange, SenderRequest
 from .sending import BatchAnswer, Previewed
+from .verifying_calls import VERIFICATION_BODIES, verifications
 from .views import (
     Alive,
     Cancelled,
@@ -33,7 +34,7 @@ from .views import (
     TemplateView,
 )
 
-BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem)  # fmt: skip
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem, *VERIFICATION_BODIES)  # fmt: skip
 
 SENDS: Final = (
     *("hsm_unavailable", "audit_unavailable", "rate_limited"),
@@ -185,6 +186,7 @@ def _others() -> dict[str, Any]:
         **_senders(),
         **_lookup(),
         **_customers(),
+        **verifications(IDEMPOTENCY, REPLAYED),
         "/v1/links": {"get": call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
         "/v1/openapi.json": {
             "get": open_call("openapi", "This document", {"application/json": {"schema": {"type": "object"}}})

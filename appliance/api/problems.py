@@ -21,6 +21,7 @@ STATUS: Final[dict[str, int]] = {
     "not_cancellable": 409,
     "not_held": 409,
     "not_redactable": 409,
+    "verification_ended": 409,
     "idempotency_conflict": 409,
     "key_state": 409,
     "too_large": 413,

@@ -69,6 +69,7 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
         await gateway.consent.look()
         await gateway.senders.look()
         await gateway.evidence.look()
+        await gateway.verifications.look()
         server = uvicorn.Server(configuration(settings, gateway, keys))
         await intercom.start(settings.socket(f"gateway-{index}"))
         await _until(stop, server, listening, gateway, keys)
@@ -89,6 +90,7 @@ async def _until(
         asyncio.create_task(gateway.consent.keep_looking()),
         asyncio.create_task(gateway.senders.keep_looking()),
         asyncio.create_task(gateway.evidence.keep_looking()),
+        asyncio.create_task(gateway.verifications.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
     # `_serve` is `serve` without its own signal handlers: the process has its own.

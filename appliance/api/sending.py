@@ -106,11 +106,11 @@ class Sending:
         if not key and gateway.portability is None:  # whoever is asked for a number must not keep others waiting
             accepted = await self.gathering.take(request.caller.id, row)
             return Answer(202, _encode(accepted), headers=(_location(accepted.id),))
-        intake = await self._taken([row], request.caller.id, indexed=False, key=key)
+        intake = await self.taken([row], request.caller.id, indexed=False, key=key)
         if intake.errors:
             gateway.refused(intake.errors[0][1])
             raise intake.errors[0][1]
-        answer = await self._committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
+        answer = await self.committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
         said = _identified(answer.body)  # a replayed answer's id is not this intake's
         return answer._replace(headers=(_location(said.id), *answer.headers))
 
@@ -124,11 +124,11 @@ class Sending:
         rows = batch_of(body)
         gateway.funnel.check_room(len(rows), least_urgent(rows))
         gateway.charge(request.caller, len(rows))
-        intake = await self._taken(rows, request.caller.id, indexed=True, key=key)
+        intake = await self.taken(rows, request.caller.id, indexed=True, key=key)
         for _, error in intake.errors:
             gateway.refused(error)
         said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
-        return await self._committed(request, key, b"/v1/messages/batch", body, intake, said)
+        return await self.committed(request, key, b"/v1/messages/batch", body, intake, said)
 
     async def preview(self, request: Request) -> Answer:
         """POST /v1/preview"""
@@ -213,9 +213,10 @@ class Sending:
             return None
 
     async def _gathered(self, rows: list[Any], callers: list[int]) -> Intake:
-        return await self._taken(rows, callers, indexed=True)
+        return await self.taken(rows, callers, indexed=True)
 
-    async def _taken(self, rows: list[Any], caller: int | list[int], indexed: bool, key: bytes = b"") -> Intake:
+    async def taken(self, rows: list[Any], caller: int | list[int], indexed: bool, key: bytes = b"") -> Intake:
+        """Messages made ready for the engine that `key` (of idempotency) belongs to; what cannot be sent is in the intake's `errors`."""
         gateway = self.gateway
         await gateway.learn(row.to for row in rows if not isinstance(row, Error))
         at_ms = now_ms()
@@ -258,7 +259,7 @@ class Sending:
                 except Error as e:
                     rows[n] = e
 
-    async def _committed(
+    async def committed(
         self, request: Request, key: bytes, address: bytes, body: bytes, intake: Intake, said: bytes
     ) -> Answer:
         """The answer, once the engine has made the messages durable or has found that it gave one before."""

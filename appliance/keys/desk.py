@@ -15,7 +15,7 @@ from appliance.audit import entry
 from appliance.clock import day_name, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
-from appliance.limits import KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
+from appliance.limits import CODE_OCTETS_AT_ONCE, KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
 from hsm import HsmError, Pool
 
 from . import life
@@ -51,6 +51,7 @@ class Desk:
             "index_key": self.index_key,
             "blind_index": self.blind_index,
             "derive": self.derive,
+            "random": self.random,
             "held": self.held,
             "requests": self.acts.requests,
             "ask": self.acts.ask,
@@ -131,6 +132,13 @@ class Desk:
         key = await self._mac_once(derivation(purpose, subject))
         self._note(peer, "key.derived", f"purpose:{purpose}")
         return {"key": key}
+
+    async def random(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Octets of the HSM's own random generator; never of another's."""
+        self._need_hsm()
+        if not _whole(payload, "octets") or not 0 < payload["octets"] <= CODE_OCTETS_AT_ONCE:
+            raise Error("invalid", f"`octets` is not 1 to {CODE_OCTETS_AT_ONCE:,}")
+        return {"octets": await self.pool.random(payload["octets"])}
 
     async def sign(self, payload: Any, peer: Peer) -> dict[str, Any]:
         self._need_hsm()

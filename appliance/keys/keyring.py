@@ -83,6 +83,11 @@ class Keyring:
         key: bytes = await self._once(self._kept.derived, (purpose, subject), lambda: self._derive(purpose, subject))
         return key
 
+    async def random(self, octets: int) -> bytes:
+        """So many octets of the HSM's random generator."""
+        drawn: bytes = (await self._client.call("random", {"octets": octets}))["octets"]
+        return drawn
+
     async def held(self) -> frozenset[int] | None:
         """Days under a legal hold, of which nothing may be erased; None when the keys process does not say."""
         try:

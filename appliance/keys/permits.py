@@ -16,6 +16,7 @@ PURPOSES: Final[dict[str, str]] = {
     "console session": "signs the console's form tokens, subject: the console's installation",
     "console form": "protects the console's forms against requests from elsewhere",
     "suppressed number": "seals the telephone numbers of customers who asked to be left alone",
+    "verification": "MACs one-time codes and the payments they are bound to, subject: none",
     "cursor": "protects the pages of a search against being made up",
 }
 
@@ -30,6 +31,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "index_key": frozenset({"gateway", "engine"}),
     "blind_index": frozenset({"console", "gateway"}),
     "derive": frozenset({"gateway", "courier", "console", "engine"}),
+    "random": frozenset({"gateway"}),
     "held": frozenset({"engine", "console", "watcher"}),
     "requests": frozenset({"console", "watcher"}),
     "ask": frozenset({"console"}),

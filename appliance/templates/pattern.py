@@ -230,6 +230,11 @@ def parameters(pattern: Pattern) -> dict[str, str]:
     return out
 
 
+def always(pattern: Pattern) -> frozenset[str]:
+    """Parameters that the text shows whatever their values are: those outside of every choice."""
+    return frozenset(node.name for node in pattern if isinstance(node, Argument))
+
+
 def _gather(pattern: Pattern, out: dict[str, str]) -> None:
     for node in pattern:
         if isinstance(node, Argument):

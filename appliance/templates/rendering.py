@@ -27,6 +27,12 @@ WHOLE_MAX: Final = 10**15  # as many digits as a decimal string may have
 YEARS: Final = range(2, 9_999)  # in every time zone; a calendar of Python's ends at 1 and 9999
 CURRENCIES: Final = frozenset(get_global("all_currencies"))
 
+
+def decimals_of(currency: str) -> int:
+    """Decimals that amounts of a currency of ISO 4217 have."""
+    return int(get_currency_precision(currency))
+
+
 Values = dict[str, Any]  # by name: str, Decimal, (Decimal, currency), date or datetime
 
 

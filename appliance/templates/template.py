@@ -11,7 +11,8 @@ from babel import Locale
 
 from appliance.errors import Error
 
-from .pattern import Pattern, choices, parameters, parse
+from .codes import check_code
+from .pattern import Pattern, always, choices, parameters, parse
 from .rendering import categories, locale_of, render, values_of
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -59,6 +60,7 @@ class Template:
                 raise Error(e.code, f"{tag[:32]}: {e.message}", e.hint, locale=tag[:32], **e.detail) from None
         for tag in body.texts:
             self._check_parameters(tag)
+        check_code(name, self.kinds, {tag: always(pattern) for tag, (pattern, _) in self._texts.items()})
 
     def _check_parameters(self, tag: str) -> None:
         kinds = parameters(self._texts[tag.lower()][0])

@@ -60,6 +60,11 @@ class FakeRing:
     async def derive(self, purpose: str, subject: str) -> bytes:
         return hashlib.sha256(f"{purpose}:{subject}".encode()).digest()
 
+    async def random(self, octets: int) -> bytes:
+        if not self.well[0]:
+            raise Error("hsm_unavailable", "the token is gone")
+        return os.urandom(octets)
+
     async def healthy(self) -> tuple[bool, str]:
         return self.well
 

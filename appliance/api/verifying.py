@@ -1,0 +1,348 @@
+"""Verifications over REST: begin one, check a code, look at it, cancel it, send it again.
+
+A verification is on disk before its message is handed on, and its caller has no answer before the message is durable too. Whoever
+has no answer repeats with the same Idempotency-Key: a message that is not known to be durable is then made anew, with another code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.limits import (
+    CODE_DIGITS_MAX,
+    CODE_DIGITS_MIN,
+    CODE_LIFE_S_MAX,
+    CODE_LIFE_S_MIN,
+    PAYEE_CHARACTERS_MAX,
+    PURPOSE_CHARACTERS_MAX,
+    SINGLE_BODY_OCTETS_MAX,
+)
+from appliance.message import id_octets, id_text, new_ids
+from appliance.numbering import normalise
+from appliance.verify import (
+    AMOUNT,
+    CURRENCY,
+    Drawing,
+    Kept,
+    Renewed,
+    Verification,
+    Wording,
+    aad,
+    check_resend,
+    code_mac,
+    not_found,
+    packed,
+    payment_digest,
+    payment_of,
+    presented,
+    unpacked,
+)
+
+from .asgi import Answer, Request
+from .gateway import Gateway
+from .requests import Locale, Message, To, decoded_once
+from .sending import Sending, idempotency_key, macs
+from .views import Time
+
+ADDRESS: Final = b"/v1/verifications"
+LOOK_S: Final = 0.1  # between two looks at whether the first of two same requests has its answer
+
+Purpose = Annotated[
+    str,
+    Meta(
+        # It stands on the audit log, where nothing may look like a telephone number.
+        pattern=f"^(?!(?:.*[0-9]){{8}})[A-Za-z0-9][A-Za-z0-9._-]{{0,{PURPOSE_CHARACTERS_MAX - 1}}}$",
+        description="what the code is for, in your words, at most seven digits among them; the template `verify.PURPOSE` is taken when there is one",
+        examples=["login"],
+    ),
+]
+Payee = Annotated[str, Meta(min_length=1, max_length=PAYEE_CHARACTERS_MAX, examples=["Rossi S.r.l."])]
+Amount = Annotated[str, Meta(pattern=AMOUNT, description="a decimal string; 10.00 and 10 are one", examples=["10.00"])]
+Currency = Annotated[str, Meta(pattern=CURRENCY, description="ISO 4217", examples=["EUR"])]
+#: Whatever is presented is compared; only its size is refused.
+Presented = Annotated[str, Meta(max_length=1_000)]
+
+
+class VerificationRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A code to be sent. For a payment `payee`, `amount` and `currency`, all three: it is worth nothing for another one."""
+
+    to: To
+    purpose: Purpose
+    locale: Locale | None = None
+    channels: Annotated[list[Literal["sms"]], Meta(min_length=1, max_length=4)] | None = None
+    payee: Payee | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
+    length: Annotated[int, Meta(ge=CODE_DIGITS_MIN, le=CODE_DIGITS_MAX, description="digits")] | None = None
+    life_s: Annotated[int, Meta(ge=CODE_LIFE_S_MIN, le=CODE_LIFE_S_MAX)] | None = None
+
+
+class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What the customer entered; for a payment also the one that is about to be executed."""
+
+    code: Annotated[str, Meta(max_length=64, examples=["123456"])]
+    payee: Presented | None = None
+    amount: Presented | None = None
+    currency: Presented | None = None
+
+
+class VerificationBegun(msgspec.Struct):
+    """A verification whose message is on disk."""
+
+    id: str
+    status: Literal["pending"]
+    expires_at: Time
+
+
+class VerificationChecked(msgspec.Struct):
+    """Approved once, or denied: nothing says why."""
+
+    status: Literal["approved", "denied"]
+
+
+class VerificationView(msgspec.Struct):
+    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were."""
+
+    id: str
+    status: Literal["pending", "approved", "failed", "cancelled", "expired"]
+    purpose: str
+    bound: bool
+    created_at: Time
+    expires_at: Time
+    sends: int
+    tries: int
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_request: Final = msgspec.json.Decoder(VerificationRequest)
+_check: Final = msgspec.json.Decoder(CheckRequest)
+APPROVED: Final = _encode(VerificationChecked("approved"))
+DENIED: Final = _encode(VerificationChecked("denied"))
+
+
+class Verifying:
+    """Endpoints as bound methods."""
+
+    def __init__(self, gateway: Gateway, sending: Sending) -> None:
+        self.gateway = gateway
+        self.sending = sending
+        self.watch = gateway.verifications
+        self.limits = self.watch.limits
+        self.wording = Wording(gateway.settings)
+        self.drawing = Drawing(gateway.ring.random)
+
+    # --- endpoints ----------------------------------------------------------------------------------------
+
+    async def begin(self, request: Request) -> Answer:
+        """POST /v1/verifications"""
+        given = idempotency_key(request)
+        body = await request.body(SINGLE_BODY_OCTETS_MAX)
+        gateway, caller = self.gateway, request.caller
+        gateway.peers.check_open()
+        gateway.charge(caller, 1)
+        gateway.funnel.check_room(1)
+        asked: VerificationRequest = decoded_once(_request, body)
+        kept = self._kept(asked)
+        at_ms = now_ms()
+        sealing = await gateway.seals.at(at_ms)
+        key_mac, body_mac = macs(sealing, caller.id, given, ADDRESS, body) if given else (None, None)
+        (new_id,) = new_ids(1, at_ms)
+        purpose = asked.purpose.lower()
+        code, intake, shown = await self._written(kept, purpose, caller.id, _send_key(new_id, 1))
+        key = await self._key()
+        bound = payment_digest(key, new_id, kept.payment)
+        mac = code_mac(key, new_id, sealing.index(kept.to), purpose, kept.payment, code)
+        row = Verification(
+            new_id,
+            caller.id,
+            purpose,
+            "pending",
+            sealing.index(kept.to),
+            mac,
+            bound,
+            sealing.key.key_id,
+            self._sealed(sealing.key, new_id, kept, code),
+            at_ms,
+            at_ms + kept.life_s * 1000,
+            1,
+            0,
+            at_ms,
+            key_mac,
+            body_mac,
+        )
+        found = await self.watch.act(lambda book: book.begin(row, self.limits, at_ms))
+        if found.id != new_id:
+            return await self._begun_before(found, request)
+        await self._sent(row, intake, "verification.created", shown, request)
+        gateway.numbers.verified(purpose, "created")
+        return _begun(row)
+
+    async def check(self, request: Request) -> Answer:
+        """POST /v1/verifications/{id}/check: on the audit log before its answer leaves."""
+        verification = _id(request)
+        gateway, caller = self.gateway, request.caller
+        gateway.charge(caller, 0)
+        asked: CheckRequest = decoded_once(_check, await request.body(SINGLE_BODY_OCTETS_MAX))
+        payment = presented(asked.payee, asked.amount, asked.currency)
+        key, code = await self._key(), asked.code
+        checked = await self.watch.act(
+            lambda book: book.check(verification, caller.id, key, code, payment, self.limits, now_ms())
+        )
+        detail = _detail(checked.purpose, checked.bound) | ({"reason": checked.reason} if checked.reason else {})
+        outcome = "ok" if checked.approved else "refused"
+        await gateway.recorder.record(
+            f"api:{caller.name}", "verification.checked", f"verification:{id_text(verification)}", outcome, **detail
+        )
+        gateway.numbers.verified(checked.purpose, "approved" if checked.approved else "denied")
+        return Answer(200, APPROVED if checked.approved else DENIED)
+
+    async def one(self, request: Request) -> Answer:
+        """GET /v1/verifications/{id}"""
+        row = await self._one(request)
+        return Answer(200, _encode(_view(row)))
+
+    async def cancel(self, request: Request) -> Answer:
+        """POST /v1/verifications/{id}/cancel: its code is worth nothing from now on; the same again changes nothing."""
+        caller, at_ms = request.caller, now_ms()
+        verification = _id(request)
+        row, changed = await self.watch.act(lambda book: book.cancel(verification, caller.id, at_ms))
+        if changed:
+            await self._record(request, row, "verification.cancelled")
+            self.gateway.numbers.verified(row.purpose, "cancelled")
+        return Answer(200, _encode(_view(row)))
+
+    async def resend(self, request: Request) -> Answer:
+        """POST /v1/verifications/{id}/resend"""
+        given = idempotency_key(request)
+        gateway = self.gateway
+        gateway.peers.check_open()
+        gateway.charge(request.caller, 1)
+        gateway.funnel.check_room(1)
+        row = await self._one(request)
+        key_mac = None
+        if given:
+            address = b"/v1/verifications/%s/resend" % request.param.encode()
+            key_mac, _ = macs(await gateway.seals.at(now_ms()), request.caller.id, given, address, b"")
+        if key_mac is None or row.resend != key_mac or row.claimed_ms:
+            row = await self._again(row, request, key_mac)
+        return Answer(200, _encode(_view(row)))
+
+    # --- their parts --------------------------------------------------------------------------------------
+
+    def _kept(self, asked: VerificationRequest) -> Kept:
+        settings = self.gateway.settings
+        try:
+            to, _ = normalise(asked.to)
+        except Error as e:
+            e.detail.setdefault("field", "to")
+            self.gateway.refused(e)
+            raise
+        payment = payment_of(asked.payee, asked.amount, asked.currency)
+        digits, life_s = asked.length or settings["verify.length"], asked.life_s or settings["verify.life_s"]
+        return Kept(to, asked.locale, *payment, digits, life_s)
+
+    async def _written(self, kept: Kept, purpose: str, caller: int, key: bytes) -> tuple[str, Any, str]:
+        """A code and its message, taken in and not committed: whatever is refused is refused before anything is kept."""
+        gateway = self.gateway
+        code = kept.code or await self.drawing.code(kept.digits)
+        said = self.wording.text(purpose, kept.locale, code, kept.payment, kept.life_s // 60, gateway.templates.now)
+        message = Message(kept.to, said.text, gateway.settings["verify.sender"] or None, "otp", validity_s=kept.life_s)
+        intake = await self.sending.taken([message], caller, indexed=False, key=key)
+        if intake.errors:
+            gateway.refused(intake.errors[0][1])
+            raise intake.errors[0][1]
+        return code, intake, said.template
+
+    def _sealed(self, key: Any, verification: bytes, kept: Kept, code: str) -> bytes:
+        same = self.gateway.settings["verify.resend"] == "same"
+        kept = msgspec.structs.replace(kept, code=code if same else "")
+        sealed: bytes = key.seal(packed(kept), aad(verification))
+        return sealed
+
+    async def _begun_before(self, row: Verification, request: Request) -> Answer:
+        """The answer to a request that came before: the same, once its message is durable, whoever makes it so."""
+        caller, verification = request.caller.id, row.id
+        while row.in_hand(now_ms()):
+            await asyncio.sleep(LOOK_S)
+            row = await self.watch.do(lambda book: book.one(verification, caller))
+        if row.claimed_ms:  # the first request was cut off: nobody knows whether its message left
+            row = await self._again(row, request, None)
+        return _begun(row, ((b"idempotency-replayed", b"true"),))
+
+    async def _again(self, row: Verification, request: Request, key_mac: bytes | None) -> Verification:
+        """Sends a verification's message once more. Raises Error `verification_ended`, `rate_limited` or `overloaded`."""
+        gateway, at_ms = self.gateway, now_ms()
+        check_resend(row, self.limits, at_ms)
+        old = await gateway.ring.by_id(row.key_id)
+        kept = unpacked(old.open(row.sealed, aad(row.id)))
+        code, intake, shown = await self._written(kept, row.purpose, row.caller, _send_key(row.id, row.sends + 1))
+        sealing, key = await gateway.seals.at(at_ms), await self._key()
+        mac = code_mac(key, row.id, row.subject, row.purpose, kept.payment, code)
+        until_ms = row.expires_ms if kept.code else at_ms + kept.life_s * 1000
+        sealed = self._sealed(sealing.key, row.id, kept, code)
+        put = Renewed(mac, sealing.key.key_id, sealed, until_ms, key_mac)
+        renewed = await self.watch.act(lambda book: book.renew(row, put, self.limits, at_ms))
+        await self._sent(renewed, intake, "verification.resent", shown, request)
+        gateway.numbers.verified(row.purpose, "resent")
+        return renewed._replace(claimed_ms=0)
+
+    async def _sent(self, row: Verification, intake: Any, event: str, shown: str, request: Request) -> None:
+        """Records it and makes the message durable; what is not known to be is marked, for whoever repeats the request."""
+        verification, sends = row.id, row.sends
+        try:
+            await self._record(request, row, event, template=shown)
+            key = _send_key(verification, sends)
+            await self.sending.committed(request, key, ADDRESS, verification, intake, b"{}")
+        except BaseException:
+            await asyncio.shield(self.watch.act(lambda book: book.sent(verification, sends, durable=False)))
+            raise
+        await self.watch.act(lambda book: book.sent(verification, sends, durable=True))
+
+    async def _one(self, request: Request) -> Verification:
+        caller, verification = request.caller.id, _id(request)
+        return await self.watch.do(lambda book: book.one(verification, caller))
+
+    async def _record(self, request: Request, row: Verification, event: str, **detail: str) -> None:
+        on = f"verification:{id_text(row.id)}"
+        detail = _detail(row.purpose, row.bound) | detail
+        await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, **detail)
+
+    async def _key(self) -> bytes:
+        return await self.gateway.ring.derive("verification", "")
+
+
+def _id(request: Request) -> bytes:
+    """Raises Error `not_found` for what no id can be: that tells nothing of any verification."""
+    found = id_octets(request.param.lower())
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _send_key(verification: bytes, sends: int) -> bytes:
+    """The message's own idempotency key. No caller can write a blank into one of its own."""
+    return b"verification %s %d" % (verification.hex().encode(), sends)
+
+
+def _detail(purpose: str, bound: bytes) -> dict[str, Any]:
+    return {"purpose": purpose, "bound": bool(bound)} | ({"digest": bound.hex()} if bound else {})
+
+
+def _begun(row: Verification, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+    text = id_text(row.id)
+    location = (b"location", f"/v1/verifications/{text}".encode())
+    return Answer(
+        201, _encode(VerificationBegun(text, "pending", rfc3339(row.expires_ms))), headers=(location, *headers)
+    )
+
+
+def _view(row: Verification) -> VerificationView:
+    status: Any = row.status(now_ms())
+    created, until = rfc3339(row.created_ms), rfc3339(row.expires_ms)
+    return VerificationView(id_text(row.id), status, row.purpose, bool(row.bound), created, until, row.sends, row.tries)

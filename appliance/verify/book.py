@@ -1,0 +1,335 @@
+"""`verify.db`: what becomes of each verification, decided and written in one transaction, whichever gateway is asked."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from appliance.clock import day_of
+from appliance.errors import Error
+from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
+from appliance.store import Connection, DatabaseError, migrate, open_store
+
+from .binding import Payment, code_mac, payment_digest
+from .schema import MIGRATIONS
+from .states import (
+    APPROVED,
+    CANCEL,
+    CANCELLED,
+    EXPIRED,
+    LAST_WRONG,
+    PENDING,
+    RIGHT,
+    TABLE,
+    WRONG,
+    Failures,
+    Limits,
+    blocked_ms,
+    failed,
+    judge,
+    paced,
+)
+
+SWEPT_AT_ONCE: Final = 5_000
+SENT, UNSENT = 0, -1  # of `claimed_ms`; above: somebody has the message in hand since then
+HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+
+
+class Verification(NamedTuple):
+    """One row, as the schema says."""
+
+    id: bytes
+    caller: int
+    purpose: str
+    state: str
+    subject: bytes
+    mac: bytes
+    bound: bytes
+    key_id: int
+    sealed: bytes
+    created_ms: int
+    expires_ms: int
+    sends: int
+    tries: int
+    claimed_ms: int
+    request: bytes | None
+    request_body: bytes | None
+    resend: bytes | None = None
+
+    def status(self, at_ms: int) -> str:
+        return EXPIRED if self.state == PENDING and at_ms >= self.expires_ms else self.state
+
+    def in_hand(self, at_ms: int) -> bool:
+        """Whether another request may still be handing its message on."""
+        return self.claimed_ms > 0 and at_ms < self.claimed_ms + VERIFY_CLAIM_MS
+
+    def __repr__(self) -> str:
+        return f"<verification {self.id.hex()} {self.state}>"
+
+
+class Renewed(NamedTuple):
+    """What a resend puts in the place of what there was."""
+
+    mac: bytes
+    key_id: int
+    sealed: bytes
+    expires_ms: int
+    resend: bytes | None = None
+
+
+class Checked(NamedTuple):
+    """What came of a check. Only `approved` is for the caller."""
+
+    approved: bool
+    reason: str
+    purpose: str
+    bound: bytes
+
+
+_COLUMNS: Final = ", ".join(Verification._fields)
+_MARKS: Final = ", ".join("?" * len(Verification._fields))
+#: In place of one that is not there, so that looking for it costs the same.
+_NOBODY: Final = Verification(
+    bytes(16), 0, "", PENDING, bytes(16), bytes(32), b"", 0, b"", 0, 2**62, 0, 0, 0, None, None
+)
+
+
+class Book:
+    """One connection; not for two threads at once. Several processes may have the book open."""
+
+    def __init__(self, path: Path) -> None:
+        self.conn: Connection = open_store(path)
+        self.conn.execute("PRAGMA secure_delete=ON")  # what was sealed is gone with the verification
+        # Processes that start together take turns; the migrations' own transactions nest in this one.
+        self.conn.execute("BEGIN IMMEDIATE")
+        try:
+            migrate(self.conn, MIGRATIONS)
+        except BaseException:
+            self.conn.execute("ROLLBACK")
+            raise
+        self.conn.execute("COMMIT")
+
+    def together(self, acts: Sequence[Callable[[Book], Any]]) -> list[Any]:
+        """Each act's result, or the exception it ended with and by which it changed nothing; all in one commit.
+
+        Raises Error `store_full` when nothing of it was written.
+        """
+        out: list[Any] = []
+        conn = self.conn
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            for act in acts:
+                conn.execute("SAVEPOINT act")
+                try:
+                    out.append(act(self))
+                except DatabaseError:
+                    raise
+                except Exception as e:
+                    conn.execute("ROLLBACK TO act")
+                    out.append(e)
+                conn.execute("RELEASE act")
+            conn.execute("COMMIT")
+        except DatabaseError as e:
+            with suppress(DatabaseError):
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+            raise Error("store_full", "the verification cannot be written", f"free space on the disk ({e})") from None
+        return out
+
+    # --- acts ---------------------------------------------------------------------------------------------
+
+    def begin(self, made: Verification, limits: Limits, at_ms: int) -> Verification:
+        """Keeps a new verification; the one of before when its request came before.
+
+        Raises Error `idempotency_conflict` or `rate_limited`.
+        """
+        if made.request is not None:
+            before = self._one("request = ?", made.request)
+            if before is not None:
+                if not hmac.compare_digest(before.request_body or b"", made.request_body or b""):
+                    raise Error(
+                        "idempotency_conflict",
+                        "this Idempotency-Key was used before with another body",
+                        "use a new key for a new request",
+                    )
+                return before
+        self._check_rates(made, limits, at_ms)
+        self.conn.execute(f"INSERT INTO verification ({_COLUMNS}) VALUES ({_MARKS})", made)  # noqa: S608 # our own column names
+        self._count(made.purpose, "created", at_ms)
+        self._count(made.purpose, "sent", at_ms)
+        return made
+
+    def renew(self, before: Verification, put: Renewed, limits: Limits, at_ms: int) -> Verification:
+        """A resend: another code in the place of the old one, or the same again; the old one is worth nothing then.
+
+        Raises Error `verification_ended`, `rate_limited` or `overloaded`; `before` is what was read a moment ago.
+        """
+        now = self.one(before.id, before.caller)
+        check_resend(now, limits, at_ms)
+        if now.sends != before.sends:
+            raise under_way()
+        self._check_rates(now, limits, at_ms)
+        self.conn.execute(
+            "UPDATE verification SET mac = ?, key_id = ?, sealed = ?, expires_ms = ?, resend = ?, sends = sends + 1,"
+            " claimed_ms = ? WHERE id = ? AND state = 'pending'",
+            (*put, at_ms, now.id),
+        )
+        self._count(now.purpose, "sent", at_ms)
+        return self.one(now.id, now.caller)
+
+    def sent(self, verification: bytes, sends: int, durable: bool) -> None:
+        """Whether the message of this send is known to be durable."""
+        self.conn.execute(
+            "UPDATE verification SET claimed_ms = ? WHERE id = ? AND sends = ?",
+            (SENT if durable else UNSENT, verification, sends),
+        )
+
+    def check(
+        self, verification: bytes, caller: int, key: bytes, code: str, payment: Payment, limits: Limits, at_ms: int
+    ) -> Checked:
+        """One try. Approves at most once, whoever else tries at the same time; never raises for what was presented."""
+        found = self._one("id = ? AND caller = ?", verification, caller)
+        row = found or _NOBODY
+        # All of it whatever was found, so that the time does not say what it was.
+        right = hmac.compare_digest(code_mac(key, verification, row.subject, row.purpose, payment, code), row.mac)
+        same = hmac.compare_digest(payment_digest(key, verification, payment), row.bound)
+        failures = self._failures(row)
+        blocked = blocked_ms(failures, limits, at_ms) > 0
+        heard, reason = judge(row.state, row.expires_ms, row.tries, right, same, blocked, at_ms, limits.tries)
+        if found is None:
+            heard, reason = "", "unknown"
+        if heard:
+            state, wrong = TABLE[row.state, heard], heard in (WRONG, LAST_WRONG)
+            self._move(row, state, tries=row.tries + wrong)
+            if wrong:
+                self._fail(row, failed(failures, limits, at_ms))
+            elif heard == RIGHT:
+                self.conn.execute("DELETE FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose))
+        approved = heard == RIGHT
+        self._count(row.purpose, APPROVED if approved else "denied", at_ms)
+        return Checked(approved, reason, row.purpose, row.bound)
+
+    def cancel(self, verification: bytes, caller: int, at_ms: int) -> tuple[Verification, bool]:
+        """The verification, and whether this cancelled it. Raises Error `not_found` or `verification_ended`."""
+        row = self.one(verification, caller)
+        if row.state == CANCELLED:
+            return row, False
+        if row.status(at_ms) != PENDING:
+            raise ended()
+        self._move(row, TABLE[row.state, CANCEL], row.tries)
+        self._count(row.purpose, CANCELLED, at_ms)
+        return self.one(verification, caller), True
+
+    def one(self, verification: bytes, caller: int) -> Verification:
+        """Raises Error `not_found`, also for what belongs to another API key."""
+        found = self._one("id = ? AND caller = ?", verification, caller)
+        if found is None:
+            raise not_found()
+        return found
+
+    def sweep(self, at_ms: int, limits: Limits) -> int:
+        """Ends what is over, erases what ended a day ago and buckets that are full; how many rows that were."""
+        execute = self.conn.execute
+        late = "SELECT id FROM verification WHERE state = 'pending' AND expires_ms <= ? LIMIT ?"
+        old = "SELECT id FROM verification WHERE expires_ms <= ? LIMIT ?"
+        done = (
+            execute(
+                f"UPDATE verification SET state = 'expired', sealed = x'' WHERE id IN ({late})",  # noqa: S608
+                (at_ms, SWEPT_AT_ONCE),
+            ),
+            execute(f"DELETE FROM verification WHERE id IN ({old})", (at_ms - VERIFY_KEPT_MS, SWEPT_AT_ONCE)),  # noqa: S608
+            execute("DELETE FROM bucket WHERE full_ms <= ?", (at_ms,)),
+            execute("DELETE FROM failure WHERE last_ms <= ?", (at_ms - limits.block_s * 1000,)),
+        )
+        return sum(cursor.rowcount for cursor in done)
+
+    def tallies(self) -> dict[tuple[str, str], int]:
+        """(purpose, outcome) -> how many ever."""
+        rows = self.conn.execute("SELECT purpose, outcome, sum(n) FROM tally GROUP BY purpose, outcome").fetchall()
+        return {(purpose, outcome): n for purpose, outcome, n in rows}
+
+    def close(self) -> None:
+        self.conn.close()
+
+    # --- their parts --------------------------------------------------------------------------------------
+
+    def _one(self, where: str, *given: Any) -> Verification | None:
+        row = self.conn.execute(f"SELECT {_COLUMNS} FROM verification WHERE {where}", given).fetchone()  # noqa: S608
+        return None if row is None else Verification(*row)
+
+    def _move(self, row: Verification, state: str, tries: int) -> None:
+        """Only from where it was read: two who try the same code at the same time are one approval."""
+        moved = self.conn.execute(
+            "UPDATE verification SET state = ?, tries = ?, sealed = CASE ? WHEN 'pending' THEN sealed ELSE x'' END"
+            " WHERE id = ? AND state = ? AND tries = ?",
+            (state, tries, state, row.id, row.state, row.tries),
+        )
+        assert moved.rowcount == 1
+
+    def _failures(self, row: Verification) -> Failures:
+        found = self.conn.execute(
+            "SELECT wrong, last_ms FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose)
+        ).fetchone()
+        return Failures(*found) if found is not None else Failures()
+
+    def _fail(self, row: Verification, now: Failures) -> None:
+        self.conn.execute(
+            "INSERT OR REPLACE INTO failure (subject, purpose, wrong, last_ms) VALUES (?, ?, ?, ?)",
+            (row.subject, row.purpose, *now),
+        )
+
+    def _check_rates(self, row: Verification, limits: Limits, at_ms: int) -> None:
+        wait_ms = blocked_ms(self._failures(row), limits, at_ms)
+        if wait_ms:
+            raise _limited("too many wrong codes in a row for this number and purpose", wait_ms)
+        caller = row.caller.to_bytes(8, "big") + row.purpose.encode()
+        buckets = (
+            (b"n" + row.subject, limits.per_number_hour, HOUR_MS, "too many codes for this number"),
+            (b"p" + caller, limits.per_purpose_minute, MINUTE_MS, "too many codes for this purpose"),
+        )
+        for name, most, period_ms, what in buckets:
+            if not most:
+                continue
+            found = self.conn.execute("SELECT full_ms FROM bucket WHERE name = ?", (name,)).fetchone()
+            full_ms, wait_ms = paced(found[0] if found else 0, most, period_ms, at_ms)
+            if wait_ms:
+                raise _limited(what, wait_ms)
+            self.conn.execute("INSERT OR REPLACE INTO bucket (name, full_ms) VALUES (?, ?)", (name, full_ms))
+
+    def _count(self, purpose: str, outcome: str, at_ms: int) -> None:
+        self.conn.execute(
+            "INSERT INTO tally (day, purpose, outcome, n) VALUES (?, ?, ?, 1)"
+            " ON CONFLICT (day, purpose, outcome) DO UPDATE SET n = n + 1",
+            (day_of(at_ms), purpose, outcome),
+        )
+
+
+def check_resend(row: Verification, limits: Limits, at_ms: int) -> None:
+    """Raises Error `verification_ended`, `overloaded` while another has its message in hand, or `rate_limited`."""
+    if row.status(at_ms) != PENDING:
+        raise ended()
+    if row.in_hand(at_ms):
+        raise under_way()
+    if row.sends >= limits.sends:
+        raise _limited("the message of this verification was sent as often as it may be", row.expires_ms - at_ms)
+
+
+def not_found() -> Error:
+    return Error("not_found", "there is no such verification", "POST /v1/verifications begins one")
+
+
+def ended() -> Error:
+    return Error("verification_ended", "the verification is not pending any more", "begin another one")
+
+
+def under_way() -> Error:
+    return Error("overloaded", "another request is sending this verification's message", "ask again after a second")
+
+
+def _limited(what: str, wait_ms: int) -> Error:
+    wait_s = max(1, -(-wait_ms // 1000))
+    return Error("rate_limited", what, f"try again after {wait_s} s", retry_after_s=wait_s)

@@ -1,0 +1,61 @@
+"""The tables of `verify.db`: verifications until a day after their end, counts, and buckets.
+
+Trust: somebody who can read the file learns when how many codes were sent for which purpose; no number, code, payee or amount:
+there are blind indexes, keyed MACs, and what a resend needs sealed under the day's key until the verification ends. Somebody
+who can write it can end verifications, or give a code more tries and another end; he cannot make a code of his own, or one
+for another payment, be accepted: its MAC's key is derived in the HSM. Approvals are on the audit log.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS: Final = Migrations("verify")
+
+
+@MIGRATIONS(name="0001_verifications")
+def _first(db: Database) -> None:
+    for statement in _FIRST:
+        db.execute(statement)
+
+
+_FIRST: Final = (
+    """CREATE TABLE verification (
+        id BLOB PRIMARY KEY CHECK (length(id) = 16), -- UUIDv7
+        caller INTEGER NOT NULL, -- number of the API key
+        purpose TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'failed', 'cancelled', 'expired')),
+        subject BLOB NOT NULL CHECK (length(subject) = 16), -- blind index of the number
+        mac BLOB NOT NULL CHECK (length(mac) = 32), -- of the code and all it belongs to
+        bound BLOB NOT NULL CHECK (length(bound) IN (0, 32)), -- keyed digest of the payment; empty without one
+        key_id INTEGER NOT NULL, -- the day's key that `sealed` is under
+        sealed BLOB NOT NULL, -- what a check and a resend need, AAD "v" + id; empty once it has ended
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        sends INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        claimed_ms INTEGER NOT NULL, -- somebody has its message in hand since then; 0: it is durable; -1: it is not, and nobody has
+        request BLOB UNIQUE, -- MAC of the Idempotency-Key
+        request_body BLOB,
+        resend BLOB -- MAC of the Idempotency-Key of the newest resend
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX verification_end ON verification (expires_ms)",
+    """CREATE TABLE tally (
+        day INTEGER NOT NULL,
+        purpose TEXT NOT NULL,
+        outcome TEXT NOT NULL, -- created, sent, approved, denied, cancelled
+        n INTEGER NOT NULL,
+        PRIMARY KEY (day, purpose, outcome)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE failure (
+        subject BLOB NOT NULL,
+        purpose TEXT NOT NULL,
+        wrong INTEGER NOT NULL,
+        last_ms INTEGER NOT NULL,
+        PRIMARY KEY (subject, purpose)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE bucket (name BLOB PRIMARY KEY, full_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+)

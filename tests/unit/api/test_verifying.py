@@ -1,0 +1,328 @@
+"""Verifications over REST: begin, check, cancel, resend; every denial the same; a message that was cut off; the log without a value."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.message import id_octets
+from appliance.text import decode
+from appliance.verify import REASONS
+from tests.support.api_alone import Alone, Reply
+
+NUMBER = "+393331234567"
+LOGIN = {"to": NUMBER, "purpose": "login"}
+PAYMENT = {"payee": "Rossi S.r.l.", "amount": "10.00", "currency": "EUR"}
+OPEN = {"per_number_hour": 0, "block_s": 0}
+UNKNOWN = "019ab1c2-7b1e-7000-8a3f-5f0c2d9e4b6a"
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Alone]:
+    made = Alone(tmp_path, verify=OPEN, api={"saves_templates": True})
+    yield made
+    made.close()
+
+
+def texts(alone: Alone) -> list[str]:
+    """What was handed to the engine, as customers read it."""
+    return [
+        decode(e, p) for batch in alone.engine.batches for e, p in zip(batch.encodings, batch.payloads, strict=True)
+    ]
+
+
+def newest(alone: Alone) -> str:
+    """The newest code."""
+    found = re.search(r"\b\d{4,10}\b", texts(alone)[-1])
+    assert found is not None
+    return found[0]
+
+
+def begun(alone: Alone, **more: Any) -> str:
+    made = alone.post("/v1/verifications", LOGIN | more)
+    assert (made.status, made.json["status"]) == (201, "pending"), made.body
+    assert made.headers["location"] == f"/v1/verifications/{made.json['id']}"
+    return str(made.json["id"])
+
+
+def checked(alone: Alone, verification: str, code: str, token: str = "cm_1_anna", **payment: Any) -> Reply:
+    return alone.post(f"/v1/verifications/{verification}/check", {"code": code, **payment}, token=token)
+
+
+def wrong(code: str) -> str:
+    return str((int(code) + 1) % 10 ** len(code)).zfill(len(code))
+
+
+def reasons(alone: Alone) -> list[str]:
+    """Of the checks on the audit log."""
+    return [e[4].get("reason", "") for e in audited(alone) if e[1] == "verification.checked"]
+
+
+def audited(alone: Alone) -> list[Any]:
+    return list(alone.auditor.entries)
+
+
+def test_a_code_is_sent_checked_and_used_up(alone: Alone) -> None:
+    verification = begun(alone)
+    code = newest(alone)
+    assert len(code) == 6 and alone.engine.batches[-1].classes == [0]
+    batch = alone.engine.batches[-1]
+    assert 599_000 <= batch.expires_ms[0] - now_ms() <= 600_000, "it does not arrive after its end"
+    view = alone.get(f"/v1/verifications/{verification}").json
+    assert (view["status"], view["purpose"], view["sends"], view["tries"], view["bound"]) == (
+        "pending",
+        "login",
+        1,
+        0,
+        False,
+    )
+    assert checked(alone, verification, wrong(code)).body == b'{"status":"denied"}'
+    assert checked(alone, verification, code).body == b'{"status":"approved"}'
+    assert checked(alone, verification, code).json == {"status": "denied"}
+    assert alone.get(f"/v1/verifications/{verification}").json["status"] == "approved"
+    assert reasons(alone) == ["code", "", "used"]
+    said = alone.get("/metrics").body.decode()
+    for outcome, count in (("created", 1), ("denied", 2), ("approved", 1)):
+        line = f'casemate_verifications_total{{gateway="0",outcome="{outcome}",purpose="login"}} {count}.0'
+        assert line in said, outcome
+
+
+def test_another_payment_is_denied(alone: Alone) -> None:
+    verification = begun(alone, purpose="payment", **PAYMENT)
+    code, text = newest(alone), texts(alone)[-1]
+    assert "€10.00" in text and "Rossi S.r.l." in text
+    for other in (
+        PAYMENT | {"amount": "10.01"},
+        PAYMENT | {"payee": "Bianchi S.r.l."},
+        PAYMENT | {"currency": "USD"},
+        {},
+    ):
+        assert checked(alone, verification, code, **other).json == {"status": "denied"}
+    assert reasons(alone) == ["payment"] * 4
+    assert checked(alone, verification, code, **PAYMENT | {"amount": "10.0"}).json == {"status": "approved"}
+    assert alone.get(f"/v1/verifications/{verification}").json["bound"] is True
+
+
+def test_every_denial_is_the_same(alone: Alone) -> None:
+    replies: list[Reply] = []
+    used = begun(alone)
+    code = newest(alone)
+    checked(alone, used, code)
+    replies.append(checked(alone, used, code))
+    failed = begun(alone)
+    code = newest(alone)
+    replies += [checked(alone, failed, wrong(code)) for _ in range(5)]
+    replies.append(checked(alone, failed, code))
+    cancelled = begun(alone)
+    code = newest(alone)
+    assert alone.post(f"/v1/verifications/{cancelled}/cancel").json["status"] == "cancelled"
+    replies.append(checked(alone, cancelled, code))
+    others = begun(alone)
+    code = newest(alone)
+    replies.append(checked(alone, others, code, token="cm_2_bruno"))
+    expired = begun(alone, life_s=60)
+    late = newest(alone)
+    octets = id_octets(expired)
+    alone.loop.run_until_complete(
+        alone.gateway.verifications.act(
+            lambda b: b.conn.execute("UPDATE verification SET expires_ms = ? WHERE id = ?", (now_ms() - 1, octets))
+        )
+    )
+    replies.append(checked(alone, expired, late))
+    replies += [
+        checked(alone, UNKNOWN, code),
+        checked(alone, others, "not a code"),
+        checked(alone, others, "", **PAYMENT),
+    ]
+    strange = {"payee": "x" * 999, "amount": "lots", "currency": "\u20ac"}
+    replies.append(checked(alone, others, code, **strange))
+    assert {(r.status, r.body, tuple(sorted(r.headers.items()))) for r in replies} == {
+        (200, replies[0].body, tuple(sorted(replies[0].headers.items())))
+    }
+    assert set(REASONS) - set(reasons(alone)) == {"blocked"}
+    assert checked(alone, others, code).json == {"status": "approved"}
+
+
+def test_the_audit_log_says_it_all_and_no_value(alone: Alone) -> None:
+    verification = begun(alone, purpose="payment", locale="it-CH", **PAYMENT)
+    code = newest(alone)
+    alone.post(f"/v1/verifications/{verification}/resend")
+    other = newest(alone)
+    checked(alone, verification, code, **PAYMENT)
+    checked(alone, verification, other, **PAYMENT)
+    begun(alone)
+    entries = [e for e in audited(alone) if e[1].startswith("verification.")]
+    assert [e[1].partition(".")[2] for e in entries] == ["created", "resent", "checked", "checked", "created"]
+    assert [e[3] for e in entries] == ["ok", "ok", "refused", "ok", "ok"]
+    assert {e[2] for e in entries[:4]} == {f"verification:{verification}"}
+    details = [e[4] for e in entries]
+    assert len({d["digest"] for d in details[:4]}) == 1 and re.fullmatch("[0-9a-f]{64}", details[0]["digest"])
+    assert details[0]["template"] == "built-in it" and details[2]["reason"] == "code" and "reason" not in details[3]
+    assert (details[4]["bound"], "digest" in details[4]) == (False, False)
+    whole = json.dumps(entries)
+    assert not any(value in whole for value in (NUMBER[1:], code, other, "Rossi", "10.00", "EUR"))
+
+
+def test_nothing_is_readable_on_disk(tmp_path: Path) -> None:
+    for policy in ("new", "same"):
+        home = tmp_path / policy
+        alone = Alone(home, verify=OPEN | {"resend": policy})
+        verification = begun(alone, purpose="payment", **PAYMENT)
+        code = newest(alone)
+        checked(alone, verification, wrong(code), **PAYMENT)
+        files = b"".join(path.read_bytes() for path in home.glob("verify.db*"))
+        assert b"payment" in files, "the purpose is there"
+        assert not any(value.encode() in files for value in (NUMBER[1:], code, "Rossi", "10.00", "EUR"))
+        alone.close()
+
+
+def test_the_same_request_again_is_the_same_verification(alone: Alone) -> None:
+    key = {"idempotency-key": "one"}
+    first = alone.post("/v1/verifications", LOGIN, key)
+    again = alone.post("/v1/verifications", LOGIN, key)
+    assert (again.status, again.body, again.headers["idempotency-replayed"]) == (201, first.body, "true")
+    assert len(texts(alone)) == 1
+    conflict = alone.post("/v1/verifications", LOGIN | {"length": 8}, key)
+    assert (conflict.status, conflict.json["code"]) == (409, "idempotency_conflict")
+    other = alone.post("/v1/verifications", LOGIN, key, token="cm_2_bruno")
+    assert other.status == 201 and other.json["id"] != first.json["id"]
+
+    async def both() -> list[Reply]:
+        body, key = json.dumps(LOGIN).encode(), {"idempotency-key": "two"}
+        return await asyncio.gather(*(alone.request("POST", "/v1/verifications", body, key) for _ in range(2)))
+
+    sent = len(texts(alone))
+    one, two = alone.loop.run_until_complete(both())
+    assert one.body == two.body and one.status == 201 and len(texts(alone)) == sent + 1
+
+
+def test_what_was_cut_off_is_sent_anew_when_the_request_comes_again(alone: Alone) -> None:
+    key = {"idempotency-key": "one"}
+    alone.engine.down = Error("peer_unavailable", "the engine went", process="engine-0")
+    assert alone.post("/v1/verifications", LOGIN, key).status == 503
+    alone.engine.down = None
+    alone.loop.run_until_complete(alone.gateway.peers.look())
+    done = alone.post("/v1/verifications", LOGIN, key)
+    assert (done.status, done.headers["idempotency-replayed"], len(texts(alone))) == (201, "true", 1)
+    assert checked(alone, done.json["id"], newest(alone)).json == {"status": "approved"}
+    view = alone.get(f"/v1/verifications/{done.json['id']}").json
+    assert view["sends"] == 2, "nobody knows whether the first one left"
+    assert alone.post("/v1/verifications", LOGIN, key).body == done.body and len(texts(alone)) == 1
+
+
+def test_without_the_audit_log_nothing_is_sent_and_nothing_approved(alone: Alone) -> None:
+    verification = begun(alone)
+    code, sent = newest(alone), len(texts(alone))
+    alone.auditor.down = True
+    for address, body in ((f"/v1/verifications/{verification}/check", {"code": code}), ("/v1/verifications", LOGIN)):
+        reply = alone.post(address, body)
+        assert (reply.status, reply.json["code"]) == (503, "audit_unavailable")
+    alone.auditor.down = False
+    assert len(texts(alone)) == sent
+    assert checked(alone, verification, code).json == {"status": "denied"}, "an approval without evidence is none"
+
+
+def test_without_the_hsm_codes_are_drawn_until_those_in_memory_are_used_up(alone: Alone) -> None:
+    begun(alone)
+    alone.ring.well = (False, "away")
+    said = [alone.post("/v1/verifications", LOGIN | {"length": 10}) for _ in range(110)]
+    assert said[0].status == 201 and (said[-1].status, said[-1].json["code"]) == (503, "hsm_unavailable")
+    assert len(texts(alone)) == 1 + sum(reply.status == 201 for reply in said)
+
+
+def test_a_resend_makes_a_new_code(alone: Alone) -> None:
+    verification = begun(alone, length=10)
+    codes = [newest(alone)]
+    key = {"idempotency-key": "again"}
+    for n in range(2, 6):
+        view = alone.post(f"/v1/verifications/{verification}/resend", headers=key if n == 2 else None)
+        assert (view.status, view.json["sends"], view.json["status"]) == (200, n, "pending")
+        if n == 2:
+            assert alone.post(f"/v1/verifications/{verification}/resend", headers=key).body == view.body
+        codes.append(newest(alone))
+    assert len(set(codes)) == len(texts(alone)) == 5
+    assert alone.post(f"/v1/verifications/{verification}/resend").status == 429
+    assert [checked(alone, verification, code).json["status"] for code in codes] == ["denied"] * 4 + ["approved"]
+    ended = alone.post(f"/v1/verifications/{verification}/resend")
+    assert (ended.status, ended.json["code"]) == (409, "verification_ended")
+    assert alone.post(f"/v1/verifications/{verification}/cancel").json["code"] == "verification_ended"
+
+
+def test_or_the_same_code_by_setting(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, verify=OPEN | {"resend": "same"})
+    verification = begun(alone)
+    code, before = newest(alone), alone.get(f"/v1/verifications/{verification}").json["expires_at"]
+    view = alone.post(f"/v1/verifications/{verification}/resend").json
+    assert newest(alone) == code and len(texts(alone)) == 2 and view["expires_at"] == before
+    assert checked(alone, verification, code).json == {"status": "approved"}
+    alone.close()
+
+
+def test_what_is_wrong_is_told_and_nothing_is_kept(alone: Alone) -> None:
+    for body, code, field in (
+        (LOGIN | {"to": "123"}, "number_invalid", "to"),
+        (LOGIN | {"purpose": "Tel 393331234567"}, "invalid", "purpose"),
+        (LOGIN | {"purpose": "t39333-1234567"}, "invalid", "purpose"),
+        (LOGIN | {"length": 3}, "invalid", "length"),
+        (LOGIN | {"length": 11}, "invalid", "length"),
+        (LOGIN | {"life_s": 59}, "invalid", "life_s"),
+        (LOGIN | {"channels": ["fax"]}, "invalid", "channels"),
+        (LOGIN | {"channels": []}, "invalid", "channels"),
+        (LOGIN | {"amount": "10.00"}, "invalid", "payee"),
+        (LOGIN | PAYMENT | {"currency": None}, "invalid", "currency"),
+        (LOGIN | PAYMENT | {"amount": 10}, "invalid", "amount"),
+        (LOGIN | PAYMENT | {"amount": "10.001"}, "invalid", "amount"),
+        (LOGIN | PAYMENT | {"amount": "10,00"}, "invalid", "amount"),
+        (LOGIN | {"text": "x"}, "invalid", "text"),
+        ({"to": NUMBER}, "invalid", "purpose"),
+    ):
+        reply = alone.post("/v1/verifications", body)
+        assert (reply.json["code"], reply.json["field"]) == (code, field), body
+    for method, last in (("GET", ""), ("POST", "/check"), ("POST", "/cancel"), ("POST", "/resend")):
+        for name in ("x", "019AB1C2"):
+            assert alone.ask(method, f"/v1/verifications/{name}{last}", {"code": "1"}).status == 404
+        if last != "/check":
+            assert alone.ask(method, f"/v1/verifications/{UNKNOWN}{last}").json["code"] == "not_found"
+    assert not texts(alone) and not audited(alone)
+    tallies = alone.loop.run_until_complete(alone.gateway.verifications.do(lambda book: book.tallies()))
+    assert tallies == {}
+
+
+def test_a_saved_template_is_what_the_customer_reads(alone: Alone) -> None:
+    bad = alone.ask("PUT", "/v1/templates/verify.payment", {"locale": "en", "texts": {"en": "Code {code} to {payee}"}})
+    assert (bad.status, bad.json["code"]) == (422, "template_invalid") and "amount" in bad.json["detail"]
+    good = {"locale": "en", "texts": {"en": "Pay {payee} {amount, number, currency}: {code}"}}
+    assert alone.ask("PUT", "/v1/templates/verify.payment", good).status == 200
+    begun(alone, purpose="Payment", **PAYMENT)
+    assert re.fullmatch(r"Pay Rossi S\.r\.l\. €10\.00: \d{6}", texts(alone)[-1])
+    refused = alone.post("/v1/verifications", LOGIN | {"purpose": "payment"})
+    assert (refused.status, refused.json["field"]) == (422, "purpose")
+    assert audited(alone)[-1][4]["template"] == "verify.payment@1 en"
+
+
+def test_limits_of_a_number_are_kept(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, verify={"per_number_hour": 2})
+    begun(alone)
+    verification = begun(alone, purpose="other")
+    limited = alone.post("/v1/verifications", LOGIN)
+    assert limited.status == 429 and 1_700 < int(limited.headers["retry-after"]) <= 1_801
+    assert alone.post(f"/v1/verifications/{verification}/resend").status == 429
+    assert len(texts(alone)) == 2 and begun(alone, to="+393331234568")
+    code = newest(alone)
+    alone.close()
+    assert code
+
+
+def test_purposes_beyond_fifty_share_a_metric(alone: Alone) -> None:
+    for n in range(60):
+        alone.gateway.numbers.verified(f"p{n}", "created")
+    said = alone.get("/metrics").body.decode()
+    assert len(re.findall(r"casemate_verifications_total\{", said)) == 51 and 'purpose="other"} 10.0' in said

@@ -226,3 +226,16 @@ def test_what_the_pool_tells_is_on_the_record(register: Register) -> None:
 def test_rows_never_show_what_they_hold(register: Register) -> None:
     call(desk_of(register), "data_key", {"day": TODAY})
     assert repr(register.rows()) == "[<wrapped key 1>, <wrapped key 2>]"
+
+
+def test_random_octets_are_the_hsms_and_bounded(register: Register) -> None:
+    soft = Soft()
+    desk = desk_of(register, soft)
+    first, second = (call(desk, "random", {"octets": 64})["octets"] for _ in range(2))
+    assert len(first) == len(second) == 64 and first != second and soft.done == ["random"] * 2
+    for octets in (0, -1, 1_025, True, "64", None):
+        assert refused(desk, "random", {"octets": octets}).code == "invalid"
+    soft.why = HsmError("hsm_unavailable", "away")
+    assert refused(desk, "random", {"octets": 64}).code == "hsm_unavailable"
+    assert refused(desk, "random", {"octets": 64}, Peer(1, os.getuid() + 1, 0)).code == "forbidden"
+    assert not recorded(register)

@@ -24,7 +24,7 @@ def chi_square(counts: Counter[str], cells: int) -> float:
 
 
 def test_digits_are_uniform_at_each_place_and_in_pairs() -> None:
-    octets, codes = memoryview(octets_of("digits", 150_000)).toreadonly(), []
+    octets, codes = octets_of("digits", 150_000), []
     at = 0
     while found := code_of(octets[at : at + 64], 6):
         codes.append(found[0])

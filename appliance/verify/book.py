@@ -92,10 +92,7 @@ class Checked(NamedTuple):
 
 _COLUMNS: Final = ", ".join(Verification._fields)
 _MARKS: Final = ", ".join("?" * len(Verification._fields))
-#: In place of one that is not there, so that looking for it costs the same.
-_NOBODY: Final = Verification(
-    bytes(16), 0, "", PENDING, bytes(16), bytes(32), b"", 0, b"", 0, 2**62, 0, 0, 0, None, None
-)
+_NOBODY: Final = bytes(16)  # the row in place of one that is not there
 
 
 class Book:
@@ -193,8 +190,9 @@ class Book:
     ) -> Checked:
         """One try. Approves at most once, whoever else tries at the same time; never raises for what was presented."""
         found = self._one("id = ? AND caller = ?", verification, caller)
-        row = found or _NOBODY
-        # All of it whatever was found, so that the time does not say what it was.
+        nobody = self.one(_NOBODY, 0)
+        row = found or nobody
+        # All of it whatever was found, and one row of each table written, so that the time does not say what it was.
         right = hmac.compare_digest(code_mac(key, verification, row.subject, row.purpose, payment, code), row.mac)
         same = hmac.compare_digest(payment_digest(key, verification, payment), row.bound)
         failures = self._failures(row)
@@ -202,14 +200,14 @@ class Book:
         heard, reason = judge(row.state, row.expires_ms, row.tries, right, same, blocked, at_ms, limits.tries)
         if found is None:
             heard, reason = "", "unknown"
-        if heard:
-            state, wrong = TABLE[row.state, heard], heard in (WRONG, LAST_WRONG)
-            self._move(row, state, tries=row.tries + wrong)
-            if wrong:
-                self._fail(row, failed(failures, limits, at_ms))
-            elif heard == RIGHT:
-                self.conn.execute("DELETE FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose))
-        approved = heard == RIGHT
+        approved, wrong = heard == RIGHT, heard in (WRONG, LAST_WRONG)
+        self._move(row, TABLE.get((row.state, heard), row.state), tries=row.tries + wrong)
+        if approved:
+            self.conn.execute("DELETE FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose))
+        elif wrong:
+            self._fail(row, failed(failures, limits, at_ms))
+        else:
+            self._fail(nobody, Failures(0, at_ms))
         self._count(row.purpose, APPROVED if approved else "denied", at_ms)
         return Checked(approved, reason, row.purpose, row.bound)
 
@@ -264,7 +262,7 @@ class Book:
     def _move(self, row: Verification, state: str, tries: int) -> None:
         """Only from where it was read: two who try the same code at the same time are one approval."""
         moved = self.conn.execute(
-            "UPDATE verification SET state = ?, tries = ?, sealed = CASE ? WHEN 'pending' THEN sealed ELSE x'' END"
+            "UPDATE verification SET state = ?, tries = ?, checks = checks + 1, sealed = CASE ? WHEN 'pending' THEN sealed ELSE x'' END"
             " WHERE id = ? AND state = ? AND tries = ?",
             (state, tries, state, row.id, row.state, row.tries),
         )

@@ -40,8 +40,14 @@ _FIRST: Final = (
         claimed_ms INTEGER NOT NULL, -- somebody has its message in hand since then; 0: it is durable; -1: it is not, and nobody has
         request BLOB UNIQUE, -- MAC of the Idempotency-Key
         request_body BLOB,
-        resend BLOB -- MAC of the Idempotency-Key of the newest resend
+        resend BLOB, -- MAC of the Idempotency-Key of the newest resend
+        checks INTEGER NOT NULL DEFAULT 0 -- of any outcome: so that each check writes its row, and takes as long
     ) STRICT, WITHOUT ROWID""",
+    # In place of one that is not there: nobody's, ended, and never swept.
+    (
+        "INSERT INTO verification VALUES (zeroblob(16), 0, '', 'expired', zeroblob(16), zeroblob(32), x'', 0, x'', 0,"
+        " 4611686018427387904, 0, 0, 0, NULL, NULL, NULL, 0)"
+    ),
     "CREATE INDEX verification_end ON verification (expires_ms)",
     """CREATE TABLE tally (
         day INTEGER NOT NULL,

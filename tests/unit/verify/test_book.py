@@ -28,7 +28,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def row(n: int, payment: Payment = NONE, subject: bytes = b"s" * 16, at_ms: int = AT, **changed: Any) -> Verification:
-    key = n.to_bytes(16, "big")
+    key = (n + 1).to_bytes(16, "big")
     mac = code_mac(KEY, key, subject, "login", payment, CODE)
     bound = payment_digest(KEY, key, payment)
     made = Verification(
@@ -60,7 +60,7 @@ def tried(
     limits: Limits = LIMITS,
 ) -> str:
     """What a check says for the log."""
-    checked = did(book, lambda b: b.check(n.to_bytes(16, "big"), caller, KEY, code, payment, limits, at_ms))
+    checked = did(book, lambda b: b.check((n + 1).to_bytes(16, "big"), caller, KEY, code, payment, limits, at_ms))
     assert checked.approved == (not checked.reason)
     return str(checked.reason)
 
@@ -249,7 +249,33 @@ def test_what_is_over_is_swept_and_counts_stay(book: Book) -> None:
     assert refused(lambda: book.one(row(1).id, 1)) and book.one(row(2).id, 1).state == "expired"
     did(book, lambda b: b.sweep(AT + 2 * VERIFY_KEPT_MS, LIMITS))
     counts = [
-        book.conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("verification", "bucket", "failure")
+        book.conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+        for t in ("verification WHERE caller > 0", "bucket", "failure")
     ]
     assert counts == [0, 0, 0]
     assert book.tallies() == {("login", "created"): 2, ("login", "sent"): 2, ("login", "denied"): 1}
+
+
+def test_every_denial_writes_as_much(book: Book) -> None:
+    """What a denial writes would say by its time what was wrong."""
+    limits = LIMITS._replace(block_s=0)
+    for n in range(1, 5):
+        begun(book, row(n, PAYMENT, expires_ms=AT + 600_000 * (n != 4)), limits)
+    assert tried(book, 1, payment=PAYMENT, limits=limits) == ""
+    did(book, lambda b: b.cancel(row(2).id, 1, AT))
+    wrote: dict[str, int] = {}
+    for _ in range(2):  # the second time all rows are there
+        for n, code, payment in (
+            (1, CODE, PAYMENT),
+            (2, CODE, PAYMENT),
+            (3, "0", PAYMENT),
+            (3, CODE, NONE),
+            (4, CODE, PAYMENT),
+            (9, "", NONE),
+        ):
+            before = book.conn.total_changes
+            reason = tried(book, n, code, payment, limits=limits)
+            wrote[reason] = book.conn.total_changes - before
+    assert (
+        set(wrote) == {"used", "cancelled", "code", "payment", "expired", "unknown"} and len(set(wrote.values())) == 1
+    )

@@ -194,6 +194,7 @@ AUDIT_FORWARD_OCTETS_MAX: Final = 8 * 1024 * 1024
 AUDIT_CALL_ENTRIES_MAX: Final = 4_000  # in one call, and about so many in one transaction
 AUDIT_PENDING_ENTRIES_MAX: Final = 40_000  # taken but not yet durable; then `overloaded`
 AUDIT_PAGE_ENTRIES_MAX: Final = 500
+AUDIT_REVIEW_LOOK_S: Final = 60.0  # between two looks whether a day has ended
 SIEM_CONNECT_S_MAX: Final = 10.0  # TCP and TLS handshake
 SIEM_SETTLE_S: Final = 1.0  # after it, in which a TLS 1.3 server says that it refuses our certificate
 SIEM_STALL_S_MAX: Final = 30.0  # the SIEM's TCP acknowledges nothing for so long: the connection is given up

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from appliance.clock import day_of
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
+from appliance.settings import Hours
 
 from .entry import impersonal
 from .journal import Sought
 from .note import Checkpoint
 from .payloads import table_of
 from .reading import cli_name
+from .review import Bounds, Finding, counted, review
 
 if TYPE_CHECKING:
     from .auditor import Auditor
@@ -24,6 +27,8 @@ class Asked:
 
     def __init__(self, auditor: Auditor) -> None:
         self._log = auditor
+        hours = Hours.read(tuple(auditor.settings["review.hours"]), auditor.settings["review.timezone"])
+        self._bounds = Bounds(hours, auditor.settings["review.failures_max"], auditor.settings["review.searches_max"])
 
     async def entries(self, payload: Any, peer: Peer) -> dict[str, Any]:
         given = table_of(payload, {"before": int, "limit": int, **dict.fromkeys(Sought._fields, str)})
@@ -106,3 +111,53 @@ class Asked:
                 "audit_unavailable", "the audit log has no signed checkpoint yet", "the keys process must answer first"
             )
         return checkpoint, self._log.publisher.note
+
+    # --- the review ----------------------------------------------------------------------------------------
+
+    async def review_if_due(self, at_ms: int) -> bool:
+        """The review of what came before today, unless it was made. Its entry is durable before it is remembered as made."""
+        today, said = day_of(at_ms), await self._said("reviewed")
+        if said is None:
+            await self._log.remember(reviewed=f"{today} 0 0")
+            return False
+        day, _, low = said
+        high = self._log.size
+        if day >= today or self._log.refused is not None:
+            return False
+        findings = await self._found(low, high)
+        numbers = {"from_index": low, "upto_index": high, "findings": len(findings), **counted(findings)}
+        await self._log.record("audit.review", self._log.on, "ok", "process:auditor", **numbers)
+        await self._log.remember(reviewed=f"{today} {low} {high}")
+        return True
+
+    async def review(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        given = table_of(payload, {"low": int, "high": int})
+        _, low, high = await self._said("reviewed") or (0, 0, 0)
+        low = low if given["low"] is None else given["low"]
+        high = min(high if given["high"] is None else given["high"], self._log.size)
+        if not 0 <= low <= high:
+            raise Error("invalid", "the review ends before it begins", "see the sizes in `casemate audit checkpoint`")
+        found = await self._found(low, high)
+        return {"low": low, "high": high, "findings": [f._asdict() for f in found]}
+
+    async def reviewed(self, payload: Any, peer: Peer) -> dict[str, int]:
+        given = table_of(payload, {"upto": int, "who": str})
+        upto = given["upto"]
+        if upto is None or not 0 < upto <= self._log.size:
+            raise Error("invalid", f"the log has {self._log.size} entries", "say up to which one it was reviewed")
+        await self._log.record(
+            "audit.reviewed", self._log.on, "ok", given["who"] or cli_name(peer.uid), upto_index=upto
+        )
+        return {"upto": upto}
+
+    async def _found(self, low: int, high: int) -> list[Finding]:
+        journal = self._log.reading.journal
+        return await self._log.run("read", lambda: review(enumerate(journal.entries(low, high), low), self._bounds))
+
+    async def _said(self, name: str) -> tuple[int, int, int] | None:
+        """Day, first entry and end of the last review."""
+        text = await self._log.run("read", self._log.reading.journal.said, name)
+        if text is None:
+            return None
+        day, low, high = map(int, text.split())
+        return day, low, high

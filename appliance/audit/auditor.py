@@ -19,6 +19,7 @@ from appliance.intercom import Client, Peer, Server
 from appliance.limits import (
     AUDIT_CALL_ENTRIES_MAX,
     AUDIT_PENDING_ENTRIES_MAX,
+    AUDIT_REVIEW_LOOK_S,
     CHECKPOINT_S_MAX,
     HSM_CALL_S_MAX,
 )
@@ -85,6 +86,8 @@ class Auditor:
                 "cosigned": self.asked.cosigned,
                 "verify": self.asked.verify,
                 "export": self.asked.export,
+                "review": self.asked.review,
+                "reviewed": self.asked.reviewed,
                 "state": self._state,
                 "ping": self._ping,
             }
@@ -113,7 +116,7 @@ class Auditor:
                 raise
             self.refused = e
             log.critical("audit: nothing is recorded any more: %s", e)
-        loops = (self._committing, self._checkpointing, self._recovering)
+        loops = (self._committing, self._checkpointing, self._recovering, self._reviewing)
         self._tasks = [asyncio.create_task(each()) for each in loops]
         if self.refused is None:
             await self.record("process.start", "process:auditor", pid=os.getpid())
@@ -223,11 +226,25 @@ class Auditor:
                 await self.record("audit.stalled", self.on, "failed", WHO, since_ms=failure.since_ms, code=code)
                 self.failing.mended(now_ms())
 
+    async def _reviewing(self) -> None:
+        """Once a day, soon after midnight UTC. The first day of a log has nothing before it."""
+        while True:
+            try:
+                await self.asked.review_if_due(now_ms())
+            except Error as e:
+                log.error("audit: the daily review could not be made: %s", e)
+            except Exception:
+                log.exception("audit: the daily review failed")
+            await asyncio.sleep(AUDIT_REVIEW_LOOK_S)
+
+    async def remember(self, **values: str) -> None:
+        await self.run("commit", lambda: self._journal.say(**values))
+
     async def _to_forward(self, low: int, high: int) -> list[bytes]:
         return await self.run("forward", lambda: list(self._forward.entries(low, high)))
 
     async def _forwarded(self, cursor: int) -> None:
-        await self.run("commit", lambda: self._journal.say(siem=str(cursor)))
+        await self.remember(siem=str(cursor))
 
     # --- checkpoints ---------------------------------------------------------------------------------------
 
@@ -275,9 +292,11 @@ class Auditor:
                     log.error("audit: entries are durable but not signed: %s", e)
                 self.unsigned_why = e.code
                 raise
-            if self.unsigned_since_ms is not None:
-                log.warning("audit: entries are signed again")
+            since_ms, why = self.unsigned_since_ms, self.unsigned_why
             self.unsigned_since_ms, self.unsigned_why, self.checkpoint_ms = None, "", at_ms
+        if since_ms is not None:
+            log.warning("audit: entries are signed again")
+            await self.record("audit.unsigned", self.on, "failed", WHO, since_ms=since_ms, code=why)
 
     async def _sign(self, checkpoint: Checkpoint) -> tuple[Verifier, bytes]:
         if self._verifier is None:  # once a run: is the token's key still the one of this log?

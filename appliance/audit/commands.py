@@ -120,6 +120,20 @@ def cosigned(settings: Settings, file: str | Path) -> Printed:
     return Printed(True, [f"{said['name']} cosigned {said['size']} entries at {said['at']}"], said)
 
 
+def review(settings: Settings, low: int | None, high: int | None) -> Printed:
+    """What the rules found in the last review, or from entry `low` to before `high`."""
+    result = _call(settings, "review", {"low": low, "high": high})
+    lines = [f"entries {result['low']} to {result['high']}: {len(result['findings'])} findings"]
+    lines += [f"{f['rule']:<16}{f['times']:>6}  {f['who']}, first entry {f['first']}" for f in result["findings"]]
+    return Printed(True, lines, result)
+
+
+def reviewed(settings: Settings, upto: int) -> Printed:
+    """Marks the log as reviewed up to entry `upto`; recorded as `audit.reviewed`."""
+    result = _call(settings, "reviewed", {"upto": upto, "who": who()})
+    return Printed(True, [f"reviewed up to entry {upto}"], result)
+
+
 def line_of(index: int, entry: dict[str, Any]) -> str:
     """One entry as one line of text."""
     detail = " ".join(f"{k}={v}" for k, v in entry["detail"].items())

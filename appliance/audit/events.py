@@ -103,6 +103,9 @@ EVENTS: Final[dict[str, str]] = {
     "audit.cosigned": "a checkpoint came back cosigned by a witness; `on` names the witness",
     "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
     "audit.stalled": "the audit store takes entries again; detail holds since when it could not be written, and why",
+    "audit.unsigned": "entries are signed again; detail holds since when none could be, and why",
+    "audit.review": "the daily review by rules; detail holds how far it read and how many findings each rule had",
+    "audit.reviewed": "an officer says that the log, up to an entry, was reviewed",
     "siem.connected": "the bank's SIEM takes the log: a connection stands",
     "siem.lost": "the bank's SIEM could not be reached, or the connection to it ended; the log is sent afterwards",
     # tools

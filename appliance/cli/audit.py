@@ -119,3 +119,20 @@ def cosigned(file: Path, as_json: bool) -> int:
 def checkpoint(as_json: bool) -> int:
     """Print a signed checkpoint over everything recorded so far: keep it away from the box."""
     return _print(commands.checkpoint(load(home=home_of())), as_json)
+
+
+@audit.command()
+@click.option("--from", "low", type=click.IntRange(min=0), help="first entry  [default: of the last daily review]")
+@click.option("--upto", "high", type=click.IntRange(min=0), help="entry to stop before")
+@_json
+def review(low: int | None, high: int | None, as_json: bool) -> int:
+    """Show what the rules of the daily review find: who, how often, and the first entry."""
+    return _print(commands.review(load(home=home_of()), low, high), as_json)
+
+
+@audit.command()
+@click.argument("upto", type=click.IntRange(min=1))
+@_json
+def reviewed(upto: int, as_json: bool) -> int:
+    """Say that you reviewed the log up to entry UPTO. Recorded in the log."""
+    return _print(commands.reviewed(load(home=home_of()), upto), as_json)

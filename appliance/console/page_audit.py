@@ -90,7 +90,29 @@ def page() -> str:
         return render_template("_audit_rows.html", **filled)
     state = _state() if well else {}
     filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed(state), "siem": state.get("siem")}
-    return render_template("audit.html", events=EVENTS, done=request.args.get("done") == "cosigned", **filled)
+    filled["marked"] = _newest("audit.reviewed") if well else None
+    filled["review"] = _newest("audit.review") if well else None
+    return render_template("audit.html", events=EVENTS, done=request.args.get("done", ""), **filled)
+
+
+def _newest(what: str) -> dict[str, Any] | None:
+    """The newest entry of an event, None when there is none."""
+    try:
+        found = desk().peers.audit_entries(None, 1, {"what": what})
+    except Error:
+        return None
+    return found[0]["entry"] if found and found[0]["entry"]["what"] == what else None
+
+
+@views.post("/audit/reviewed")
+@needs("audit.verify")
+def reviewed() -> AnyResponse:
+    """An officer's mark: reviewed up to the end of the last daily review."""
+    text = request.form.get("upto", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Error("invalid", "this is no number of an entry")
+    desk().peers.reviewed(int(text), who())
+    return redirect(url_for("audit.page", done="reviewed"), 303)
 
 
 def _state() -> dict[str, Any]:

@@ -168,6 +168,15 @@ class Peers:
         reply: dict[str, Any] = self._client("auditor").call("cosigned", {"note": note, "who": who})
         return reply
 
+    def reviewed(self, upto: int, who: str) -> None:
+        """Marks the log as reviewed; the auditor records it."""
+        self._client("auditor").call("reviewed", {"upto": upto, "who": who})
+
+    def review(self) -> dict[str, Any]:
+        """What the last daily review found."""
+        found: dict[str, Any] = self._client("auditor").call("review", {}, VERIFY_S_MAX)
+        return found
+
     def verify(self, who: str) -> dict[str, Any]:
         """The auditor reads the whole log, and records that `who` had it verified."""
         reply: dict[str, Any] = self._client("auditor").call("verify", {"who": who}, VERIFY_S_MAX)

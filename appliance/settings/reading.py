@@ -15,6 +15,7 @@ from appliance.errors import Error
 from .checking import checked, tlv, unknown
 from .enum import ENUM_SETTINGS, Enum, enums_of
 from .fitting import faults
+from .hours import HINT, Hours
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of
 from .link import LINK_SETTINGS, Link
 from .listen import address
@@ -166,6 +167,10 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     if values["engine.spread"] > values["engine.shards"]:
         hint = "engine.spread is how many of engine.shards take new messages; 0: all"
         raise Error("settings_invalid", f"{source}: `engine.spread` is above `engine.shards`", hint)
+    try:
+        Hours.read(tuple(values["review.hours"]), values["review.timezone"])
+    except ValueError as e:
+        raise Error("settings_invalid", f"{source}: review.hours: {e}", HINT) from None
     if values["siem.target"]:
         address(values["siem.target"])
     operators = operators_of(tables["operator"], source)

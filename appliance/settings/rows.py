@@ -119,6 +119,24 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         86_400,
     ),
+    Setting(
+        "review.hours",
+        "strs",
+        ["mon-fri 07:00-20:00"],
+        "when people are at work: signing in at other times is a finding",
+    ),
+    Setting("review.timezone", "str", "UTC", "time zone of review.hours"),
+    Setting(
+        "review.failures_max", "int", 5, "refusals of one actor between two reviews that are a finding", 1, 100_000
+    ),
+    Setting(
+        "review.searches_max",
+        "int",
+        20,
+        "look-ups of numbers by one actor between two reviews that are a finding",
+        1,
+        100_000,
+    ),
     Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
     Setting(
         "engine.shards",

@@ -350,3 +350,34 @@ def test_malformed_calls_are_refused_and_the_process_lives(settings: Settings, k
         assert caught.value.code == code, (op, payload)
     assert call(settings, "ping") == {"process": "auditor", "pid": auditor.pid, "ready": True, "why": ""}
     assert auditor.stop() == 0
+
+
+def test_the_daily_review_and_an_officers_mark(settings: Settings, keys: KeyStub) -> None:
+    """A day ends (the store says that the last review was of another day): the review comes by itself, once; an officer marks it."""
+    auditor = Running("audit", "auditor", settings)
+    recorder = BlockingRecorder(settings)
+    recorder.record("cli:anna", "apikey.created", "apikey:1", name="bank")
+    recorder.close()
+    assert auditor.stop() == 0
+    conn = open_store(settings.home / "audit/audit.db")
+    conn.execute("UPDATE said SET value = '1 0 0' WHERE name = 'reviewed'")
+    conn.close()
+    for _ in range(2):  # the second start finds it made
+        auditor = Running("audit", "auditor", settings)
+        until = time.monotonic() + 10
+        while not (found := commands.entries(settings, what="audit.review").result["entries"]):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert auditor.stop() == 0
+    (review,) = found
+    assert review["entry"]["detail"]["credentials"] == 1
+    auditor = Running("audit", "auditor", settings)
+    shown = commands.review(settings, None, None)
+    assert shown.result["high"] == review["entry"]["detail"]["upto_index"]
+    assert [(f["rule"], f["who"]) for f in shown.result["findings"]] == [("credentials", "cli:anna")]
+    commands.reviewed(settings, shown.result["high"])
+    (mark,) = commands.entries(settings, what="audit.reviewed").result["entries"]
+    assert mark["entry"]["detail"] == {"upto_index": shown.result["high"]} and mark["entry"]["who"].startswith("cli:")
+    with pytest.raises(Error, match="the log has"):
+        commands.reviewed(settings, 10_000)
+    assert auditor.stop() == 0

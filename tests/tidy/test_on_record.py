@@ -64,6 +64,9 @@ ON_RECORD: dict[str, str] = {
     "cli audit.verify": "audit.verified",
     "cli audit.cosigned": "audit.cosigned",
     "console page_audit.cosigned": "audit.cosigned",
+    "cli audit.reviewed": "audit.reviewed",
+    "console page_audit.reviewed": "audit.reviewed",
+    "audit reviewed": "audit.reviewed",
     "audit cosigned": "audit.cosigned",
     "cli consent.import_": "consent.imported",
     "cli consent.export": "consent.exported",
@@ -141,13 +144,14 @@ UNRECORDED: dict[str, str] = {
     "audit checkpoint": "signs what is recorded already",
     "audit entries": "the console's page of it needs `audit.read`",
     "audit proof": "a proof of one entry",
+    "audit review": "finds again what the daily review found",
     "audit state": "counts",
     "audit ping": "says that it is alive",
 }
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (audit\.(request|cosign|entries|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status"

@@ -69,6 +69,8 @@ class Played:
         }
     )
     witnessed: dict[str, Any] = field(default_factory=dict)
+    newest: dict[str, Any] = field(default_factory=dict)
+    marked: tuple[int, str] = (0, "")
     sought: dict[str, str] = field(default_factory=dict)
     brought: tuple[str, str] = ("", "")
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
@@ -154,14 +156,21 @@ class Played:
 
     def audit_entries(self, before: int | None, limit: int, sought: dict[str, str]) -> list[dict[str, Any]]:
         self._ask("auditor")
-        self.sought = sought
+        if not sought.get("what", "").startswith("audit.review"):
+            self.sought = sought
         entry = {
             "at": "2026-11-22T18:30:07.123Z",
             "who": "console:anna",
             "what": "console.login",
             "on": "console:session",
         }
+        if sought.get("what", "").startswith("audit.review"):
+            return [{"index": 9, "entry": entry | {"outcome": "ok", **self.newest}}] if self.newest else []
         return [{"index": 4, "entry": entry | {"outcome": "ok", "detail": {"role": "<script>alert(1)</script>"}}}]
+
+    def reviewed(self, upto: int, who: str) -> None:
+        self._ask("auditor")
+        self.marked = (upto, who)
 
     def audit_state(self) -> dict[str, Any]:
         self._ask("auditor")

@@ -71,3 +71,15 @@ def test_a_siem_that_does_not_take_the_log_is_said(client: FlaskClient, peers: P
     assert "siem:6514 takes the log since" in page and "3 entries are not sent yet" in page
     peers.witnessed = {"siem": {**siem, "connected": False, "lost_since_ms": 1, "why": "connection refused"}}
     assert "siem:6514 does not take the log: connection refused" in client.get("/audit").text
+
+
+def test_a_daily_review_is_marked_by_an_officer(client: FlaskClient, peers: Played) -> None:
+    sign_in(client, "carlo")
+    assert "Daily review</h2>" not in client.get("/audit").text
+    peers.newest = {"what": "audit.review", "detail": {"from_index": 0, "upto_index": 40, "findings": 2, "holds": 2}}
+    page = client.get("/audit").text
+    assert "2 findings, holds 2" in page and "Nobody has marked it" in page and "Mark as reviewed" in page
+    csrf = csrf_for(client)
+    assert client.post("/audit/reviewed", data={"csrf": csrf, "upto": "40"}).status_code == 303
+    assert peers.marked == (40, "console:carlo")
+    assert client.post("/audit/reviewed", data={"csrf": csrf, "upto": "x"}).status_code == 422

@@ -1,0 +1,114 @@
+"""The daily review of the log (PCI DSS 4 requirement 10.4.1.1): what a person ought to look at. Pure: entries in, findings out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from appliance.settings import Hours
+
+#: Rule -> what it finds.
+RULES: Final[dict[str, str]] = {
+    "off_hours": "somebody signed in to the console outside review.hours",
+    "failures": "one person, program or address was refused review.failures_max times or more",
+    "searches": "one person or program looked up numbers review.searches_max times or more",
+    "administrators": "an administrator was created, or a user changed",
+    "credentials": "an API key or an account of the door was created, or a secret shown",
+    "key_acts": "keys or roots were destroyed, rotated or declared compromised, or two people were asked to decide",
+    "holds": "a legal hold was put on or lifted",
+    "gaps": "entries may be missing: numbers were skipped, the store was not writable, the SIEM was lost, a check failed",
+    "unsigned": "entries stood unsigned for a while",
+    "settings": "the settings file was changed",
+}
+
+REFUSALS: Final = frozenset({"console.login", "apikey.refused", "door.refused"})
+SEARCHES: Final = frozenset({"message.searched_by_number", "number.looked_up", "consent.looked_up"})
+#: Events of which each is a finding -> rule.
+EACH: Final[dict[str, str]] = {
+    "console.user_changed": "administrators",
+    "apikey.created": "credentials",
+    "apikey.secret_shown": "credentials",
+    "door.account_created": "credentials",
+    "door.account_password": "credentials",
+    "key.destroyed": "key_acts",
+    "root.changed": "key_acts",
+    "approval.asked": "key_acts",
+    "approval.decided": "key_acts",
+    "approval.used": "key_acts",
+    "key.hold_set": "holds",
+    "key.hold_lifted": "holds",
+    "audit.gap": "gaps",
+    "audit.stalled": "gaps",
+    "siem.lost": "gaps",
+    "audit.unsigned": "unsigned",
+    "settings.changed": "settings",
+}
+_ORDINARY: Final = b'"what":"batch.committed"'  # nearly all of a busy day, and nothing to any rule
+
+
+class Finding(NamedTuple):
+    """`times` entries (attempts, for refusals) of one rule; `first` is the number of the first of them, `who` did it."""
+
+    rule: str
+    first: int
+    who: str
+    times: int
+
+
+class Bounds(NamedTuple):
+    """The working hours, and from which number on refusals and searches of one actor are a finding."""
+
+    hours: Hours
+    failures: int
+    searches: int
+
+
+def review(entries: Iterable[tuple[int, bytes]], bounds: Bounds) -> list[Finding]:
+    """What the rules find in entries of consecutive places, canonical JSON each; in the order of RULES, then of the log."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, text in entries:
+        if _ORDINARY in text:
+            continue
+        entry = msgspec.json.decode(text)
+        for rule, count in _rules(entry, bounds.hours):
+            whose = found.setdefault((rule, entry["who"]), [index, 0])
+            whose[1] += count
+    least: dict[str, int] = defaultdict(lambda: 1, failures=bounds.failures, searches=bounds.searches)
+    findings = [Finding(rule, at, who, count) for (rule, who), (at, count) in found.items() if count >= least[rule]]
+    order = list(RULES)
+    return sorted(findings, key=lambda f: (order.index(f.rule), f.first))
+
+
+def _rules(entry: dict[str, Any], hours: Hours) -> Iterable[tuple[str, int]]:
+    what, detail = entry["what"], entry["detail"]
+    well = entry["outcome"] == "ok"
+    if what == "console.login" and well and not hours.open(ms_of(entry["at"])):
+        yield "off_hours", 1
+    if (what in REFUSALS and not well) or (what in ("apikey.refused", "door.refused") and well):
+        yield "failures", int(detail.get("attempts", 1))
+    if what in SEARCHES:
+        yield "searches", 1
+    if what == "console.user_created" and detail.get("role") == "administrator":
+        yield "administrators", 1
+    if what in EACH:
+        yield EACH[what], 1
+    if what == "key.state_changed" and detail.get("state") in ("compromised", "destroyed"):
+        yield "key_acts", 1
+    if what == "audit.verified" and not well:
+        yield "gaps", 1
+
+
+def counted(findings: Iterable[Finding]) -> dict[str, int]:
+    """For the entry of the review: how many findings each rule had; rules without one are left out."""
+    out: dict[str, int] = {}
+    for finding in findings:
+        out[finding.rule] = out.get(finding.rule, 0) + 1
+    return out
+
+
+def ms_of(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp() * 1000)

@@ -48,6 +48,7 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/v1/senders", {"GET": registering.list, "POST": registering.request}),
         Route("/v1/senders/{id}", {"GET": registering.one, "PUT": registering.change}),
         Route("/v1/inbound", {"GET": hearing.list}),
+        Route("/v1/inbound/{id}/redact", {"POST": hearing.redact}),
         Route("/v1/suppressions", {"GET": consenting.list, "POST": consenting.add}),
         Route("/v1/suppressions/{id}", {"DELETE": consenting.end}),
         Route("/v1/lookup/{id}", {"GET": LookingUp(gateway).number}),

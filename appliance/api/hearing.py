@@ -10,14 +10,14 @@ from appliance.access import Access, ApiKey, DoorAccounts
 from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
-from appliance.message import id_text
+from appliance.message import id_octets, id_text
 from appliance.store import Heard
 
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .queries import fields_of
 from .reading import key_left
-from .views import Time
+from .views import Redacted, Time
 
 _encode: Final = msgspec.json.Encoder().encode
 _content: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
@@ -25,7 +25,10 @@ SKIP_ROWS: Final = 2_000  # of others' messages looked over for one page
 
 
 class InboundView(msgspec.Struct):
-    """A customer's message. `text` is null for what is no text, `from` as well once its content was erased; `complete` false: parts named in `missing` never came."""
+    """A customer's message. `text` is null for what is no text; `complete` false: parts named in `missing` never came.
+
+    `redacted`: its content was erased; then `text` is null and `parts` 0, and `from` null once its day's key is destroyed.
+    """
 
     id: str
     from_: str | None = msgspec.field(name="from")
@@ -35,6 +38,7 @@ class InboundView(msgspec.Struct):
     complete: bool
     parts: int
     missing: list[int]
+    redacted: bool
 
 
 class InboundPage(msgspec.Struct):
@@ -62,6 +66,22 @@ class Hearing:
         )
         return Answer(200, _encode(InboundPage([await self._view(row) for row in rows], following, latest)))
 
+    async def redact(self, request: Request) -> Answer:
+        """POST /v1/inbound/{id}/redact"""
+        message_id = id_octets(request.param.lower())
+        row = await self.gateway.look_up(lambda reader: reader.heard_one(message_id)) if message_id else None
+        if row is None or not await self.gateway.look_up(lambda _: self._sees(request.caller)(row.recipient)):
+            raise Error(
+                "not_found", "there is no such message, or it is not yours", "an id is what GET /v1/inbound gave"
+            )
+        parts: list[Any] = []
+        if row.content:
+            key = await key_left(self.gateway.ring, row.key_id)
+            parts = _content(key.open(row.content, b"h" + row.id)).get("at", []) if key is not None else []
+        asked = {"id": row.id, "who": f"api:{request.caller.name}", "day": row.place[0], "parts": parts}
+        await self.gateway.engine.call("redact_inbound", asked)
+        return Answer(200, _encode(Redacted(id_text(row.id), True)))
+
     def _sees(self, caller: ApiKey) -> Any:
         """In the search's thread: which recipients' messages an API key sees: its own door account's, and those of no account."""
         if self._accounts is None or not self._accounts.fresh():
@@ -77,9 +97,10 @@ class Hearing:
     async def _view(self, row: Heard) -> InboundView:
         key = await key_left(self.gateway.ring, row.key_id)
         if key is None:
-            return InboundView(id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [])
+            return InboundView(id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [], True)
         number = key.open(row.number, b"n" + row.id).decode()
-        content = _content(key.open(row.content, b"h" + row.id))
+        erased: dict[str, Any] = {"text": None, "parts": 0, "missing": []}
+        content = _content(key.open(row.content, b"h" + row.id)) if row.content else erased
         missing = content["missing"]
         return InboundView(
             id_text(row.id),
@@ -90,6 +111,7 @@ class Hearing:
             not missing,
             content["parts"],
             missing,
+            not row.content,
         )
 
 

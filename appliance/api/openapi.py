@@ -134,6 +134,11 @@ def _messages() -> dict[str, Any]:
     }
 
 
+def _redacts(name: str, summary: str, code: str) -> dict[str, Any]:
+    codes = (*ALWAYS, "not_found", code, "engine_unavailable")
+    return {"post": call(name, summary, 200, "Redacted", codes, parameters=[MESSAGE_ID])}
+
+
 def _one_message() -> dict[str, Any]:
     return {
         "/v1/messages/{id}": {
@@ -156,16 +161,8 @@ def _one_message() -> dict[str, Any]:
                 parameters=[MESSAGE_ID],
             ),
         },
-        "/v1/messages/{id}/redact": {
-            "post": call(
-                "redactMessage",
-                "Erase the content of a message",
-                200,
-                "Redacted",
-                (*ALWAYS, "not_found", "not_redactable", "engine_unavailable"),
-                parameters=[MESSAGE_ID],
-            ),
-        },
+        "/v1/messages/{id}/redact": _redacts("redactMessage", "Erase the content of a message", "not_redactable"),
+        "/v1/inbound/{id}/redact": _redacts("redactInbound", "Erase what a customer wrote", "hsm_unavailable"),
     }
 
 

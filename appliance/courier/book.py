@@ -264,6 +264,17 @@ class Book:
             conn.execute("ROLLBACK")
             raise
 
+    def forget(self, ids: list[bytes]) -> None:
+        """Drops everything still to be told about these."""
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            self._forget([(each,) for each in ids])
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
     def _forget(self, ids: list[tuple[bytes]]) -> None:
         """Drops everything still to be told about these messages, inside the caller's transaction."""
         if ids:

@@ -29,7 +29,7 @@ from appliance.store import OperationalError
 from .book import Book
 from .letter import secret_text
 from .naptr import Portability
-from .received import Heard, parcels
+from .received import Heard, parcel_id, parcels
 from .rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,12 @@ class ReceivedMessages(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     first: int
     messages: list[Heard]
+
+
+class Erased(msgspec.Struct, forbid_unknown_fields=True):
+    """Customers' messages by their ids."""
+
+    ids: list[bytes]
 
 
 def web_client() -> httpx.AsyncClient:
@@ -146,6 +152,19 @@ class Desk:
         self.rounds.brought()
         return {"settled": upto}
 
+    async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """`ids`: customers' messages that were erased. What is still to be told of them is dropped."""
+        try:
+            given = msgspec.convert(payload, Erased)
+        except msgspec.ValidationError as e:
+            raise Error("malformed", f"forget: {e}") from None
+        ids = [parcel_id(message_id, hook.name) for message_id in given.ids for hook in self.webhooks]
+        try:
+            self.book.forget(ids)
+        except OperationalError as e:
+            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+        return {"forgotten": len(given.ids)}
+
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was not told by then is told after the next start."""
@@ -176,6 +195,7 @@ async def serve(settings: Settings) -> None:
         "state": desk.state,
         "status_events": desk.status_events,
         "received": desk.received,
+        "forget": desk.forget,
         "enum": desk.enum,
     }
     server = Server(operations)

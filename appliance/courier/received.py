@@ -56,6 +56,7 @@ def parcels(
         (n, parcel_id(heard.id, hook.name), hook.api_key, heard.key_id, _pack(Received(hook.name, heard)), heard.at_ms)
         for n, heard in enumerate(messages, first)
         for hook in webhooks_for(webhooks, heard.recipient)
+        if heard.content  # else it was erased
     ]
 
 

@@ -157,6 +157,8 @@ class Book:
         """
         rows, unclaimed = [], 0
         for message_id, key_id, number, recipient, content, at_ms, link in self._new(source, first, messages):
+            if not content:
+                continue  # erased
             account = addressee(recipient)
             if account is None:
                 unclaimed += 1
@@ -223,6 +225,14 @@ class Book:
         counts[0] += count
         counts[1] -= count
         return count
+
+    def forget(self, ids: Iterable[bytes]) -> list[Gone]:
+        """Drops the letters of these messages, or parts of messages."""
+        with self._writing():
+            gone = [g for each in ids for g in self._drop("DELETE FROM letter WHERE id = ?", (each,))]
+            self._tally({"forgotten": len(gone)})
+        self._discount(gone)
+        return [Gone(n, account) for n, account, _ in gone]
 
     def sweep(self, before_ms: int, limit: int) -> list[Gone]:
         """Drops at most `limit` letters received before a time: nobody came for them. The oldest first."""

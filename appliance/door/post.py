@@ -149,6 +149,20 @@ class Post:
             lambda: self.book.take_inbound(given.source, given.first, given.messages, self._recipient, self.clock_ms())
         )
 
+    async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """Operation `forget`: {ids} of customers' messages that were erased, part by part -> {forgotten}, durable."""
+        ids = payload.get("ids") if isinstance(payload, dict) else None
+        if not isinstance(ids, list) or not all(isinstance(each, bytes) for each in ids):
+            raise Error("malformed", "forget: `ids` of messages")
+        try:
+            gone = self.book.forget(ids)
+        except OperationalError as e:
+            raise Error("store_full", f"the door's store cannot be written: {e}", "check free space") from None
+        self.outgoing.forget(gone)
+        for each in gone:
+            self._open.pop(each.n, None)
+        return {"forgotten": len(gone)}
+
     def _took(self, take: Callable[[], Taken]) -> dict[str, int]:
         try:
             taken = take()

@@ -184,4 +184,11 @@ def _operations(desk: Desk) -> dict[str, Any]:
             raise Error("malformed", "letters are due again to an `account`, by its number")
         return {"letters": desk.post.bring_back(account)}
 
-    return {"ping": ping, "state": state, "events": desk.post.events, "inbound": desk.post.inbound, "again": again}
+    return {
+        "ping": ping,
+        "state": state,
+        "events": desk.post.events,
+        "inbound": desk.post.inbound,
+        "again": again,
+        "forget": desk.post.forget,
+    }

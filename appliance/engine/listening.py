@@ -148,6 +148,8 @@ class Listener:
 
     async def _opened(self, day: int, row: tuple[Any, ...]) -> Piece | None:
         n, message_id, link, _, key_id, _, number, _, content = row
+        if not content:
+            return None  # erased
         try:
             key: DataKey = await self.keyring.by_id(key_id)
         except Error as e:
@@ -234,7 +236,8 @@ class Listener:
 
 def _row(whole: Whole, key: DataKey) -> tuple[Any, ...]:
     first = whole.first
-    content = {"text": whole.text, "parts": whole.total, "missing": list(whole.missing)}
+    content: dict[str, Any] = {"text": whole.text, "parts": whole.total, "missing": list(whole.missing)}
+    content["at"] = list(whole.wheres)  # of its parts: what is erased with it
     return (
         first.id,
         first.at_ms,

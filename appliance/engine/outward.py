@@ -47,7 +47,7 @@ class Outward:
         self.dirty: set[Key] = set()
         self.settled: dict[Key, int] = {}
         self._settling: dict[Key, int] = {}
-        self._busy: set[Key] = set()
+        self.busy: set[Key] = set()
         self._not_before: dict[Key, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,7 +81,7 @@ class Outward:
     def send(self, now_s: float) -> None:
         """Starts the calls that are due. Between beats only: it reads the partitions."""
         for key in list(self.dirty):
-            if key in self._busy or key in self.settled or now_s < self._not_before.get(key, 0.0):
+            if key in self.busy or key in self.settled or now_s < self._not_before.get(key, 0.0):
                 continue
             kind, day = key
             if day not in self.ledger.partitions:
@@ -95,7 +95,7 @@ class Outward:
             if sending.to is None:
                 self.settled[key] = sending.upto
                 continue
-            self._busy.add(key)
+            self.busy.add(key)
             task = asyncio.get_running_loop().create_task(self._call(key, sending.to, sending))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -131,7 +131,7 @@ class Outward:
         except Error:
             self._not_before[key] = clock.monotonic_s() + RETRY_S
         finally:
-            self._busy.discard(key)
+            self.busy.discard(key)
 
     async def drain(self, seconds: float) -> None:
         """At stop: waits for the calls under way."""

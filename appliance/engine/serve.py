@@ -23,6 +23,7 @@ from .asking import Asker
 from .beat import Act, Beat
 from .campaigns import Campaigns
 from .drained import Drains
+from .erasing import Erasing
 from .inbound import Inbound
 from .ledger import Ledger
 from .link import Link
@@ -78,9 +79,8 @@ class Engine:
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
         self.sharing = Sharing(self.ledger, self.inbound, self.links, s, index, self._must_run, self._do)
-        self.started_ms = 0
-        self.ready = False
-        self.stopping = asyncio.Event()
+        self.erasing = Erasing(self.ledger, self.outward, self._do)
+        self.started_ms, self.ready, self.stopping = 0, False, asyncio.Event()
         self._floor_s, self._keys_s, self._keys_day = 0.0, 0.0, 0
 
     # --- operations -------------------------------------------------------------------------------------
@@ -319,21 +319,21 @@ class Engine:
     async def run(self) -> None:
         """Until SIGTERM; then in-flight segments are settled as far as their operators answer in time."""
         loop = asyncio.get_running_loop()
-        server = Server(
-            {
-                "ping": self.ping,
-                "state": self.state,
-                "accept": self.accept,
-                "cancel": self.cancel,
-                "replace": self.replace,
-                "redact": self.redact,
-                "decide": self.decide,
-                "drain": self.drain,
-                **(self.bench.operations | self.sharing.operations),
-                "routes_load": self.routes_load,
-                "left_alone": self.listener.left_alone,
-            }
-        )
+        operations = {
+            "ping": self.ping,
+            "state": self.state,
+            "accept": self.accept,
+            "cancel": self.cancel,
+            "replace": self.replace,
+            "redact": self.redact,
+            "redact_inbound": self.erasing.redact_inbound,
+            "decide": self.decide,
+            "drain": self.drain,
+            **(self.bench.operations | self.sharing.operations),
+            "routes_load": self.routes_load,
+            "left_alone": self.listener.left_alone,
+        }
+        server = Server(operations)
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, self._stop)
         self.started_ms = clock.now_ms()

@@ -41,6 +41,12 @@ def was_heard(partition: Partition, message_id: bytes) -> bool:
     return partition.conn.execute("SELECT 1 FROM heard WHERE id=?", (message_id,)).fetchone() is not None
 
 
+def part_id(partition: Partition, n: int) -> bytes | None:
+    """The id of the part with this number."""
+    row = partition.conn.execute("SELECT id FROM inbound WHERE n=?", (n,)).fetchone()
+    return bytes(row[0]) if row is not None else None
+
+
 def unsent_to(partition: Partition, number_index: bytes) -> list[tuple[bytes, int, int, str]]:
     """(id, seq, class, sender) of messages to a number that have not left: accepted, queued or scheduled."""
     return list(

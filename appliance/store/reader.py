@@ -47,6 +47,7 @@ class Heard(NamedTuple):
     place: tuple[int, int] = (0, 0)  # day and number within it
 
 
+HEARD_ONE = "SELECT id,at_ms,key_id,number,recipient,content,n FROM heard WHERE id=?"
 HEARD = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n>? ORDER BY n LIMIT ?"
 
 
@@ -188,6 +189,19 @@ class Reader:
             "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?",
             (after, limit),
         ).fetchall()
+
+    def heard_one(self, message_id: bytes) -> Heard | None:
+        """A customer's message by its id: kept on the day on which it became whole, that of its first part or one after."""
+        first = clock.day_of(id_ms(message_id))
+        for day in partition_days(self.folder):
+            conn = self._partition(day) if day >= first else None
+            if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='heard'").fetchone():
+                continue
+            row = conn.execute(HEARD_ONE, (message_id,)).fetchone()
+            if row is not None:
+                *row, n = row
+                return Heard(*row)._replace(place=(day, n))
+        return None
 
     def heard(
         self, limit: int, cursor: str | None, sees: Callable[[str], bool], rows_max: int

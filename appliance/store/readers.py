@@ -71,6 +71,11 @@ class Readers:
                 out[name] = out.get(name, 0) + count
         return out
 
+    def heard_one(self, message_id: bytes) -> Heard | None:
+        """A customer's message; its store is within its id."""
+        reader = self.readers.get(shard_of(message_id))
+        return reader.heard_one(message_id) if reader is not None else None
+
     def heard(
         self, limit: int, cursor: str | None, sees: Callable[[str], bool], rows_max: int
     ) -> tuple[list[Heard], str | None, str | None]:

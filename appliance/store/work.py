@@ -57,6 +57,9 @@ JOINED: Final = "DELETE FROM loose WHERE n=?"
 #: A link may need more or fewer submits for a message than were told: those that nobody has taken are then forgotten.
 RESIZE: Final = "UPDATE message SET segments=? WHERE seq=?"
 SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
+#: What a customer wrote, and a part of it: erased, empty.
+ERASE_HEARD: Final = "UPDATE heard SET content=x'' WHERE id=?"
+ERASE_PART: Final = "UPDATE inbound SET content=x'' WHERE n=?"
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
 
 #: Statement by the kind of work; the order is the order of execution inside one transaction.
@@ -99,6 +102,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("loose", LOOSE),
     ("joined", JOINED),
     ("redactions", REDACT),
+    ("heard_erased", ERASE_HEARD),
+    ("parts_erased", ERASE_PART),
     ("erased", ERASE),
 )
 
@@ -146,6 +151,8 @@ class Work:
     loose: list[tuple[Any, ...]]
     joined: list[tuple[Any, ...]]
     redactions: list[tuple[Any, ...]]
+    heard_erased: list[tuple[Any, ...]]
+    parts_erased: list[tuple[Any, ...]]
     erased: list[tuple[bytes, int]]
     audit: list[dict[str, Any]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -170,7 +171,40 @@ def test_a_thousand_conversations_in_any_order_are_exact_also_when_the_engine_is
     for headers, octets in bank.heard:
         body = Webhook(secret).verify(octets, headers)
         told[body["data"]["id"]] = body["data"]
-    assert told == {m["id"]: m for m in found}
+    assert told == {m["id"]: {k: v for k, v in m.items() if k != "redacted"} for m in found}
+
+
+def test_what_a_customer_wrote_is_erased_with_its_parts_and_what_waits_at_the_courier(
+    world: tuple[Appliance, LetterOperator, Bank],
+) -> None:
+    box, operator, bank = world
+    number, text = "393480000001", "My secret is out and about. " * 6
+    bank.refuse = 1 << 20  # away: what is due to it stays with the courier
+    try:
+        operator.send(parts(number, text, "16", 77))
+        found = wait_for("it", lambda: [m for m in inbound(box) if m["from"] == "+" + number], 30)[0]
+        assert (found["text"], found["redacted"]) == (text, False)
+        waiting = wait_for("its webhook", lambda: box.ask("courier", "state")["pending"])
+        answer = box.api.post(f"/v1/inbound/{found['id']}/redact")
+        assert (answer.status_code, answer.json()) == (200, {"id": found["id"], "redacted": True}), answer.text
+        assert box.ask("courier", "state")["pending"] == waiting - 1
+    finally:
+        bank.refuse = 0
+    again = next(m for m in inbound(box) if m["id"] == found["id"])
+    assert (again["text"], again["parts"], again["redacted"]) == (None, 0, True)
+    assert box.api.post(f"/v1/inbound/{found['id']}/redact").status_code == 200, "a second time, too"
+    unknown = found["id"][:-4] + ("0000" if found["id"][-4:] != "0000" else "1111")
+    assert box.api.post(f"/v1/inbound/{unknown}/redact").json()["code"] == "not_found"
+    assert found["id"] in box.casemate("audit", "entries", "--what", "message.redacted").stdout
+    left = [
+        row
+        for path in box.settings.store.glob("**/*.db")
+        for row in sqlite3.connect(f"file:{path}?mode=ro", uri=True).execute(
+            "SELECT length(content) FROM inbound WHERE at_ms >= ? ORDER BY n DESC LIMIT 2",
+            (int(datetime.fromisoformat(found["at"]).timestamp() * 1000),),
+        )
+    ]
+    assert left == [(0,), (0,)]
 
 
 def test_who_lives_where_it_is_quiet_waits_and_the_timeline_says_why(

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance.courier.letter import headers
-from appliance.courier.received import Heard, parcels
+from appliance.courier.received import Heard, parcel_id, parcels
 from appliance.courier.rounds import Rounds
 from appliance.errors import Error
 from appliance.message import id_text, new_ids
@@ -143,3 +143,13 @@ def test_nonsense_is_refused(row: dict[str, Any], said: str) -> None:
     whole = {"name": "n", "url": URL, "api_key": 1, **row}
     with pytest.raises(Error, match=said):
         parse({"inbound_webhook": [whole]}, Path("/nowhere"), "t")
+
+
+def test_what_was_erased_is_told_no_more(desk: Listening) -> None:
+    message_id = desk.wrote()
+    other = desk.wrote(number=2)
+    desk.book.forget([parcel_id(message_id, hook.name) for hook in desk.webhooks])
+    asyncio.run(desk.turn())
+    assert [body["data"]["id"] for body in bodies(desk)] == [id_text(other)]
+    assert desk.book.tallies()["forgotten"] == 1
+    assert parcels(1, [Heard(message_id, 1, b"n", "40404", b"", 1)], desk.webhooks) == [], "erased on its way here"

@@ -88,13 +88,14 @@ class Desk:
         assert answer == {"settled": self.first}
         self.first += 1
 
-    def wrote(self, recipient: str, octets: bytes = b"STOP") -> None:
+    def wrote(self, recipient: str, octets: bytes = b"STOP") -> bytes:
         message_id = new_ids(1, NOW)[0]
         content = {"esm_class": 0, "data_coding": 0, "short_message": octets, "tlvs": {}}
         sealed = KEY.seal(encode(content), b"c" + message_id), KEY.seal(b"+393331234567", b"n" + message_id)
         row = [message_id, 1, sealed[1], recipient, sealed[0], NOW, "op"]
         asyncio.run(self.post.inbound({"source": "i", "first": self.first_inbound, "messages": [row]}, PEER))
         self.first_inbound += 1
+        return message_id
 
     def take(self, room: int = 10, account: int = 1) -> list[Parcel]:
         return asyncio.run(self.post.take(account, room))
@@ -121,6 +122,17 @@ def test_a_receipt_goes_to_the_account_that_sent_and_is_forgotten_when_taken(des
     assert said(desk.take(account=2)) == [id_text(other)]
     desk.post.settled(parcel, 0)
     assert desk.due() == (0, 0) and desk.due(2) == (1, 0) and desk.take() == []
+
+
+def test_a_customers_message_that_was_erased_is_handed_to_nobody(desk: Desk) -> None:
+    erased, taken = desk.wrote("4040", b"erased"), desk.wrote("4040", b"kept")
+    assert asyncio.run(desk.post.forget({"ids": [erased, b"?" * 16]}, PEER)) == {"forgotten": 1}
+    assert [parse_deliver(p.pdu(1)).short_message for p in desk.take()] == [b"kept"] and desk.due() == (1, 0)
+    row = [erased, 1, b"n", "4040", b"", NOW, "op"]  # erased while it was on its way
+    asyncio.run(desk.post.inbound({"source": "i", "first": desk.first_inbound, "messages": [row]}, PEER))
+    assert desk.due() == (1, 0)
+    asyncio.run(desk.post.forget({"ids": [taken]}, PEER))
+    assert desk.due() == (0, 0)
 
 
 def test_customers_messages_go_by_recipient(desk: Desk) -> None:

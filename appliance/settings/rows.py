@@ -95,6 +95,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
     ),
     Setting(
+        "audit.waiting_max",
+        "int",
+        1_000_000,
+        "entries, one a batch, that may wait in an engine for the audit log before new messages are refused; 0: no limit",
+        0,
+        100_000_000,
+    ),
+    Setting(
         "siem.target", "str", "", "HOST:PORT of the bank's SIEM: syslog over TLS (RFC 5425, port 6514); empty: none"
     ),
     Setting("siem.format", ("rfc5424", "cef"), "rfc5424", "how an entry is written: RFC 5424 structured data, or CEF"),

@@ -125,7 +125,12 @@ def otp_under_bulk(rate: float, count: int) -> Outcome:
         watch.until_final()
         bulk, drained, _ = filled(box, count)
         busy = Paced(box.api, box.key, rate, "otp", 5_000_000)
+        before = drained.sample().submitted
         box.drain(False)
+        while (
+            drained.sample().submitted == before
+        ):  # codes are not to wait for the bind: bulk is under way before they come
+            drained.pause.wait(0.05)
         busy.start()
         samples = [drained.sample()]
         try:

@@ -16,17 +16,20 @@ from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
 from appliance.limits import STORE_FREE_OCTETS_MIN
-from appliance.message import CANCELLED, QUEUED, Batch
+from appliance.message import CANCELLED, OTP, QUEUED, Batch
 from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError, free_octets, is_damage
 
 from .accepting import accept, forget_new
+from .brief import Brief, codes_first, taken
 from .choosing import dispatch, group_of
 from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
 from .link import Link
+from .pace import UNLIMITED
 from .packing import Staged
 from .receipts import answered
+from .telling import acknowledge, settle, submit, tried
 from .tending import keep_short, look_after, unstage
 from .undecided import count, lost
 from .unfolding import odd
@@ -34,6 +37,7 @@ from .waiting import Waiting
 
 ATTEMPTS_MAX = 5  # submits of one segment that an operator answered with 'try later'
 RETRY_S = (1, 2, 4, 8, 16)
+SWEPT_PER_S = 25_000  # queued messages looked at for their validity: looking holds up the beat
 
 Act = Callable[[], Any]
 Reply = tuple[asyncio.Future[Any], Any, int]  # what to answer once this day is durable
@@ -51,6 +55,8 @@ class Beat:
         self.notes: list[dict[str, Any]] = []  # audit entries of the engine itself
         self.before_commit: list[Callable[[], None]] = []
         self.wake = asyncio.Event()
+        self.brief = Brief()
+        self.more = False  # something could leave at once and was left for the next beat
         self.draining = False
         self.give_up_s = inf  # while draining: a disk that still fails then is given up
         self.broken = ""
@@ -61,6 +67,7 @@ class Beat:
         self.changed_days: set[int] = set()
         self._pool = ThreadPoolExecutor(1, "commit")
         self._frames: list[Staged] = []
+        self._left = 0  # segments that the last beat submitted
         self._day = 0  # that is being written, 0: nobody can say
         self._counts: dict[int, list[int]] = {}
         self._sweep_s = 0.0
@@ -69,17 +76,19 @@ class Beat:
         """One beat. Never raises for what operators or callers did."""
         ledger = self.ledger
         now_ms, now_s = clock.now_ms(), clock.monotonic_s()
-        batches, self.batches = self.batches, []
+        self.more = False
+        batches, most = self._of_this_beat(now_s)
         acts, self.acts = self.acts, []
         self._lost(now_ms)
         self._answers(now_ms, now_s)
-        acknowledge = self._delivers(now_ms)
+        delivered = self._delivers(now_ms, most)
         replies = self._accept(batches, now_ms)
-        results = [(future, _tried(act)) for act, future in acts]
+        results = [(future, tried(act)) for act, future in acts]
         self._timed(now_ms, now_s)
         keep_short(ledger, now_ms)
+        held = sum(len(batch.ids) for batch, _ in batches if OTP not in batch.classes) if most < UNLIMITED else 0
         if not self.draining:
-            self._frames = dispatch(ledger, self.links, now_ms, now_s)
+            held = max(held, self._dispatch(now_ms, now_s, most))
         self.notes += ledger.notes
         ledger.notes = []
         if self.notes:
@@ -87,12 +96,33 @@ class Beat:
             ledger.work[clock.day_of(now_ms)].audit += self.notes
             self.notes = []
         await self._make_durable(now_ms, replies)
+        self._tell(now_s, delivered)
         for future, reply, _ in replies:
-            _settle(future, reply)
+            settle(future, reply)
         for future, result in results:
-            _settle(future, result)
-        self._tell(now_s, acknowledge)
+            settle(future, result)
         self.beats += 1
+        if most < UNLIMITED:
+            self.brief.lasted(clock.monotonic_s() - now_s, held)
+
+    def _of_this_beat(self, now_s: float) -> tuple[list[tuple[Batch, asyncio.Future[Any]]], int]:
+        """The batches that this beat accepts, and how many segments beside one-time codes it may take."""
+        codes = codes_first(self.batches)
+        if codes:
+            self.brief.seen(now_s)
+        most = UNLIMITED if self.draining else self.brief.most(now_s)
+        at = taken(self.batches, codes, most)
+        batches, self.batches = self.batches[:at], self.batches[at:]
+        return batches, most
+
+    def _dispatch(self, now_ms: int, now_s: float, most: int) -> int:
+        """Segments beside one-time codes that are about to leave."""
+        codes = self.ledger.queues.lengths[OTP]
+        self._frames, held = dispatch(self.ledger, self.links, now_ms, now_s, most)
+        if self.ledger.queues.lengths[OTP] < codes:
+            self.brief.seen(now_s)
+        self.more = held >= most
+        return held
 
     def _accept(self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int) -> list[Reply]:
         replies: list[Reply] = []
@@ -100,9 +130,9 @@ class Beat:
             try:
                 replies.append((future, accept(self.ledger, batch, now_ms), batch.day))
             except Error as e:
-                _settle(future, e)
+                settle(future, e)
             except DatabaseError:
-                _settle(future, Error("store_damaged", "the message store cannot be read", "see the engine's log"))
+                settle(future, Error("store_damaged", "the message store cannot be read", "see the engine's log"))
         return replies
 
     # --- hearing ----------------------------------------------------------------------------------------
@@ -194,11 +224,13 @@ class Beat:
         back = self._readable(back)
         self.ledger.queues.put_back([(group_of(self.ledger, w), w) for w, part in back if w.give_back(part)])
 
-    def _delivers(self, now_ms: int) -> list[Acknowledgement]:
+    def _delivers(self, now_ms: int, most: int) -> list[Acknowledgement]:
+        """Receipts may come in thousands at once; in order and after all answers, none is parked for being left to the next beat."""
         out: list[Acknowledgement] = []
+        at = 2 * max(most, self._left)
         for link in self.links.values():
             if link.delivers:
-                delivers, link.delivers = link.delivers, []
+                delivers, link.delivers = link.delivers[:at], link.delivers[at:]
                 out += self.inbound.heard(self.ledger, link, delivers, now_ms)
         return out
 
@@ -207,7 +239,7 @@ class Beat:
     def _timed(self, now_ms: int, now_s: float) -> None:
         for waiting, part in self.ledger.delayed.due(now_s):
             self._requeue([(waiting, part)])
-        if now_s - self._sweep_s >= 1.0:
+        if now_s - self._sweep_s >= 1.0 + len(self.ledger.queues) / SWEPT_PER_S:
             self._sweep_s = now_s
             for waiting in self.ledger.queues.sweep(now_ms):
                 self.ledger.expired(waiting, now_ms)
@@ -309,7 +341,7 @@ class Beat:
             if day not in done:
                 partition.rollback()
         for future, reply, day in replies:
-            _settle(future, reply if day in done else error)
+            settle(future, reply if day in done else error)
         replies.clear()
         self._unstage(done)
         forget_new(ledger, done)
@@ -345,31 +377,17 @@ class Beat:
             work.intents = [row for row in work.intents if (day, row[0]) not in out]
             unstage(ledger, day, {key >> 8 for each, key in out if each == day})
 
-    def _tell(self, now_s: float, acknowledge: list[Acknowledgement]) -> None:
+    def _tell(self, now_s: float, those: list[Acknowledgement]) -> None:
         frames, self._frames = self._frames, []
-        for staged in frames:
-            kept = staged.parts
-            if not kept:
-                continue
-            if staged.bind.submit(staged.session, staged.frames, staged.sequences, kept, now_s):
-                self.ledger.segments["submitted"] += len(kept)
-            else:
-                # The bind went while the intention was being written: nothing left, so nothing is indeterminate.
-                # As to the disk its segments were submitted, the next beat says otherwise before anything leaves again.
-                for waiting, part in kept:
-                    odd(self.ledger, waiting)
-                    self.ledger.work[waiting.day].requeued.append((QUEUED, None, waiting.seq << 8 | part))
-                self._requeue(kept)
-        for bind, session, answers in acknowledge:
-            if bind.transport is not None and bind.session is session:
-                bind.session.acknowledge(answers)
-                bind.flush()
+        self._left = sum(len(staged.parts) for staged in frames)
+        self._requeue(submit(self.ledger, frames, now_s))
+        acknowledge(those)
 
     def refuse(self, error: Error) -> None:
         """Nothing can be written: every batch that waits is refused, and new ones are until a beat succeeds."""
         self.broken = error.code
         for _, future in self.batches:
-            _settle(future, error)
+            settle(future, error)
         self.batches = []
 
     def staged(self) -> list[Waiting]:
@@ -380,21 +398,3 @@ class Beat:
         self._pool.shutdown(wait=True)
         for partition in self.ledger.partitions.values():
             partition.close()
-
-
-def _tried(act: Act) -> Any:
-    try:
-        return act()
-    except Error as e:
-        return e
-    except DatabaseError:
-        return Error("store_damaged", "the message store cannot be read", "see the engine's log")
-
-
-def _settle(future: asyncio.Future[Any], result: Any) -> None:
-    if future.done():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)

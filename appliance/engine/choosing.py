@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
+from appliance.message import OTP, TRANSACTION
 from appliance.router import CLOSED, HALF_OPEN, OPEN, Group, Health, Heard, Way
 
 from .ledger import Ledger
 from .link import Link
+from .pace import UNLIMITED
 from .packing import Staged, pack
 from .staging import fill
 from .waiting import Queue, Waiting
@@ -26,26 +28,54 @@ Choice = list[tuple[Link, int]]  # links in order of filling, each with the segm
 Spread = tuple[Group, Queue, Choice]
 
 
-def dispatch(ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float) -> list[Staged]:
-    """From the queues into the links' windows, by class; the intention of each segment becomes a row."""
+class Rooms(dict[str, int]):
+    """Segments that each link may take in this beat; `left`: of those that all links together may take of a class."""
+
+    left: int = UNLIMITED
+    turn: int = UNLIMITED  # of `left`, for the link whose turn it is: none has it all while others wait
+
+    def take_turns(self, others: int) -> None:
+        """It is the turn of one; so many come after it."""
+        self.turn = -(-self.left // (others + 1))
+
+    def of(self, name: str) -> int:
+        return min(self[name], self.turn)
+
+    def took(self, name: str, segments: int) -> None:
+        self[name] -= segments
+        self.left -= segments
+        self.turn -= segments
+
+
+def dispatch(
+    ledger: Ledger, links: dict[str, Link], now_ms: int, now_s: float, most: int = UNLIMITED
+) -> tuple[list[Staged], int]:
+    """From the queues into the links' windows, by class; the intention of each segment becomes a row.
+
+    `most`: segments beside one-time codes; while there is such a bound, part of each window is kept for codes and alerts.
+    Also how many there were.
+    """
     queues = ledger.queues
     if ledger.health.due(now_s):
         look(ledger.health, links.values(), now_s)
         queues.forget_empty(GROUPS_KEPT_MAX)
     if ledger.swap is not None:
         ledger.swap.slice(ledger)
-    rooms = {name: link.room(now_s) for name, link in links.items()}
+    rooms = Rooms({name: link.room(now_s) for name, link in links.items()})
     for class_ in range(4):
-        if queues.lengths[class_]:
+        if class_ == OTP + 1:
+            rooms.left = most
+        if class_ == TRANSACTION and most < UNLIMITED:
+            rooms.update((name, link.room(now_s, reserved=True)) for name, link in links.items())
+        if queues.lengths[class_] and rooms.left > 0:
             _class(ledger, links, rooms, class_, now_ms, now_s)
         if queues.elsewhere:
             _elsewhere(ledger, links)
-    return [staged for link in links.values() if link.staged for staged in pack(ledger, link, now_ms)]
+    frames = [staged for link in links.values() if link.staged for staged in pack(ledger, link, now_ms)]
+    return frames, most - rooms.left
 
 
-def _class(
-    ledger: Ledger, links: dict[str, Link], rooms: dict[str, int], class_: int, now_ms: int, now_s: float
-) -> None:
+def _class(ledger: Ledger, links: dict[str, Link], rooms: Rooms, class_: int, now_ms: int, now_s: float) -> None:
     health = ledger.health
     by_link: dict[str, list[Queue]] = {}
     spread: list[Spread] = []
@@ -71,34 +101,36 @@ def _class(
         elif choice:
             spread.append((group, queue, choice))
     if not spread:
-        for name, waiting in by_link.items():
+        for n, (name, waiting) in enumerate(by_link.items(), 1):
+            rooms.take_turns(len(by_link) - n)
             _one_link(ledger, links[name], waiting, rooms, class_, now_ms, now_s)
         return
     # What may go over several links and what goes over one want the same room: who has waited longest is first.
     turns: list[tuple[tuple[int, int], str, Spread | None]] = [(_age(each[1]), "", each) for each in spread]
     turns += [(min(map(_age, waiting)), name, None) for name, waiting in by_link.items()]
     turns.sort(key=lambda turn: turn[0])
-    for _, name, each in turns:
+    for n, (_, name, each) in enumerate(turns, 1):
+        rooms.take_turns(len(turns) - n)
         if each is not None:
             _several_links(ledger, each, rooms, class_, now_ms, now_s)
         else:
             _one_link(ledger, links[name], by_link[name], rooms, class_, now_ms, now_s)
 
 
-def _several_links(ledger: Ledger, each: Spread, rooms: dict[str, int], class_: int, now_ms: int, now_s: float) -> None:
+def _several_links(ledger: Ledger, each: Spread, rooms: Rooms, class_: int, now_ms: int, now_s: float) -> None:
     """From one queue into the links of its choice, by their shares if they have any."""
     group, queue, choice = each
     health = ledger.health
     before = dict(rooms)
     shares = (group.way(now_ms) or group.ways[-1]).shares
     if shares is not None and all(link.name in shares for link, _ in choice):
-        segments = min(queue.total(), sum(rooms[link.name] for link, _ in choice))
+        segments = min(queue.total(), sum(rooms[link.name] for link, _ in choice), rooms.turn)
         choice = allot([(link, min(n, rooms[link.name])) for link, n in choice], shares, group.debts, segments)
     for link, most in choice:
-        most = min(most, rooms[link.name])
+        most = min(most, rooms.of(link.name))
         if most > 0:
             took = fill(ledger, link, queue, class_, most, now_ms, now_s)
-            rooms[link.name] -= took
+            rooms.took(link.name, took)
             if health.of(link.name).state == HALF_OPEN:
                 health.of(link.name).probed(took, now_s)
     if shares is not None:
@@ -106,17 +138,17 @@ def _several_links(ledger: Ledger, each: Spread, rooms: dict[str, int], class_: 
 
 
 def _one_link(
-    ledger: Ledger, link: Link, queues: list[Queue], rooms: dict[str, int], class_: int, now_ms: int, now_s: float
+    ledger: Ledger, link: Link, queues: list[Queue], rooms: Rooms, class_: int, now_ms: int, now_s: float
 ) -> None:
     """All that waits for one link, from one queue or from several."""
-    room = rooms[link.name]
+    room = rooms.of(link.name)
     if room <= 0:
         return
     if len(queues) == 1:
         took = fill(ledger, link, queues[0], class_, room, now_ms, now_s)
     else:
         took = _merged(ledger, link, queues, class_, room, now_ms, now_s)
-    rooms[link.name] -= took
+    rooms.took(link.name, took)
     own = ledger.health.of(link.name)
     if own.state == HALF_OPEN:
         own.probed(took, now_s)

@@ -19,6 +19,7 @@ from appliance.smpp import LinkPacker, PduError, Queried, ReceiptReader
 from appliance.text import Cutter, sender_octets, shape_of
 
 from .bind import SILENT_SUBMITS_MIN, Bind, Delivered
+from .brief import RESERVED_PART
 from .pace import UNLIMITED, Paces
 from .throttle import Throttle
 from .waiting import Waiting
@@ -106,12 +107,17 @@ class Link:
         """Segments that the operator took, as far as beats have seen."""
         return self.answered - self.errors
 
-    def room(self, now_s: float) -> int:
-        """Segments that may be submitted now: what windows, pace and a throttled operator leave."""
+    def room(self, now_s: float, reserved: bool = False) -> int:
+        """Segments that may be submitted now: what windows, pace and a throttled operator leave.
+
+        `reserved`: without the part of the windows that is kept for urgent ones.
+        """
         if now_s < self.throttle.paused_until_s or self.drained:
             return 0
         room = sum(bind.room for bind in self.submitters)
-        if not room:
+        if reserved:
+            room -= sum(bind.session.window for bind in self.submitters if bind.bound) // RESERVED_PART
+        if room <= 0:
             return 0
         return max(0, min(room, self.paces.link.allowed(now_s)) - len(self.staged))
 

@@ -232,8 +232,7 @@ class Engine:
 
     def _pause_s(self) -> float:
         if (
-            self.beat.batches
-            or self.beat.acts
+            any((self.beat.batches, self.beat.acts, self.beat.more))
             or (self.ledger.swap is not None and not self.beat.draining)
             or any(link.answers or link.delivers or link.lost for link in self.links.values())
         ):

@@ -36,13 +36,20 @@ COLUMNS: Final = tuple(
 
 
 class Funnel:
-    """Hands batches to `send` (the engine's `accept`) so that each request waits for about one commit."""
+    """Hands batches to `send` (the engine's `accept`) so that each request waits for about one commit.
+
+    `at_once`: batches that leave although others are under way, however small they are.
+    """
 
     def __init__(
-        self, send: Callable[[Batch], Awaitable[dict[str, Any]]], pending_max: int = GATEWAY_PENDING_MESSAGES_MAX
+        self,
+        send: Callable[[Batch], Awaitable[dict[str, Any]]],
+        pending_max: int = GATEWAY_PENDING_MESSAGES_MAX,
+        at_once: int = 1,
     ) -> None:
         self.send = send
         self.pending_max = pending_max
+        self.at_once = at_once
         self.pending = 0  # messages validated but not yet known to be durable
         self.flights = 0
         self._waiting: deque[tuple[Batch, asyncio.Future[Outcome]]] = deque()
@@ -81,7 +88,9 @@ class Funnel:
             await asyncio.wait(list(self._tasks))
 
     def _may_leave(self) -> bool:
-        return self.flights == 0 or (self._waiting_rows >= GATEWAY_FLUSH_ROWS and self.flights < GATEWAY_FLIGHTS_MAX)
+        return self.flights < self.at_once or (
+            self._waiting_rows >= GATEWAY_FLUSH_ROWS and self.flights < GATEWAY_FLIGHTS_MAX
+        )
 
     def _leave(self) -> None:
         self._called = False

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from appliance.errors import Error
-from appliance.limits import GATEWAY_PENDING_MESSAGES_MAX, GATEWAY_PENDING_SHARES
+from appliance.limits import GATEWAY_FLIGHTS_MAX, GATEWAY_PENDING_MESSAGES_MAX, GATEWAY_PENDING_SHARES
 from appliance.message import CLASSES, OTP, Batch, shard_of
 from appliance.numbering import normalise
 from appliance.shards import ALONE, Layout, Load, home, homes, least_loaded
@@ -36,8 +36,9 @@ class Spread:
         pending_max: int = GATEWAY_PENDING_MESSAGES_MAX,
     ) -> None:
         self.funnels = [Funnel(send, pending_max) for _ in range(layout.shards)]
-        #: One-time codes have their own, so that none waits behind bulk that is on its way to the disk.
-        self.urgent = [Funnel(send, pending_max) for _ in range(layout.shards)]
+        #: One-time codes have their own, so that none waits behind bulk that is on its way to the disk. Nor for the answer to
+        #: the codes before it: the engine's next beat may begin meanwhile.
+        self.urgent = [Funnel(send, pending_max, GATEWAY_FLIGHTS_MAX) for _ in range(layout.shards)]
         self.layout = layout
         self.pending_max = pending_max
         self.ready = [True] * layout.shards

@@ -65,6 +65,23 @@ def test_what_arrives_during_a_commit_leaves_together() -> None:
     asyncio.run(story())
 
 
+def test_several_may_be_under_way_at_once_then_the_rest_gathers() -> None:
+    async def story() -> None:
+        engine = Engine()
+        funnel = Funnel(engine.accept, at_once=2)
+        all_ = []
+        for n in range(4):
+            all_.append(asyncio.ensure_future(funnel.commit(batch(1, n))))
+            await turns()
+        assert [b.callers for b in engine.got] == [[0], [1]]
+        engine.gate.set()
+        await asyncio.gather(*all_)
+        assert [b.callers for b in engine.got] == [[0], [1], [2, 3]]
+        assert funnel.pending == funnel.flights == 0
+
+    asyncio.run(story())
+
+
 def test_outcomes_find_their_request() -> None:
     async def story() -> None:
         engine = Engine()

@@ -14,7 +14,9 @@ from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Settings
 
 from . import cosign as cosign_file
+from . import reports
 from . import verify as verifier_file
+from .recorder import BlockingRecorder
 
 LONG_S_MAX: Final = 600.0  # verifying or exporting years of entries
 
@@ -118,6 +120,32 @@ def cosigned(settings: Settings, file: str | Path) -> Printed:
     """Brings a cosigned checkpoint into the log's folder. Raises Error `invalid`, `audit_invalid`."""
     said = _call(settings, "cosigned", {"note": Path(file).read_text(encoding="utf-8", errors="replace"), "who": who()})
     return Printed(True, [f"{said['name']} cosigned {said['size']} entries at {said['at']}"], said)
+
+
+def report(settings: Settings, name: str, since: str, until: str) -> Printed:
+    """One of `reports.REPORTS` over entries from `since` on and before `until`, as CSV. Recorded before anything is read."""
+    recorder = BlockingRecorder(settings)
+    try:
+        recorder.record(who(), "audit.reported", f"report:{name}")
+    finally:
+        recorder.close()
+
+    def read(what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        asked: dict[str, Any] = {"what": what, "since": since, "until": until, "limit": AUDIT_PAGE_ENTRIES_MAX}
+        while page := _call(settings, "entries", asked)["entries"]:
+            found += page
+            asked["before"] = page[-1]["index"]
+        return found[::-1]
+
+    lines = list(reports.rows(name, read))
+    text = reports.as_csv(lines)
+    result = {
+        "report": name,
+        "title": reports.REPORTS[name][0],
+        "rows": [dict(zip(reports.COLUMNS, r, strict=True)) for r in lines],
+    }
+    return Printed(True, text.removesuffix("\r\n").split("\r\n"), result)
 
 
 def review(settings: Settings, low: int | None, high: int | None) -> Printed:

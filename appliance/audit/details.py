@@ -174,6 +174,7 @@ DETAIL: Final[dict[str, str]] = {
     "link.changed": "change?",
     "audit.verified": "size_count problem_count",
     "audit.exported": "",
+    "audit.reported": "",
     "audit.cosigned": "size_count",
     "audit.gap": "expected_index got_index",
     "audit.stalled": "since_ms code",

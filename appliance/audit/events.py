@@ -100,6 +100,7 @@ EVENTS: Final[dict[str, str]] = {
     # the log itself
     "audit.verified": "somebody had the running log verified",
     "audit.exported": "somebody exported the log",
+    "audit.reported": "somebody had a report made from the log; `on` names it",
     "audit.cosigned": "a checkpoint came back cosigned by a witness; `on` names the witness",
     "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
     "audit.stalled": "the audit store takes entries again; detail holds since when it could not be written, and why",

@@ -136,3 +136,13 @@ def review(low: int | None, high: int | None, as_json: bool) -> int:
 def reviewed(upto: int, as_json: bool) -> int:
     """Say that you reviewed the log up to entry UPTO. Recorded in the log."""
     return _print(commands.reviewed(load(home=home_of()), upto), as_json)
+
+
+@audit.command()
+@click.argument("name", type=click.Choice(sorted(commands.reports.REPORTS)))
+@click.option("--from", "since", required=True, help="from this moment on, UTC: 2026-11-01 or 2026-11-01T18:30:00Z")
+@click.option("--to", "until", required=True, help="before this moment")
+@_json
+def report(name: str, since: str, until: str, as_json: bool) -> int:
+    """Print the entries that answer the requirements of a rule, as CSV. Recorded in the log."""
+    return _print(commands.report(load(home=home_of()), name, since, until), as_json)

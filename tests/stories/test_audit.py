@@ -380,4 +380,7 @@ def test_the_daily_review_and_an_officers_mark(settings: Settings, keys: KeyStub
     assert mark["entry"]["detail"] == {"upto_index": shown.result["high"]} and mark["entry"]["who"].startswith("cli:")
     with pytest.raises(Error, match="the log has"):
         commands.reviewed(settings, 10_000)
+    report = commands.report(settings, "pci-dss", "2020-01-01", "2120-01-01").result["rows"]
+    assert [row["who"] for row in report if row["requirement"] == "10.2.1.5"] == ["cli:anna"]
+    assert [row["event"] for row in report if row["requirement"] == "10.2.1.3"] == ["audit.reported", "audit.reviewed"]
     assert auditor.stop() == 0

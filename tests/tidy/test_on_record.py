@@ -65,6 +65,7 @@ ON_RECORD: dict[str, str] = {
     "cli audit.verify": "audit.verified",
     "cli audit.cosigned": "audit.cosigned",
     "console page_audit.cosigned": "audit.cosigned",
+    "cli audit.report": "audit.reported",
     "cli audit.reviewed": "audit.reviewed",
     "console page_audit.reviewed": "audit.reviewed",
     "audit reviewed": "audit.reviewed",

@@ -103,6 +103,7 @@ class Disk(apsw.VFS):
         self.now_s: Callable[[], float] = lambda: 0.0
         self.full = False
         self.sync_fails = False
+        self.burying = False  # connections of dead processes are closed, which the dead themselves never do
         #: Called before each write ("write") and after each sync ("sync"): where a crash strikes.
         self.step: Callable[[str], None] = lambda what: None
         #: Sabotage, to see that the checks see it: syncs that do nothing.
@@ -115,6 +116,8 @@ class Disk(apsw.VFS):
         return Handle(self, path, self.files.setdefault(path, Kept()), flags[0])
 
     def xDelete(self, name: str, sync: bool) -> None:
+        if self.burying:  # SQLite deletes the log with the last connection: the next process reads it by now
+            raise _io(apsw.SQLITE_IOERR_DELETE)
         self.files.pop(name, None)
 
     def xAccess(self, name: str, flags: int) -> bool:

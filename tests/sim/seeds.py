@@ -15,9 +15,13 @@ NAMED: Final[dict[int, str]] = {
     10_065: "a batch whose sync failed was refused, and a restart found it whole in the log and sent it",
     10_870: "the same with a request that was repeated",
     10_513: "a bulk message was under way when its customer wrote STOP, the operator put it off, and it was sent again",
-    180: "a store that could not be written at the end of a stop",
-    304: "an auditor that found its disk full at a start",
-    313: "a clock set forth and back around a scheduled message",
+    180: "the simulation took a store that could not be written at the end of a stop for a crash; the product was right",
+    304: "the simulation took an auditor that found its disk full at a start for a crash; the product was right",
+    313: "the simulation waited for a message that a clock set forth and back had scheduled hours ahead; the product was right",
+    13_316: "the simulation closed what dead processes had open after their successors had begun, and SQLite took away the log that"
+    " those wrote: accepted messages were gone. The product was right.",
+    13_513: "the same: a final status was told, and its commit was gone",
+    11_745: "the same: the audit outbox gave numbers again, and its entries waited for ever",
 }
 #: The first ones of the fixed set.
 FIXED: Final = range(1, 31)

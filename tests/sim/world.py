@@ -182,11 +182,14 @@ class World:
         self.network.forget(process)
 
     def bury(self) -> None:
+        """Frees what dead processes had open. Nothing on the disk changes by it."""
+        self.disk.burying = True
         for process, conns in list(self.conns.items()):
             if process.dead:
                 for conn in conns:
                     conn.close()
                 del self.conns[process]
+        self.disk.burying = False
 
     def crash(self, how: str, why: str) -> None:
         """`power`: the box is off and what was not synced is in doubt; `kill`: kill -9 of the engine; `term`: SIGTERM of it."""

@@ -97,7 +97,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "audit.waiting_max",
         "int",
-        1_000_000,
+        100_000,
         "entries, one a batch, that may wait in an engine for the audit log before new messages are refused; 0: no limit",
         0,
         100_000_000,

@@ -13,7 +13,7 @@ from appliance.consent import Quiet
 from appliance.errors import Error
 from appliance.message import CLASSES
 from appliance.settings import QuietHours
-from appliance.store import OperationalError
+from appliance.store import OperationalError, Partition
 from tests.support.engine_alone import Time, World, batch
 
 BULK, OTP = CLASSES.index("bulk"), CLASSES.index("otp")
@@ -101,12 +101,18 @@ def test_a_disk_that_fails_forgets_it_with_its_batch(time: Time, world: World, m
     quiet(world, replace(ROW, quiet=("00:00-24:00",)))
     world.bind()
     partition = world.ledger.partition(clock.day_of(clock.now_ms()))
-    commit = type(partition).commit
-    monkeypatch.setattr(type(partition), "commit", lambda self: (_ for _ in ()).throw(OperationalError("full")))
+    commit, failing = type(partition).commit, [OperationalError("full")] * 2  # the batch's, and what is put in its place
+
+    def full(self: Partition) -> None:
+        if failing:
+            raise failing.pop()
+        commit(self)
+
+    monkeypatch.setattr(type(partition), "commit", full)
     offer = batch("one", class_=BULK, life_ms=400 * HOUR_S * 1000)
     with pytest.raises(Error, match="store_full"):
         world.accept(offer)
-    monkeypatch.setattr(type(partition), "commit", commit)
+    assert not failing
     world.run()
     assert partition.conn.execute("SELECT count(*) FROM schedule").fetchone() == (0,)
     assert world.ledger.statuses[1] == 0

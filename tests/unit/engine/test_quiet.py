@@ -101,7 +101,8 @@ def test_a_disk_that_fails_forgets_it_with_its_batch(time: Time, world: World, m
     quiet(world, replace(ROW, quiet=("00:00-24:00",)))
     world.bind()
     partition = world.ledger.partition(clock.day_of(clock.now_ms()))
-    commit, failing = type(partition).commit, [OperationalError("full")] * 2  # the batch's, and what is put in its place
+    commit = type(partition).commit
+    failing = [OperationalError("full")] * 2  # the batch's, and what is put in its place
 
     def full(self: Partition) -> None:
         if failing:

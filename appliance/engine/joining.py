@@ -47,21 +47,34 @@ class Whole(NamedTuple):
 
 
 class _Conversation:
-    def __init__(self, first: Piece) -> None:
+    def __init__(self, first: Piece, since_ms: int) -> None:
         self.first = first
+        self.since_ms = since_ms
         self.parts: dict[int, Piece] = {}
         self.wheres: list[Where] = []
 
 
+class _Done(NamedTuple):
+    """A message that is over: when its last part came by the box's clock, its parts, and since when that is known here."""
+
+    at_ms: int
+    octets: frozenset[bytes]
+    since_ms: int
+
+
 class Joiner:
-    """Parts that wait for others of their message, by customer, recipient, link and reference."""
+    """Parts that wait for others of their message, by customer, recipient, link and reference.
+
+    `now_ms` is of a clock that nobody sets, and begins with the process: neither a clock that was wrong nor an outage of the
+    box ends the wait for parts that the operator still has.
+    """
 
     def __init__(self, wait_ms: int) -> None:
         self.wait_ms = wait_ms
         self._open: dict[tuple[Any, ...], _Conversation] = {}
-        self._done: dict[tuple[Any, ...], tuple[int, frozenset[bytes]]] = {}
+        self._done: dict[tuple[Any, ...], _Done] = {}
 
-    def take(self, piece: Piece) -> list[Whole]:
+    def take(self, piece: Piece, now_ms: int) -> list[Whole]:
         """What is whole by this piece: itself, the message it ends, or one that its reference is used for again."""
         if piece.part is None:
             return [Whole(piece, (piece.where,), text_of([piece]), 1, ())]
@@ -71,26 +84,26 @@ class Joiner:
         conversation = self._open.get(key)
         if conversation is None:
             done = self._done.get(key)
-            if done is not None and piece.at_ms < done[0] + self.wait_ms and piece.octets in done[1]:
+            if done is not None and piece.at_ms < done.at_ms + self.wait_ms and piece.octets in done.octets:
                 return [Whole(piece, (piece.where,), None, 0, ())]  # once more what was joined already
         elif number in conversation.parts and conversation.parts[number].octets != piece.octets:
             out.append(self._end(key))
             conversation = None
         if conversation is None:
-            conversation = self._open[key] = _Conversation(piece)
+            conversation = self._open[key] = _Conversation(piece, now_ms)
         conversation.parts.setdefault(number, piece)
         conversation.wheres.append(piece.where)
         if len(conversation.parts) == total:
-            self._over(key, piece.at_ms)
+            self._over(key, piece.at_ms, now_ms)
             out.append(self._end(key))
         return out
 
-    def remember(self, piece: Piece) -> None:
+    def remember(self, piece: Piece, now_ms: int) -> None:
         """One that was joined before a restart: when it comes once more it is known."""
         if piece.part is not None:
             key = self._key(piece, piece.part)
-            at_ms, octets = self._done.get(key, (0, frozenset()))
-            self._done[key] = (max(at_ms, piece.at_ms), octets | {piece.octets})
+            before = self._done.get(key, _Done(0, frozenset(), 0))
+            self._done[key] = _Done(max(before.at_ms, piece.at_ms), before.octets | {piece.octets}, now_ms)
 
     @staticmethod
     def _key(piece: Piece, part: tuple[str, int, int, int]) -> tuple[Any, ...]:
@@ -99,15 +112,16 @@ class Joiner:
 
     def overdue(self, now_ms: int) -> list[Whole]:
         """Messages whose missing parts are waited for no longer."""
-        late = [key for key, c in self._open.items() if c.first.at_ms + self.wait_ms <= now_ms]
+        late = [key for key, c in self._open.items() if c.since_ms + self.wait_ms <= now_ms]
         if late or len(self._done) > 1_000:
-            self._done = {key: done for key, done in self._done.items() if done[0] + self.wait_ms > now_ms}
+            self._done = {key: done for key, done in self._done.items() if done.since_ms + self.wait_ms > now_ms}
         for key in late:
-            self._over(key, now_ms)
+            last_ms = max(piece.at_ms for piece in self._open[key].parts.values())
+            self._over(key, last_ms + self.wait_ms, now_ms)
         return [self._end(key) for key in late]
 
-    def _over(self, key: tuple[Any, ...], at_ms: int) -> None:
-        self._done[key] = (at_ms, frozenset(p.octets for p in self._open[key].parts.values()))
+    def _over(self, key: tuple[Any, ...], at_ms: int, now_ms: int) -> None:
+        self._done[key] = _Done(at_ms, frozenset(p.octets for p in self._open[key].parts.values()), now_ms)
 
     def firsts(self) -> list[bytes]:
         """Id of the first part of each open conversation."""

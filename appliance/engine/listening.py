@@ -78,7 +78,8 @@ class Listener:
                     rows += self._rows(day, read)
             except DatabaseError as e:
                 log.error("customers' messages cannot be read: %s", e)
-        self._due += self.joiner.overdue(now_ms)
+        if not rows:  # else one of them may be what is waited for
+            self._due += self.joiner.overdue(int(now_s * 1000))
         if rows or self._due:
             self._task = asyncio.get_running_loop().create_task(self._pass(before, rows, read, now_s))
 
@@ -115,7 +116,7 @@ class Listener:
             for day, row in before:
                 piece = await self._opened(day, row)
                 if piece is not None:
-                    self.joiner.remember(piece)
+                    self.joiner.remember(piece, int(now_s * 1000))
             pieces = [await self._opened(day, row) for day, row in rows]
         except Error as e:
             log.warning("customers' messages wait: %s", e.code)
@@ -126,7 +127,8 @@ class Listener:
         for piece in pieces:
             if piece is not None:
                 self._known.add(piece.where)
-                self._due += self.joiner.take(piece)
+                self._due += self.joiner.take(piece, int(now_s * 1000))
+        self._due += self.joiner.overdue(int(now_s * 1000))
         self._read |= read
         self._forget_heard(unreadable)
         settled: list[tuple[Whole, Said | None]] = []

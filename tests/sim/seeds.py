@@ -22,6 +22,9 @@ NAMED: Final[dict[int, str]] = {
     " those wrote: accepted messages were gone. The product was right.",
     13_513: "the same: a final status was told, and its commit was gone",
     11_745: "the same: the audit outbox gave numbers again, and its entries waited for ever",
+    36: "a clock set forth by an hour ended the wait for the last part of a customer's letter, which was in the store by then:"
+    " the letter was kept with a gap. The wait is now by a clock that nobody sets, and what came is read before it ends.",
+    10_016: "the same with a clock set forth by 25 hours between the parts",
 }
 #: The first ones of the fixed set.
 FIXED: Final = range(1, 31)

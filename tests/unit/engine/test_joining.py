@@ -47,7 +47,7 @@ def pieces(text: str, kind: str, reference: int, first: int = 1, subject: bytes 
 
 
 def joined(joiner: Joiner, given: list[Piece]) -> list[Whole]:
-    return [whole for piece in given for whole in joiner.take(piece)]
+    return [whole for piece in given for whole in joiner.take(piece, piece.at_ms)]
 
 
 LONG = "Vorrei sapere il saldo {del conto} €, grazie mille! " * 5
@@ -66,7 +66,7 @@ def test_parts_in_any_order_and_doubled_are_one_message(kind: str, text: str) ->
 
 
 def test_a_short_message_is_whole_at_once() -> None:
-    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", sent("", 0, 1, 1, b"STOP"), "gsm7"))
+    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", sent("", 0, 1, 1, b"STOP"), "gsm7"), 0)
     assert (whole.text, whole.total, whole.missing) == ("STOP", 1, ())
 
 
@@ -91,7 +91,7 @@ def test_what_comes_once_more_after_a_restart_or_after_its_time_is_known() -> No
     given = pieces(LONG, "sar", 7)
     again = Joiner(WAIT_MS)
     for piece in given:
-        again.remember(piece)
+        again.remember(piece, piece.at_ms)
     assert [w.total for w in joined(again, given)] == [0] * len(given) and not len(again)
     late = Joiner(WAIT_MS)
     joined(late, given[:2])
@@ -99,6 +99,18 @@ def test_what_comes_once_more_after_a_restart_or_after_its_time_is_known() -> No
     assert rest.missing and [w.total for w in joined(late, given[:2])] == [0, 0]
     joined(late, given[2:3])
     assert len(late) == 1, "the part that was missed is not dropped when it comes at last"
+
+
+def test_neither_a_clock_set_forth_nor_an_outage_ends_the_wait() -> None:
+    day_ms = 86_400_000
+    first, *rest = pieces(LONG, "8", 7)
+    joiner = Joiner(WAIT_MS)
+    assert joiner.take(first, 5_000) == [] and joiner.overdue(5_500) == []
+    wholes = [w for piece in rest for w in joiner.take(piece._replace(at_ms=piece.at_ms + day_ms), 6_000)]
+    assert [(w.text, w.missing) for w in wholes] == [(LONG, ())]
+    started_again = Joiner(WAIT_MS)  # days later, by the first part as the store has it
+    started_again.take(first, 0)
+    assert started_again.overdue(WAIT_MS - 1) == [] and len(started_again.overdue(WAIT_MS)) == 1
 
 
 def test_a_reference_used_again_before_the_first_was_whole_ends_the_first() -> None:
@@ -129,11 +141,11 @@ def test_a_thousand_conversations_at_a_time_are_not_confused() -> None:
 )
 def test_a_header_that_makes_no_sense_loses_nothing(header: bytes) -> None:
     content = {"esm_class": spec.ESM_UDHI, "data_coding": 0, "short_message": header, "tlvs": {}}
-    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", content, "gsm7"))
+    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", content, "gsm7"), 0)
     assert whole.total == 1 and whole.text is not None
 
 
 def test_octets_in_no_alphabet_are_no_text() -> None:
     content = sent("", 0, 1, 1, b"\x01\x02", coding=4)
-    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", content, "gsm7"))
+    (whole,) = Joiner(WAIT_MS).take(piece_of((1, 1), row(1), "+391", content, "gsm7"), 0)
     assert whole.text is None

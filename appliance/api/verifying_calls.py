@@ -89,7 +89,7 @@ def _one(idempotency: dict[str, Any]) -> dict[str, Any]:
                 "Send its message again, with a new code unless the settings say the same",
                 200,
                 "VerificationView",
-                (*ending, *_SENDS),
+                (*ending, "invalid", *_SENDS),
                 parameters=[_ID, idempotency],
             )
         },

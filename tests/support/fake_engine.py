@@ -166,6 +166,9 @@ class FakeReader:
     def heard(self, *_: Any) -> tuple[list[Any], None, None]:
         return [], None, None
 
+    def heard_one(self, _: bytes) -> None:
+        return None
+
     def message(self, message_id: bytes) -> Found | None:
         return self.engine.rows.get(message_id)
 

@@ -1,6 +1,6 @@
 """Who may come in: API keys, people of the console, their sessions, accounts of the SMPP door. Keeps no token and no password, only what checks them."""
 
-from .api_keys import ApiKey, Verifier
+from .api_keys import ApiKey, Verifier, well_formed
 from .door_accounts import ALPHABETS, DoorAccount, DoorAccounts
 from .doors import Access
 from .people import Person, Session
@@ -20,4 +20,5 @@ __all__ = [
     "Verifier",
     "address_of",
     "may",
+    "well_formed",
 ]

@@ -32,6 +32,11 @@ class ApiKey:
     revoked_ms: int | None = None
 
 
+def well_formed(token: str) -> bool:
+    """Whether this could be an API key's token at all."""
+    return _TOKEN.fullmatch(token) is not None
+
+
 class Verifier:
     """The valid keys at one moment. Immutable; take a new one when `fresh` says no."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -31,8 +31,10 @@ _encode: Final = msgspec.json.Encoder().encode
 CHECKS: Final = {"keys": "hsm_unavailable", "engine": "engine_unavailable", "auditor": "audit_unavailable"}
 
 
-def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Application:
-    """The ASGI application; `check` turns a token into its API key, or None."""
+def application(
+    gateway: Gateway, check: Callable[[str], ApiKey | None], check_again: Callable[[str], Awaitable[ApiKey | None]]
+) -> Application:
+    """The ASGI application; `check` turns a token into its API key, or None, and `check_again` looks for a new one."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
     templating, registering = Templating(gateway), Registering(gateway)
     verifying = Verifying(gateway, sending)
@@ -66,7 +68,7 @@ def application(gateway: Gateway, check: Callable[[str], ApiKey | None]) -> Appl
         Route("/errors/{id}", {"GET": standing.error}, open_to_all=True),
     ]
     refusals = Refusals(gateway.recorder, "api:unknown", "apikey.refused")
-    return Application(routes, check, gateway.numbers, lambda remote: refusals.note(address_of(remote)))
+    return Application(routes, check, check_again, gateway.numbers, lambda remote: refusals.note(address_of(remote)))
 
 
 class Standing:

@@ -91,16 +91,18 @@ class Route(NamedTuple):
 
 
 class Application:
-    """Routes by exact address, `{id}` standing for one segment. `check` turns a token into its API key, or None."""
+    """Routes by exact address, `{id}` standing for one segment. `check` turns a token into its API key, or None;
+    `check_again`, asked when it gave None, looks whether the key was made a moment ago."""
 
     def __init__(
         self,
         routes: list[Route],
         check: Callable[[str], ApiKey | None],
+        check_again: Callable[[str], Awaitable[ApiKey | None]],
         numbers: Numbers,
         refused: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.check = check
+        self.check, self.check_again = check, check_again
         self.refused = refused  # hears the address that a credential came from which opens nothing
         self.numbers = numbers
         self.fronted = behind_front()
@@ -169,7 +171,8 @@ class Application:
         request = Request(scope, receive, param)
         if not route.open_to_all:
             scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
-            caller = self.check(token.strip().decode("latin-1")) if scheme.lower() == b"bearer" else None
+            shown = token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+            caller = self.check(shown) or await self.check_again(shown)
             if caller is None:
                 if token:
                     peer = (scope.get("client") or ("",))[0]

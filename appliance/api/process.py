@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from appliance.access import Access, ApiKey, Verifier
+from appliance.access import Access, ApiKey, Verifier, well_formed
 from appliance.errors import Error
 from appliance.intercom import Client, Server
 from appliance.limits import SETTLE_S_MAX
@@ -115,7 +115,7 @@ def configuration(settings: Settings, gateway: Gateway, keys: ApiKeyWatch) -> uv
     certificate, key = settings["api.tls_certificate"], settings["api.tls_key"]
     Wire.room = connections_max()
     config = uvicorn.Config(
-        application(gateway, keys.check),
+        application(gateway, keys.check, keys.check_again),
         http=Wire,
         loop="none",
         ws="none",
@@ -169,14 +169,28 @@ def bound(settings: Settings) -> socket.socket:
 
 
 class ApiKeyWatch(StoreWatch[Access]):
-    """The valid API keys, a quarter of a second old at most."""
+    """The valid API keys, a quarter of a second old at most; one that is not among them is looked for before it is refused."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("the API keys", lambda: Access(settings))
         self._verifier: Verifier | None = None
+        self._looking = asyncio.Lock()
+        self._looks = 0  # how many looks for a refused token have begun
 
     def check(self, token: str) -> ApiKey | None:
         return None if self._verifier is None else self._verifier.check(token)
+
+    async def check_again(self, token: str) -> ApiKey | None:
+        """For a token that `check` refused: its key may be younger than what is known. All who ask while a look is under
+        way share the next one, so guessing costs the guesser more than the store."""
+        if not well_formed(token):
+            return None
+        looks = self._looks
+        async with self._looking:
+            if self._looks == looks:
+                self._looks += 1
+                await self.look()
+        return self.check(token)
 
     def read(self, book: Access) -> Verifier | None:
         return None if self._verifier is not None and self._verifier.fresh() else book.verifier()

@@ -35,6 +35,10 @@ class Reply(NamedTuple):
         return json.loads(self.body)
 
 
+async def _no_new_key(_: str) -> None:
+    """No key is made while these tests run."""
+
+
 class Alone:
     """A gateway and what surrounds it. `post` and `get` run the event loop until the answer is there."""
 
@@ -52,7 +56,7 @@ class Alone:
         )
         for pool in self.gateway._readers:
             self.gateway._readers[pool] = FakeReader(self.engine)  # type: ignore[assignment]
-        self.app = application(self.gateway, KEYS.get)
+        self.app = application(self.gateway, KEYS.get, _no_new_key)
         self.loop.run_until_complete(self.gateway.peers.look())
 
     async def request(

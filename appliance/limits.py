@@ -187,6 +187,7 @@ KEY_ASKERS_MAX: Final = 10_000  # pairs of process and key that the keys process
 SIGNED_OCTETS_MAX: Final = 4_096  # a C2SP checkpoint is some 150 octets
 AUDIT_ENTRY_OCTETS_MAX: Final = 65_535  # C2SP tlog-tiles: uint16 length
 CHECKPOINT_S_MAX: Final = 1.0
+AUDIT_CHECKPOINT_S_MAX: Final = 30.0  # for one before an act: two calls to the HSM, and the tiles of a busy second
 AUDIT_NAME_CHARACTERS_MAX: Final = 256  # who, what, on
 AUDIT_DETAIL_KEYS_MAX: Final = 32
 AUDIT_FORWARD_ENTRIES: Final = 500  # sent to the auditor in one call

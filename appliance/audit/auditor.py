@@ -316,6 +316,8 @@ class Auditor:
         return verifier, signature
 
     async def _checkpoint(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Answers when everything that was under way before the question is durable and under a signed checkpoint."""
+        await self._take(Call("", 0, []))
         await self.publish()
         checkpoint = self.publisher.checkpoint
         if checkpoint is None:

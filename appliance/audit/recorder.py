@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.intercom import BlockingClient, Client
+from appliance.limits import AUDIT_CHECKPOINT_S_MAX
 from appliance.settings import Settings
 
 from .entry import entry
@@ -32,6 +33,16 @@ class Recorder:
             _refuse(e)
         return reply["index"], reply["size"]
 
+    async def checkpoint(self) -> int:
+        """How many entries a signed checkpoint covers now: all that were recorded before. For before an export, or an act with keys.
+
+        Raises Error `audit_unavailable`: the act must not happen.
+        """
+        try:
+            return int((await self._client.call("checkpoint", {}, AUDIT_CHECKPOINT_S_MAX))["size"])
+        except Error as e:
+            _unsigned(e)
+
     def close(self) -> None:
         self._client.close()
 
@@ -51,6 +62,13 @@ class BlockingRecorder:
             _refuse(e)
         return reply["index"], reply["size"]
 
+    def checkpoint(self) -> int:
+        """As `Recorder.checkpoint`."""
+        try:
+            return int(self._client.call("checkpoint", {}, AUDIT_CHECKPOINT_S_MAX)["size"])
+        except Error as e:
+            _unsigned(e)
+
     def close(self) -> None:
         self._client.close()
 
@@ -66,5 +84,14 @@ def _refuse(cause: Error) -> NoReturn:
         "audit_unavailable",
         f"the act was not recorded and so did not happen: {cause.message}",
         "see `casemate status`; nothing privileged is possible without the audit log",
+        cause=cause.code,
+    ) from cause
+
+
+def _unsigned(cause: Error) -> NoReturn:
+    raise Error(
+        "audit_unavailable",
+        f"no checkpoint covers what was recorded, and so the act did not happen: {cause.message}",
+        "see `casemate status`; the HSM has to sign the audit log first",
         cause=cause.code,
     ) from cause

@@ -190,6 +190,37 @@ def test_every_entry_is_signed_within_a_second(settings: Settings, keys: KeyStub
     assert verify(settings.home / "audit/log").size == 5
 
 
+def test_a_checkpoint_covers_whatever_came_before_it_was_asked_for(settings: Settings, keys: KeyStub) -> None:
+    """Before an export, before an act with keys: what was sent on other connections is under it, or the act does not happen."""
+    auditor = Running("audit", "auditor", settings)
+    recorder = BlockingRecorder(settings)
+    entries = [sample(n) for n in range(3_000)]
+
+    async def ask() -> tuple[int, list[Any]]:
+        others, asking = [Client(settings.socket("auditor")) for _ in range(4)], Recorder(settings)
+        sent = [asyncio.create_task(c.call("append", {"source": "", "first": 0, "entries": entries})) for c in others]
+        while call(settings, "state")["size"] < 2:
+            await asyncio.sleep(0.01)
+        size = await asking.checkpoint()
+        indexes = [(await task)["index"] for task in sent]
+        for each in (*others, asking):
+            each.close()
+        return size, indexes
+
+    covered, indexes = asyncio.run(ask())
+    assert sum(index < covered for index in indexes) >= 1
+    index, _ = recorder.record("cli:anna", "routes.explained", "routes:active")
+    assert recorder.checkpoint() >= index + 1
+    assert call(settings, "state")["unsigned"] == 0
+    keys.down = True
+    recorder.record("cli:anna", "routes.explained", "routes:active")
+    with pytest.raises(Error) as caught:
+        recorder.checkpoint()
+    assert (caught.value.code, caught.value.detail["cause"]) == ("audit_unavailable", "hsm_unavailable")
+    recorder.close()
+    assert auditor.stop() == 0
+
+
 def test_without_the_keys_process_entries_are_durable_and_signed_later(settings: Settings, keys: KeyStub) -> None:
     keys.down = True
     auditor = Running("audit", "auditor", settings)

@@ -51,6 +51,7 @@ CODES: Final[dict[str, str]] = {
     "sqlite_too_old": "this SQLite has the WAL-reset bug",
     "store_damaged": "a store does not open or does not match its schema",
     "pin_invalid": "the token refused the PIN",
+    "sealed": "the token is closed until people open it: `casemate keys unseal`, or the ceremony `initialise`",
     "token_missing": "the PKCS#11 module or token is not there",
     "mechanism_missing": "the token offers no mechanism for what is asked",
     "key_missing": "a key that should be in the token or the key store is not there",

@@ -5,5 +5,17 @@ from .errors import CODES, HsmError
 from .pool import Place, Pool
 from .profiles import PROFILES, installed
 from .shutters import close_shutters
+from .visit import Visit, visit
 
-__all__ = ["CODES", "PROFILES", "HsmError", "Place", "Pool", "close_shutters", "commission", "installed"]
+__all__ = [
+    "CODES",
+    "PROFILES",
+    "HsmError",
+    "Place",
+    "Pool",
+    "Visit",
+    "close_shutters",
+    "commission",
+    "installed",
+    "visit",
+]

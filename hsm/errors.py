@@ -11,6 +11,7 @@ CODES: Final[dict[str, str]] = {
     "mechanism_missing": "the token offers no mechanism for what is asked",
     "key_missing": "a key that should be in the token is not there",
     "key_refused": "a key operation failed its check",
+    "sealed": "the token is closed until people open it",
     "invalid": "the request to a worker is not one it knows",
 }
 

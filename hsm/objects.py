@@ -98,13 +98,24 @@ def find(p11: Cryptoki, session: int, label: str) -> int:
 
 def make(p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping, stays: bool = True) -> int:
     """Makes the object, for ever in the token or for the length of the session; its handle. Raises TokenError."""
-    named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: kind_of(label).id}
-    if label not in (MAC, AUDIT):
-        kind = {CKA_CLASS: CKO_SECRET_KEY, CKA_KEY_TYPE: CKK_AES, CKA_VALUE_LEN: 32}
-        return p11.generate(session, CKM_AES_KEY_GEN, {**kind, **named, **_HELD, **wrapping.usage(way)})
+    if label == AUDIT:
+        named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: kind_of(label).id}
+        return ed25519(p11, session, named, {**named, **_HELD})[1]
+    mechanism, template = made_as(label, way)
+    return p11.generate(session, mechanism, {**template, CKA_TOKEN: stays})
+
+
+def made_as(label: str, way: wrapping.Wrapping, unwrapped: bool = False) -> tuple[int, dict[int, Any]]:
+    """Mechanism and template of a root or the MAC key, without saying whether it stays; `unwrapped`: its length comes with it."""
+    named = {CKA_LABEL: label.encode(), CKA_ID: kind_of(label).id}
     if label == MAC:
-        return p11.generate(session, CKM_GENERIC_SECRET_KEY_GEN, {**_MACS, **named, **_HELD})
-    return ed25519(p11, session, named, {**named, **_HELD})[1]
+        mechanism, kind = CKM_GENERIC_SECRET_KEY_GEN, dict(_MACS)
+    else:
+        mechanism = CKM_AES_KEY_GEN
+        kind = {CKA_CLASS: CKO_SECRET_KEY, CKA_KEY_TYPE: CKK_AES, CKA_VALUE_LEN: 32, **wrapping.usage(way)}
+    if unwrapped:
+        del kind[CKA_VALUE_LEN]
+    return mechanism, {**kind, **named, **_HELD}
 
 
 def ed25519(p11: Cryptoki, session: int, public: dict[int, Any], private: dict[int, Any]) -> tuple[int, int]:

@@ -65,6 +65,8 @@ class Pool:
         self._refused = Refused(place.folder)
         self._why = HsmError("hsm_unavailable", "the HSM is being opened", _HINT)
         self._was_ready = False
+        self._pin = ""  # brought by people and tried before; empty: the PIN file's
+        self._pin_bad: HsmError | None = None
         self._opening = asyncio.Lock()  # one log-in at a time: a wrong PIN is seen before the next is tried
         self._free: list[Seat] = []
         self._waiting: deque[asyncio.Future[Seat]] = deque()
@@ -153,17 +155,26 @@ class Pool:
 
     # --- start and stop -----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Starts the workers in the background; `why` tells when they are ready."""
+    def start(self, pin: str = "") -> None:
+        """Starts the workers in the background; `why` tells when they are ready. `pin` is kept until they are stopped."""
+        self._pin, self._pin_bad = pin, None
         self._tasks = [asyncio.create_task(self._tend(seat)) for seat in self.seats]
 
-    async def stop(self) -> None:
+    def wait_for(self, why: HsmError) -> None:
+        """Says why nothing is opened yet, instead of starting."""
+        self._why = why
+
+    async def stop(self, why: HsmError | None = None) -> None:
+        """Ends every worker; what is asked afterwards fails with `why`. It may be started again."""
+        self._pin, self._was_ready = "", False
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._why = HsmError("hsm_unavailable", "the HSM is closed", "")
+        self._tasks = []
+        self._why = why or HsmError("hsm_unavailable", "the HSM is closed", "")
         self.breaker.state = breaker.OPEN
         self._fail_waiting()
+        self._free.clear()
         for seat in self.seats:
             seat.life.hear(life.STOP, self._now())
         await asyncio.gather(*(seat.end(politely=True) for seat in self.seats))
@@ -303,7 +314,7 @@ class Pool:
             if refused is not None:
                 raise refused
             given, environment = self.terms()
-            tried = identity(self._pin_file())
+            tried = "" if self._pin else identity(self._pin_file())
             await seat.start(environment)
             opened = await seat.ask("open", given, self.place.open_s_max)
             self._admit(opened)
@@ -311,8 +322,11 @@ class Pool:
                 self._embedded.remember(opened["serial"])
         except (HsmError, Lost, OSError) as e:
             await seat.end()
-            if tried and isinstance(e, HsmError) and e.code == "pin_invalid":
-                self._refused.remember(tried)
+            if isinstance(e, HsmError) and e.code == "pin_invalid":
+                if tried:
+                    self._refused.remember(tried)
+                elif self._pin:
+                    self._pin_bad = e
             self._not_opened(
                 seat,
                 e if isinstance(e, HsmError) else HsmError("hsm_unavailable", f"the HSM cannot be opened: {e}", _HINT),
@@ -359,7 +373,8 @@ class Pool:
             "module": module,
             "init_string": self.place.init_string,
             "label": self.place.label,
-            "pin_file": str(self._pin_file()),
+            "pin_file": "" if self._pin else str(self._pin_file()),
+            "pin": self._pin,
             "so_pin_file": so_pin,
             "keys_exist": self._keys_exist() or bool(self.opened),
             "make": True,
@@ -371,6 +386,8 @@ class Pool:
         return pin_path(self.place.pin_file, self._embedded)
 
     def _pin_refused(self) -> HsmError | None:
+        if self._pin:
+            return self._pin_bad
         try:
             return self._refused.check(self._pin_file())
         except HsmError as e:

@@ -15,6 +15,7 @@ class Profile(NamedTuple):
     name: str
     maker: str
     modules: tuple[str, ...]
+    backup: str  # the vendor's own way to back keys up, for tokens that do not let them out under a key of ours
     quirks: tuple[str, ...]
     unproven: tuple[str, ...]
     sources: tuple[str, ...]
@@ -25,6 +26,7 @@ PROFILES: Final[dict[str, Profile]] = {
         "Thales Luna Network HSM 7",
         "safenet",
         ("/usr/safenet/lunaclient/lib/libCryptoki2_64.so", "/opt/safenet/lunaclient/lib/libCryptoki2_64.so"),
+        "partition archive backup to a Luna Backup HSM of the same cloning domain (lunacm: partition archive backup)",
         (
             (
                 "a lost network partition was seen to hang calls for five minutes and then give CRYPTOKI_NOT_INITIALIZED until the"
@@ -40,6 +42,7 @@ PROFILES: Final[dict[str, Profile]] = {
         "Entrust nShield (Security World 13)",
         "ncipher",
         ("/opt/nfast/toolkits/pkcs11/libcknfast.so",),
+        "a copy of the Security World's files (/opt/nfast/kmdata/local); they open in any HSM of that world with its card sets",
         (
             "settings of the library stand in /opt/nfast/cknfastrc, not in the environment of the appliance",
             (
@@ -64,6 +67,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "/usr/lib/libcs_pkcs11_R2.so",
             "/opt/utimaco/lib/libcs_pkcs11_R3.so",
         ),
+        "backup of the key database under the Master Backup Key, which custodians hold in shares (csadm, P11CAT)",
         (
             "the library reads cs_pkcs11_R2.cfg or cs_pkcs11_R3.cfg; CS_PKCS11_R2_CFG or CS_PKCS11_R3_CFG in the environment names it",
             "several devices in that file are a load-balancing or fail-over group of the library's own: the appliance sees one token",
@@ -75,6 +79,7 @@ PROFILES: Final[dict[str, Profile]] = {
         "YubiHSM 2",
         "yubico",
         ("/usr/lib/x86_64-linux-gnu/pkcs11/yubihsm_pkcs11.so", "/usr/local/lib/pkcs11/yubihsm_pkcs11.so"),
+        "export under a wrap key made with `yubihsm-setup`, which splits it into shares; keys need the capability exportable-under-wrap",
         (
             "no AES-GCM and no RFC 3394 key wrapping for applications: what can work is aes-cbc-hmac, with firmware that has AES",
             (

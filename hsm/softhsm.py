@@ -55,9 +55,9 @@ class SoftHsm:
         self.so_pin = folder / "so-pin"
         self.initialised = folder / "initialised"
 
-    def prepare(self) -> None:
+    def prepare(self, with_pin: bool = True) -> None:
         """Makes folder, configuration and PINs where they are missing. Once the token was initialised nothing is made again:
-        a token that is gone then is `token_missing`, never silently replaced by an empty one."""
+        a token that is gone then is `token_missing`, never silently replaced by an empty one. Without `with_pin` a person brings the PIN."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         config = CONFIG.format(tokens=self.tokens).encode()
@@ -67,12 +67,15 @@ class SoftHsm:
             return
         self.tokens.mkdir(exist_ok=True, mode=0o700)
         for path in (self.so_pin, self.pin):
-            if not path.exists():
+            if not path.exists() and (with_pin or path != self.pin):
                 write_private(path, secrets.token_urlsafe(PIN_OCTETS).encode())
 
-    def remember(self, serial: str) -> None:
-        """Marks the token as made; from now on it is only looked for."""
+    def remember(self, serial: str, keep_so_pin: bool = True) -> None:
+        """Marks the token as made; from now on it is only looked for. Who has the security officer's PIN can set another user PIN:
+        it is not kept where a person brings the user's."""
         write_private(self.initialised, serial.encode())
+        if not keep_so_pin:
+            self.so_pin.unlink(missing_ok=True)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -11,8 +11,9 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from .backup import Backup
 from .bounds import RANDOM_OCTETS_MAX
 from .errors import HsmError
 from .initialise import initialise_token
@@ -20,19 +21,29 @@ from .shutters import close_shutters, die_with_parent
 from .token import Token, load, opened
 from .wire import HEAD_OCTETS, length, pack, unpack
 
+#: Operations on the token's keys under a backup key.
+KEPT: Final = frozenset({"birth", "bring", "prove", "rewrapped"})
+
 
 class Worker:
     """Operations by name. The first must be `open`."""
 
     def __init__(self) -> None:
         self.token: Token | None = None
+        self.backup: Backup | None = None
 
     def perform(self, op: str, given: dict[str, Any]) -> Any:
         """The result of one request. Raises HsmError."""
         if op == "open":
             return self._open(**given)
+        if op == "open_empty":
+            return self._open_empty(**given)
         if op == "commission":
             return self._commission(**given)
+        if op in KEPT:
+            if self.backup is None:
+                raise HsmError("invalid", "the worker is not open yet")
+            return getattr(self.backup, op)(**given)
         token = self.token
         if token is None:
             raise HsmError("invalid", "the worker is not open yet")
@@ -67,15 +78,31 @@ class Worker:
         keys_exist: bool,
         make: bool,
         roots: list[int],
+        pin: str = "",
     ) -> dict[str, Any]:
         """Loads, logs in, probes, finds or makes the keys. `so_pin_file` is given on the embedded token's first run only."""
-        pin = _read_pin(pin_file).encode()
+        opened_by = (pin or _read_pin(pin_file)).encode()
         p11 = load(module, init_string)
-        initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), pin)
-        self.token = Token(p11, label, pin)
+        initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), opened_by)
+        self.token = Token(p11, label, opened_by)
         capabilities = self.token.capabilities()
         made = self.token.find_or_make(capabilities, keys_exist or not make, tuple(roots))
+        self.backup = Backup(self.token, capabilities)
         return {**opened(self.token, capabilities, made), "initialised": initialised}
+
+    def _open_empty(
+        self, module: str, init_string: str, label: str, pin_file: str, pin: str, so_pin_file: str
+    ) -> dict[str, Any]:
+        """Loads, logs in and probes; looks for no key and makes none."""
+        opened_by = (pin or _read_pin(pin_file)).encode()
+        p11 = load(module, init_string)
+        initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), opened_by)
+        self.token = Token(p11, label, opened_by)
+        capabilities = self.token.capabilities()
+        self.backup = Backup(self.token, capabilities)
+        seen = self.token.seen
+        told = {"model": seen.model, "serial": seen.serial, "manufacturer": seen.manufacturer}
+        return {**told, "capabilities": capabilities, "initialised": initialised}
 
     def _commission(self, module: str, init_string: str, label: str, pin_file: str) -> dict[str, Any]:
         """Tries and measures the token with throw-away keys; afterwards `wrap`, `unwrap`, `mac` and `sign` use those."""

@@ -52,6 +52,7 @@ INSTEAD: Final[dict[str, str]] = {
     "key_missing": "hsm_unavailable",
     "token_missing": "hsm_unavailable",
     "pin_invalid": "hsm_unavailable",
+    "sealed": "hsm_unavailable",
     "mechanism_missing": "hsm_unavailable",
 }
 

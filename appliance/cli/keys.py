@@ -111,6 +111,7 @@ def profiles(as_json: bool) -> int:
     for row in rows:
         click.echo(f"{row['profile']}: {row['name']}")
         click.echo(f"  library   {row['installed'] or 'not installed here; usually ' + row['modules'][0]}")
+        click.echo(f"  backup    {row['backup']}")
         for title, told in (("known", row["quirks"]), ("unproven", row["unproven"]), ("from", row["sources"])):
             for n, line in enumerate(told):
                 click.echo(f"  {title if n == 0 else '':9} {line}")

@@ -16,7 +16,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from hsm import HsmError, Place, Pool
+from hsm import HsmError, Place, Pool, visit
 from hsm.seat import COMMAND
 from tests.support.tokens import ROOT, TOKENS, Made
 
@@ -142,6 +142,59 @@ class TestEveryToken:
                     assert caught.value.code == "key_refused"
 
             run(fresh.place, act, command=(sys.executable, "-P", "-c", only))
+
+    def test_keys_born_under_a_backup_key_work_the_same_in_another_token(
+        self, token: tuple[str, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kind, _ = token
+        old, new = bytes(range(32)), bytes(range(1, 33))
+
+        def fresh(name: str) -> Place:
+            made = TOKENS[kind](tmp_path / name / "hsm")
+            for variable, value in made.environment.items():
+                monkeypatch.setenv(variable, value)
+            return made.place
+
+        async def born(place: Place) -> dict[str, Any]:
+            async with visit(place) as at:
+                copies: dict[str, Any] = await at.ask("birth", versions=[1], backup_key=old)
+                with pytest.raises(HsmError, match="already holds"):
+                    await at.ask("birth", versions=[1], backup_key=old)
+            return copies
+
+        async def brought(place: Place, under: dict[str, Any], key: bytes) -> list[str]:
+            async with visit(place) as at:
+                with pytest.raises(HsmError) as caught:
+                    await at.ask("bring", **under, backup_key=bytes(32))
+                assert caught.value.code == "key_refused"
+                made: list[str] = await at.ask("bring", **under, backup_key=key)
+                assert await at.ask("bring", **under, backup_key=key) == [], "again changes nothing"
+            return made
+
+        first = fresh("first")
+        copies = asyncio.run(born(first))
+        ways = {"way_name": copies["way"], "root_way_name": copies["root_way"]}
+
+        async def use(pool: Pool) -> tuple[Any, ...]:
+            grown = await pool.call("birth", versions=[2], backup_key=old, mac=False)
+            wrapped = {**copies["wrapped"], **grown["wrapped"]}
+            again = await pool.call("rewrapped", **ways, wrapped=wrapped, backup_key=old, new_key=new)
+            with pytest.raises(HsmError):
+                await pool.call("prove", **ways, wrapped=again, backup_key=old)
+            await pool.call("prove", **ways, wrapped=again, backup_key=new)
+            swapped = {**again, "casemate key-encryption key v1": again["casemate key-encryption key v2"]}
+            with pytest.raises(HsmError, match="of another key"):
+                await pool.call("prove", **ways, wrapped=swapped, backup_key=new)
+            return again, await pool.wrap(bytes(range(32)), b"c"), await pool.mac(b"x"), pool.opened["public_key"]
+
+        again, (name, wrapped), mac, public = run(first, use, keys_exist=True)
+        second = fresh("second")
+        assert sorted(asyncio.run(brought(second, {**ways, "wrapped": again}, new))) == sorted(again)
+
+        async def same(pool: Pool) -> tuple[Any, ...]:
+            return await pool.unwrap(name, wrapped, b"c"), await pool.mac(b"x"), pool.opened["public_key"]
+
+        assert run(second, same, keys_exist=True) == (bytes(range(32)), mac, public)
 
     def test_a_wrong_pin_is_refused_and_not_tried_again(self, token: tuple[str, Made], tmp_path: Path) -> None:
         _, made = token

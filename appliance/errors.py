@@ -22,6 +22,7 @@ CODES: Final[dict[str, str]] = {
     "template_invalid": "a template or its locale has a mistake",
     "params_invalid": "the parameters are not those of the template",
     "content_refused": "the text has something in it that the policy on content refuses; `rule` says which",
+    "destination_blocked": "no codes go to this country or prefix; `rule` says which of the two it is",
     "suppressed": "the customer asked not to be written to; `rule` names the programme",
     "quiet_hours": "the validity ends before the quiet hours that the message has to wait for; `rule` names them",
     "expired_before_sent": "the validity ends before the message could be sent",

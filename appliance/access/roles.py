@@ -20,6 +20,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "consent.read": frozenset({"administrator", "compliance"}),
     "consent.look_up": frozenset({"administrator", "compliance"}),
     "consent.decide": frozenset({"administrator", "compliance"}),
+    "verifications.read": frozenset({"administrator", "compliance", "viewer"}),
+    "verifications.block": frozenset({"administrator"}),
     "evidence.export": frozenset({"administrator", "compliance"}),
     "senders.read": frozenset({"administrator", "compliance"}),
     "senders.write": frozenset({"administrator"}),

@@ -65,6 +65,12 @@ class Numbers:
             ["gateway", "purpose", "outcome"],
             registry=registry,
         )
+        self._blocks = Counter(
+            "casemate_verification_blocks",
+            "prefixes that codes were blocked to by themselves, by why: conversion, velocity",
+            ["gateway", "why"],
+            registry=registry,
+        )
         self._purposes: set[str] = set()
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self.registry.register(self)
@@ -92,6 +98,9 @@ class Numbers:
             self._purposes.add(purpose)
         word = (purpose or "unknown") if purpose in self._purposes else "other"
         self._verifications.labels(self.index, word, outcome).inc()
+
+    def blocked(self, why: str) -> None:
+        self._blocks.labels(self.index, why).inc()
 
     def text(self) -> bytes:
         """Prometheus text format 0.0.4."""

@@ -15,6 +15,7 @@ STATUS: Final[dict[str, int]] = {
     "forbidden": 403,
     "callback_not_allowed": 403,
     "suppressed": 403,
+    "destination_blocked": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,

@@ -7,117 +7,59 @@ has no answer repeats with the same Idempotency-Key: a message that is not known
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
+import ipaddress
+import logging
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.limits import (
-    CODE_DIGITS_MAX,
-    CODE_DIGITS_MIN,
-    CODE_LIFE_S_MAX,
-    CODE_LIFE_S_MIN,
-    PAYEE_CHARACTERS_MAX,
-    PURPOSE_CHARACTERS_MAX,
     SINGLE_BODY_OCTETS_MAX,
 )
 from appliance.message import id_octets, id_text, new_ids
 from appliance.numbering import normalise
 from appliance.verify import (
-    AMOUNT,
-    CURRENCY,
+    WHY,
+    Block,
+    Book,
     Drawing,
     Kept,
+    Pace,
     Renewed,
     Verification,
     Wording,
     aad,
+    check_admitted,
     check_resend,
     code_mac,
     not_found,
+    paces,
     packed,
     payment_digest,
     payment_of,
+    prefix_of,
     presented,
     unpacked,
 )
 
 from .asgi import Answer, Request
 from .gateway import Gateway
-from .requests import Locale, Message, To, decoded_once
+from .requests import Message, decoded_once
 from .sending import Sending, idempotency_key, macs
-from .views import Time
+from .verifying_bodies import (
+    CheckRequest,
+    VerificationBegun,
+    VerificationChecked,
+    VerificationRequest,
+    VerificationView,
+)
+
+log = logging.getLogger(__name__)
 
 ADDRESS: Final = b"/v1/verifications"
 LOOK_S: Final = 0.1  # between two looks at whether the first of two same requests has its answer
-
-Purpose = Annotated[
-    str,
-    Meta(
-        # It stands on the audit log, where nothing may look like a telephone number.
-        pattern=f"^(?!(?:.*[0-9]){{8}})[A-Za-z0-9][A-Za-z0-9._-]{{0,{PURPOSE_CHARACTERS_MAX - 1}}}$",
-        description="what the code is for, in your words, at most seven digits among them; the template `verify.PURPOSE` is taken when there is one",
-        examples=["login"],
-    ),
-]
-Payee = Annotated[str, Meta(min_length=1, max_length=PAYEE_CHARACTERS_MAX, examples=["Rossi S.r.l."])]
-Amount = Annotated[str, Meta(pattern=AMOUNT, description="a decimal string; 10.00 and 10 are one", examples=["10.00"])]
-Currency = Annotated[str, Meta(pattern=CURRENCY, description="ISO 4217", examples=["EUR"])]
-#: Whatever is presented is compared; only its size is refused.
-Presented = Annotated[str, Meta(max_length=1_000)]
-
-
-class VerificationRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A code to be sent. For a payment `payee`, `amount` and `currency`, all three: it is worth nothing for another one."""
-
-    to: To
-    purpose: Purpose
-    locale: Locale | None = None
-    channels: Annotated[list[Literal["sms"]], Meta(min_length=1, max_length=4)] | None = None
-    payee: Payee | None = None
-    amount: Amount | None = None
-    currency: Currency | None = None
-    length: Annotated[int, Meta(ge=CODE_DIGITS_MIN, le=CODE_DIGITS_MAX, description="digits")] | None = None
-    life_s: Annotated[int, Meta(ge=CODE_LIFE_S_MIN, le=CODE_LIFE_S_MAX)] | None = None
-
-
-class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What the customer entered; for a payment also the one that is about to be executed."""
-
-    code: Annotated[str, Meta(max_length=64, examples=["123456"])]
-    payee: Presented | None = None
-    amount: Presented | None = None
-    currency: Presented | None = None
-
-
-class VerificationBegun(msgspec.Struct):
-    """A verification whose message is on disk."""
-
-    id: str
-    status: Literal["pending"]
-    expires_at: Time
-
-
-class VerificationChecked(msgspec.Struct):
-    """Approved once, or denied: nothing says why."""
-
-    status: Literal["approved", "denied"]
-
-
-class VerificationView(msgspec.Struct):
-    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were."""
-
-    id: str
-    status: Literal["pending", "approved", "failed", "cancelled", "expired"]
-    purpose: str
-    bound: bool
-    created_at: Time
-    expires_at: Time
-    sends: int
-    tries: int
-
 
 _encode: Final = msgspec.json.Encoder().encode
 _request: Final = msgspec.json.Decoder(VerificationRequest)
@@ -133,7 +75,7 @@ class Verifying:
         self.gateway = gateway
         self.sending = sending
         self.watch = gateway.verifications
-        self.limits = self.watch.limits
+        self.limits, self.guard = self.watch.limits, self.watch.guard
         self.wording = Wording(gateway.settings)
         self.drawing = Drawing(gateway.ring.random)
 
@@ -156,6 +98,8 @@ class Verifying:
         purpose = asked.purpose.lower()
         code, intake, shown = await self._written(kept, purpose, caller.id, _send_key(new_id, 1))
         key = await self._key()
+        who = self._who(asked, key)
+        prefix = prefix_of(kept.to)
         bound = payment_digest(key, new_id, kept.payment)
         mac = code_mac(key, new_id, sealing.index(kept.to), purpose, kept.payment, code)
         row = Verification(
@@ -175,10 +119,17 @@ class Verifying:
             at_ms,
             key_mac,
             body_mac,
+            prefix=prefix,
         )
-        found = await self.watch.act(lambda book: book.begin(row, self.limits, at_ms))
+
+        def begun(book: Book) -> tuple[Verification, Block | None]:
+            found = book.begin(row, self.limits, at_ms, who)
+            return found, book.weigh(prefix, self.guard, at_ms) if found is row else None
+
+        found, block = await self.watch.act(begun)
         if found.id != new_id:
             return await self._begun_before(found, request)
+        await self._told(block)
         await self._sent(row, intake, "verification.created", shown, request)
         gateway.numbers.verified(purpose, "created")
         return _begun(row)
@@ -238,7 +189,8 @@ class Verifying:
     def _kept(self, asked: VerificationRequest) -> Kept:
         settings = self.gateway.settings
         try:
-            to, _ = normalise(asked.to)
+            to, calling_code = normalise(asked.to)
+            check_admitted(to, calling_code, self.guard)
         except Error as e:
             e.detail.setdefault("field", "to")
             self.gateway.refused(e)
@@ -246,6 +198,26 @@ class Verifying:
         payment = payment_of(asked.payee, asked.amount, asked.currency)
         digits, life_s = asked.length or settings["verify.length"], asked.life_s or settings["verify.life_s"]
         return Kept(to, asked.locale, *payment, digits, life_s)
+
+    def _who(self, asked: VerificationRequest, key: bytes) -> list[Pace]:
+        """The rates of who asks. Raises Error `invalid`."""
+        if asked.address is not None:
+            try:
+                ipaddress.ip_address(asked.address)
+            except ValueError:
+                raise Error(
+                    "invalid", "`address` is no IP address", "as 192.0.2.7 or 2001:db8::7", field="address"
+                ) from None
+        return paces(key, asked.user, asked.address, self.limits)
+
+    async def _told(self, block: Block | None) -> None:
+        """A prefix that was just blocked: on the record, and loud, for it is either fraud or a broken page of the bank's."""
+        if block is None:
+            return
+        log.warning("codes to %s are blocked until %s: %s", block.prefix, rfc3339(block.until_ms), WHY[block.why])
+        self.gateway.numbers.blocked(block.why)
+        detail = {"why": block.why, "until": rfc3339(block.until_ms)}
+        await self.gateway.recorder.record("gateway", "verification.prefix_blocked", f"prefix:{block.prefix}", **detail)
 
     async def _written(self, kept: Kept, purpose: str, caller: int, key: bytes) -> tuple[str, Any, str]:
         """A code and its message, taken in and not committed: whatever is refused is refused before anything is kept."""
@@ -287,7 +259,10 @@ class Verifying:
         until_ms = row.expires_ms if kept.code else at_ms + kept.life_s * 1000
         sealed = self._sealed(sealing.key, row.id, kept, code)
         put = Renewed(mac, sealing.key.key_id, sealed, until_ms, key_mac)
-        renewed = await self.watch.act(lambda book: book.renew(row, put, self.limits, at_ms))
+        renewed, block = await self.watch.act(
+            lambda book: (book.renew(row, put, self.limits, at_ms), book.weigh(row.prefix, self.guard, at_ms))
+        )
+        await self._told(block)
         await self._sent(renewed, intake, "verification.resent", shown, request)
         gateway.numbers.verified(row.purpose, "resent")
         return renewed._replace(claimed_ms=0)

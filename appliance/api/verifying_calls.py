@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .calls import ALWAYS, WITH_BODY, call
-from .verifying import CheckRequest, VerificationBegun, VerificationChecked, VerificationRequest, VerificationView
+from .verifying_bodies import (
+    CheckRequest,
+    VerificationBegun,
+    VerificationChecked,
+    VerificationRequest,
+    VerificationView,
+)
 
 VERIFICATION_BODIES: Final = (
     VerificationRequest,
@@ -36,7 +42,7 @@ def verifications(idempotency: dict[str, Any], replayed: dict[str, Any]) -> dict
                 "Send a one-time code, bound to payee and amount where there is a payment",
                 201,
                 "VerificationBegun",
-                (*ALWAYS, *WITH_BODY, *_SENDS, "number_invalid", "verification_ended"),
+                (*ALWAYS, *WITH_BODY, *_SENDS, "number_invalid", "verification_ended", "destination_blocked"),
                 VerificationRequest,
                 parameters=[idempotency],
                 headers=location | replayed,
@@ -89,7 +95,7 @@ def _one(idempotency: dict[str, Any]) -> dict[str, Any]:
                 "Send its message again, with a new code unless the settings say the same",
                 200,
                 "VerificationView",
-                (*ending, "invalid", *_SENDS),
+                (*ending, "invalid", "destination_blocked", *_SENDS),
                 parameters=[_ID, idempotency],
             )
         },

@@ -137,6 +137,8 @@ DETAIL: Final[dict[str, str]] = {
     "message.decided": "act",
     "verification.created": "purpose bound digest? template",
     "verification.resent": "purpose bound digest? template",
+    "verification.prefix_blocked": "why until",
+    "verification.prefix_opened": "why",
     "verification.checked": "purpose reason? bound digest?",
     "verification.cancelled": "purpose bound digest?",
     "consent.stopped": "programme source",

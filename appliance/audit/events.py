@@ -61,6 +61,8 @@ EVENTS: Final[dict[str, str]] = {
     "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "verification.created": "a one-time code was made and its message handed on; detail says whether it is bound to a payment, and what was shown",
     "verification.resent": "a verification's message was sent once more",
+    "verification.prefix_blocked": "codes to numbers with this beginning are blocked for a while: by themselves, or by a person; detail says why",
+    "verification.prefix_opened": "a person let codes go there again",
     "verification.checked": "a code was tried: approved (outcome ok) or denied (outcome refused); detail says why, the caller is not told",
     "verification.cancelled": "a verification was cancelled by the system that began it",
     "consent.stopped": "a customer asked to be left alone, or a person noted it; detail holds programme and source",

@@ -27,6 +27,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "template": ("appliance.cli.templates", "template", "texts in many languages: save, try, list, remove"),
     "evidence": ("appliance.cli.evidence", "evidence", "what the rules decided, in a signed archive; check one"),
+    "verification": (
+        "appliance.cli.verification",
+        "verification",
+        "one-time codes: what became of them, blocked prefixes",
+    ),
     "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, look up, decide"),
     "subject": ("appliance.cli.subject", "subject", "what the box holds about one number, for its owner"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),

@@ -35,6 +35,7 @@ from . import (
     page_sign,
     page_templates,
     page_users,
+    page_verifications,
     words,
 )
 from .desk import Desk
@@ -121,6 +122,7 @@ def create_app(
         *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
         *(
             page_consent,
+            page_verifications,
             page_evidence,
             page_audit,
             page_api_keys,

@@ -239,6 +239,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("network.api_from", "strs", PRIVATE, "networks that may connect to the REST API"),
     Setting("network.console_from", "strs", PRIVATE, "networks that may connect to the admin console"),
     Setting("network.door_from", "strs", PRIVATE, "networks that may connect to the SMPP door"),
+    Setting(
+        "bank.country", "str", "", "ISO 3166 code of the bank's home country: codes go there, see verify.countries"
+    ),
     Setting("verify.length", "int", 6, "digits of a one-time code, unless a request says otherwise", 4, 10),
     Setting("verify.life_s", "int", 600, "seconds that a code can be used, unless a request says otherwise", 60, 3600),
     Setting("verify.tries", "int", 5, "wrong tries after which a verification has failed", 1, 5),
@@ -266,6 +269,57 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         0,
         1_000_000,
     ),
+    Setting(
+        "verify.per_user_hour", "int", 10, "codes in an hour for one `user` that requests name; 0: no limit", 0, 10_000
+    ),
+    Setting(
+        "verify.per_address_hour",
+        "int",
+        60,
+        "codes in an hour for one `address` that requests name; 0: no limit",
+        0,
+        100_000,
+    ),
+    Setting(
+        "verify.per_prefix_minute",
+        "int",
+        0,
+        "codes in a minute for numbers with one calling code and three digits after it; 0: no limit",
+        0,
+        1_000_000,
+    ),
+    Setting(
+        "verify.countries",
+        "strs",
+        [],
+        'where codes go: ISO 3166 codes, or beginnings of numbers as "+3934"; empty: to `bank.country`, everywhere without one',
+    ),
+    Setting(
+        "verify.guard_least",
+        "int",
+        100,
+        "codes to a prefix below which it is never blocked by itself; 0: no prefix is",
+        0,
+        1_000_000,
+    ),
+    Setting(
+        "verify.guard_conversion",
+        "int",
+        10,
+        "of a hundred codes so many are entered rightly within an hour, or their prefix is blocked",
+        0,
+        100,
+    ),
+    Setting(
+        "verify.guard_velocity",
+        "int",
+        10,
+        "so many times its usual number of codes in five minutes, and a prefix is blocked",
+        2,
+        1_000,
+    ),
+    Setting("verify.guard_s", "int", 3600, "seconds that a prefix stays blocked", 60, 604_800),
+    Setting("verify.guard_safe", "strs", [], "beginnings of numbers that are never blocked by themselves"),
     Setting("verify.never_share", "bool", True, "whether the built-in texts warn never to share the code"),
     Setting(
         "verify.webotp_host",

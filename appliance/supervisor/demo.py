@@ -54,8 +54,8 @@ def demo_settings(config: Path | None, home: Path, avoid: frozenset[int] = froze
     raw.setdefault("webhook", {}).setdefault("allow_loopback", True)
     raw.setdefault("api", {}).setdefault("saves_templates", True)
     # As the demo's key has no rate limit, its numbers have none.
-    raw.setdefault("verify", {}).setdefault("per_number_hour", 0)
-    raw["verify"].setdefault("block_s", 0)
+    for name in ("per_number_hour", "per_user_hour", "per_address_hour", "block_s", "guard_least"):
+        raw.setdefault("verify", {}).setdefault(name, 0)
     if not raw.get("link"):
         host, port = address(raw["simulator"]["listen"])
         # A window of half a thousand is what an operator gives to a bank that sends thousands a second.

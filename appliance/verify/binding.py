@@ -86,6 +86,11 @@ def payment_digest(key: bytes, verification: bytes, payment: Payment) -> bytes:
     return _mac(key, b"payment", verification, *payment) if payment != NONE else b""
 
 
+def keyed(key: bytes, what: bytes, value: str) -> bytes:
+    """32 octets in place of a value that is to be counted and not to be known."""
+    return _mac(key, what, b"", value)
+
+
 def _mac(key: bytes, what: bytes, verification: bytes, *parts: str) -> bytes:
     octets = [b"casemate verification v1\0", what, b"\0", verification]
     for part in parts:

@@ -13,7 +13,11 @@ from appliance.errors import Error
 from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
 from appliance.store import Connection, DatabaseError, migrate, open_store
 
+from . import prefixes
 from .binding import Payment, code_mac, payment_digest
+from .prefixes import Block, Conversion
+from .pumping import Guard
+from .rates import HOUR_MS, MINUTE_MS, Pace
 from .schema import MIGRATIONS
 from .states import (
     APPROVED,
@@ -35,8 +39,6 @@ from .states import (
 
 SWEPT_AT_ONCE: Final = 5_000
 SENT, UNSENT = 0, -1  # of `claimed_ms`; above: somebody has the message in hand since then
-HOUR_MS: Final = 3_600_000
-MINUTE_MS: Final = 60_000
 
 
 class Verification(NamedTuple):
@@ -59,6 +61,7 @@ class Verification(NamedTuple):
     request: bytes | None
     request_body: bytes | None
     resend: bytes | None = None
+    prefix: str = ""
 
     def status(self, at_ms: int) -> str:
         return EXPIRED if self.state == PENDING and at_ms >= self.expires_ms else self.state
@@ -88,6 +91,17 @@ class Checked(NamedTuple):
     reason: str
     purpose: str
     bound: bytes
+
+
+class Funnel(NamedTuple):
+    """What became of the codes of one purpose."""
+
+    purpose: str
+    created: int = 0
+    sent: int = 0
+    approved: int = 0
+    denied: int = 0
+    cancelled: int = 0
 
 
 _COLUMNS: Final = ", ".join(Verification._fields)
@@ -139,10 +153,10 @@ class Book:
 
     # --- acts ---------------------------------------------------------------------------------------------
 
-    def begin(self, made: Verification, limits: Limits, at_ms: int) -> Verification:
-        """Keeps a new verification; the one of before when its request came before.
+    def begin(self, made: Verification, limits: Limits, at_ms: int, who: Sequence[Pace] = ()) -> Verification:
+        """Keeps a new verification; the one of before when its request came before. `who`: more rates, of who asks.
 
-        Raises Error `idempotency_conflict` or `rate_limited`.
+        Raises Error `idempotency_conflict`, `rate_limited` or `destination_blocked`.
         """
         if made.request is not None:
             before = self._one("request = ?", made.request)
@@ -154,7 +168,8 @@ class Book:
                         "use a new key for a new request",
                     )
                 return before
-        self._check_rates(made, limits, at_ms)
+        prefixes.check_open(self.conn, made.prefix, at_ms)
+        self._check_rates(made, limits, at_ms, who)
         self.conn.execute(f"INSERT INTO verification ({_COLUMNS}) VALUES ({_MARKS})", made)  # noqa: S608 # our own column names
         self._count(made.purpose, "created", at_ms)
         self._count(made.purpose, "sent", at_ms)
@@ -169,6 +184,7 @@ class Book:
         check_resend(now, limits, at_ms)
         if now.sends != before.sends:
             raise under_way()
+        prefixes.check_open(self.conn, now.prefix, at_ms)
         self._check_rates(now, limits, at_ms)
         self.conn.execute(
             "UPDATE verification SET mac = ?, key_id = ?, sealed = ?, expires_ms = ?, resend = ?, sends = sends + 1,"
@@ -204,6 +220,7 @@ class Book:
         self._move(row, TABLE.get((row.state, heard), row.state), tries=row.tries + wrong)
         if approved:
             self.conn.execute("DELETE FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose))
+            prefixes.approved(self.conn, row.prefix, row.created_ms)
         elif wrong:
             self._fail(row, failed(failures, limits, at_ms))
         else:
@@ -243,12 +260,49 @@ class Book:
             execute("DELETE FROM bucket WHERE full_ms <= ?", (at_ms,)),
             execute("DELETE FROM failure WHERE last_ms <= ?", (at_ms - limits.block_s * 1000,)),
         )
-        return sum(cursor.rowcount for cursor in done)
+        return sum(cursor.rowcount for cursor in done) + prefixes.sweep(self.conn, at_ms)
+
+    def act(self, what: Callable[[Book], Any]) -> Any:
+        """One act in a transaction of its own; raises what it raised."""
+        (result,) = self.together([what])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    # --- prefixes -----------------------------------------------------------------------------------------
+
+    def weigh(self, prefix: str, guard: Guard, at_ms: int) -> Block | None:
+        """Counts one code to `prefix`; the block, when by it the prefix has become suspect."""
+        return prefixes.sent(self.conn, prefix, guard, at_ms)
+
+    def block(self, made: Block) -> None:
+        prefixes.block(self.conn, made)
+
+    def unblock(self, prefix: str, at_ms: int) -> Block:
+        """Raises Error `not_found`."""
+        return prefixes.unblock(self.conn, prefix, at_ms)
+
+    def blocks(self, at_ms: int) -> list[Block]:
+        return prefixes.blocks(self.conn, at_ms)
+
+    def conversions(self, at_ms: int) -> list[Conversion]:
+        return prefixes.conversions(self.conn, at_ms)
 
     def tallies(self) -> dict[tuple[str, str], int]:
         """(purpose, outcome) -> how many ever."""
         rows = self.conn.execute("SELECT purpose, outcome, sum(n) FROM tally GROUP BY purpose, outcome").fetchall()
         return {(purpose, outcome): n for purpose, outcome, n in rows}
+
+    def funnel(self, at_ms: int, days: int) -> list[Funnel]:
+        """By purpose over the last `days`, those with most begun first."""
+        rows = self.conn.execute(
+            "SELECT purpose, outcome, sum(n) FROM tally WHERE day > ? GROUP BY purpose, outcome",
+            (day_of(at_ms) - days,),
+        ).fetchall()
+        found: dict[str, dict[str, int]] = {}
+        for purpose, outcome, n in rows:
+            found.setdefault(purpose or "unknown", {})[outcome] = n
+        return sorted((Funnel(purpose, **counts) for purpose, counts in found.items()), key=lambda f: -f.created)
 
     def close(self) -> None:
         self.conn.close()
@@ -280,14 +334,16 @@ class Book:
             (row.subject, row.purpose, *now),
         )
 
-    def _check_rates(self, row: Verification, limits: Limits, at_ms: int) -> None:
+    def _check_rates(self, row: Verification, limits: Limits, at_ms: int, who: Sequence[Pace] = ()) -> None:
         wait_ms = blocked_ms(self._failures(row), limits, at_ms)
         if wait_ms:
             raise _limited("too many wrong codes in a row for this number and purpose", wait_ms)
         caller = row.caller.to_bytes(8, "big") + row.purpose.encode()
         buckets = (
-            (b"n" + row.subject, limits.per_number_hour, HOUR_MS, "too many codes for this number"),
-            (b"p" + caller, limits.per_purpose_minute, MINUTE_MS, "too many codes for this purpose"),
+            Pace(b"n" + row.subject, limits.per_number_hour, HOUR_MS, "too many codes for this number"),
+            Pace(b"p" + caller, limits.per_purpose_minute, MINUTE_MS, "too many codes for this purpose"),
+            Pace(b"r" + row.prefix.encode(), limits.per_prefix_minute, MINUTE_MS, "too many codes for this prefix"),
+            *who,
         )
         for name, most, period_ms, what in buckets:
             if not most:

@@ -22,6 +22,30 @@ def _first(db: Database) -> None:
         db.execute(statement)
 
 
+@MIGRATIONS(name="0002_prefixes")
+def _prefixes(db: Database) -> None:
+    for statement in _PREFIXES:
+        db.execute(statement)
+
+
+_PREFIXES: Final = (
+    # Calling code and three digits: the range of an operator or an area, no number of anybody.
+    "ALTER TABLE verification ADD COLUMN prefix TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE traffic (
+        prefix TEXT NOT NULL,
+        slot INTEGER NOT NULL, -- of five minutes; an approval counts in its send's
+        sent INTEGER NOT NULL,
+        approved INTEGER NOT NULL,
+        PRIMARY KEY (prefix, slot)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE block (
+        prefix TEXT PRIMARY KEY,
+        why TEXT NOT NULL CHECK (why IN ('conversion', 'velocity', 'person')),
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
 _FIRST: Final = (
     """CREATE TABLE verification (
         id BLOB PRIMARY KEY CHECK (length(id) = 16), -- UUIDv7

@@ -32,13 +32,16 @@ ENDED: Final = {APPROVED: "used", FAILED: "tries", CANCELLED: "cancelled", EXPIR
 
 
 class Limits(NamedTuple):
-    """Of the settings `verify.*`. 0 in the last three: none."""
+    """Of the settings `verify.*`. 0 from `block_s` on: none."""
 
     tries: int = 5
     sends: int = 5
     block_s: int = 900
     per_number_hour: int = 10
     per_purpose_minute: int = 0
+    per_prefix_minute: int = 0
+    per_user_hour: int = 0
+    per_address_hour: int = 0
 
 
 class Failures(NamedTuple):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from appliance.clock import monotonic_s, now_ms
+from appliance.errors import Error
 from appliance.limits import VERIFY_ACTS_AT_ONCE
 from appliance.settings import Settings
 from appliance.store import StoreWatch
 
 from .book import Book
+from .pumping import Guard
 from .states import Limits
 
 T = TypeVar("T")
 
 SWEEP_S: Final = 60.0
+_COUNTRY: Final = re.compile("[A-Z]{2}")
+_BEGINNING: Final = re.compile(r"\+[1-9][0-9]{0,8}", re.ASCII)
 _Waiting = tuple[Callable[[Book], Any], "asyncio.Future[Any]"]
 
 
@@ -27,6 +32,33 @@ def limits_of(settings: Settings) -> Limits:
         settings["verify.block_s"],
         settings["verify.per_number_hour"],
         settings["verify.per_purpose_minute"],
+        settings["verify.per_prefix_minute"],
+        settings["verify.per_user_hour"],
+        settings["verify.per_address_hour"],
+    )
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Raises Error `settings_invalid`."""
+    home = settings["bank.country"]
+    countries = tuple(settings["verify.countries"]) or ((home,) if home else ())
+    for name, entries in (("bank.country", (home,) if home else ()), ("verify.countries", countries)):
+        for entry in entries:
+            if not (_COUNTRY.fullmatch(entry) or (name != "bank.country" and _BEGINNING.fullmatch(entry))):
+                raise Error(
+                    "settings_invalid", f"{name}: {entry!r} is neither a country nor a beginning", 'as "IT", "+3934"'
+                )
+    safe = tuple(settings["verify.guard_safe"])
+    for entry in safe:
+        if not _BEGINNING.fullmatch(entry):
+            raise Error("settings_invalid", f"verify.guard_safe: {entry!r} is no beginning of numbers", 'as "+3934"')
+    return Guard(
+        countries,
+        safe,
+        settings["verify.guard_least"],
+        settings["verify.guard_conversion"],
+        settings["verify.guard_velocity"],
+        settings["verify.guard_s"],
     )
 
 
@@ -36,6 +68,7 @@ class VerifyWatch(StoreWatch[Book]):
     def __init__(self, settings: Settings) -> None:
         super().__init__("the verifications", lambda: Book(settings.home / "verify.db"))
         self.limits = limits_of(settings)
+        self.guard = guard_of(settings)
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         self._swept_s = -SWEEP_S

@@ -276,7 +276,7 @@ PAGES = (
         "/templates",
         "/audit",
     ),
-    *("/consent", "/api-keys", "/door", "/senders", "/users", "/account"),
+    *("/consent", "/verifications", "/api-keys", "/door", "/senders", "/users", "/account"),
 )
 
 

@@ -42,6 +42,10 @@ ON_RECORD: dict[str, str] = {
     "console page_senders.expire": "sender.expired",
     "console page_sign.enter": "console.login",
     "console page_sign.leave": "console.logout",
+    "console page_verifications.block": "verification.prefix_blocked",
+    "console page_verifications.open_": "verification.prefix_opened",
+    "cli verification.block": "verification.prefix_blocked",
+    "cli verification.open_": "verification.prefix_opened",
     "console page_users.create": "console.user_created",
     "console page_users.remove": "console.user_removed",
     "api POST /v1/messages": "batch.committed",
@@ -133,6 +137,9 @@ ON_RECORD: dict[str, str] = {
 #: The others, and why nothing is recorded of them.
 UNRECORDED: dict[str, str] = {
     "api POST /v1/preview": "counts and prices a text; keeps nothing",
+    "cli verification.purposes": "counts",
+    "cli verification.conversion": "counts by prefixes, which are nobody's numbers",
+    "cli verification.blocks": "prefixes that are blocked, each of which is recorded",
     "engine ping": "says that it is alive",
     "engine state": "counts",
     "keys ping": "says that it is alive",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -326,3 +327,48 @@ def test_purposes_beyond_fifty_share_a_metric(alone: Alone) -> None:
         alone.gateway.numbers.verified(f"p{n}", "created")
     said = alone.get("/metrics").body.decode()
     assert len(re.findall(r"casemate_verifications_total\{", said)) == 51 and 'purpose="other"} 10.0' in said
+
+
+def test_codes_go_to_the_home_country_alone(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, verify=OPEN, bank={"country": "DE"})
+    try:
+        refused = alone.post("/v1/verifications", LOGIN)
+        assert (refused.status, refused.json["code"], refused.json["rule"]) == (403, "destination_blocked", "country")
+        assert NUMBER not in refused.body.decode() and not alone.engine.batches
+    finally:
+        alone.close()
+
+
+def test_who_asks_is_limited(tmp_path: Path) -> None:
+    alone = Alone(tmp_path, verify=OPEN | {"per_user_hour": 1, "per_address_hour": 1})
+    try:
+        begun(alone, user="customer-77")
+        assert alone.post("/v1/verifications", LOGIN | {"user": "customer-77"}).status == 429
+        begun(alone, address="2001:db8::7")
+        assert alone.post("/v1/verifications", LOGIN | {"address": "2001:db8::7"}).status == 429
+        wrong_address = alone.post("/v1/verifications", LOGIN | {"address": "somewhere"})
+        assert (wrong_address.status, wrong_address.json["field"]) == (422, "address")
+        assert "customer-77" not in str(audited(alone))
+    finally:
+        alone.close()
+
+
+def test_a_pumped_prefix_is_blocked_on_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Alone(tmp_path, verify=OPEN | {"guard_least": 10, "per_user_hour": 0})
+    verifying = importlib.import_module("appliance.api.verifying")
+    try:
+        at_ms = now_ms()
+        monkeypatch.setattr(verifying, "now_ms", lambda: at_ms)
+        for _ in range(10):
+            begun(alone)
+        at_ms += 300_000
+        for _ in range(10):
+            begun(alone)
+        refused = alone.post("/v1/verifications", LOGIN)
+        assert (refused.status, refused.json["code"], refused.json["rule"]) == (403, "destination_blocked", "prefix")
+        (entry,) = [e for e in audited(alone) if e[1] == "verification.prefix_blocked"]
+        assert entry[2] == "prefix:+39333" and entry[4]["why"] == "conversion"
+        numbers = alone.gateway.numbers.text().decode()
+        assert 'casemate_verification_blocks_total{gateway="0",why="conversion"} 1.0' in numbers
+    finally:
+        alone.close()

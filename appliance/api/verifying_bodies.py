@@ -1,0 +1,95 @@
+"""What the calls about verifications take and give: the bodies, and so their part of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from appliance.limits import (
+    CODE_DIGITS_MAX,
+    CODE_DIGITS_MIN,
+    CODE_LIFE_S_MAX,
+    CODE_LIFE_S_MIN,
+    PAYEE_CHARACTERS_MAX,
+    PURPOSE_CHARACTERS_MAX,
+)
+from appliance.verify import AMOUNT, CURRENCY
+
+from .requests import Locale, To
+from .views import Time
+
+Purpose = Annotated[
+    str,
+    Meta(
+        # It stands on the audit log, where nothing may look like a telephone number.
+        pattern=f"^(?!(?:.*[0-9]){{8}})[A-Za-z0-9][A-Za-z0-9._-]{{0,{PURPOSE_CHARACTERS_MAX - 1}}}$",
+        description="what the code is for, in your words, at most seven digits among them; the template `verify.PURPOSE` is taken when there is one",
+        examples=["login"],
+    ),
+]
+Payee = Annotated[str, Meta(min_length=1, max_length=PAYEE_CHARACTERS_MAX, examples=["Rossi S.r.l."])]
+Amount = Annotated[str, Meta(pattern=AMOUNT, description="a decimal string; 10.00 and 10 are one", examples=["10.00"])]
+Currency = Annotated[str, Meta(pattern=CURRENCY, description="ISO 4217", examples=["EUR"])]
+#: Whatever is presented is compared; only its size is refused.
+Presented = Annotated[str, Meta(max_length=1_000)]
+
+
+class VerificationRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A code to be sent. For a payment `payee`, `amount` and `currency`, all three: it is worth nothing for another one."""
+
+    to: To
+    purpose: Purpose
+    locale: Locale | None = None
+    channels: Annotated[list[Literal["sms"]], Meta(min_length=1, max_length=4)] | None = None
+    payee: Payee | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
+    length: Annotated[int, Meta(ge=CODE_DIGITS_MIN, le=CODE_DIGITS_MAX, description="digits")] | None = None
+    life_s: Annotated[int, Meta(ge=CODE_LIFE_S_MIN, le=CODE_LIFE_S_MAX)] | None = None
+    user: (
+        Annotated[
+            str, Meta(min_length=1, max_length=128, description="your customer's id; its codes in an hour are limited")
+        ]
+        | None
+    ) = None
+    address: (
+        Annotated[str, Meta(max_length=45, description="IP address that the customer asks from, likewise")] | None
+    ) = None
+
+
+class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What the customer entered; for a payment also the one that is about to be executed."""
+
+    code: Annotated[str, Meta(max_length=64, examples=["123456"])]
+    payee: Presented | None = None
+    amount: Presented | None = None
+    currency: Presented | None = None
+
+
+class VerificationBegun(msgspec.Struct):
+    """A verification whose message is on disk."""
+
+    id: str
+    status: Literal["pending"]
+    expires_at: Time
+
+
+class VerificationChecked(msgspec.Struct):
+    """Approved once, or denied: nothing says why."""
+
+    status: Literal["approved", "denied"]
+
+
+class VerificationView(msgspec.Struct):
+    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were."""
+
+    id: str
+    status: Literal["pending", "approved", "failed", "cancelled", "expired"]
+    purpose: str
+    bound: bool
+    created_at: Time
+    expires_at: Time
+    sends: int
+    tries: int

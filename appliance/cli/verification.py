@@ -1,0 +1,94 @@
+"""`casemate verification`: what becomes of one-time codes by purpose and prefix, and which prefixes are blocked. Acts are on the audit log first."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.settings import home_of, load
+from appliance.verify import Block, Book, check_prefix
+
+from .people import Desk, show, time_text
+
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+_HOURS: Final = re.compile(r"[1-9][0-9]{0,3}")
+
+
+@click.group()
+def verification() -> None:
+    """One-time codes: how many were entered, and prefixes that get none."""
+
+
+@contextlib.contextmanager
+def _open() -> Iterator[Book]:
+    book = Book(load(home=home_of()).home / "verify.db")
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+@verification.command("purposes")
+@_json
+def purposes(as_json: bool) -> None:
+    """For each purpose how many codes were ever sent and what became of them."""
+    with _open() as book:
+        counts = book.tallies()
+    outcomes = ("created", "sent", "approved", "denied", "cancelled")
+    names = sorted({purpose for purpose, _ in counts})
+    show([{"purpose": n or "unknown"} | {o: counts.get((n, o), 0) for o in outcomes} for n in names], as_json)
+
+
+@verification.command("prefixes")
+@_json
+def conversion(as_json: bool) -> None:
+    """The prefixes with most codes over the last day, and how many of a hundred codes were entered rightly."""
+    with _open() as book:
+        rows = book.conversions(now_ms())
+    show([row._asdict() | {"percent": row.approved * 100 // row.sent if row.sent else 0} for row in rows], as_json)
+
+
+@verification.command("blocks")
+@_json
+def blocks(as_json: bool) -> None:
+    """Prefixes that get no codes now, why, and until when."""
+    with _open() as book:
+        rows = book.blocks(now_ms())
+    keys = [("prefix", "why", "since", "until")]
+    cells = [(b.prefix, b.why, time_text(b.since_ms), time_text(b.until_ms)) for b in rows]
+    show([dict(zip(keys[0], row, strict=True)) for row in cells], as_json)
+
+
+@verification.command("block")
+@click.argument("prefix")
+@click.option("--hours", type=click.IntRange(1, 8_760), default=24, show_default=True)
+def block(prefix: str, hours: int) -> None:
+    """Send no codes to numbers that begin with PREFIX: + calling code and three digits, such as +39347."""
+    check_prefix(prefix)
+    desk, at_ms = Desk(), now_ms()
+    made = Block(prefix, "person", at_ms, at_ms + hours * 3_600_000)
+    desk.record("verification.prefix_blocked", f"prefix:{prefix}", why=made.why, until=rfc3339(made.until_ms))
+    with _open() as book:
+        book.act(lambda b: b.block(made))
+    click.echo(f"no codes go to {prefix} until {rfc3339(made.until_ms)}", err=True)
+
+
+@verification.command("open")
+@click.argument("prefix")
+def open_(prefix: str) -> None:
+    """Let codes go to PREFIX again; what it became suspect by is forgotten."""
+    with _open() as book:
+        held = [b for b in book.blocks(now_ms()) if b.prefix == prefix]
+        if not held:
+            raise Error(
+                "not_found", "this prefix is not blocked", "`casemate verification blocks` lists those that are"
+            )
+        Desk().record("verification.prefix_opened", f"prefix:{prefix}", why=held[0].why)
+        book.act(lambda b: b.unblock(prefix, now_ms()))
+    click.echo(f"codes go to {prefix} again", err=True)

@@ -1,0 +1,83 @@
+"""Verifications: what became of codes by purpose and by prefix, and prefixes that get none. Shows no number and no code: it could not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.clock import rfc3339
+from appliance.errors import Error
+from appliance.verify import WHY, Block, Book, check_prefix
+
+from .desk import desk, who
+from .guard import needs
+
+views = Blueprint("verifications", __name__)
+
+DAYS: Final = 7
+HOURS_MAX: Final = 8_760
+
+
+def _book() -> Book:
+    return Book(desk().settings.home / "verify.db")
+
+
+@views.get("/verifications")
+@needs("verifications.read")
+def page() -> Any:
+    return _page()
+
+
+def _page(problem: str = "", status: int = 200) -> Any:
+    now_ms = desk().clock()
+    book = _book()
+    try:
+        filled = {
+            "funnel": book.funnel(now_ms, DAYS),
+            "prefixes": book.conversions(now_ms),
+            "blocks": book.blocks(now_ms),
+        }
+    finally:
+        book.close()
+    done = request.args.get("done", "")
+    return render_template("verifications.html", **filled, why=WHY, days=DAYS, problem=problem, done=done), status
+
+
+@views.post("/verifications/block")
+@needs("verifications.block")
+def block() -> Any:
+    prefix, hours = request.form.get("prefix", "").strip(), request.form.get("hours", "")
+    try:
+        check_prefix(prefix)
+        if not (hours.isascii() and hours.isdigit() and 1 <= int(hours) <= HOURS_MAX):
+            raise Error("invalid", f"hours are a whole number from 1 to {HOURS_MAX:,}")
+    except Error as error:
+        return _page(error.message[:1].upper() + error.message[1:] + ".", 422)
+    now_ms = desk().clock()
+    made = Block(prefix, "person", now_ms, now_ms + int(hours) * 3_600_000)
+    until = rfc3339(made.until_ms)
+    desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, until=until)
+    book = _book()
+    try:
+        book.act(lambda b: b.block(made))
+    finally:
+        book.close()
+    return redirect(url_for("verifications.page", done="blocked"), 303)
+
+
+@views.post("/verifications/open")
+@needs("verifications.block")
+def open_() -> AnyResponse:
+    prefix = request.form.get("prefix", "")
+    book = _book()
+    try:
+        held = [b for b in book.blocks(desk().clock()) if b.prefix == prefix]
+        if not held:
+            raise Error("not_found", "this prefix is not blocked")
+        desk().peers.record(who(), "verification.prefix_opened", f"prefix:{prefix}", why=held[0].why)
+        book.act(lambda b: b.unblock(prefix, desk().clock()))
+    finally:
+        book.close()
+    return redirect(url_for("verifications.page", done="opened"), 303)

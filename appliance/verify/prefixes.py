@@ -1,0 +1,117 @@
+"""The part of `verify.db` about prefixes: what leaves and what is entered, by slots of five minutes, and which are blocked."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from appliance.errors import Error
+from appliance.store import Connection
+
+from .pumping import JUDGED_EACH, RECENT_SLOTS, SLOT_MS, USUAL_SLOTS, Guard, Traffic, suspect
+
+SHOWN_MAX: Final = 200
+FOREVER_MS: Final = 4_611_686_018_427_387_904
+
+
+class Block(NamedTuple):
+    """A prefix that gets no codes until `until_ms`; `why` is a word of WHY."""
+
+    prefix: str
+    why: str
+    since_ms: int
+    until_ms: int
+
+
+class Conversion(NamedTuple):
+    """Of one prefix over the last day."""
+
+    prefix: str
+    sent: int
+    approved: int
+
+
+def check_open(conn: Connection, prefix: str, at_ms: int) -> None:
+    """Raises Error `destination_blocked` while the prefix is blocked."""
+    row = conn.execute("SELECT until_ms FROM block WHERE prefix = ? AND until_ms > ?", (prefix, at_ms)).fetchone()
+    if row is not None:
+        raise Error(
+            "destination_blocked",
+            "no codes go to numbers with this beginning for now",
+            "an administrator sees why with `casemate verify blocks`",
+            rule="prefix",
+        )
+
+
+def sent(conn: Connection, prefix: str, guard: Guard, at_ms: int) -> Block | None:
+    """Counts one code; the block, when by it the prefix has become suspect."""
+    slot = at_ms // SLOT_MS
+    (newest,) = conn.execute(
+        "INSERT INTO traffic (prefix, slot, sent, approved) VALUES (?, ?, 1, 0)"
+        " ON CONFLICT (prefix, slot) DO UPDATE SET sent = sent + 1 RETURNING sent",
+        (prefix, slot),
+    ).fetchone()
+    if newest % JUDGED_EACH:
+        return None
+    why = suspect(prefix, traffic(conn, prefix, newest, slot), guard)
+    if not why:
+        return None
+    made = Block(prefix, why, at_ms, at_ms + guard.pause_s * 1000)
+    block(conn, made)
+    return made
+
+
+def traffic(conn: Connection, prefix: str, newest: int, slot: int) -> Traffic:
+    gone, entered = conn.execute(
+        "SELECT ifnull(sum(sent), 0), ifnull(sum(approved), 0) FROM traffic WHERE prefix = ? AND slot >= ? AND slot < ?",
+        (prefix, slot - RECENT_SLOTS, slot),
+    ).fetchone()
+    usual, oldest = conn.execute(
+        "SELECT ifnull(sum(sent), 0), min(slot) FROM traffic WHERE prefix = ? AND slot >= ? AND slot < ?",
+        (prefix, slot - USUAL_SLOTS, slot),
+    ).fetchone()
+    return Traffic(gone, entered, newest, usual, slot - oldest if oldest is not None else 0)
+
+
+def approved(conn: Connection, prefix: str, created_ms: int) -> None:
+    """In the slot of the code's own verification, so that a code is entered where it was counted."""
+    conn.execute(
+        "UPDATE traffic SET approved = approved + 1 WHERE prefix = ? AND slot = ?", (prefix, created_ms // SLOT_MS)
+    )
+
+
+def block(conn: Connection, made: Block) -> None:
+    conn.execute("INSERT OR REPLACE INTO block (prefix, why, since_ms, until_ms) VALUES (?, ?, ?, ?)", made)
+
+
+def unblock(conn: Connection, prefix: str, at_ms: int) -> Block:
+    """Lets codes go there again, and forgets by what it became suspect. Raises Error `not_found`."""
+    row = conn.execute(
+        "DELETE FROM block WHERE prefix = ? AND until_ms > ? RETURNING prefix, why, since_ms, until_ms", (prefix, at_ms)
+    ).fetchone()
+    if row is None:
+        raise Error("not_found", "this prefix is not blocked", "`casemate verify blocks` lists those that are")
+    conn.execute("DELETE FROM traffic WHERE prefix = ?", (prefix,))
+    return Block(*row)
+
+
+def blocks(conn: Connection, at_ms: int) -> list[Block]:
+    """Those that hold now, the newest first."""
+    rows = conn.execute(
+        "SELECT prefix, why, since_ms, until_ms FROM block WHERE until_ms > ? ORDER BY since_ms DESC", (at_ms,)
+    )
+    return [Block(*row) for row in rows.fetchall()]
+
+
+def conversions(conn: Connection, at_ms: int) -> list[Conversion]:
+    """Of the last day, those with most codes first, at most SHOWN_MAX."""
+    rows = conn.execute(
+        "SELECT prefix, sum(sent) AS n, sum(approved) FROM traffic WHERE slot > ? GROUP BY prefix ORDER BY n DESC LIMIT ?",
+        (at_ms // SLOT_MS - USUAL_SLOTS, SHOWN_MAX),
+    )
+    return [Conversion(*row) for row in rows.fetchall()]
+
+
+def sweep(conn: Connection, at_ms: int) -> int:
+    """Erases what nothing is judged by any more; how many rows that were."""
+    old = conn.execute("DELETE FROM traffic WHERE slot < ?", (at_ms // SLOT_MS - USUAL_SLOTS,)).rowcount
+    return int(old + conn.execute("DELETE FROM block WHERE until_ms <= ?", (at_ms,)).rowcount)

@@ -11,6 +11,7 @@ from appliance.message import (
     ACCEPTED,
     CANCELLED,
     FAILED,
+    FINAL,
     INDETERMINATE,
     NOTIFY_DOOR,
     NOTIFY_DOOR_FAILURES,
@@ -39,6 +40,7 @@ REASONS: Final = {
     "not_sendable": Error(
         "not_held", "it cannot be sent again: its validity ended, or its content was erased", "close it"
     ),
+    "suppressed": Error("suppressed", "the customer asked meanwhile not to be written to", "close it"),
     "not_redactable": Error("not_redactable", "the message has not left yet", "cancel it first, or wait"),
 }
 
@@ -75,8 +77,8 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, w
     if status == CANCELLED:
         return "cancelled"
     work = ledger.work[day]
-    if (day, seq) in ledger.decided_now:
-        ended = [row[0] for row in work.progress if row[-1] == seq]
+    ended = [row[0] for row in work.progress if row[-1] == seq and row[0] in FINAL]
+    if ended or (day, seq) in ledger.decided_now:
         return "cancelled" if CANCELLED in ended else "not_cancellable"
     assert partition is not None
     # A segment that the operator put off has not left: it waits like one that was never submitted.
@@ -133,6 +135,8 @@ def decide(ledger: Ledger, day: int, message_id: bytes, act: str, who: str, now_
     content, expires_ms, class_ = doubts.sendable(partition, seq)
     if act == "resend" and (not content or expires_ms <= now_ms):
         return "not_sendable"
+    if act == "resend" and ledger.stops.unwanted(*doubts.addressed(partition, seq)) is not None:
+        return "suppressed"
     work = ledger.work[day]
     audit = entry(now_ms, who, "message.decided", f"message:{id_text(message_id)}", act=act)
     if act == "resend":

@@ -177,11 +177,13 @@ class Answering:
 
 def swept(ledger: Ledger, subject: bytes, names: frozenset[str], who: str) -> int:
     """Within a beat: from now on nothing of these programmes leaves for a number; how many messages were cancelled."""
-    now_ms = clock.now_ms()
-    ledger.stops.add(subject, names, now_ms)
-    return ledger.stops.sweep(
-        ledger, subject, lambda day, message_id, why: acts.cancel(ledger, day, message_id, who, now_ms, why), now_ms
-    )
+    now_ms, now_s = clock.now_ms(), clock.monotonic_s()
+    ledger.stops.add(subject, names, now_s)
+
+    def cancel(day: int, message_id: bytes, why: str) -> str:
+        return acts.cancel(ledger, day, message_id, who, now_ms, why)
+
+    return ledger.stops.sweep(ledger, subject, cancel, now_ms, now_s)
 
 
 def answer_sender(recipient: str) -> str:

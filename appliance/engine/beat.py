@@ -16,7 +16,7 @@ from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
 from appliance.limits import STORE_FREE_OCTETS_MIN
-from appliance.message import CANCELLED, OTP, QUEUED, Batch
+from appliance.message import OTP, QUEUED, Batch
 from appliance.smpp import status_name, verdict
 from appliance.store import DatabaseError, free_octets, is_damage
 
@@ -25,6 +25,7 @@ from .brief import Brief, codes_first, taken
 from .choosing import dispatch, group_of
 from .inbound import Acknowledgement, Inbound
 from .ledger import Ledger
+from .left_alone import stayed
 from .link import Link
 from .pace import UNLIMITED
 from .packing import Staged
@@ -194,10 +195,7 @@ class Beat:
             self.ledger.refused(link.name, waiting, part, status_name(status), now_ms)
             return
         odd(self.ledger, waiting)
-        why = self.ledger.stops.stays(waiting.day, waiting.seq) if waiting.segments == 1 else None
-        if why is not None:
-            key = waiting.seq << 8 | part
-            self.ledger.ended(waiting.day, key, 1, waiting.notify, CANCELLED, why, now_ms, link.name)
+        if stayed(self.ledger, link.name, waiting, part, now_ms):
             return
         self.ledger.work[waiting.day].requeued.append((QUEUED, status_name(status), waiting.seq << 8 | part))
         if word == "throttled":

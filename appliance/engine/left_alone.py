@@ -1,52 +1,73 @@
 """HOT: messages to customers who have just asked to be left alone: those that wait are cancelled, and those still on their way in.
 
-A face asks a snapshot that is a moment old, so what it let through in that moment is caught here, before it can leave.
+A face asks a snapshot that is a moment old, so what it let through in that moment is caught here, before it can leave. Of what has
+begun to leave, the rest stays; what was in doubt and waited to be sent again is reported instead, because nobody can say that it never left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
-from appliance.message import CANCELLED, QUEUED, Batch
-from appliance.store import SUBMITTED, letters
+from appliance.errors import Error
+from appliance.message import CANCELLED, FINAL, INDETERMINATE, QUEUED, Batch
+from appliance.store import SUBMITTED, DatabaseError, doubts, letters
 
 from .unfolding import known_by_number
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .waiting import Waiting
 
-LEAVING_MS: Final = 900_000  # longer than any bind waits for an answer
-KEPT_MS: Final = 120_000  # a face that has not taken the decision by then has not answered a ping for long
+LEAVING_S: Final = 900.0  # longer than any bind waits for an answer
+KEPT_S: Final = 120.0  # a face that has not taken the decision by then has not answered a ping for long
 OWN: Final = 0  # caller of the appliance's own answers
 WHY: Final = "suppressed: {}"
+UNKNOWN: Final = WHY.format("nobody can tell")
+NOT_AGAIN: Final = "not sent again, {}"
+NO_ANSWER: Final = "no answer"  # how every event of a doubt begins
 
 
 class Stops:
-    """Who asked in the last moments: blind index -> (programmes, until when)."""
+    """Who asked in the last moments: blind index -> (programmes, until when). Times are of the clock that nobody sets."""
 
     def __init__(self) -> None:
-        self.recent: dict[bytes, tuple[frozenset[str], int]] = {}
-        #: Messages that were under way when their customer asked: day and seq -> (why, until when). If one comes back it stays.
-        self.leaving: dict[tuple[int, int], tuple[str, int]] = {}
+        self.recent: dict[bytes, tuple[frozenset[str], float]] = {}
+        #: Messages that were under way when their customer asked: day and seq -> (why, until when, who). If one comes back it stays.
+        self.leaving: dict[tuple[int, int], tuple[str, float, bytes]] = {}
         self.belongs: Callable[[int, str], tuple[str, ...]] = lambda class_, sender: ()
+        #: Programmes that a number has left, as the book has them on disk; may raise Error or DatabaseError.
+        self.left: Callable[[bytes], Collection[str]] = lambda subject: ()
 
-    def add(self, subject: bytes, names: frozenset[str], now_ms: int) -> None:
-        before = self.recent.get(subject, (frozenset(), 0))[0]
-        self.recent[subject] = (before | names, now_ms + KEPT_MS)
+    def add(self, subject: bytes, names: frozenset[str], now_s: float) -> None:
+        before = self.recent.get(subject, (frozenset(), 0.0))[0]
+        self.recent[subject] = (before | names, now_s + KEPT_S)
 
     def ended(self, subject: bytes) -> None:
         """The customer may be written to again."""
         self.recent.pop(subject, None)
+        self.leaving = {where: kept for where, kept in self.leaving.items() if kept[2] != subject}
 
-    def forget(self, now_ms: int) -> None:
-        self.recent = {subject: kept for subject, kept in self.recent.items() if kept[1] > now_ms}
-        self.leaving = {where: kept for where, kept in self.leaving.items() if kept[1] > now_ms}
+    def forget(self, now_s: float) -> None:
+        self.recent = {subject: kept for subject, kept in self.recent.items() if kept[1] > now_s}
+        self.leaving = {where: kept for where, kept in self.leaving.items() if kept[1] > now_s}
 
     def stays(self, day: int, seq: int) -> str | None:
         """Why a message that came back unsent does not leave again; None: it may."""
         kept = self.leaving.get((day, seq))
         return kept[0] if kept is not None else None
+
+    def unwanted(self, subject: bytes, class_: int, sender: str) -> str | None:
+        """Why a message that was in doubt does not leave again, asked of the book: for what this process cannot remember."""
+        names = self.belongs(class_, sender)
+        if not names:
+            return None
+        try:
+            left = self.left(subject)
+        except (Error, DatabaseError):
+            return UNKNOWN  # it is reported: what may not be sent is not sent because a file cannot be read
+        name = next((name for name in names if name in left), None)
+        return WHY.format(name or "all") if name is not None else None
 
     def accepted(self, ledger: Ledger, batch: Batch, seqs: range, now_ms: int) -> None:
         """Ends those rows of a new batch that a customer asked not to get."""
@@ -60,7 +81,9 @@ class Stops:
         names = self.recent[subject][0]
         return next((name for name in self.belongs(class_, sender) if name in names), None)
 
-    def sweep(self, ledger: Ledger, subject: bytes, cancel: Callable[[int, bytes, str], str], now_ms: int) -> int:
+    def sweep(
+        self, ledger: Ledger, subject: bytes, cancel: Callable[[int, bytes, str], str], now_ms: int, now_s: float
+    ) -> int:
         """Ends every message that waits and that `recent` says the customer does not want; how many. `cancel` by day and id."""
         count = 0
         for day in list(ledger.partitions):
@@ -82,8 +105,19 @@ class Stops:
                     if cancel(day, message_id, why) == "cancelled":
                         count += 1
                     else:
-                        self.leaving[day, seq] = (why, now_ms + LEAVING_MS)
+                        self.leaving[day, seq] = (why, now_s + LEAVING_S, subject)
+                        withhold(ledger, day, seq, why, now_ms)
+            self._sent_again(ledger, day, subject, now_s)
         return count
+
+    def _sent_again(self, ledger: Ledger, day: int, subject: bytes, now_s: float) -> None:
+        """Messages that this very beat decided to send again, the book having been asked a moment too early: they stay when they are due."""
+        new_from = ledger.new_from.get(day, 1 << 62)
+        for seq in [row[0] for row in ledger.work[day].schedule if row[0] < new_from]:
+            found, class_, sender = doubts.addressed(ledger.partitions[day], seq)
+            name = self._held_by(subject, class_, sender) if found == subject else None
+            if name is not None:
+                self.leaving[day, seq] = (WHY.format(name or "all"), now_s + LEAVING_S, subject)
 
 
 def end_new(ledger: Ledger, day: int, seq: int, notify: int, why: str, now_ms: int) -> None:
@@ -94,3 +128,91 @@ def end_new(ledger: Ledger, day: int, seq: int, notify: int, why: str, now_ms: i
     ledger.queues.remove(day, frozenset({seq}))
     ledger.work[day].unschedule.append((seq,))
     ledger.message_ended(day, seq, CANCELLED, why, notify, now_ms)
+
+
+# --- what cannot be cancelled any more -----------------------------------------------------------------------
+
+
+def withhold(ledger: Ledger, day: int, seq: int, why: str, now_ms: int) -> None:
+    """Of a message that has begun to leave, or that may have left, nothing leaves any more; wherever the rest waits, also on disk only.
+
+    What is under way is left to its answer: it `stays` if it comes back.
+    """
+    work = ledger.work[day]
+    if (day, seq) in ledger.decided_now or any(row[-1] == seq and row[0] in FINAL for row in work.progress):
+        return
+    for waiting in ledger.queues.remove(day, frozenset({seq})):
+        waiting.todo = []
+    ledger.delayed.remove(day, seq)
+    ledger.lost_on.pop((day, seq), None)
+    work.unschedule.append((seq,))
+    _, segments, notify, _ = ledger.partitions[day].state(seq)
+    states = _states(ledger, day, seq)
+    for part in range(1, segments + 1):
+        if states.get(part, QUEUED) == QUEUED:
+            if part not in states:
+                work.intents.append((seq << 8 | part, 0, now_ms))
+            not_again(ledger, day, seq << 8 | part, segments, notify, why, now_ms)
+
+
+def stayed(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
+    """Whether a segment that an operator put off does not leave again, because its customer asked for that meanwhile."""
+    why = ledger.stops.stays(waiting.day, waiting.seq)
+    if why is not None:
+        key = waiting.seq << 8 | part
+        not_again(ledger, waiting.day, key, waiting.segments, waiting.notify, why, now_ms, link)
+    return why is not None
+
+
+def not_again(
+    ledger: Ledger, day: int, key: int, segments: int, notify: int, why: str, now_ms: int, link: str = ""
+) -> None:
+    """A segment that waits, or was put off by `link` just now, does not leave: cancelled, or reported if it was ever in doubt."""
+    work, partition = ledger.work[day], ledger.partitions[day]
+    seq, part = key >> 8, key & 255
+    if not _in_doubt(ledger, day, seq, part):
+        if link:
+            ledger.ended(day, key, segments, notify, CANCELLED, why, now_ms, link)
+            return
+        work.segment_status.append((CANCELLED, why, key))
+        if segments == 1:
+            ledger.message_ended(day, seq, CANCELLED, why, notify, now_ms)
+        else:
+            ledger.touched.add((day, seq))
+        return
+    number = ledger.link_numbers[day].get(link) or next((p[3] for p in partition.parts(seq) if p[0] == part), 0)
+    work.segment_status.append((INDETERMINATE, NO_ANSWER, key))
+    work.decided = [row for row in work.decided if row != (key,)]
+    report(ledger, day, key, number, why, now_ms)
+    if segments == 1:
+        work.progress.append((INDETERMINATE, number, now_ms, NO_ANSWER, seq))
+    else:
+        ledger.touched.add((day, seq))
+
+
+def report(ledger: Ledger, day: int, key: int, number: int, why: str, now_ms: int) -> None:
+    """A segment in doubt that was to be sent again over the link of this number is left as it is: a late receipt still counts."""
+    work = ledger.work[day]
+    work.doubts.append((key, number, doubts.REPORTED, now_ms))
+    work.events.append((key >> 8, now_ms, INDETERMINATE, NOT_AGAIN.format(why)))
+    link = next((name for name, n in ledger.link_numbers[day].items() if n == number), "")
+    ledger.doubts.soon((link, doubts.number_index_of(ledger.partitions[day], key >> 8)))
+
+
+def _states(ledger: Ledger, day: int, seq: int) -> dict[int, int]:
+    """By part: the status of each segment that ever left, with what this beat has decided so far."""
+    states = {part: status for part, status, *_ in ledger.partitions[day].parts(seq)}
+    work = ledger.work[day]
+    # In the order of their execution.
+    for rows in (work.requeued, work.answers, work.receipts, work.segment_status):
+        states.update({row[-1] & 255: row[0] for row in rows if row[-1] >> 8 == seq})
+    return states
+
+
+def _in_doubt(ledger: Ledger, day: int, seq: int, part: int) -> bool:
+    """Whether a segment that now waits left before and nobody answered."""
+    details = ledger.partitions[day].details(seq, INDETERMINATE)
+    details += [row[3] for row in ledger.work[day].events if row[0] == seq and row[2] == INDETERMINATE]
+    return any(
+        said.startswith(NO_ANSWER) and (", segment " not in said or f", segment {part} of " in said) for said in details
+    )

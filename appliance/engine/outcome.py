@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from appliance.message import (
+    CANCELLED,
     DELIVERED,
     EXPIRED,
     FAILED,
@@ -18,7 +19,7 @@ from appliance.message import (
 from appliance.store import SUBMITTED
 
 #: When all the segments of a message have ended and one was not delivered, the first of these found among them counts.
-WORST_FIRST: Final = (REJECTED, FAILED, EXPIRED, UNDELIVERED)
+WORST_FIRST: Final = (REJECTED, FAILED, EXPIRED, UNDELIVERED, CANCELLED)
 
 
 def message_status(parts: list[int], segments: int) -> int:

@@ -18,6 +18,7 @@ from appliance.store import DatabaseError, doubts, partition_days
 
 from .accepting import start_scheduled
 from .ledger import Ledger
+from .left_alone import withhold
 from .straight import keep
 from .tending import recover
 from .undecided import ACTS, count, interrupted
@@ -107,6 +108,8 @@ class Pager:
             seen.add(key >> 8)
             link = names.get(number, "")
             act = ACTS[ledger.policies[class_]]
+            if act == doubts.TO_RESEND and ledger.stops.unwanted(*doubts.addressed(partition, key >> 8)) is not None:
+                act = doubts.REPORTED  # its customer asked to be left alone, before the crash or since
             again = interrupted(ledger, day, key, segments, notify, act, link, now_ms, first)
             if again and segments == 1:
                 ledger.lost_on[day, key >> 8] = link
@@ -169,7 +172,11 @@ class Pager:
                 continue
             work = ledger.work[day]
             for waiting in await self._open(day, partition.rows_of(seqs), now_ms):
-                start_scheduled(ledger, waiting, now_ms)
+                why = ledger.stops.stays(day, waiting.seq)  # its customer wrote while it was decided to send it again
+                if why is None:
+                    start_scheduled(ledger, waiting, now_ms)
+                else:
+                    withhold(ledger, day, waiting.seq, why, now_ms)
             work.unschedule += [(seq,) for seq in seqs]
 
     async def _open(self, day: int, rows: list[tuple[Any, ...]], now_ms: int) -> list[Waiting]:

@@ -19,6 +19,7 @@ from appliance.text import decode, split
 from .awaited import Pair
 from .inbound import Inbound
 from .ledger import Ledger
+from .left_alone import report
 from .link import Link
 from .matching import Fit, fits, plain, sender_of
 from .undecided import AGAIN, resolve, send_again
@@ -91,7 +92,12 @@ class Resolver:
                 used += 1
         left = [c for c in candidates if (c.day, c.key) not in settled]
         for c in left:
-            if c.act == doubts.TO_RESEND:
+            if c.act != doubts.TO_RESEND:
+                continue
+            why = ledger.stops.unwanted(number_index, c.class_, c.sender)
+            if why is not None:
+                report(ledger, c.day, c.key, ledger.link_numbers[c.day][name], why, now_ms)
+            else:
                 ledger.lost_on[c.day, c.key >> 8] = name
                 send_again(ledger, c.day, c.key >> 8, c.class_, [c.key], AGAIN, now_ms)
         if len(claims) > used and any(_open(c, claims) for c in left):

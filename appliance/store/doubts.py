@@ -93,6 +93,11 @@ def number_index_of(partition: Partition, seq: int) -> bytes:
     return partition.conn.execute("SELECT number_index FROM message WHERE seq=?", (seq,)).fetchone()[0]
 
 
+def addressed(partition: Partition, seq: int) -> tuple[bytes, int, str]:
+    """(blind index of its number, class, sender) of a message: what decides whether its customer wants it."""
+    return partition.conn.execute("SELECT number_index,class,sender FROM message WHERE seq=?", (seq,)).fetchone()
+
+
 def in_doubt(partition: Partition) -> list[tuple[int, int, bytes]]:
     """(link, act, blind index of the number) of each indeterminate segment of a day."""
     return partition.conn.execute(

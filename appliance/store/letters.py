@@ -48,11 +48,11 @@ def part_id(partition: Partition, n: int) -> bytes | None:
 
 
 def unsent_to(partition: Partition, number_index: bytes) -> list[tuple[bytes, int, int, str]]:
-    """(id, seq, class, sender) of messages to a number that have not left: accepted, queued or scheduled."""
+    """(id, seq, class, sender) of messages to a number that have not left: accepted, queued or scheduled; not the appliance's own answers."""
     return list(
         partition.conn.execute(
             "SELECT m.id,m.seq,m.class,m.sender FROM message m JOIN progress p ON p.seq=m.seq"
-            " WHERE m.number_index=? AND p.status IN (0,1,2)",
+            " WHERE m.number_index=? AND p.status IN (0,1,2) AND m.caller<>0",
             (number_index,),
         ).fetchall()
     )

@@ -211,6 +211,11 @@ class Partition:
         found = self.conn.execute("SELECT 1 FROM event WHERE seq=? AND status=? LIMIT 1", (seq, status)).fetchone()
         return found is not None
 
+    def details(self, seq: int, status: int) -> list[str]:
+        """What the events say by which a message came to a status."""
+        rows = self.conn.execute("SELECT detail FROM event WHERE seq=? AND status=?", (seq, status))
+        return [row[0] or "" for row in rows]
+
     def due(self, now_ms: int, class_: int, limit: int) -> list[int]:
         """Scheduled messages of a class whose time has come."""
         rows = self.conn.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from appliance.message import (
 )
 from appliance.text import encode
 
+from . import checks
 from .operators import text_of
 from .others import index_of
 
@@ -71,6 +73,8 @@ class Bank:
         self.watch: ConsentWatch | None = None  # as a gateway has it
         self.wrote_stop: set[str] = set()
         self.written: dict[int, str] = {}  # letters of customers
+        self.drained: dict[str, bool] = {}  # links as a person wants them
+        self.done: Counter[str] = Counter()  # what people asked for and got
         self.customers = [f"+39347{chance.randrange(10**6, 10**7)}" for _ in range(8)]
 
     async def gateway(self, n: int) -> None:
@@ -205,12 +209,16 @@ class Bank:
             self.written[n] = text
 
     async def drain(self, link: str, on: bool) -> None:
-        """A person takes a link out of use or back; asked again until it is so, or everything has healed long ago."""
+        """A person takes a link out of use or back; asked again until it is so, the person thinks better of it, or all has healed long ago."""
         client = Client(self.world.settings.socket("engine-0"))
         self.busy += 1
+        self.drained[link] = on
         for _ in range(60):
+            if self.drained[link] != on:
+                break
             try:
-                await client.call("drain", {"link": link, "on": on, "who": "user:sim"})
+                await client.call("drain", {"link": link, "on": on, "who": "console:sim"})
+                self.done["drain"] += 1
                 break
             except Error:
                 await asyncio.sleep(0.5)
@@ -227,12 +235,17 @@ class Bank:
                 continue
             message = chance.choice(known[-20:])
             word = chance.choice(("cancel", "cancel", "redact", "resend", "close"))
-            payload: dict[str, Any] = {"id": message.id, "who": "user:sim"}
+            payload: dict[str, Any] = {"id": message.id, "who": "console:sim"}
             if word in ("resend", "close"):
                 payload["act"] = word
+                held = checks.held(world)
+                if held:  # as `casemate messages held` lists them
+                    message = world.bank.by_id[held[0]]
+                    payload["id"] = message.id
             try:
                 await client.call("decide" if "act" in payload else word, payload)
                 message.acts.append(word)
+                self.done[word] += 1
             except Error as e:
                 if e.code == "peer_unavailable":
                     message.acts.append(f"{word}?")

@@ -19,6 +19,7 @@ from appliance.message import (
     NOTIFY_DOOR,
     NOTIFY_WEBHOOK,
     QUEUED,
+    REDACTED,
     REJECTED,
     SCHEDULED,
     SENT,
@@ -27,6 +28,7 @@ from appliance.message import (
 )
 from appliance.smpp import spec
 from appliance.store import stored
+from appliance.store.doubts import HELD
 
 from .others import index_of
 
@@ -53,6 +55,15 @@ def statuses_of(engine: Any) -> dict[bytes, int]:
     for partition in engine.ledger.partitions.values():
         out.update(stored.statuses(partition.conn.inner))
     return out
+
+
+def held(world: World) -> list[bytes]:
+    """Ids of the bank's messages that wait for a person, oldest first."""
+    if world.engine is None:
+        return []
+    sql = "SELECT DISTINCT m.id FROM undecided u JOIN message m ON m.seq=u.key>>8 WHERE u.act=? ORDER BY m.seq"
+    ids = [row[0] for p in world.engine.ledger.partitions.values() for row in p.conn.inner.execute(sql, (HELD,))]
+    return [each for each in ids if each in world.bank.by_id]
 
 
 def unsettled(world: World) -> list[str]:
@@ -140,6 +151,7 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
     # Each time a segment was in doubt is an event of its own; only then may it leave once more.
     doubts = sum(1 for s, detail in events if s == INDETERMINATE and detail.startswith("no answer"))
     doubts += sum(1 for s, detail in events if "sent again as a person decided" in detail)
+    world.doubted += doubts
     again = sum(max(0, len(times) - 1) for times in parts.values())
     if again > doubts:
         world.violated(f"{said}: taken {again} times too often, {doubts} doubts on record: {dict(parts)}")
@@ -168,6 +180,8 @@ def _told(world: World, found: dict[bytes, int]) -> None:
             world.violated(f"the outbox for {taker.name} has a gap: {gap}")
         finals: Counter[bytes] = Counter()
         for message_id, _, _, status, *_ in taker.events:
+            if status == REDACTED:
+                continue  # no status: its content is to be forgotten
             if finals[message_id]:
                 world.violated(f"{world.named(message_id)}: {taker.name} was told {status} after its end")
             if status in FINAL:

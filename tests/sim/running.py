@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,7 @@ def run_seeds(seeds: Iterable[int], told: bool = False, digest: bool = False) ->
     """Prints what was violated and how to repeat it; 1 if anything was."""
     began = time.process_time()
     bad: list[int] = []
+    happened: Counter[str] = Counter()
     n = 0
     for seed in seeds:
         world = run_seed(seed)
@@ -94,6 +96,7 @@ def run_seeds(seeds: Iterable[int], told: bool = False, digest: bool = False) ->
             print("\n".join(world.lines))
         if digest:
             print(seed, world.digest())
+        happened += world.happened()
         if world.violations:
             bad.append(seed)
             print(f"seed {seed}: {len(world.violations)} violations, the first: {world.violations[0]}")
@@ -105,4 +108,5 @@ def run_seeds(seeds: Iterable[int], told: bool = False, digest: bool = False) ->
             print(f"{n} seeds, {len(bad)} with violations, {time.process_time() - began:.0f} s of CPU", flush=True)
     if not digest:
         print(f"{n} seeds, {len(bad)} with violations, {time.process_time() - began:.1f} s of CPU")
+        print(f"happened: {', '.join(f'{what} {count}' for what, count in sorted(happened.items()))}")
     return 1 if bad else 0

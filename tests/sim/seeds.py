@@ -24,6 +24,11 @@ NAMED: Final[dict[int, str]] = {
     11_745: "the same: the audit outbox gave numbers again, and its entries waited for ever",
     36: "a clock set forth by an hour ended the wait for the last part of a customer's letter, which was in the store by then:"
     " the letter was kept with a gap. The wait is now by a clock that nobody sets, and what came is read before it ends.",
+    11_722: "a bulk message of three segments whose first was lost on a link before its customer wrote STOP: the others left when"
+    " the link was back, after the confirmation",
+    20_207: "a bulk message in doubt waited to be sent again when its customer wrote STOP, and was sent after the confirmation",
+    49: "the simulated person took a link out of use and back, and the first of these was done last; the product was right."
+    " Until then nothing that the person asked for was ever done: the name by which it asked is none that the audit log takes",
     10_016: "the same with a clock set forth by 25 hours between the parts",
 }
 #: The first ones of the fixed set.

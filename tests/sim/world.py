@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -44,7 +45,7 @@ class World:
         self.chance = Random(plan.seed * 7 + 4)
         self.clock_ms = self.clock_most_ms = 0
         self.conns: dict[Process, list[Connection]] = {}
-        self.submits = self.looks = self.restarts = 0
+        self.submits = self.looks = self.restarts = self.doubted = 0
         self.strike: tuple[int, str] | None = None
         self.slow = False
         self.settings = settings_of(plan, folder)
@@ -351,6 +352,26 @@ class World:
             process.dead = True
         self.bury()
         self.disk.unregister()
+
+    def happened(self) -> Counter[str]:
+        """How often what is meant to happen did: a kind of trouble that never comes would show nothing."""
+        said = Counter(line[11:].partition(":")[0].partition(" by ")[0] for line in self.lines)
+        again = sum(max(0, len(t) - 1) for reached in self.truth.reached.values() for t in reached.parts.values())
+        out = self.bank.done + Counter(
+            {
+                "STOP in force": len(self.bank.wrote_stop),
+                "letter": len(self.bank.written),
+                "answer of the box": len(self.truth.answers),
+                "doubt": self.doubted,
+                "sent again": again,
+                "restart": self.restarts - 1,
+                "power cut": said["power"],
+                "kill": said["kill"],
+                "clock set": said["the clock is set"],
+                "full disk": sum("disk full: True" in line for line in self.lines),
+            }
+        )
+        return Counter({what: n for what, n in out.items() if n > 0})
 
     def digest(self) -> str:
         """The same for every run of a seed."""

@@ -47,7 +47,7 @@ lock:  ## write requirements.lock anew from pyproject.toml
 
 clean:  ## remove .venv/ and what tools left behind; var/ stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find appliance hsm tests .ci -name __pycache__ -prune -exec rm -rf {} +
+	find appliance firmware hsm tests .ci -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ $(VENV)/.run: $(LOCKED)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
-	@.ci/debian chromium curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libnet-smpp-perl libnss3 nsd rsyslog rsyslog-openssl
+	@.ci/debian chromium curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 nsd rauc rsyslog rsyslog-openssl squashfs-tools
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock

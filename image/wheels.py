@@ -98,7 +98,7 @@ def own(steps: Steps, recipe: Recipe, checkout: Path, folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     source.mkdir(parents=True)
     archive = source.parent / "source.tar"
-    kept = ["appliance", "hsm", "pyproject.toml", "README.md", "LICENSE"]
+    kept = ["appliance", "firmware", "hsm", "pyproject.toml", "README.md", "LICENSE"]
     steps.run(["git", "-C", checkout, "-c", f"safe.directory={checkout}", "archive", "-o", archive, "HEAD", *kept])
     steps.run(["tar", "-xf", archive, "-C", source])
     words = [

@@ -38,6 +38,13 @@ def test_hsm_is_a_leaf_and_only_keys_enters_it(house: House) -> None:
     assert [f"{f.name}:{i.line}" for f in house.files for i in f.imports if i.module.startswith("hsm.")] == []
 
 
+def test_firmware_is_a_leaf_and_only_updates_enters_it(house: House) -> None:
+    firmware = sources(ROOT, "firmware")
+    assert [f.name for f in firmware if f.top_imports & {"appliance", "hsm"}] == []
+    assert [f.name for f in house.files if "firmware" in f.top_imports and f.room != "updates"] == []
+    assert [f"{f.name}:{i.line}" for f in house.files for i in f.imports if i.module.startswith("firmware.")] == []
+
+
 def test_the_verifier_of_the_audit_log_stands_alone() -> None:
     (verify,) = [f for f in sources(ROOT, "appliance") if f.name == "appliance/audit/verify.py"]
     foreign = {m for m in verify.top_imports if m not in sys.stdlib_module_names}

@@ -1,0 +1,96 @@
+"""Why a bundle is refused: a closed table, from a code that programs and tests rely on to a sentence and what a person can do next.
+
+Every hint names something that exists on the box or on the bank's own desk; none says "contact support" and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Code -> (what is wrong, what to do about it).
+REFUSALS: Final[dict[str, tuple[str, str]]] = {
+    "unreadable": (
+        "the file is not a RAUC bundle",
+        "copy it anew and compare its SHA-256 with the release's SHA256SUMS",
+    ),
+    "truncated": (
+        "the file is shorter than its own figures say",
+        "copy it anew and compare its SHA-256 with SHA256SUMS",
+    ),
+    "plain_format": (
+        "the bundle has the format `plain`, whose content is not tied to its signature block by block",
+        "ask for a bundle of the format `verity` or `crypt`",
+    ),
+    "unsigned": (
+        "nobody signed the bundle",
+        "install releases as they were published; a bundle of your own needs a signer",
+    ),
+    "signature_wrong": ("the signature does not match what it is on", "copy the bundle anew from the release"),
+    "wrong_signer": (
+        "the signer's certificate comes from no authority that this box trusts",
+        "compare the fingerprint shown with the one published for the release",
+    ),
+    "wrong_purpose": (
+        "the signer's certificate is not for signing code",
+        "ask for a bundle signed with the release key of this year",
+    ),
+    "signer_early": ("the signer's certificate is not valid yet", "check the clock of this box: `casemate status`"),
+    "signer_expired": (
+        "the signer's certificate has expired",
+        "ask for the same release signed with the key of this year; check the clock of this box",
+    ),
+    "signer_revoked": ("the signer's certificate was revoked", "do not use this copy; fetch the release anew"),
+    "expired": ("the release is past the day until which it may be installed", "fetch a newer release"),
+    "manifest_wrong": ("the bundle does not say what a release has to say of itself", "fetch the release anew"),
+    "payload_tampered": (
+        "the content was changed although the signature is right",
+        "do not use this copy nor the medium it came on; fetch the release anew",
+    ),
+    "wrong_product": ("the bundle is for another product", "look for the bundle of this product in the release"),
+    "wrong_hardware": ("the bundle is for other hardware", "look for the bundle of this hardware in the release"),
+    "downgrade": (
+        "the release is older than what this box runs or has to stay above",
+        "`casemate firmware rollback` goes back to the release in the other slot",
+    ),
+    "same_version": ("this release runs already", "`casemate firmware status` shows what is in each slot"),
+    "too_far": (
+        "the release cannot be installed over the one that runs",
+        "install the release named first, then this one",
+    ),
+    "replayed": ("this bundle was installed before and failed or was withdrawn", "fetch a newer release"),
+    "not_for_us": (
+        "the bundle is encrypted and not for the key of this bank",
+        "ask for the bundle encrypted to the certificate in `firmware.certificate`",
+    ),
+    "bank_missing": (
+        "the bank has to sign too, and there are not enough signatures of its officers",
+        "an officer signs: `python -m firmware approve BUNDLE --key KEY --certificate CERTIFICATE`",
+    ),
+    "bank_wrong": ("a signature of the bank is not on this bundle", "sign this bundle: `python -m firmware approve`"),
+    "bank_stranger": (
+        "who signed for the bank is not among its officers",
+        "the certificates of `firmware.officers` say who may sign",
+    ),
+    "bank_expired": ("the bank's approval is past its time", "have it signed anew: `python -m firmware approve`"),
+    "bank_other_box": ("the bank's approval is for another box", "have it signed for this serial number"),
+    "bank_replayed": ("the bank's approval was used before", "have it signed anew: `python -m firmware approve`"),
+}
+
+
+class Refused(Exception):
+    """A bundle that is not installed: `code` from REFUSALS, `why` more exactly."""
+
+    def __init__(self, code: str, why: str = "") -> None:
+        assert code in REFUSALS, code
+        self.code = code
+        self.why = why
+        super().__init__(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        said = REFUSALS[self.code][0]
+        return f"{said}: {self.why}" if self.why else said
+
+    @property
+    def hint(self) -> str:
+        return REFUSALS[self.code][1]

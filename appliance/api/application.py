@@ -14,6 +14,7 @@ from appliance.intake import Refusals
 from . import problems
 from .asgi import TEXT, Answer, Application, Request, Route
 from .consenting import Consenting
+from .exempting import Exempting
 from .gateway import Gateway
 from .hearing import Hearing
 from .looking_up import LookingUp
@@ -37,7 +38,7 @@ def application(
     """The ASGI application; `check` turns a token into its API key, or None, and `check_again` looks for a new one."""
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
     templating, registering = Templating(gateway), Registering(gateway)
-    verifying = Verifying(gateway, sending)
+    verifying, exempting = Verifying(gateway, sending), Exempting(gateway)
     hearing, consenting = Hearing(gateway), Consenting(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
@@ -59,6 +60,11 @@ def application(
         Route("/v1/verifications/{id}/check", {"POST": verifying.check}),
         Route("/v1/verifications/{id}/cancel", {"POST": verifying.cancel}),
         Route("/v1/verifications/{id}/resend", {"POST": verifying.resend}),
+        Route("/v1/exemptions", {"POST": exempting.ask}),
+        Route("/v1/exemptions/reports", {"POST": exempting.report}),
+        Route("/v1/exemptions/trusted", {"POST": exempting.trust}),
+        Route("/v1/exemptions/forget", {"POST": exempting.forget}),
+        Route("/v1/exemptions/rates/{id}", {"PUT": exempting.rate}),
         Route("/v1/preview", {"POST": sending.preview}),
         Route("/v1/links", {"GET": reading.links}),
         Route("/v1/openapi.json", {"GET": standing.openapi}, open_to_all=True),

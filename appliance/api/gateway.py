@@ -20,10 +20,10 @@ from appliance.router import RouteWatch
 from appliance.senders import SenderWatch
 from appliance.settings import Settings
 from appliance.shards import layout_of
-from appliance.store import Readers
+from appliance.store import Readers, StoreWatch
 from appliance.templates import TemplateWatch
 from appliance.text import transliterated
-from appliance.verify import VerifyWatch
+from appliance.verify import Payers, VerifyWatch
 
 from .callbacks import CallbackRule
 from .numbers import Numbers
@@ -69,6 +69,9 @@ class Gateway:
         self.routing = RouteWatch(settings)
         self.evidence = EvidenceWatch(settings, f"gateway-{index}")
         self.verifications = VerifyWatch(settings)
+        self.exemptions: StoreWatch[Payers] = StoreWatch(
+            "the exemptions", lambda: Payers(settings.home / "exemptions.db")
+        )
         self.numbers = Numbers(index)
         self.numbers.ready = self._ready
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
@@ -178,6 +181,7 @@ class Gateway:
         self.senders.close()
         self.evidence.close()
         self.verifications.close()
+        self.exemptions.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

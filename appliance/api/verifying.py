@@ -216,7 +216,7 @@ class Verifying:
             return
         log.warning("codes to %s are blocked until %s: %s", block.prefix, rfc3339(block.until_ms), WHY[block.why])
         self.gateway.numbers.blocked(block.why)
-        detail = {"why": block.why, "until": rfc3339(block.until_ms)}
+        detail = {"why": block.why, "ends": rfc3339(block.until_ms)}
         await self.gateway.recorder.record("gateway", "verification.prefix_blocked", f"prefix:{block.prefix}", **detail)
 
     async def _written(self, kept: Kept, purpose: str, caller: int, key: bytes) -> tuple[str, Any, str]:

@@ -73,7 +73,7 @@ def block(prefix: str, hours: int) -> None:
     check_prefix(prefix)
     desk, at_ms = Desk(), now_ms()
     made = Block(prefix, "person", at_ms, at_ms + hours * 3_600_000)
-    desk.record("verification.prefix_blocked", f"prefix:{prefix}", why=made.why, until=rfc3339(made.until_ms))
+    desk.record("verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=rfc3339(made.until_ms))
     with _open() as book:
         book.act(lambda b: b.block(made))
     click.echo(f"no codes go to {prefix} until {rfc3339(made.until_ms)}", err=True)

@@ -58,7 +58,7 @@ def block() -> Any:
     now_ms = desk().clock()
     made = Block(prefix, "person", now_ms, now_ms + int(hours) * 3_600_000)
     until = rfc3339(made.until_ms)
-    desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, until=until)
+    desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=until)
     book = _book()
     try:
         book.act(lambda b: b.block(made))

@@ -17,6 +17,7 @@ PURPOSES: Final[dict[str, str]] = {
     "console form": "protects the console's forms against requests from elsewhere",
     "suppressed number": "seals the telephone numbers of customers who asked to be left alone",
     "verification": "MACs one-time codes and the payments they are bound to, subject: none",
+    "exemption": "hides payers and payees in the counters of exemptions, subject: none",
     "cursor": "protects the pages of a search against being made up",
 }
 

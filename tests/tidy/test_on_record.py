@@ -64,6 +64,10 @@ ON_RECORD: dict[str, str] = {
     "api POST /v1/verifications/{id}/check": "verification.checked",
     "api POST /v1/verifications/{id}/cancel": "verification.cancelled",
     "api POST /v1/verifications/{id}/resend": "verification.resent",
+    "api POST /v1/exemptions/reports": "exemption.reported",
+    "api POST /v1/exemptions/trusted": "exemption.trusted",
+    "api POST /v1/exemptions/forget": "exemption.forgotten",
+    "api PUT /v1/exemptions/rates/{id}": "exemption.rate_told",
     "api GET /v1/lookup/{id}": "number.looked_up",
     "cli audit.export": "audit.exported",
     "cli audit.verify": "audit.verified",
@@ -136,6 +140,7 @@ ON_RECORD: dict[str, str] = {
 
 #: The others, and why nothing is recorded of them.
 UNRECORDED: dict[str, str] = {
+    "api POST /v1/exemptions": "answers from counters; changes nothing, and what is done with it is told",
     "api POST /v1/preview": "counts and prices a text; keeps nothing",
     "cli verification.purposes": "counts",
     "cli verification.conversion": "counts by prefixes, which are nobody's numbers",

@@ -58,6 +58,7 @@ CODES: Final[dict[str, str]] = {
     "key_missing": "a key that should be in the token or the key store is not there",
     "key_destroyed": "the key was destroyed: what it sealed was erased with it",
     "key_refused": "a key operation failed its check",
+    "legal_hold": "a legal hold covers what was to be erased",
     "key_state": "the state of the key, or a legal hold on its day, does not allow this",
     "address_in_use": "the address to listen on is taken",
     "already_running": "another supervisor holds this state folder",

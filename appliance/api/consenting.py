@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from appliance.clock import now_ms, rfc3339
-from appliance.consent import ALL_NAME, EVERY, START, STOP, Book, Decided
+from appliance.consent import ALL_NAME, EVERY, START, STOP, Book, Decided, number_of
 from appliance.errors import Error
 from appliance.keys import DataKey
 from appliance.limits import PAGE_ROWS_DEFAULT, SINGLE_BODY_OCTETS_MAX
@@ -135,7 +135,7 @@ class Consenting:
 
 
 def _view(row: Decided, key: DataKey) -> SuppressionView:
-    number = key.open(row.number, b"s" + row.subject).decode()
+    number = number_of(row, key)
     evidence = id_text(row.evidence) if row.evidence else None
     return SuppressionView(
         str(row.n), number, row.programme or ALL_NAME, rfc3339(row.at_ms), row.source, row.word, evidence, row.who

@@ -98,7 +98,7 @@ class Hearing:
         key = await key_left(self.gateway.ring, row.key_id)
         if key is None:
             return InboundView(id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [], True)
-        number = key.open(row.number, b"n" + row.id).decode()
+        number = key.open(row.number, b"n" + row.id).decode() if row.number else None
         erased: dict[str, Any] = {"text": None, "parts": 0, "missing": []}
         content = _content(key.open(row.content, b"h" + row.id)) if row.content else erased
         missing = content["missing"]

@@ -25,6 +25,7 @@ STATUS: Final[dict[str, int]] = {
     "verification_ended": 409,
     "idempotency_conflict": 409,
     "key_state": 409,
+    "legal_hold": 409,
     "too_large": 413,
     "unsupported_media": 415,
     "invalid": 422,

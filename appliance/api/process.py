@@ -61,7 +61,7 @@ async def run(gateway: Gateway, keys: ApiKeyWatch, listening: socket.socket, ind
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    intercom = Server({"ping": _ping(gateway, index)})
+    intercom = Server({"ping": _ping(gateway, index), "forget_number": _forget_number(gateway)})
     try:
         await keys.look()
         await gateway.peers.look()
@@ -207,3 +207,13 @@ def _ping(gateway: Gateway, index: int) -> Callable[[Any, Any], Awaitable[dict[s
         return {"process": f"gateway-{index}", "pid": os.getpid(), "ready": not why, "why": why}
 
     return ping
+
+
+def _forget_number(gateway: Gateway) -> Callable[[Any, Any], Awaitable[dict[str, int]]]:
+    """Operation: {number} whose owner was erased -> {forgotten}: what ENUM said of it is forgotten."""
+
+    async def forget_number(payload: Any, _: Any) -> dict[str, int]:
+        portability = gateway.portability
+        return {"forgotten": portability.forget(str(payload["number"])) if portability is not None else 0}
+
+    return forget_number

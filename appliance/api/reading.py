@@ -95,12 +95,12 @@ class Reading:
         return found
 
     async def _opened(self, found: Found) -> tuple[str | None, Content | None]:
-        if found.number is None and found.content is None:
+        if not found.number and found.content is None:
             return None, None
         key = await key_left(self.gateway.ring, found.key_id)
         if key is None:
             return None, None
-        to = key.open(found.number, b"n" + found.id).decode() if found.number is not None else None
+        to = key.open(found.number, b"n" + found.id).decode() if found.number else None
         content = _content(key.open(found.content, b"c" + found.id)) if found.content is not None else None
         return to, content
 

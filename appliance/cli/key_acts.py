@@ -30,7 +30,7 @@ _password = click.option(
 )
 
 
-def _signed(command: Callable[..., int]) -> Callable[..., int]:
+def signed(command: Callable[..., int]) -> Callable[..., int]:
     return _user(_password(command))
 
 
@@ -44,9 +44,8 @@ def called(op: str, payload: dict[str, Any], settings: Settings | None = None) -
         client.close()
 
 
-def _as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
-    """Asks in the name of somebody who has just proved who they are. Raises Error `unauthorized` and `forbidden`."""
-    settings = load(home=home_of())
+def signed_in(settings: Settings, permission: str, user: str, password_file: Path | None) -> str:
+    """`console:NAME` of somebody who has just proved who they are. Raises Error `unauthorized` and `forbidden`."""
     if password_file is not None:
         password = password_file.read_text(encoding="utf-8").strip()
     else:
@@ -56,7 +55,14 @@ def _as_person(op: str, permission: str, user: str, password_file: Path | None, 
         raise Error("unauthorized", "the name or the password is wrong")
     if not may(person.role, permission):
         raise Error("forbidden", f"the role {person.role} does not include this")
-    return called(op, {**payload, "who": f"console:{person.name}"}, settings)
+    return f"console:{person.name}"
+
+
+def _as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
+    """Asks in the name of a person. Raises Error `unauthorized` and `forbidden`."""
+    settings = load(home=home_of())
+    who = signed_in(settings, permission, user, password_file)
+    return called(op, {**payload, "who": who}, settings)
 
 
 def _say(reply: dict[str, Any], line: str, as_json: bool) -> int:
@@ -75,7 +81,7 @@ def _day(text: str) -> int:
 @click.argument("act", type=click.Choice(ACTS))
 @click.argument("number", type=int, default=0)
 @click.option("--reason", required=True, help="why, for the person who approves and for the audit log's readers")
-@_signed
+@signed
 @as_json_option
 def ask(act: str, number: int, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
     """Ask for ACT on key, root or hold NUMBER. Nothing happens before another person approves it."""
@@ -85,7 +91,7 @@ def ask(act: str, number: int, reason: str, user: str, password_file: Path | Non
 
 @click.command()
 @click.argument("request", type=int)
-@_signed
+@signed
 @as_json_option
 def approve(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Approve REQUEST of another person; it has to be done within a day of being asked for."""
@@ -95,7 +101,7 @@ def approve(request: int, user: str, password_file: Path | None, as_json: bool) 
 
 @click.command()
 @click.argument("request", type=int)
-@_signed
+@signed
 @as_json_option
 def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Refuse REQUEST, or take back your own."""
@@ -105,7 +111,7 @@ def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -
 
 @click.command()
 @click.argument("request", type=int)
-@_signed
+@signed
 @as_json_option
 def do(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Do what REQUEST was approved for. A rotation takes some seconds; messages go on meanwhile."""
@@ -117,7 +123,7 @@ def do(request: int, user: str, password_file: Path | None, as_json: bool) -> in
 @click.argument("first")
 @click.argument("last", required=False)
 @click.option("--reason", required=True, help="case or order, without anybody's name")
-@_signed
+@signed
 @as_json_option
 def hold(first: str, last: str | None, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
     """Put a legal hold on the days FIRST to LAST: their keys and messages are not erased. Lifting it takes two people."""

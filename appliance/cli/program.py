@@ -32,7 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "verification",
         "one-time codes: what became of them, blocked prefixes",
     ),
-    "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, look up, decide"),
+    "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, decide"),
     "subject": ("appliance.cli.subject", "subject", "what the box holds about one number, for its owner"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),

@@ -116,7 +116,7 @@ def try_(file: Path, day: str, as_json: bool) -> int:
             from_ms, to_ms = number * DAY_MS, (number + 1) * DAY_MS
             rows, cursor = reader.search(from_ms=from_ms, to_ms=to_ms, limit=PAGE_ROWS, cursor=cursor)
             for row in rows:
-                if row.number is None:
+                if not row.number:
                     continue
                 try:
                     to = ring.by_id(row.key_id).open(row.number, b"n" + row.id).decode()

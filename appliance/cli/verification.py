@@ -67,7 +67,7 @@ def blocks(as_json: bool) -> None:
 
 @verification.command("block")
 @click.argument("prefix")
-@click.option("--hours", type=click.IntRange(1, 8_760), default=24, show_default=True)
+@click.option("--hours", type=click.IntRange(1, 8_760), default=24, show_default=True, help="for how long")
 def block(prefix: str, hours: int) -> None:
     """Send no codes to numbers that begin with PREFIX: + calling code and three digits, such as +39347."""
     check_prefix(prefix)

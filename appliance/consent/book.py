@@ -105,12 +105,15 @@ class Book:
         self.path = path
         self.conn: Connection = open_store(path)
         # Processes that start together take turns; the migrations' own transactions nest in this one.
-        with self._writing():
+        with self.writing():
             migrate(self.conn, MIGRATIONS)
         self.conn.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self.conn.execute(
+            "PRAGMA secure_delete=ON"
+        )  # a number that was erased leaves nothing in free places of the file
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """One transaction. Raises Error `store_full`."""
         try:
             self.conn.execute("BEGIN IMMEDIATE")
@@ -139,7 +142,7 @@ class Book:
         One transaction. A start for all programmes ends every suppression of the subject. Raises Error `store_full`.
         """
         assert action in (STOP, START) and source in SOURCES
-        with self._writing():
+        with self.writing():
             return self._decide(rows, programme, action, source, at_ms, who, word, evidence)
 
     def _decide(
@@ -182,7 +185,7 @@ class Book:
         lengths = bytes(map(len, numbers))
         width = max(lengths, default=0)
         assert width < 128, "a length is one ASCII letter"
-        with self._writing():
+        with self.writing():
             self.conn.execute(_PLACE)
             self.conn.execute(_PLACES, (len(subjects),))
             first = self._next()
@@ -210,7 +213,7 @@ class Book:
 
         One transaction. `evidence`: the message's id; the same message is decided on once (see `by_evidence`).
         """
-        with self._writing():
+        with self.writing():
             out = self.suppressed_in(subject)
             changed = []
             for name in programmes:
@@ -320,7 +323,7 @@ class Book:
 
     def to_review(self, subject: bytes, number: bytes, programme: str, word: str, evidence: bytes, at_ms: int) -> int:
         """Puts a customer's message on the list that people read; its number there."""
-        with self._writing():
+        with self.writing():
             self.conn.execute(
                 "INSERT OR IGNORE INTO review (at_ms, subject, number, programme, word, evidence)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -337,7 +340,7 @@ class Book:
     def close_review(self, n: int, outcome: str, at_ms: int, who: str) -> Review:
         """A person decided: `stop` suppresses the customer, `none` leaves all as it is. Raises Error `not_found`."""
         assert outcome in ("stop", "none")
-        with self._writing():
+        with self.writing():
             found: Any = self.conn.execute(f"{_REVIEW} AND n = ?", (n,)).fetchone()
             if found is None:
                 raise Error("not_found", "there is no such open entry", "somebody may have closed it a moment ago")

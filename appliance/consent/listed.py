@@ -110,9 +110,14 @@ def write_out(book: Book, ring: Ring, out: Any, progress: Progress) -> int:
     return count
 
 
+def number_of(decided: Decided, key: DataKey) -> str:
+    """The number of a decision; empty when its owner was erased: the decision stays, under the blind index."""
+    return key.open(decided.number, b"s" + decided.subject).decode() if decided.number else ""
+
+
 def row_of(decided: Decided, key: DataKey) -> dict[str, str]:
     """A decision in clear, by COLUMNS."""
-    number = key.open(decided.number, b"s" + decided.subject).decode()
+    number = number_of(decided, key)
     evidence = id_text(decided.evidence) if decided.evidence else ""
     cells = (number, decided.programme or ALL_NAME, rfc3339(decided.at_ms), decided.source, decided.word, evidence, decided.who)  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))

@@ -56,6 +56,7 @@ HTTP_STATUS: Final = {
     "not_found": 404,
     "not_decidable": 409,
     "key_state": 409,
+    "legal_hold": 409,
     "forbidden": 403,
     "rate_limited": 429,
     "peer_unavailable": 503,

@@ -114,6 +114,9 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._conn = open_store(path)
         migrate(self._conn, MIGRATIONS)
+        self._conn.execute(
+            "PRAGMA secure_delete=ON"
+        )  # what was told or erased leaves nothing in free places of the file
 
     def close(self) -> None:
         self._conn.close()
@@ -274,6 +277,10 @@ class Book:
         except BaseException:
             conn.execute("ROLLBACK")
             raise
+
+    def scrub(self) -> None:
+        """Empties the write-ahead log into the file: what was erased is then in neither."""
+        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _forget(self, ids: list[tuple[bytes]]) -> None:
         """Drops everything still to be told about these messages, inside the caller's transaction."""

@@ -101,6 +101,18 @@ class Portability:
         self._under_way: dict[str, asyncio.Task[Answer]] = {}
         self._room = asyncio.Semaphore(ENUM_QUERIES_MAX)
 
+    def known(self, number: str) -> str | None:
+        """Whom a number belongs to as far as is remembered; None: nothing is."""
+        found = self._known.get(number)
+        return found.code if found is not None else None
+
+    def forget(self, number: str) -> int:
+        """How many answers about a number are forgotten; a question under way brings none any more."""
+        task = self._under_way.pop(number, None)
+        if task is not None:
+            task.cancel()
+        return int(self._known.pop(number, None) is not None) + int(task is not None)
+
     async def codes(self, numbers: Sequence[str], wait_s: float) -> list[tuple[str | None, float] | None]:
         """For each number its code and for how many seconds that holds; None: not known within `wait_s`. Never raises.
 

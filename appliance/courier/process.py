@@ -55,9 +55,10 @@ class ReceivedMessages(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Erased(msgspec.Struct, forbid_unknown_fields=True):
-    """Customers' messages by their ids."""
+    """`ids`: customers' messages; `messages`: messages to customers."""
 
     ids: list[bytes]
+    messages: list[bytes] = []
 
 
 def web_client() -> httpx.AsyncClient:
@@ -153,17 +154,26 @@ class Desk:
         return {"settled": upto}
 
     async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
-        """`ids`: customers' messages that were erased. What is still to be told of them is dropped."""
+        """Messages that were erased. What is still to be told of them is dropped."""
         try:
             given = msgspec.convert(payload, Erased)
         except msgspec.ValidationError as e:
             raise Error("malformed", f"forget: {e}") from None
         ids = [parcel_id(message_id, hook.name) for message_id in given.ids for hook in self.webhooks]
         try:
-            self.book.forget(ids)
+            self.book.forget([*ids, *given.messages])
+            self.book.scrub()
         except OperationalError as e:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
-        return {"forgotten": len(given.ids)}
+        return {"forgotten": len(given.ids) + len(given.messages)}
+
+    async def known_number(self, payload: Any, peer: Peer) -> dict[str, str | None]:
+        """`number`: what is remembered of it -> {operator}, as ENUM calls it."""
+        return {"operator": self.portability.known(str(payload["number"]))}
+
+    async def forget_number(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """`number`: whose owner was erased. What ENUM said of it is forgotten."""
+        return {"forgotten": self.portability.forget(str(payload["number"]))}
 
 
 async def serve(settings: Settings) -> None:
@@ -196,11 +206,14 @@ async def serve(settings: Settings) -> None:
         "status_events": desk.status_events,
         "received": desk.received,
         "forget": desk.forget,
+        "known_number": desk.known_number,
+        "forget_number": desk.forget_number,
         "enum": desk.enum,
     }
     server = Server(operations)
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
+    loops.append(asyncio.ensure_future(ring.watch()))  # a destroyed key is not kept
     stopped = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.message import NOTIFY_ACCOUNT_SHIFT, REDACTED
+from appliance.message import EXPIRED, NOTIFY_ACCOUNT_SHIFT, REDACTED, REJECTED
 from appliance.store import migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.door")
@@ -110,6 +110,9 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._conn = open_store(path)
         migrate(self._conn, MIGRATIONS)
+        self._conn.execute(
+            "PRAGMA secure_delete=ON"
+        )  # what was handed over or erased leaves nothing in free places of the file
         rows = self._conn.execute("SELECT account, aside IS NOT NULL, count(*) FROM letter GROUP BY 1, 2").fetchall()
         self._counts: dict[
             int, list[int]
@@ -233,6 +236,16 @@ class Book:
             self._tally({"forgotten": len(gone)})
         self._discount(gone)
         return [Gone(n, account) for n, account, _ in gone]
+
+    def ended_without_engine(self, after: int, limit: int) -> list[Letter]:
+        """Receipts after number `after` that may be of a message no engine ever had: its parts did not all come, or were refused."""
+        columns = _DUE.split(" FROM ")[0]
+        sql = f"{columns} FROM letter WHERE n > ? AND status IN (?, ?) ORDER BY n LIMIT ?"  # constants
+        return [Letter(*row) for row in self._conn.execute(sql, (after, EXPIRED, REJECTED, limit))]
+
+    def scrub(self) -> None:
+        """Empties the write-ahead log into the file: what was erased is then in neither."""
+        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def sweep(self, before_ms: int, limit: int) -> list[Gone]:
         """Drops at most `limit` letters received before a time: nobody came for them. The oldest first."""

@@ -10,6 +10,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -35,10 +36,11 @@ from appliance.message import (
     id_text,
     new_ids,
 )
+from appliance.numbering import normalise
 from appliance.smpp import PduError, Submission
 
 from .parts import NewPart, Parts, Waiting
-from .reading import NOTIFY, TLV_NAMES, Letterhead, Row, letterhead, row_of
+from .reading import NOTIFY, TLV_NAMES, Letterhead, Row, destination, letterhead, row_of
 from .statuses import status_of
 
 if TYPE_CHECKING:
@@ -270,6 +272,26 @@ class Long:
                 await self._end(waiting, await self._opened(waiting), EXPIRED, "parts missing")
         except (Error, ValueError, msgspec.MsgspecError) as e:
             log.warning("a long message waits: %s", e.code if isinstance(e, Error) else "its parts are damaged")
+
+    async def of(self, number: str) -> list[Waiting]:
+        """Messages to a number of which parts are here."""
+        found = []
+        for message_id in await self._do(lambda parts: parts.ids()):
+            waiting = await self._do(partial(Parts.read, message_id=message_id))
+            try:
+                if waiting is not None and waiting.parts:
+                    to, _ = normalise(destination((await self._opened(waiting))[0]))
+                    found += [waiting] * (to == number)
+            except (Error, PduError, ValueError, msgspec.MsgspecError):
+                continue  # nobody reads it any more, or it is to no number
+        return found
+
+    async def forget(self, number: str) -> int:
+        """Drops parts of messages to a number whose owner was erased; how many. Their sender hears nothing more of them."""
+        found = await self.of(number)
+        await self._do(lambda parts: parts.drop([waiting.id for waiting in found]))
+        await self._do(lambda parts: parts.scrub())
+        return sum(len(waiting.parts) for waiting in found)
 
     async def waits(self, message_id: bytes) -> int | None:
         """The account of a message of which parts are still here."""

@@ -73,6 +73,7 @@ class Parts:
     def __init__(self, path: Path) -> None:
         self._conn = open_store(path)
         migrate(self._conn, MIGRATIONS)
+        self._conn.execute("PRAGMA secure_delete=ON")
 
     def close(self) -> None:
         self._conn.close()
@@ -136,6 +137,14 @@ class Parts:
             (before_ms,),
         )
         return [row[0] for row in rows]
+
+    def ids(self) -> list[bytes]:
+        """Every message of which parts are here."""
+        return [row[0] for row in self._conn.execute("SELECT id FROM whole").fetchall()]
+
+    def scrub(self) -> None:
+        """Empties the write-ahead log into the file: what was erased is then in neither."""
+        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def drop(self, message_ids: Sequence[bytes]) -> None:
         """Forgets messages that somebody else has on disk now."""

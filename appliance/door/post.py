@@ -156,6 +156,7 @@ class Post:
             raise Error("malformed", "forget: `ids` of messages")
         try:
             gone = self.book.forget(ids)
+            self.book.scrub()
         except OperationalError as e:
             raise Error("store_full", f"the door's store cannot be written: {e}", "check free space") from None
         self.outgoing.forget(gone)

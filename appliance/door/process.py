@@ -20,6 +20,7 @@ from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
 from appliance.shards import engines
 
+from . import forgetting
 from .connection import Connection
 from .desk import Desk
 
@@ -184,6 +185,12 @@ def _operations(desk: Desk) -> dict[str, Any]:
             raise Error("malformed", "letters are due again to an `account`, by its number")
         return {"letters": desk.post.bring_back(account)}
 
+    async def known_number(payload: Any, __: Peer) -> dict[str, int]:
+        return await forgetting.known_number(desk, payload)
+
+    async def forget_number(payload: Any, __: Peer) -> dict[str, int]:
+        return await forgetting.forget_number(desk, payload)
+
     return {
         "ping": ping,
         "state": state,
@@ -191,4 +198,6 @@ def _operations(desk: Desk) -> dict[str, Any]:
         "inbound": desk.post.inbound,
         "again": again,
         "forget": desk.post.forget,
+        "known_number": known_number,
+        "forget_number": forget_number,
     }

@@ -123,6 +123,11 @@ class Joiner:
     def _over(self, key: tuple[Any, ...], at_ms: int, now_ms: int) -> None:
         self._done[key] = _Done(at_ms, frozenset(p.octets for p in self._open[key].parts.values()), now_ms)
 
+    def forget(self, subject: bytes) -> None:
+        """Keeps nothing of what a customer wrote, whole or not."""
+        self._open = {key: c for key, c in self._open.items() if c.first.subject != subject}
+        self._done = {key: done for key, done in self._done.items() if key[1] != subject}
+
     def firsts(self) -> list[bytes]:
         """Id of the first part of each open conversation."""
         return [c.first.id for c in self._open.values()]

@@ -238,6 +238,11 @@ class Listener:
             return {"cancelled": 0}
         return {"cancelled": int(await self._in_beat(lambda: swept(self.ledger, subject, names, who)))}
 
+    def forget(self, subject: bytes) -> None:
+        """A customer is erased: what is in memory of what they wrote is not put together any more."""
+        self.joiner.forget(subject)
+        self._due = [whole for whole in self._due if whole.first.subject != subject]
+
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()

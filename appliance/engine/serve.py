@@ -13,7 +13,7 @@ import msgspec
 from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
-from appliance.intercom import Client, Peer, Server
+from appliance.intercom import Client, Handler, Peer, Server
 from appliance.keys import Keyring
 from appliance.message import CLASSES, STATUSES, Batch, id_ms
 from appliance.settings import Settings
@@ -24,7 +24,9 @@ from .beat import Act, Beat
 from .campaigns import Campaigns
 from .drained import Drains
 from .erasing import Erasing
+from .forgetting import Forgetting
 from .inbound import Inbound
+from .keys_at_hand import KeysAtHand
 from .ledger import Ledger
 from .link import Link
 from .listening import Listener
@@ -41,7 +43,6 @@ log = logging.getLogger(__name__)
 IDLE_S: Final = 0.1  # between two beats when nothing happens
 WAITING_S: Final = 0.005  # while pace or a pause holds something back
 FLOOR_EACH_S: Final = 10.0
-KEYS_EACH_S: Final = 1.0
 
 
 class Engine:
@@ -80,8 +81,11 @@ class Engine:
         self.beat.before_commit.append(self._set_floor)
         self.sharing = Sharing(self.ledger, self.inbound, self.links, s, index, self._must_run, self._do)
         self.erasing = Erasing(self.ledger, self.outward, self._do)
+        left = {} if index else {n: each for n, each in s.stores.items() if n >= s["engine.shards"]}
+        self.forgetting = Forgetting(self.ledger, self.outward, self.keyring, self._do, self.listener.forget, left)
         self.started_ms, self.ready, self.stopping = 0, False, asyncio.Event()
-        self._floor_s, self._keys_s, self._keys_day = 0.0, 0.0, 0
+        self.hand = KeysAtHand(self.keyring, self.inbound)
+        self._floor_s = 0.0
 
     # --- operations -------------------------------------------------------------------------------------
 
@@ -216,20 +220,6 @@ class Engine:
                 new = self.ledger.new_from.get(day, partition.last_seq)
                 partition.set_mark("floor", min(lowest.get(day, new), new))
 
-    async def _fetch_keys(self, now_s: float, now_ms: int) -> None:
-        """Keeps today's data key at hand for customers' messages; quietly tries again while the HSM is away."""
-        day = clock.day_of(now_ms)
-        if self._keys_day == day or now_s - self._keys_s < KEYS_EACH_S:
-            return
-        self._keys_s = now_s
-        try:
-            async with asyncio.timeout(1.0):
-                self.inbound.keys = (await self.keyring.for_day(day), await self.keyring.index_key())
-            self._keys_day = day
-        except (Error, TimeoutError):
-            if self.inbound.keys is not None and self._keys_day != day:
-                self.inbound.keys = None
-
     def _pause_s(self) -> float:
         if (
             any((self.beat.batches, self.beat.acts, self.beat.more))
@@ -262,12 +252,13 @@ class Engine:
         if not await self._open_days(now_ms):
             return
         if not self.stopping.is_set():  # neither is needed any more, and the HSM may hang
-            await self._fetch_keys(now_s, now_ms)
+            await self.hand.fetch(now_s, now_ms)
             await self.pager.fill(now_s, now_ms)
             await self.resolver.look(now_s, now_ms)
             self.asker.step(now_s, now_ms)
             await self.campaigns.step(now_s, now_ms)
         await self.beat.once()
+        await self.forgetting.scrub()
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
         self.outward.send(now_s)
@@ -315,10 +306,8 @@ class Engine:
                 link.tick(now_s)
             self.bench.tick(clock.now_ms())
 
-    async def run(self) -> None:
-        """Until SIGTERM; then in-flight segments are settled as far as their operators answer in time."""
-        loop = asyncio.get_running_loop()
-        operations = {
+    def _operations(self) -> dict[str, Handler]:
+        return {
             "ping": self.ping,
             "state": self.state,
             "accept": self.accept,
@@ -326,13 +315,18 @@ class Engine:
             "replace": self.replace,
             "redact": self.redact,
             "redact_inbound": self.erasing.redact_inbound,
+            "erase_subject": self.forgetting.subject,
             "decide": self.decide,
             "drain": self.drain,
             **(self.bench.operations | self.sharing.operations),
             "routes_load": self.routes_load,
             "left_alone": self.listener.left_alone,
         }
-        server = Server(operations)
+
+    async def run(self) -> None:
+        """Until SIGTERM; then in-flight segments are settled as far as their operators answer in time."""
+        loop = asyncio.get_running_loop()
+        server = Server(self._operations())
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, self._stop)
         self.started_ms = clock.now_ms()
@@ -357,6 +351,7 @@ class Engine:
             link.start()
         self.ready = True
         ticks = loop.create_task(self._ticks())
+        self.hand.start()
         try:
             await self._beats()
             await self._stop_links()
@@ -371,7 +366,7 @@ class Engine:
             await self._stop_links()
         finally:
             ticks.cancel()
-            await asyncio.gather(self.listener.stop(), self.sharing.stop())
+            await asyncio.gather(self.listener.stop(), self.sharing.stop(), self.hand.stop())
         await server.stop()
         self.campaigns.close()
         self.beat.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.message import FINAL
-from appliance.store import NUMBER_OCTETS, ODD, Columns, Tally, decode_columns, erased, message_row, stored
+from appliance.store import NO_ID, NUMBER_OCTETS, ODD, Columns, Tally, decode_columns, message_row, packed, stored
 
 from .straight import READ_KEPT_MAX, finished, write
 
@@ -123,12 +123,41 @@ def known_by_number(ledger: Ledger, day: int, number_index: bytes, *statuses: in
 
 def erase(ledger: Ledger, day: int, seq: int) -> None:
     """The content of a message that was redacted goes from its batch, too."""
-    partition = ledger.partitions[day]
-    first = stored.holder(partition.conn, seq)
-    if first is None:
-        return
-    work = ledger.work[day]
-    before = next((columns for columns, of in reversed(work.erased) if of == first), None)
-    columns = decode_columns(before) if before is not None else stored.columns_of(partition.conn, first)[0]
-    work.erased.append((erased(columns, seq - first), first))
+    _without(ledger, day, [seq], number=False)
+
+
+def erase_whole(ledger: Ledger, day: int, seqs: list[int]) -> None:
+    """The same of messages whose numbers go as well, sealed and blind; they are rows already."""
+    _without(ledger, day, seqs, number=True)
+
+
+def _without(ledger: Ledger, day: int, seqs: list[int], number: bool) -> None:
+    conn = ledger.partitions[day].conn
+    places: dict[int, list[int]] = {}
+    for seq in seqs:
+        first = stored.holder(conn, seq)
+        if first is not None:
+            places.setdefault(first, []).append(seq - first)
+    for first, ats in places.items():
+        columns, numbers = batch_now(ledger, day, first)
+        octets = bytearray(numbers)
+        for at in ats:
+            columns.contents[at] = b""
+            if number:
+                columns.numbers[at] = b""
+                octets[NUMBER_OCTETS * at : NUMBER_OCTETS * (at + 1)] = NO_ID
+        rewrite(ledger, day, first, columns, bytes(octets))
+
+
+def batch_now(ledger: Ledger, day: int, first: int) -> tuple[Columns, bytes]:
+    """Columns and blind indexes of a batch as this beat leaves them."""
+    for columns, numbers, of in reversed(ledger.work[day].rewritten):
+        if of == first:
+            return decode_columns(columns), numbers
+    return stored.columns_of(ledger.partitions[day].conn, first)
+
+
+def rewrite(ledger: Ledger, day: int, first: int, columns: Columns, numbers: bytes) -> None:
+    """Another in the place of a batch: the same messages."""
+    ledger.work[day].rewritten.append((packed(columns), numbers, first))
     ledger.straight.read.pop((day, first), None)

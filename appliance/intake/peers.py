@@ -87,7 +87,7 @@ class Peers:
     def _graced(self, why: str) -> tuple[bool, str]:
         """Whether messages go on without the HSM, and why; `why` is what it said."""
         held = self.seals.newest
-        if self.well_s is None or held is None or held.day != day_of(self.wall()):
+        if self.well_s is None or held is None or held.day != day_of(self.wall()) or held.key.retired:
             return False, why
         left_s = self.well_s + self.grace_s - self.clock()
         return (True, f"the HSM is away, the key in memory serves on: {why}") if left_s > 0 else (False, why)

@@ -72,6 +72,13 @@ class Portability:
             self._until_s[number] = now_s + holds_s
             self.learned.put(number, code)
 
+    def forget(self, number: str) -> int:
+        """How many answers about a number are forgotten."""
+        known = number in self.learned.codes or number in self._until_s
+        self._until_s.pop(number, None)
+        self.learned.put(number, None)
+        return int(known)
+
     def of(self, numbers: Iterable[str]) -> dict[str, str]:
         """What is known of the numbers of a batch: what the engine needs to choose as this face did."""
         codes = self.learned.codes

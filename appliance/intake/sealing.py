@@ -16,6 +16,8 @@ class Key(Protocol):
 
     @property
     def key_id(self) -> int: ...
+    @property
+    def retired(self) -> bool: ...
     def seal(self, plaintext: bytes, aad: bytes) -> bytes: ...
     def seal_many(self, plaintexts: list[bytes], aads: list[bytes]) -> list[bytes]: ...
     def open(self, blob: bytes, aad: bytes) -> bytes: ...
@@ -50,10 +52,13 @@ class Seals:
         self.newest: Sealing | None = None
 
     async def at(self, at_ms: int) -> Sealing:
-        """Keys of the day of `at_ms`; asks the keys process once a day. Raises Error `hsm_unavailable`."""
+        """Keys of the day of `at_ms`; asks the keys process once a day, and again when the day's key is no good any more.
+
+        Raises Error `hsm_unavailable`: rather than under a compromised key nothing is sealed.
+        """
         day = day_of(at_ms)
         sealing = self.newest
-        if sealing is None or sealing.day != day:
+        if sealing is None or sealing.day != day or sealing.key.retired:
             try:
                 key: Key = await self.ring.for_day(day)
                 index_key = await self.ring.index_key()
@@ -63,6 +68,6 @@ class Seals:
                     "hsm_unavailable", "new messages cannot be sealed now", f"{e.code}; try again in a moment"
                 ) from None
             sealing = Sealing(day, key, self.indexer(index_key), requests_key)
-            if self.newest is None or self.newest.day < day:
+            if self.newest is None or self.newest.day <= day:
                 self.newest = sealing
         return sealing

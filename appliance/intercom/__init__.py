@@ -1,6 +1,6 @@
 """How the processes of one box talk: length-prefixed msgpack over Unix sockets, peers checked by SO_PEERCRED."""
 
 from .client import BlockingClient, Client, share, tell_systemd
-from .server import Peer, Server
+from .server import Handler, Peer, Server
 
-__all__ = ["BlockingClient", "Client", "Peer", "Server", "share", "tell_systemd"]
+__all__ = ["BlockingClient", "Client", "Handler", "Peer", "Server", "share", "tell_systemd"]

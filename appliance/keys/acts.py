@@ -23,6 +23,7 @@ from .register import Hold, Row
 
 _Act = Callable[[int, str], Awaitable[dict[str, Any]]]
 _ROOT: Final = "root:v{}"
+_ERASURE: Final = "erase-subject"
 
 
 class Acts:
@@ -38,6 +39,7 @@ class Acts:
             "rotate-root": self._rotate_root,
             "destroy-root": self._destroy_root,
             "lift-hold": self._lift_hold,
+            "erase-subject": self._erase_subject,
         }
         assert set(self._acts) == set(approvals.ACTS)
 
@@ -98,6 +100,18 @@ class Acts:
         self.keeper.recorded.set()
         return {"hold": number}
 
+    async def erasure(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Which erasure request `request` allows, and who the two are, for those who erase; needs no HSM.
+
+        It has been used up then, so that whoever is cut off goes on, and nobody erases another person by it.
+        Raises Error `forbidden`.
+        """
+        found = self._approval(_number(payload, "request"))
+        if (found.act, found.state) != (_ERASURE, approvals.USED):
+            raise Error("forbidden", f"request {found.approval_id} allows no erasure", "see `casemate keys requests`")
+        persons = {"asked_by": found.asked_by, "approved_by": found.decided_by, "reason": found.reason}
+        return {"erasure": found.on, **persons, "approved_ms": found.decided_ms}
+
     # --- acts ---------------------------------------------------------------------------------------------
 
     async def _destroy_key(self, key_id: int, who: str) -> dict[str, Any]:
@@ -114,7 +128,10 @@ class Acts:
             if child.parent == row.key_id and child.state != life.DESTROYED:
                 await self.keeper.rewrapped(child, who)
                 done += 1
-        return {"key": row.key_id, "state": row.state, "wrapped_anew": done}
+        reply = {"key": row.key_id, "state": row.state, "wrapped_anew": done}
+        if row.purpose == life.DAILY and row.state == life.COMPROMISED:
+            reply["successor"] = (await self.keeper.successor(row)).key_id
+        return reply
 
     async def _rotate_root(self, _: int, who: str) -> dict[str, Any]:
         """Old and new both work until a cold start has unwrapped everything by the new one; only then the old one is left."""
@@ -173,6 +190,10 @@ class Acts:
         self.register.lift_hold(hold_id, now, [told])
         self.keeper.recorded.set()
         return {"hold": hold_id, "lifted": True}
+
+    async def _erase_subject(self, erasure: int, _: str) -> dict[str, Any]:
+        """The keys process only keeps who the two were; the stores' own processes erase."""
+        return {"erasure": erasure}
 
     # --- what they need -----------------------------------------------------------------------------------
 

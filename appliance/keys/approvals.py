@@ -37,11 +37,12 @@ ACTS: Final[dict[str, str]] = {
     "rotate-root": "makes a new root key in the HSM and wraps every tenant key by it",
     "destroy-root": "destroys a root that wraps nothing any more",
     "lift-hold": "lifts a legal hold",
+    "erase-subject": "erases one person: content and number of every message to and from a number",
 }
 
 
 class Approval(NamedTuple):
-    """One request as stored. `on` is the number of a key, a root or a hold; 0 for none."""
+    """One request as stored. `on` is the number of a key, a root, a hold or an erasure; 0 for none."""
 
     approval_id: int
     act: str

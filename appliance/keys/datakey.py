@@ -28,11 +28,12 @@ _BLOCK_OCTETS: Final = 64  # of SHA-256
 class DataKey:
     """AES-256-GCM under one day's key. `aad` binds what is sealed to where it belongs."""
 
-    __slots__ = ("_cipher", "key_id")
+    __slots__ = ("_cipher", "key_id", "retired")
 
     def __init__(self, key_id: int, key: bytes) -> None:
         assert len(key) == KEY_OCTETS
         self.key_id = key_id
+        self.retired = False  # compromised or destroyed: whoever holds it to seal with fetches another
         self._cipher = AESGCM(key)
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:

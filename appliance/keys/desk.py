@@ -22,7 +22,7 @@ from . import life
 from .acts import Acts
 from .datakey import blind_index
 from .keeper import WHO, Keeper
-from .permits import PURPOSES, SIGNATURES, permit
+from .permits import PURPOSES, SIGNATURES, permit, permit_signature
 from .record import INDEX, INDEX_VERSION, derivation
 from .register import Register
 
@@ -53,6 +53,8 @@ class Desk:
             "derive": self.derive,
             "random": self.random,
             "held": self.held,
+            "states": self.states,
+            "erasure": self.acts.erasure,
             "requests": self.acts.requests,
             "ask": self.acts.ask,
             "decide": self.acts.decide,
@@ -78,7 +80,13 @@ class Desk:
     async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
         why = self.pool.why
         told = "" if why is None else f"{why.code}: {why.message}"
-        return {"process": "keys", "pid": os.getpid(), "ready": why is None, "why": told}
+        return {
+            "process": "keys",
+            "pid": os.getpid(),
+            "ready": why is None,
+            "why": told,
+            "epoch": self.register.epoch(),
+        }
 
     async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
         shown = ("key_id", "day", "purpose", "parent", "root", "state", "mechanism", "created_ms", "changed_ms")
@@ -94,6 +102,14 @@ class Desk:
         """Days under a legal hold, for those who erase; needs no HSM."""
         return {"days": sorted(self.register.held())}
 
+    async def states(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """States of the data keys that somebody holds, asked for when the epoch of a `ping` has grown; needs no HSM."""
+        ids = payload.get("key_ids") if isinstance(payload, dict) else None
+        if not isinstance(ids, list) or len(ids) > KEY_ASKERS_MAX:
+            raise Error("invalid", "`key_ids` is no list of keys, or too long a one", most=KEY_ASKERS_MAX)
+        rows = [self.register.by_id(each) for each in ids if isinstance(each, int)]
+        return {"states": [[row.key_id, row.state] for row in rows if row is not None]}
+
     async def data_key(self, payload: Any, peer: Peer) -> dict[str, Any]:
         self._need_hsm()
         if _whole(payload, "day"):
@@ -106,7 +122,7 @@ class Desk:
                     f"there is no data key {payload['key_id']}",
                     "was the key store restored from an old backup?",
                 )
-            row = found
+            row = await self.keeper.successor(found) if payload.get("successor") is True else found
         else:
             raise Error("invalid", "name a `day` or a `key_id`")
         key = await self.keeper.opened(row)
@@ -146,6 +162,7 @@ class Desk:
         body = payload.get("body")
         if not isinstance(body, bytes) or len(body) > SIGNED_OCTETS_MAX:
             raise Error("invalid", "what is to be signed is not octets, or too many", octets_max=SIGNED_OCTETS_MAX)
+        permit_signature(payload["purpose"], body, peer.uid)
         return {"signature": await self.pool.sign(body)}
 
     async def public_key(self, payload: Any, peer: Peer) -> dict[str, Any]:

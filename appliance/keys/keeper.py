@@ -64,6 +64,17 @@ class Keeper:
             )
         return row
 
+    async def successor(self, row: Row) -> Row:
+        """The data key in the place of a compromised one, made whatever day it is of: what that one sealed is sealed anew under it.
+
+        Raises Error `key_state` for a key that is not compromised.
+        """
+        if row.state != life.COMPROMISED or row.purpose != life.DAILY:
+            raise Error("key_state", f"key {row.key_id} is no compromised data key", "see `casemate keys list`")
+        async with self._making:
+            tenant = await self._tenant(life.year_of(row.day))
+            return self.register.by_day(row.day, life.DAILY) or await self._make(row.day, life.DAILY, tenant)
+
     async def opened(self, row: Row) -> bytes:
         """The key itself. Raises Error `key_destroyed` for a destroyed one, `key_refused` when its record was changed."""
         if row.state not in life.OPENS:

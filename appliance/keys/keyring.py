@@ -1,6 +1,7 @@
 """What other processes hold of the `keys` process: its answers, kept in memory. Nothing is tried again here: callers decide.
 
-A key once fetched works on while the HSM is away; whether new work may be taken is what `healthy` tells.
+A key once fetched works on while the HSM is away; whether new work may be taken is what `healthy` tells. It also tells of keys
+that are no good any more: who asks it every second seals nothing under a compromised key a second later, and holds no destroyed one.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from appliance.errors import Error
 from appliance.intercom import BlockingClient, Client
@@ -16,6 +17,9 @@ from appliance.limits import PROBE_S_MAX
 from appliance.settings import Settings
 
 from .datakey import DataKey
+from .life import COMPROMISED, DESTROYED
+
+WATCH_S: Final = 0.5  # between two looks for keys that are no good any more
 
 
 class _Cache:
@@ -27,6 +31,7 @@ class _Cache:
         self.derived: dict[tuple[str, str], bytes] = {}
         self.index: bytes | None = None
         self.destroyed: set[int] = set()  # a page of an erased day asks once, not once a message
+        self.epoch = 0
 
     def keep(self, reply: Any) -> DataKey:
         key = DataKey(reply["key_id"], reply["key"])
@@ -36,6 +41,20 @@ class _Cache:
         """Raises Error `key_destroyed` for a key that was: no state leads out of that one."""
         if key_id in self.destroyed:
             raise Error("key_destroyed", f"key {key_id} was destroyed", "what it sealed was erased with it")
+
+    def hear(self, epoch: int, states: list[tuple[int, str]]) -> None:
+        """Which of the keys here were compromised or destroyed: none of them seals any more, a destroyed one opens nothing."""
+        for key_id, state in states:
+            if state not in (COMPROMISED, DESTROYED):
+                continue
+            key = self.ids.get(key_id)
+            if key is not None:
+                key.retired = True
+            self.days = {day: kept for day, kept in self.days.items() if kept.key_id != key_id}
+            if state == DESTROYED:
+                self.ids.pop(key_id, None)
+                self.destroyed.add(key_id)
+        self.epoch = epoch
 
     @contextmanager
     def noting(self, key_id: int) -> Iterator[None]:
@@ -71,6 +90,10 @@ class Keyring:
                 found = await self._once(self._kept.ids, key_id, lambda: self._fetch({"key_id": key_id}))
         return found
 
+    async def successor(self, key_id: int) -> DataKey:
+        """The data key in the place of a compromised one. Raises Error `key_state` for one that is not compromised."""
+        return self._kept.keep(await self._client.call("data_key", {"key_id": key_id, "successor": True}))
+
     async def index_key(self) -> bytes:
         """Key of the blind index."""
         if self._kept.index is None:
@@ -95,13 +118,28 @@ class Keyring:
         except Error:
             return None
 
+    async def erasure(self, request: int) -> dict[str, Any]:
+        """The erasure that a request of two persons allows. Raises Error `forbidden`."""
+        reply: dict[str, Any] = await self._client.call("erasure", {"request": request})
+        return reply
+
     async def healthy(self) -> tuple[bool, str]:
         """Whether keys can be made and unwrapped now, and why not."""
         try:
             reply = await self._client.call("ping", {}, timeout_s=PROBE_S_MAX)
+            epoch = reply.get("epoch", 0)
+            if epoch != self._kept.epoch:
+                asked = {"key_ids": list(self._kept.ids)}
+                self._kept.hear(epoch, (await self._client.call("states", asked, timeout_s=PROBE_S_MAX))["states"])
         except Error as e:
             return False, str(e)
         return reply["ready"], reply["why"]
+
+    async def watch(self) -> None:
+        """Asks `healthy` for ever: for processes that do not ask it themselves."""
+        while True:
+            await self.healthy()
+            await asyncio.sleep(WATCH_S)
 
     def close(self) -> None:
         self._client.close()
@@ -146,11 +184,19 @@ class BlockingKeyring:
                 found = self._kept.keep(self._client.call("data_key", {"key_id": key_id}))
         return found
 
+    def successor(self, key_id: int) -> DataKey:
+        return self._kept.keep(self._client.call("data_key", {"key_id": key_id, "successor": True}))
+
     def index_key(self) -> bytes:
         if self._kept.index is None:
             self._kept.index = self._client.call("index_key", {})["key"]
         assert self._kept.index is not None
         return self._kept.index
+
+    def index_of(self, number: str) -> bytes:
+        """Blind index of one number: for commands, which have no business with its key."""
+        index: bytes = self._client.call("blind_index", {"number": number})["index"]
+        return index
 
     def derive(self, purpose: str, subject: str) -> bytes:
         found = self._kept.derived.get((purpose, subject))
@@ -162,6 +208,10 @@ class BlockingKeyring:
     def healthy(self) -> tuple[bool, str]:
         try:
             reply = self._client.call("ping", {}, timeout_s=PROBE_S_MAX)
+            epoch = reply.get("epoch", 0)
+            if epoch != self._kept.epoch:
+                asked = {"key_ids": list(self._kept.ids)}
+                self._kept.hear(epoch, self._client.call("states", asked, timeout_s=PROBE_S_MAX)["states"])
         except Error as e:
             return False, str(e)
         return reply["ready"], reply["why"]

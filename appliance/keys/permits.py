@@ -22,24 +22,31 @@ PURPOSES: Final[dict[str, str]] = {
 }
 
 #: Purpose of a signature -> what is signed with the audit key. Nothing else is.
-SIGNATURES: Final[dict[str, str]] = {"audit checkpoint": "the text of a C2SP checkpoint"}
+SIGNATURES: Final[dict[str, str]] = {
+    "audit checkpoint": "the text of a C2SP checkpoint",
+    "erasure certificate": "what was erased of one person, as JSON",
+}
+#: How what is signed begins, and nothing of another purpose: a checkpoint begins with its origin, which has no brace.
+SIGNED_BEGINS: Final[dict[str, bytes]] = {"erasure certificate": b'{"casemate": "erasure certificate v1"'}
 
 #: Operation -> roles that may ask for it.
 ROLES: Final[dict[str, frozenset[str]]] = {
     "ping": frozenset({"gateway", "engine", "courier", "console", "auditor", "watcher"}),
     "state": frozenset({"console", "watcher"}),
-    "data_key": frozenset({"gateway", "engine", "console"}),
+    "data_key": frozenset({"gateway", "engine", "courier", "console"}),
     "index_key": frozenset({"gateway", "engine"}),
     "blind_index": frozenset({"console", "gateway"}),
     "derive": frozenset({"gateway", "courier", "console", "engine"}),
-    "random": frozenset({"gateway"}),
+    "random": frozenset({"gateway", "console"}),
     "held": frozenset({"engine", "console", "watcher"}),
+    "states": frozenset({"gateway", "engine", "courier", "console"}),
+    "erasure": frozenset({"engine", "console"}),
     "requests": frozenset({"console", "watcher"}),
     "ask": frozenset({"console"}),
     "decide": frozenset({"console"}),
     "do": frozenset({"console"}),
     "hold": frozenset({"console"}),
-    "sign": frozenset({"auditor"}),
+    "sign": frozenset({"auditor", "console"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
 }
 EVERY: Final = frozenset().union(*ROLES.values())
@@ -66,6 +73,22 @@ def roles_of(uid: int, own: int | None = None) -> frozenset[str]:
         return USERS.get(pwd.getpwuid(uid).pw_name, frozenset())
     except KeyError:
         return frozenset()
+
+
+#: Purpose of a signature -> roles that may ask for it.
+SIGNERS: Final[dict[str, frozenset[str]]] = {
+    "audit checkpoint": frozenset({"auditor"}),
+    "erasure certificate": frozenset({"console"}),
+}
+
+
+def permit_signature(purpose: str, body: bytes, uid: int) -> None:
+    """Raises Error `forbidden` for who may not have it, `invalid` for what is not of this purpose."""
+    if not SIGNERS[purpose] & roles_of(uid):
+        raise Error("forbidden", f"this process may not have an {purpose} signed")
+    begins = SIGNED_BEGINS.get(purpose)
+    if (begins is None and body.startswith(b"{")) or (begins is not None and not body.startswith(begins)):
+        raise Error("invalid", f"what is to be signed is no {purpose}")
 
 
 def permit(op: str, uid: int) -> None:

@@ -185,6 +185,11 @@ class Register:
         """All of them, oldest day first."""
         return [Row(*r) for r in self._conn.execute(f"SELECT {_COLUMNS} FROM key_record ORDER BY day, key_id")]  # noqa: S608 # our own column names
 
+    def epoch(self) -> int:
+        """Grows with every key that is compromised or destroyed, and with nothing else: who holds keys sees by it that some are no good."""
+        sql = "SELECT coalesce(sum(CASE state WHEN 'destroyed' THEN 2 ELSE 1 END), 0) FROM key_record WHERE state IN ('compromised', 'destroyed')"
+        return int(self._conn.execute(sql).fetchone()[0])
+
     def next_id(self) -> int:
         """The number of the next key; a number is never used twice, even after its row is gone."""
         row = self._conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'key_record'").fetchone()

@@ -1,6 +1,6 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
-from . import doubts, letters, stored
+from . import doubts, forgetting, letters, stored
 from .batches import (
     NO_ID,
     ODD,
@@ -10,8 +10,8 @@ from .batches import (
     Tally,
     batch_row,
     decode_columns,
-    erased,
     message_row,
+    packed,
 )
 from .behind import GATHERED_MIN, IDLE_MIN
 from .counting import submitted_since
@@ -66,7 +66,7 @@ __all__ = [
     "batch_row",
     "decode_columns",
     "doubts",
-    "erased",
+    "forgetting",
     "free_octets",
     "is_damage",
     "letters",
@@ -75,6 +75,7 @@ __all__ = [
     "message_row",
     "migrate",
     "open_store",
+    "packed",
     "partition_days",
     "partition_exists",
     "partition_path",

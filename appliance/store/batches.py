@@ -33,7 +33,7 @@ NO_ID: Final = bytes(ID_OCTETS)  # place of a message that was a row from the be
 INSERT_BATCH: Final = (
     "INSERT INTO batch(first,last,count,classes,from_ms,upto_ms,numbers,columns) VALUES(?,?,?,?,?,?,?,?)"
 )
-ERASE: Final = "UPDATE batch SET columns=? WHERE first=?"
+REWRITE: Final = "UPDATE batch SET columns=?,numbers=? WHERE first=?"
 INSERT_MOVES: Final = "INSERT INTO moves(n,lowest,highest,rows) VALUES(?,?,?,?)"
 FORGET_MOVES: Final = "DELETE FROM moves WHERE n<?"
 WRITE_TALLY: Final = "INSERT OR REPLACE INTO tally(first,open,upto,statuses,rest) VALUES(?,?,?,?,?)"
@@ -64,8 +64,8 @@ class Columns(msgspec.Struct, array_like=True, gc=False):
     encodings: list[int]
     senders: list[str]
     calling_codes: list[int]
-    numbers: list[bytes]
-    contents: list[bytes]  # b"" after redaction
+    numbers: list[bytes]  # b"" after erasure
+    contents: list[bytes]  # b"" after redaction or erasure
     expires_ms: list[int]
     notify: list[int]
 
@@ -97,9 +97,8 @@ def batch_row(first: int, columns: Columns, numbers: list[bytes]) -> Row:
     return first, first + size - 1, len(times), mask, min(times), max(times), b"".join(numbers), _encode(columns)
 
 
-def erased(columns: Columns, at: int) -> bytes:
-    """The columns of a batch without the content of one of its messages."""
-    columns.contents[at] = b""
+def packed(columns: Columns) -> bytes:
+    """The columns of a batch as its row has them."""
     return _encode(columns)
 
 

@@ -92,6 +92,13 @@ class Behind:
         """Whether it waits to be put in place."""
         return entry in self._gathered[entry[0]] or (bool(self._placing) and entry in self._placing[entry[0]])
 
+    def drop(self, entries: set[bytes]) -> None:
+        """Forgets entries that wait."""
+        for entry in entries:
+            for heaps in (self._gathered, self._placing):
+                if heaps and entry in heaps[entry[0]]:
+                    heaps[entry[0]].remove(entry)
+
     def heap(self, first: int) -> bytes:
         """The entries that wait and begin with an octet, one after another."""
         return b"".join(self._gathered[first]) + (b"".join(self._placing[first]) if self._placing else b"")

@@ -26,10 +26,11 @@ from .batches import (
 )
 from .behind import HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, numbers_in
 from .folder import partition_path
-from .opening import Connection, migrate, open_store, settle
+from .opening import BUSY_MS, Connection, DatabaseError, migrate, open_store, settle
 from .schema import MIGRATIONS
 from .work import STATEMENTS, Work
 
+SCRUB_MS: Final = 100  # a beat waits no longer for a reader to be out of the way
 FIND_OPERATOR_ID: Final = (
     "SELECT s.key,s.status,m.segments,m.notify,p.status FROM segment s JOIN message m ON m.seq=s.key>>8"
     " JOIN progress p ON p.seq=m.seq WHERE s.operator_id=? AND s.link=?"
@@ -74,6 +75,8 @@ class Partition:
         self.last_moves: int = self.conn.execute("SELECT coalesce(max(n),0) FROM moves").fetchone()[0]
         self.last_moves = max(self.last_moves, self.mark("moves"))
         self._cursor = self.conn.cursor()
+        self._cursor.execute("PRAGMA secure_delete=OFF")
+        self._secure = False
         self._numbers = Numbers("numbers_upto", self.mark("numbers_upto"))
         self._ended = Ended("ended_upto", self.mark("ended_upto"))
         self._new_numbers: list[bytes] = []
@@ -87,6 +90,11 @@ class Partition:
         """
         cursor = self._cursor
         self.begin()
+        erases = work.erases()
+        if erases != self._secure:
+            # Only then: zeroing whatever is deleted costs writes (sqlite.org/pragma.html#pragma_secure_delete).
+            cursor.execute(f"PRAGMA secure_delete={'ON' if erases else 'OFF'}")
+            self._secure = erases
         for name, sql in STATEMENTS:
             rows = getattr(work, name)
             if rows:
@@ -154,6 +162,19 @@ class Partition:
         self.set_mark("refused", now_ms)
         self.commit()
 
+    def scrub(self) -> bool:
+        """Empties the write-ahead log into the file, so that what was erased is in neither; False: a reader stood in the way.
+
+        Like `commit` it may run in another thread while nothing else does.
+        """
+        self.conn.execute(f"PRAGMA busy_timeout={SCRUB_MS}")
+        try:
+            return not self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except DatabaseError:
+            return False
+        finally:
+            self.conn.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+
     def find_operator_id(self, link: int, operator_id: str) -> Sent | None:
         """The newest segment that link `link` gave this id, with an id already in its canonical form."""
         rows = self.conn.execute(FIND_OPERATOR_ID, (operator_id, link)).fetchall()
@@ -200,6 +221,10 @@ class Partition:
         for (entries,) in self.conn.execute(HEAP_OF_NUMBERS, heap_span(number_index)):
             found.update(numbers_in(entries, number_index))
         return sorted(found)
+
+    def unplaced(self, entries: set[bytes]) -> None:
+        """Entries of the index of numbers that wait to be put in place are not put there."""
+        self._numbers.drop(entries)
 
     def content(self, seq: int) -> bytes | None:
         """The sealed content of a message; None after redaction."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
 
-from .batches import ERASE, INSERT_BATCH, UNFOLD_MESSAGE, UNFOLD_PROGRESS, UNFOLD_SEGMENT, Moves, Tally
+from .batches import INSERT_BATCH, REWRITE, UNFOLD_MESSAGE, UNFOLD_PROGRESS, UNFOLD_SEGMENT, Moves, Tally
 
 INSERT_MESSAGE: Final = (
     "INSERT INTO message(seq,id,caller,class,encoding,segments,sender,calling_code,number_index,number,content,key_id,"
@@ -61,6 +61,13 @@ SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
 ERASE_HEARD: Final = "UPDATE heard SET content=x'' WHERE id=?"
 ERASE_PART: Final = "UPDATE inbound SET content=x'' WHERE n=?"
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
+#: One person is erased: what is left is found by another blind index, whose key nobody has any more.
+FORGET: Final = "UPDATE message SET content=NULL,number=x'',number_index=? WHERE seq=?"
+FORGET_HEARD: Final = "UPDATE heard SET content=x'',number=x'',number_index=? WHERE n=?"
+FORGET_PART: Final = "UPDATE inbound SET content=x'',number=x'',number_index=? WHERE n=?"
+FORGET_PARKED: Final = "UPDATE parked SET number_index=NULL,sender=NULL,reference=NULL,text_length=NULL,text_index=NULL WHERE number_index=?"
+FORGET_NAMELESS: Final = "DELETE FROM parked WHERE number_index=? AND substr(operator_id,1,1)='?'"
+PLACED_ANEW: Final = "UPDATE number SET entries=? WHERE n=?"
 
 #: Statement by the kind of work; the order is the order of execution inside one transaction.
 STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
@@ -104,8 +111,20 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("redactions", REDACT),
     ("heard_erased", ERASE_HEARD),
     ("parts_erased", ERASE_PART),
-    ("erased", ERASE),
+    ("rewritten", REWRITE),
+    ("forgotten", FORGET),
+    ("heard_forgotten", FORGET_HEARD),
+    ("parts_forgotten", FORGET_PART),
+    ("nameless_forgotten", FORGET_NAMELESS),  # before the other, by which they are not found any more
+    ("parked_forgotten", FORGET_PARKED),
+    ("placed_anew", PLACED_ANEW),
 )
+
+#: Work that takes something away for good: what it was must not stay in free places of the file.
+ERASING: Final = (
+    "replaced", "redactions", "heard_erased", "parts_erased", "rewritten", "forgotten", "heard_forgotten", "parts_forgotten",
+    "nameless_forgotten", "parked_forgotten", "placed_anew",
+)  # fmt: skip
 
 
 class Work:
@@ -153,7 +172,13 @@ class Work:
     redactions: list[tuple[Any, ...]]
     heard_erased: list[tuple[Any, ...]]
     parts_erased: list[tuple[Any, ...]]
-    erased: list[tuple[bytes, int]]
+    rewritten: list[tuple[bytes, bytes, int]]
+    forgotten: list[tuple[Any, ...]]
+    heard_forgotten: list[tuple[Any, ...]]
+    parts_forgotten: list[tuple[Any, ...]]
+    nameless_forgotten: list[tuple[Any, ...]]
+    parked_forgotten: list[tuple[Any, ...]]
+    placed_anew: list[tuple[Any, ...]]
     audit: list[dict[str, Any]]
 
     def __init__(self) -> None:
@@ -172,6 +197,10 @@ class Work:
             self.webhooks.append((seq, status, at_ms, error))
         if status in FINAL and (notify & NOTIFY_DOOR or (notify & NOTIFY_DOOR_FAILURES and status != DELIVERED)):
             self.doors.append((seq, status, at_ms, error))
+
+    def erases(self) -> bool:
+        """Whether something is taken away for good."""
+        return any(getattr(self, name) for name in ERASING)
 
     def __bool__(self) -> bool:
         return bool(self.audit or self.moves or self.tallies) or any(getattr(self, name) for name, _ in STATEMENTS)

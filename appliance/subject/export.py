@@ -20,7 +20,10 @@ README: Final = """What a Casemate appliance holds about one telephone number.
 
 messages.json  messages to it: text, references, times, what became of each, and by which rules it was let through
 inbound.json   messages from it: `whole` as the bank was told, the others the parts as operators delivered them
-consent.json   decisions about being left alone; `counts` is true for those by which the number is suppressed now
+consent.json   decisions about being left alone; `counts` is true for those by which the number is suppressed now (its suppressions)
+reviews.json   messages from it that a person reads because they may be a wish to be left alone, and what was decided
+verifications.json   one-time codes for it: purpose, state, times, tries, and the payment they are bound to; never the code
+waiting.json   what is kept elsewhere for a while: operator learned by ENUM, parts of messages that are not whole, letters and webhooks due
 manifest.json  the SHA-256 of each; its own is `digest` in the audit log's entry `subject.exported`
 
 `erased` is true where a text was erased before, by a person or with its day's key: then only times and statuses are left.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
 from appliance.clock import rfc3339
-from appliance.consent import ALL_NAME, PURPOSE, Book
+from appliance.consent import ALL_NAME, PURPOSE, Book, number_of, reviews_of
 from appliance.errors import Error
-from appliance.keys import DataKey, blind_index
+from appliance.keys import DataKey
 from appliance.message import CLASSES, STATUSES, Content, id_text
 from appliance.settings import Settings
 from appliance.store import Found, Readers, Wrote, wrote
@@ -27,17 +28,27 @@ class Ring(Protocol):
     """The part of `appliance.keys.BlockingKeyring` that is used."""
 
     def by_id(self, key_id: int) -> DataKey: ...
-    def index_key(self) -> bytes: ...
+    def index_of(self, number: str) -> bytes: ...
     def derive(self, purpose: str, subject: str) -> bytes: ...
 
 
 class Holdings:
-    """One number's. Every method reads anew; what was erased is told with `erased`, never left out."""
+    """One number's. Every method reads anew; what was erased is told with `erased`, never left out.
 
-    def __init__(self, settings: Settings, ring: Ring, number: str) -> None:
+    `others`: what rooms that this one does not know hold, by the name of its file: (blind index) -> rows.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ring: Ring,
+        number: str,
+        others: Mapping[str, Callable[[bytes], Iterator[Row]]] | None = None,
+    ) -> None:
         self.settings = settings
         self.ring = ring
-        self.subject = blind_index(ring.index_key(), number)
+        self.others = others or {}
+        self.subject = ring.index_of(number)
 
     def messages(self) -> Iterator[Row]:
         """Messages to the number, newest first."""
@@ -107,7 +118,7 @@ class Holdings:
             for d in book.history(self.subject):
                 counting = book.counting(self.subject, d.programme) if d.programme in now else None
                 yield {
-                    "number": key.open(d.number, b"s" + d.subject).decode(),
+                    "number": number_of(d, key),
                     "programme": d.programme or ALL_NAME,
                     "action": d.action,
                     "source": d.source,
@@ -120,9 +131,37 @@ class Holdings:
         finally:
             book.close()
 
+    def reviews(self) -> Iterator[Row]:
+        """Messages of theirs that a person is to read, or has read, because they may be a wish to be left alone."""
+        key = DataKey(0, self.ring.derive(PURPOSE, ""))
+        book = Book(self.settings.home / "consent.db")
+        try:
+            for n, at_ms, number, programme, word, evidence, closed_ms, closed_by, outcome in reviews_of(
+                book, self.subject
+            ):
+                yield {
+                    "entry": n,
+                    "number": key.open(number, b"s" + self.subject).decode() if number else None,
+                    "programme": programme or ALL_NAME,
+                    "word": word,
+                    "message": id_text(evidence),
+                    "at": rfc3339(at_ms),
+                    "closed_at": rfc3339(closed_ms) if closed_ms else None,
+                    "by": closed_by,
+                    "outcome": outcome,
+                }
+        finally:
+            book.close()
+
     def tables(self) -> tuple[tuple[str, Callable[[], Iterator[Row]]], ...]:
         """(name of the file, its rows)."""
-        return (("messages", self.messages), ("inbound", self.inbound), ("consent", self.consent))
+        own = (
+            ("messages", self.messages),
+            ("inbound", self.inbound),
+            ("consent", self.consent),
+            ("reviews", self.reviews),
+        )
+        return (*own, *((name, partial(rows, self.subject)) for name, rows in self.others.items()))
 
     def _opened(self, key_id: int, sealed: bytes | None, aad: bytes) -> bytes | None:
         """None for what was erased. Raises Error `key_refused` for what was changed."""

@@ -27,6 +27,7 @@ from .exemption_rules import (
     quarter_before,
     quarter_of,
 )
+from .forgetting import forget_subject, verifications_of
 from .payers import Payers
 from .prefixes import Block, Conversion
 from .pumping import WHY, Guard, check_admitted, check_prefix, prefix_of
@@ -77,6 +78,7 @@ __all__ = [
     "check_resend",
     "code_mac",
     "code_of",
+    "forget_subject",
     "guard_of",
     "keyed",
     "limits_of",
@@ -90,4 +92,5 @@ __all__ = [
     "quarter_before",
     "quarter_of",
     "unpacked",
+    "verifications_of",
 ]

@@ -22,6 +22,7 @@ class FakeKey:
 
     def __init__(self, key_id: int) -> None:
         self.key_id = key_id
+        self.retired = False
         self._gcm = AESGCM(os.urandom(32))
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:

@@ -82,6 +82,8 @@ ON_RECORD: dict[str, str] = {
     "cli consent.export": "consent.exported",
     "cli evidence.export": "evidence.exported",
     "cli subject.export": "subject.export_begun subject.exported",
+    "cli subject.erase": "subject.erase_begun subject.erased",
+    "engine erase_subject": "subject.day_erased",
     "cli consent.lookup": "consent.looked_up",
     "cli consent.decide": "consent.reviewed",
     "cli door.again": "door.letters_again",
@@ -152,8 +154,10 @@ UNRECORDED: dict[str, str] = {
     "keys random": "octets that nobody has seen before and that belong to nothing yet",
     "keys requests": "who asked for what is not personal",
     "keys held": "days under a legal hold",
+    "keys states": "states of keys that the caller holds",
+    "keys erasure": "who the two persons of an erasure are, each of which is recorded",
     "keys blind_index": "an index of a number that the caller has",
-    "keys sign": "the checkpoint that it signs says so itself",
+    "keys sign": "the checkpoint that it signs says so itself; a certificate of erasure has its digest in an entry",
     "keys public_key": "public",
     "audit request": "a proof over what is recorded already",
     "audit checkpoint": "signs what is recorded already",
@@ -169,7 +173,7 @@ READING = re.compile(
     r"cli (audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
-    r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status"
+    r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status|subject\.(erasures|certificate_|verify_certificate)"
     r"|templates\.(list_|show_|try_)|audit\.events)"
 )
 

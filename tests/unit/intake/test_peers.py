@@ -15,13 +15,20 @@ from appliance.intake.sealing import Seals
 NOON = 20_000 * DAY_MS + DAY_MS // 2
 
 
+class Key:
+    """Nothing is sealed here."""
+
+    def __init__(self) -> None:
+        self.retired = False
+
+
 class Ring:
     well = True
 
     async def for_day(self, day: int) -> Any:
         if not self.well:
             raise Error("hsm_unavailable", "away")
-        return object()
+        return Key()
 
     by_id = for_day
 
@@ -86,6 +93,20 @@ def test_a_face_that_never_had_the_key_takes_nothing() -> None:
     face = Face(900)
     face.ring.well = False
     assert not face.look()
+
+
+def test_a_compromised_key_serves_nobody_while_the_hsm_is_away() -> None:
+    face = Face(900)
+    assert face.look()
+    first = face.peers.seals.newest
+    assert first is not None
+    first.key.retired = True
+    assert face.look(0.5)
+    assert face.peers.seals.newest is not first, "another one is fetched at the next look"
+    face.ring.well = False
+    assert face.look(0.5)
+    face.peers.seals.newest.key.retired = True  # type: ignore[union-attr]
+    assert not face.look(0.5), "rather nothing than under this one"
 
 
 class Onlooker:

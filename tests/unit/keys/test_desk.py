@@ -239,3 +239,34 @@ def test_random_octets_are_the_hsms_and_bounded(register: Register) -> None:
     assert refused(desk, "random", {"octets": 64}).code == "hsm_unavailable"
     assert refused(desk, "random", {"octets": 64}, Peer(1, os.getuid() + 1, 0)).code == "forbidden"
     assert not recorded(register)
+
+
+def test_the_epoch_grows_when_a_key_is_no_good_any_more_and_states_say_which(register: Register) -> None:
+    desk = desk_of(register)
+    key_id = call(desk, "data_key", {"day": TODAY})["key_id"]
+    seen = [call(desk, "ping", {})["epoch"]]
+    replaced = asyncio.run(desk.acts._acts["compromised-key"](key_id, "console:ann"))
+    seen.append(call(desk, "ping", {})["epoch"])
+    assert call(desk, "states", {"key_ids": [key_id, 99]}) == {"states": [[key_id, "compromised"]]}
+    new = call(desk, "data_key", {"day": TODAY})
+    assert new["key_id"] == replaced["successor"] != key_id, "it is there before anybody asks for it"
+    assert call(desk, "data_key", {"key_id": key_id, "successor": True}) == new
+    assert refused(desk, "data_key", {"key_id": new["key_id"], "successor": True}).code == "key_state"
+    asyncio.run(desk.acts._acts["destroy-key"](key_id, "console:ann"))
+    seen.append(call(desk, "ping", {})["epoch"])
+    assert seen == sorted(set(seen)), "each time another one"
+
+
+def test_a_compromised_key_of_long_ago_has_a_successor_too(register: Register) -> None:
+    """No key is made for a day so far from today, but for one: what the compromised one sealed has to be sealed anew."""
+    desk = desk_of(register)
+    key_id = call(desk, "data_key", {"day": TODAY})["key_id"]
+    desk.clock = desk.keeper.clock = lambda: (TODAY + 20) * DAY_MS
+    asyncio.run(desk.keeper.turn(30))
+    assert refused(desk, "data_key", {"day": TODAY}).code == "key_missing"
+    replaced = asyncio.run(desk.acts._acts["compromised-key"](key_id, "console:ann"))
+    assert call(desk, "data_key", {"key_id": key_id, "successor": True})["key_id"] == replaced["successor"]
+    asyncio.run(desk.keeper.turn(30))
+    assert call(desk, "data_key", {"key_id": key_id, "successor": True})["key_id"] == replaced["successor"], (
+        "also deactivated"
+    )

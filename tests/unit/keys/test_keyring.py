@@ -21,14 +21,18 @@ class Process:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
         self.down: Error | None = None
+        self.current, self.epoch = 3, 0
+        self.states: dict[int, str] = {}
 
     def answer(self, op: str, payload: Any) -> Any:
         self.calls.append((op, payload))
         if self.down is not None:
             raise self.down
         if op == "data_key":
-            return {"key_id": payload.get("key_id", 3), "key": KEY}
-        return {"key": KEY, "ready": True, "why": ""}
+            return {"key_id": payload.get("key_id", self.current), "key": KEY}
+        if op == "states":
+            return {"states": [[each, self.states[each]] for each in payload["key_ids"] if each in self.states]}
+        return {"key": KEY, "ready": True, "why": "", "epoch": self.epoch}
 
 
 class AsyncClient(Process):
@@ -118,3 +122,22 @@ def test_a_destroyed_key_is_asked_for_once(tmp_path: Path) -> None:
         with pytest.raises(Error, match="destroyed"):
             blocking.by_id(9)
     assert len(client.calls) == 1
+
+
+def test_a_compromised_key_is_put_down_at_the_next_look(tmp_path: Path) -> None:
+    async def run() -> None:
+        ring = Keyring(parse({}, tmp_path, "test"))
+        client = ring._client = AsyncClient()  # type: ignore[assignment]
+        held = await ring.for_day(1)
+        assert (await ring.healthy())[0] and not held.retired
+        client.current, client.epoch, client.states = 4, 1, {3: "compromised"}
+        assert (await ring.healthy())[0] and held.retired
+        assert (await ring.for_day(1)).key_id == 4
+        assert await ring.by_id(3) is held, "what it sealed is still opened"
+        client.epoch, client.states = 3, {3: "destroyed", 4: "active"}
+        await ring.healthy()
+        with pytest.raises(Error, match="destroyed"):
+            await ring.by_id(3)
+        assert (await ring.for_day(1)).key_id == 4
+
+    asyncio.run(run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +18,32 @@ def now_ms() -> int:
 def monotonic_s() -> float:
     """Seconds that never go back; only differences mean anything."""
     return time.monotonic()
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` of Linux with 64-bit longs (adjtimex(2)); what follows the time is not read."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long), ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long), ("status", ctypes.c_int), ("constant", ctypes.c_long), ("precision", ctypes.c_long),
+        ("tolerance", ctypes.c_long), ("s", ctypes.c_long), ("us", ctypes.c_long), ("rest", ctypes.c_ubyte * 256),
+    )  # fmt: skip
+
+
+_UNSYNCHRONISED: Final = 0x40  # STA_UNSYNC: no daemon disciplines the clock, or somebody has set it since
+_NANO: Final = 0x2000  # STA_NANO: `us` are nanoseconds
+
+
+def synchronised_ms() -> int | None:
+    """The kernel's wall clock while it says that it is synchronised to a time source (adjtimex(2)), else None."""
+    told = _Timex()
+    try:
+        failed = ctypes.CDLL(None).adjtimex(ctypes.byref(told)) < 0
+    except (OSError, AttributeError):
+        return None
+    if failed or told.status & _UNSYNCHRONISED:
+        return None
+    return int(told.s) * 1000 + int(told.us) // (1_000_000 if told.status & _NANO else 1_000)
 
 
 def thread_cpu_s() -> float:

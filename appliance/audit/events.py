@@ -50,6 +50,8 @@ EVENTS: Final[dict[str, str]] = {
     "approval.decided": "another person approved or refused it; outcome refused: who asked tried to approve, or too late",
     "approval.used": "an approved act was begun",
     "key.destroyed": "a data key was destroyed: what it sealed can no longer be read",
+    "clock.doubted": "the wall clock went ahead by more than a day, and nothing says that it is right: nothing is erased by it",
+    "clock.confirmed": "a person confirmed the wall clock: what is past its retention may be erased",
     # messages
     "batch.committed": "a batch of messages became durable; detail holds its count and digest",
     "messages.indeterminate": "segments were left without an answer when a link or the engine went; detail holds how many",

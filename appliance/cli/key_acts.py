@@ -174,4 +174,13 @@ def list_keys(as_json: bool) -> int:
     return 0
 
 
-COMMANDS = (list_keys, requests, ask, approve, refuse, do, hold)
+@click.command("confirm-clock")
+@signed
+@as_json_option
+def confirm_clock(user: str, password_file: Path | None, as_json: bool) -> int:
+    """Say that this box's clock is right after it went far ahead: days past their retention are erased again."""
+    reply = _as_person("confirm_clock", "keys.ask", user, password_file)
+    return _say(reply, f"today is {day_name(reply['today'])}", as_json)
+
+
+COMMANDS = (list_keys, requests, ask, approve, refuse, do, hold, confirm_clock)

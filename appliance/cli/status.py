@@ -122,6 +122,8 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
         f"HSM           {state}"
         + (f", token {hsm['token']}, {_count(hsm['keys'], 'data key')}" if hsm.get("token") else "")
     )
+    if hsm.get("clock"):
+        out.append(f"clock         {hsm['clock']}")
     return out + _audit(audit, engine, int(found.get("cosigned_days", 7)), at_ms)
 
 
@@ -165,8 +167,9 @@ def _shard(row: dict[str, Any]) -> str:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def status(as_json: bool) -> int:
-    """Show how the appliance is. Exits with 0 when engine, HSM and audit log are well, 1 when one is not."""
+    """Show how the appliance is. Exits with 0 when engine, HSM, clock and audit log are well, 1 when one is not."""
     found = gather(load(home=home_of()))
     well = all(found[part].get("ready") for part in ("engine", "hsm", "audit")) and not found["engine"].get("broken")
+    well = well and not found["hsm"].get("clock")
     click.echo(json.dumps(found, indent=1, default=str) if as_json else "\n".join(lines(found, now_ms())))
     return 0 if well else 1

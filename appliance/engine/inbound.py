@@ -128,10 +128,12 @@ class Inbound:
         index_key = self.keys[1]
         text = beginning(receipt.text)
         accepted_ms = None
-        if not receipt.message_id:
+        if not receipt.message_id or (not text and receipt.reference is None):  # else it says more
             at_ms = receipt_ms(receipt.accepted)
-            # The operator's clock is that of its absolute validities.
-            accepted_ms = at_ms - link.settings.validity_offset_minutes * 60_000 if at_ms is not None else 0
+            if at_ms is not None:  # the operator's clock is that of its absolute validities
+                accepted_ms = at_ms - link.settings.validity_offset_minutes * 60_000
+            elif not receipt.message_id:
+                accepted_ms = 0
         return Signs(
             blind_index(index_key, number_of(receipt.source)),
             sender_of(receipt.dest),

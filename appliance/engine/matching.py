@@ -1,7 +1,7 @@
 """HOT: which parked receipt is whose, told by what it says beside an id that nobody knows. Pure; exactly one or nobody, never a guess.
 
 A receipt fits a segment by the user_message_reference that the link sent; without one by sender and the beginning of the
-text; in a form that has no ids by sender and the minute of acceptance. Number and link are the same already. Every segment
+text; in a form that has no ids, or where it says neither, by sender and the minute of acceptance. Number and link are the same already. Every segment
 that still has no receipt is asked, also those that are under way or were answered: what two could mean, none gets.
 """
 
@@ -62,13 +62,20 @@ def fits(
     texts: dict[tuple[int, int], str],
     digest: Callable[[str], bytes],
     referenced: bool,
+    others: list[tuple[int, int]] = [],  # noqa: B006 - never changed
 ) -> list[Fit]:
     """The pairs that belong together and to nobody else.
 
     `senders`: by position in `candidates`, every form its sender may have on the link. `texts`: by (day, key), the plain
     text of a segment. `digest`: keyed, as in `Claim.text_index`. `referenced`: the link sends references.
+    `others`: from when until when operators may have taken copies of messages to the number that are no candidates any more, having been
+    sent again: what was taken in such a time is nobody's.
     """
     told = [_of(claim, candidates, senders, texts, digest, referenced) for claim in claims]
+    for n, (claim, (_, how)) in enumerate(zip(claims, told, strict=True)):
+        at_ms = claim.accepted_ms or 0
+        if how == "time" and any(since - ACCEPTED_MS <= at_ms <= until + ACCEPTED_MS for since, until in others):
+            told[n] = [], how
     meant: dict[tuple[int, int], int] = {}
     for places, _ in told:
         for place in places:
@@ -79,10 +86,41 @@ def fits(
         if len(places) != 1:
             continue
         candidate = candidates[places[0]]
-        open_ = candidate.status == INDETERMINATE or (how == "time" and candidate.status == SENT)
+        open_ = candidate.status == INDETERMINATE or (claim.nameless and candidate.status == SENT)
         if open_ and meant[candidate.day, candidate.key] == 1:
             out.append(Fit(claim, candidate, how))
+    return out + _together(claims, candidates, told, meant)
+
+
+def _together(
+    claims: list[Claim],
+    candidates: list[Candidate],
+    told: list[tuple[list[int], str]],
+    meant: dict[tuple[int, int], int],
+) -> list[Fit]:
+    """As many receipts as segments in doubt, told by time, and all say the same: which is whose makes no difference."""
+    groups: dict[tuple[int, ...], list[Claim]] = {}
+    for claim, (places, how) in zip(claims, told, strict=True):
+        if how == "time" and len(places) > 1 and not claim.nameless:
+            groups.setdefault(tuple(places), []).append(claim)
+    out: list[Fit] = []
+    for of, those in groups.items():
+        found = [candidates[place] for place in of]
+        same = len({(claim.status, claim.error) for claim in those}) == 1
+        alone = all(meant[c.day, c.key] == len(those) and c.status == INDETERMINATE for c in found)
+        if len(those) == len(found) and same and alone:
+            found.sort(key=lambda c: (c.day, c.key))
+            out += [Fit(claim, c, "time") for claim, c in zip(those, found, strict=True)]
     return out
+
+
+def _taken_then(candidate: Candidate, accepted_ms: int) -> bool:
+    """Whether a segment may be one that its operator says to have taken at a time: not before it left, nor long after its bind was lost.
+
+    Those that were answered are asked, too: an operator whose ids differ between answers and receipts is not known for it at once.
+    """
+    until_ms = candidate.lost_ms if candidate.lost_ms is not None else accepted_ms
+    return candidate.submitted_ms - ACCEPTED_MS <= accepted_ms <= until_ms + ACCEPTED_MS
 
 
 def _of(
@@ -107,9 +145,11 @@ def _of(
     if claim.sender is None:
         return [], ""
     timely = [n for n in timely if claim.sender in senders[n]]
+    if claim.nameless:
+        accepted_ms = claim.accepted_ms or 0
+        return [n for n in timely if abs(candidates[n].submitted_ms - accepted_ms) <= ACCEPTED_MS], "time"
     if claim.accepted_ms is not None:
-        near = [n for n in timely if abs(candidates[n].submitted_ms - claim.accepted_ms) <= ACCEPTED_MS]
-        return near, "time"
+        return [n for n in timely if _taken_then(candidates[n], claim.accepted_ms)], "time"
     if not claim.text_length or claim.text_index is None:
         return [], ""
     out = []

@@ -16,7 +16,7 @@ from .straight import over, taken
 from .tending import evicted
 from .waiting import Waiting
 
-#: How long before its answer a receipt may come: the longest that a bind waits for an answer, and clocks that are set back.
+#: How much older than its segment's leaving a receipt may look: clocks that are set back, and the minute to which it is known.
 EARLY_MS_MAX: Final = (600 + limits.CLOCK_BACK_S_MAX) * 1_000
 
 Known = tuple[
@@ -84,7 +84,8 @@ def _unpark(ledger: Ledger, link: str, operator_id: str, known: Known, now_ms: i
         return
     number = ledger.link_numbers[parked_day][link]
     ledger.work[parked_day].unparked.append((number, operator_id))
-    if at_ms < now_ms - EARLY_MS_MAX:
+    # Not by the time now: the clock may have been set forth since the receipt came.
+    if at_ms < _left_ms(ledger, known, now_ms) - EARLY_MS_MAX:
         return  # it came long before this segment left: the operator gives its ids again
     error = None
     if status != DELIVERED:
@@ -93,6 +94,14 @@ def _unpark(ledger: Ledger, link: str, operator_id: str, known: Known, now_ms: i
     ledger.outstanding.pop((link, operator_id), None)
     ledger.just_ended.add((link, operator_id))
     settle(ledger, link, known, status, error, now_ms)
+
+
+def _left_ms(ledger: Ledger, known: Known, now_ms: int) -> int:
+    """When the intention of a segment was committed."""
+    day, key, _, _, tally = known
+    if tally is not None and tally.statuses[(key >> 8) - tally.first] != ODD:
+        return tally.submitted[(key >> 8) - tally.first] or now_ms
+    return doubts.submitted_ms(ledger.partitions[day], key) or now_ms
 
 
 def receipted(ledger: Ledger, link: str, operator_id: str, status: int, error: str | None, now_ms: int) -> bool:
@@ -145,7 +154,7 @@ def park(
     number = ledger.link_numbers[today][link]
     ledger.work[today].parked.append((number, operator_id, status, now_ms, error, *signs))
     ledger.parked.add(link, operator_id, now_ms, status)
-    if signs.number_index is not None and (signs.accepted_ms is not None or ledger.doubts.of(link)):
+    if signs.number_index is not None and (operator_id.startswith("?") or ledger.doubts.of(link)):
         ledger.doubts.soon((link, signs.number_index))
 
 

@@ -85,7 +85,8 @@ class Resolver:
         settled: set[tuple[int, int]] = set()
         used = 0
         if claims and link is not None and any(_open(c, claims) for c in candidates):
-            for fit in await self._fits(link, claims, candidates):
+            others = self._copies(number_index, candidates, claims)
+            for fit in await self._fits(link, claims, candidates, others):
                 how = {"time": "time of acceptance"}.get(fit.how, fit.how)
                 resolve(ledger, name, fit.claim, fit.candidate, how, now_ms)
                 settled.add((fit.candidate.day, fit.candidate.key))
@@ -105,7 +106,17 @@ class Resolver:
         else:
             ledger.doubts.done(pair)
 
-    async def _fits(self, link: Link, claims: list[Claim], candidates: list[Candidate]) -> list[Fit]:
+    def _copies(self, number_index: bytes, candidates: list[Candidate], claims: list[Claim]) -> list[tuple[int, int]]:
+        """When messages to a number that are settled by now may have been taken a first time: their first receipts may be parked."""
+        if not any(claim.accepted_ms is not None for claim in claims):
+            return []
+        open_ = {(c.day, c.key >> 8) for c in candidates}
+        rows = [(p.day, *row) for p in self.ledger.partitions.values() for row in doubts.doubted(p, number_index)]
+        return [(since, until) for day, seq, since, until in rows if (day, seq) not in open_]
+
+    async def _fits(
+        self, link: Link, claims: list[Claim], candidates: list[Candidate], others: list[tuple[int, int]]
+    ) -> list[Fit]:
         if self.inbound.keys is None:
             raise Error("hsm_unavailable", "the key of the blind index is not here yet")
         index_key = self.inbound.keys[1]
@@ -123,6 +134,7 @@ class Resolver:
             texts,
             lambda text: blind_index(index_key, "text:" + text),
             link.settings.user_message_reference,
+            others,
         )
 
     def _senders(self, link: Link, candidate: Candidate, key: DataKey) -> frozenset[str]:
@@ -142,7 +154,7 @@ class Resolver:
 def _open(candidate: Candidate, claims: list[Claim]) -> bool:
     """Whether a receipt may still settle it."""
     return candidate.status == INDETERMINATE or (
-        candidate.status in (SENT, SUBMITTED) and any(claim.accepted_ms is not None for claim in claims)
+        candidate.status in (SENT, SUBMITTED) and any(claim.nameless for claim in claims)
     )
 
 

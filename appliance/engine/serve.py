@@ -273,11 +273,11 @@ class Engine:
         try:
             self.ledger.partition(clock.day_of(now_ms))
             self.ledger.partition(day)
-            held = await self.keyring.held()
-            keep = self.settings["store.retention_days"] if held is not None else day  # unknown: nothing is erased
-            self.beat.notes += retire(
-                self.ledger, day, keep, now_ms, self._busy_days(), held or frozenset(), self.sharing.left
-            )
+            said = await self.keyring.retention()
+            keep = self.settings["store.retention_days"] if said is not None else day  # unknown: nothing is erased
+            held, certain = said if said is not None else (frozenset(), day)
+            today = min(day, certain)  # a clock that went far ahead closes and erases nothing
+            self.beat.notes += retire(self.ledger, today, keep, now_ms, self._busy_days(), held, self.sharing.left)
             return True
         except Error as e:
             self.beat.refuse(e)

@@ -101,7 +101,7 @@ def resolve(ledger: Ledger, link: str, claim: doubts.Claim, found: doubts.Candid
     ledger.work[claim.day].unparked.append((number, claim.operator_id))
     ledger.parked.pop(link, claim.operator_id)
     if found.status == INDETERMINATE:
-        if not claim.operator_id.startswith("?"):
+        if not claim.nameless:
             work.answers.append((claim.status, now_ms, claim.operator_id, claim.error, found.key))
             ledger.just_ended.add((link, claim.operator_id))
         settled(ledger, found.day, found.key, found.segments, claim.status, f"resolved by receipt ({how})", now_ms)

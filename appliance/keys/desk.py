@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from appliance.audit import entry
-from appliance.clock import day_name, now_ms
+from appliance.clock import day_name, day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import CODE_OCTETS_AT_ONCE, KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
@@ -20,6 +20,7 @@ from hsm import HsmError, Pool
 
 from . import life
 from .acts import Acts
+from .calendar import Calendar
 from .datakey import blind_index
 from .keeper import WHO, Keeper
 from .permits import PURPOSES, SIGNATURES, permit, permit_signature
@@ -39,6 +40,7 @@ class Desk:
         self.keeper = Keeper(register, pool, clock)
         self.acts = Acts(self.keeper)
         self.recorded = self.keeper.recorded  # set when the outbox has something new
+        self.calendar: Calendar | None = None  # None: the wall clock is believed
         self._derived: dict[bytes, bytes] = {}
         self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
 
@@ -55,6 +57,7 @@ class Desk:
             "held": self.held,
             "states": self.states,
             "erasure": self.acts.erasure,
+            "confirm_clock": self.confirm_clock,
             "requests": self.acts.requests,
             "ask": self.acts.ask,
             "decide": self.acts.decide,
@@ -79,7 +82,8 @@ class Desk:
 
     async def ping(self, payload: Any, peer: Peer) -> dict[str, Any]:
         why = self.pool.why
-        told = "" if why is None else f"{why.code}: {why.message}"
+        doubted = self.calendar.why if self.calendar is not None else ""
+        told = doubted if why is None else f"{why.code}: {why.message}"
         return {
             "process": "keys",
             "pid": os.getpid(),
@@ -96,11 +100,26 @@ class Desk:
             told = {name: getattr(row, name) for name in shown}
             keys.append({**told, "from_ms": span.from_ms, "to_ms": span.to_ms})
         holds = [hold._asdict() for hold in self.register.holds()]
-        return {**self.pool.state(), "keys": keys, "roots": self.register.roots(), "holds": holds}
+        doubted = {"clock": self.calendar.why if self.calendar is not None else ""}
+        return {**self.pool.state(), **doubted, "keys": keys, "roots": self.register.roots(), "holds": holds}
 
     async def held(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        """Days under a legal hold, for those who erase; needs no HSM."""
-        return {"days": sorted(self.register.held())}
+        """Days under a legal hold, and the day that it is, for those who erase; needs no HSM."""
+        return {"days": sorted(self.register.held()), "today": self.today()}
+
+    def today(self) -> int:
+        """The day by which something may be erased."""
+        return self.calendar.look() if self.calendar is not None else day_of(self.clock())
+
+    async def confirm_clock(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """A person has made sure that the wall clock is right: retention goes by it again. `who` says who."""
+        now, who = self.clock(), _text(payload, "who")
+        day = day_of(now)
+        if self.calendar is not None:
+            self.register.record([entry(now, who, "clock.confirmed", "process:keys", "ok", day=day_name(day))])
+            self.recorded.set()
+            day = self.calendar.confirm()
+        return {"today": day}
 
     async def states(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """States of the data keys that somebody holds, asked for when the epoch of a `ping` has grown; needs no HSM."""

@@ -153,13 +153,17 @@ class Keeper:
 
     # --- what time does -----------------------------------------------------------------------------------
 
-    async def turn(self, keep_days: int) -> int:
-        """Moves every key whose date has come, takes over records of the first form, destroys what is past retention. How many."""
-        async with self.lock:
-            return await self._turn(keep_days)
+    async def turn(self, keep_days: int, today: int | None = None) -> int:
+        """Moves every key whose date has come, takes over records of the first form, destroys what is past retention. How many.
 
-    async def _turn(self, keep_days: int) -> int:
+        `today`: the day by which keys are destroyed, when the wall clock is not believed.
+        """
+        async with self.lock:
+            return await self._turn(keep_days, today)
+
+    async def _turn(self, keep_days: int, today: int | None) -> int:
         now, held, done = self.clock(), self.register.held(), 0
+        today = min(day_of(now), today) if today is not None else day_of(now)
         for row in self.register.rows():
             if row.form < FORM and row.state != life.DESTROYED:
                 row = await self._taken_over(row, now)
@@ -168,7 +172,7 @@ class Keeper:
                 row = await self.heard(row, heard, now, "key.state_changed")
                 done += 1
             lives = row.purpose == life.DAILY and row.state != life.DESTROYED
-            if lives and life.erasable(row.day, day_of(now), keep_days, held):
+            if lives and life.erasable(row.day, today, keep_days, held):
                 await self.destroy(row, WHO, "retention")
                 done += 1
         return done

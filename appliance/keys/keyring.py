@@ -113,10 +113,16 @@ class Keyring:
 
     async def held(self) -> frozenset[int] | None:
         """Days under a legal hold, of which nothing may be erased; None when the keys process does not say."""
+        said = await self.retention()
+        return said[0] if said is not None else None
+
+    async def retention(self) -> tuple[frozenset[int], int] | None:
+        """The same, and the day that it certainly is: by it days are erased."""
         try:
-            return frozenset((await self._client.call("held", {}, timeout_s=PROBE_S_MAX))["days"])
+            said = await self._client.call("held", {}, timeout_s=PROBE_S_MAX)
         except Error:
             return None
+        return frozenset(said["days"]), int(said["today"])
 
     async def erasure(self, request: int) -> dict[str, Any]:
         """The erasure that a request of two persons allows. Raises Error `forbidden`."""

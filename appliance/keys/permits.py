@@ -41,6 +41,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "held": frozenset({"engine", "console", "watcher"}),
     "states": frozenset({"gateway", "engine", "courier", "console"}),
     "erasure": frozenset({"engine", "console"}),
+    "confirm_clock": frozenset({"console"}),
     "requests": frozenset({"console", "watcher"}),
     "ask": frozenset({"console"}),
     "decide": frozenset({"console"}),

@@ -15,6 +15,7 @@ from appliance.limits import KEY_AHEAD_LOOK_S, KEY_AHEAD_MS, RECONNECT_S_MAX
 from appliance.settings import Settings
 from hsm import HsmError, Place, Pool, close_shutters
 
+from .calendar import Calendar
 from .desk import Desk
 from .record import days_wanted
 from .register import Register
@@ -64,6 +65,7 @@ class Keys:
             place_of(settings), lambda: self.register.token() is not None, self._admit, self._hear, roots=self._roots
         )
         self.desk = Desk(self.register, self.pool)
+        self.desk.calendar = Calendar(settings.home / "keys", self.register.newest_day, self._clock)
         self.server = Server(self.desk.handlers)
         self._auditor = Client(settings.socket("auditor"))
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,6 +99,13 @@ class Keys:
     def _hear(self, what: str, detail: dict[str, object]) -> None:
         self.desk.hear(what, detail)
 
+    def _clock(self, what: str, **detail: int) -> None:
+        """What the calendar tells; a full disk keeps nobody from its work."""
+        try:
+            self.desk.record(what, "process:keys", "failed", **detail)
+        except Error as e:
+            log.error("keys: %s is not on the record: %s", what, e)
+
     async def _forward(self) -> None:
         """Sends the outbox to the auditor, at the next record or again after a pause."""
         while True:
@@ -115,9 +124,10 @@ class Keys:
             pause_s = 0.5
             if self.pool.why is None:
                 try:
+                    self.desk.today()  # before a key of a day that may never be is there
                     for day in days_wanted(now_ms(), KEY_AHEAD_MS):
                         await self.desk.keeper.for_day(day)
-                    await self.desk.keeper.turn(kept_days(self.settings))
+                    await self.desk.keeper.turn(kept_days(self.settings), self.desk.today())
                     pause_s = KEY_AHEAD_LOOK_S
                 except (Error, HsmError) as e:
                     log.warning("keys: a day's key could not be made ahead: %s", e)

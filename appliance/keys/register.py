@@ -20,6 +20,7 @@ from appliance.errors import Error
 from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store
 
 from .approvals import Approval
+from .life import DAILY
 
 FORM: Final = 2  # of a record: what its HMAC is made over
 _LIVE: Final = "('pre-active', 'active', 'deactivated')"
@@ -189,6 +190,11 @@ class Register:
         """Grows with every key that is compromised or destroyed, and with nothing else: who holds keys sees by it that some are no good."""
         sql = "SELECT coalesce(sum(CASE state WHEN 'destroyed' THEN 2 ELSE 1 END), 0) FROM key_record WHERE state IN ('compromised', 'destroyed')"
         return int(self._conn.execute(sql).fetchone()[0])
+
+    def newest_day(self) -> int | None:
+        """Of the daily keys."""
+        row = self._conn.execute("SELECT max(day) FROM key_record WHERE purpose = ?", (DAILY,)).fetchone()
+        return None if row[0] is None else int(row[0])
 
     def next_id(self) -> int:
         """The number of the next key; a number is never used twice, even after its row is gone."""

@@ -12,7 +12,7 @@ REPORTED, HELD, TO_RESEND = range(3)
 
 CANDIDATES: Final = (
     "SELECT s.key,s.status,m.segments,m.notify,m.id,m.class,m.encoding,m.sender,m.calling_code,m.number,m.content,m.key_id,"
-    "s.submitted_ms,m.expires_ms,s.operator_id,coalesce(u.act,-1) FROM message m"
+    "s.submitted_ms,m.expires_ms,s.operator_id,coalesce(u.act,-1),u.at_ms FROM message m"
     " JOIN segment s ON s.key>=m.seq<<8 AND s.key<(m.seq+1)<<8 LEFT JOIN undecided u ON u.key=s.key"
     " WHERE m.number_index=? AND s.link=? AND s.status IN (3,10,20)"
 )
@@ -42,6 +42,7 @@ class Candidate(NamedTuple):
     expires_ms: int
     operator_id: str | None
     act: int  # -1: not indeterminate
+    lost_ms: int | None  # when it became so
 
 
 class Claim(NamedTuple):
@@ -58,6 +59,11 @@ class Claim(NamedTuple):
     text_index: bytes | None
     accepted_ms: int | None
 
+    @property
+    def nameless(self) -> bool:
+        """Its form has no ids: what stands for one is its own."""
+        return self.operator_id.startswith("?")
+
 
 def candidates(partition: Partition, link: int, number_index: bytes) -> list[Candidate]:
     """Segments of a day over a link to a number that have no receipt."""
@@ -68,6 +74,14 @@ def candidates(partition: Partition, link: int, number_index: bytes) -> list[Can
 def claims(partition: Partition, link: int, number_index: bytes) -> list[Claim]:
     """Receipts parked on a day for a link and a number."""
     return [Claim(partition.day, *row) for row in partition.conn.execute(CLAIMS, (number_index, link)).fetchall()]
+
+
+def doubted(partition: Partition, number_index: bytes) -> list[tuple[int, int, int]]:
+    """(seq, when it was accepted, when it was in doubt) of each time that a message to a number was: also of those sent again since."""
+    return partition.conn.execute(
+        "SELECT m.seq,m.accepted_ms,e.at_ms FROM message m JOIN event e ON e.seq=m.seq WHERE m.number_index=? AND e.status=10",
+        (number_index,),
+    ).fetchall()
 
 
 def any_claim(partition: Partition, link: int, number_index: bytes) -> bool:
@@ -86,6 +100,12 @@ def parked_receipt(partition: Partition, link: int, operator_id: str) -> tuple[i
     """(status, at_ms, error) of one parked receipt."""
     sql = "SELECT status,at_ms,error FROM parked WHERE link=? AND operator_id=?"
     return partition.conn.execute(sql, (link, operator_id)).fetchone()
+
+
+def submitted_ms(partition: Partition, key: int) -> int:
+    """When a segment last left, 0 when it never did."""
+    row = partition.conn.execute("SELECT submitted_ms FROM segment WHERE key=?", (key,)).fetchone()
+    return row[0] or 0 if row is not None else 0
 
 
 def number_index_of(partition: Partition, seq: int) -> bytes:

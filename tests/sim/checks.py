@@ -57,6 +57,11 @@ def statuses_of(engine: Any) -> dict[bytes, int]:
     return out
 
 
+def committing(engine: Any) -> bool:
+    """Whether a commit is under way: what its connection reads may still not be on the disk."""
+    return any(partition.conn.in_transaction for partition in engine.ledger.partitions.values())
+
+
 def held(world: World) -> list[bytes]:
     """Ids of the bank's messages that wait for a person, oldest first."""
     if world.engine is None:
@@ -73,6 +78,8 @@ def unsettled(world: World) -> list[str]:
         return ["the engine is not ready"]
     if world.bank.busy:
         return ["the bank is still handing in"]
+    if committing(engine):
+        return ["a commit is under way"]
     now_ms = world.now_ms()
     found = statuses_of(engine)
     out = []
@@ -158,7 +165,11 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
     if status in OPEN:
         world.violated(f"{said}: nothing moves it")
     if doubts:
-        return  # what became of it is its policy's to say; that nothing was lost or doubled in silence was seen above
+        # What became of it is its policy's to say, and that nothing was lost or doubled in silence was seen above: but no guess.
+        arrived = [any(fate == spec.STATE_DELIVERED for _, _, fate in times) for times in parts.values()]
+        if status == DELIVERED and not (len(arrived) >= message.left and all(arrived)):
+            world.violated(f"{said}: was in doubt, and no handset has it: {dict(parts)}")
+        return
     whole = len(parts) >= message.left
     fates = [times[0][2] for times in parts.values()]
     if whole and message.left == 1 and status != FATES[fates[0]]:

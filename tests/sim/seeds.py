@@ -29,6 +29,10 @@ NAMED: Final[dict[int, str]] = {
     20_207: "a bulk message in doubt waited to be sent again when its customer wrote STOP, and was sent after the confirmation",
     49: "the simulated person took a link out of use and back, and the first of these was done last; the product was right."
     " Until then nothing that the person asked for was ever done: the name by which it asked is none that the audit log takes",
+    30_766: "a receipt came before its answer, and the clock was set forth by 25 hours in between: the receipt was taken for an old one",
+    317: "a receipt that says nothing but number, sender and time was given to a segment in doubt; it was that of the first copy of another"
+    " message, sent again since (while that rule was made)",
+    30_047: "the simulation took for committed what was read in the middle of a commit that power then cut; the product was right",
     10_016: "the same with a clock set forth by 25 hours between the parts",
 }
 #: The first ones of the fixed set.

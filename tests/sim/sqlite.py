@@ -60,6 +60,8 @@ class Cursor:
             if not getattr(e, "benign", False) or sql.startswith("PRAGMA") or self._conn.in_transaction:
                 raise told(e) from None
         self.rowcount = self._conn.inner.changes()
+        if sql == "COMMIT":
+            self._conn.committed()
         return self
 
     def executemany(self, sql: str, rows: Iterable[Any]) -> Cursor:
@@ -99,13 +101,21 @@ class Cursor:
 
 
 class Connection:
-    """A connection to a file on the simulated disk. `guard` is told of each statement: nothing writes while a commit waits."""
+    """A connection to a file on the simulated disk. `guard` is told of each statement: nothing writes while a commit waits; `committed` of each commit."""
 
-    def __init__(self, disk: Disk, path: Path, read_only: bool, guard: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        path: Path,
+        read_only: bool,
+        guard: Callable[[Connection], None],
+        committed: Callable[[Connection], None],
+    ) -> None:
         disk.remove_gone()
         flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self.path = path
         self._guard = guard
+        self._committed = committed
         try:
             self.inner = apsw.Connection(str(path), flags=flags, vfs=disk.name)
             # A VFS written in Python has no shared memory: the index of the log is in this connection's own.
@@ -115,6 +125,9 @@ class Connection:
 
     def touched(self) -> None:
         self._guard(self)
+
+    def committed(self) -> None:
+        self._committed(self)
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         return Cursor(self).execute(sql, parameters)

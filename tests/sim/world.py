@@ -104,7 +104,7 @@ class World:
         """Stands in for `store.opening.connect`: messages and the audit log are on the simulated disk."""
         if not (path.name.startswith("messages-") or path.name == "audit.db"):
             return _opening_connect(path, read_only)
-        conn = Connection(self.disk, path, read_only, self._guard)
+        conn = Connection(self.disk, path, read_only, self._guard, self._committed)
         self.conns.setdefault(CURRENT.get(), []).append(conn)
         return conn
 
@@ -112,6 +112,14 @@ class World:
         if conn in self.loop.busy and not self.loop.in_job:
             self.violated(f"{conn.path.name} is used while its commit is under way")
             self.lines += traceback.format_stack()[-6:-2]
+
+    def _committed(self, conn: Connection) -> None:
+        """A commit holds. One that power met in its midst returns to a process that is dead by then."""
+        engine = self.engine
+        if engine is None or CURRENT.get().dead:
+            return
+        if any(partition.conn is conn for partition in engine.ledger.partitions.values()):  # else it is being made
+            self.statuses.committed(conn)
 
     # --- the box ----------------------------------------------------------------------------------------
 
@@ -171,6 +179,9 @@ class World:
             return
         if engine is None or not engine.ready:
             self._later(0.05, self._await_ready)
+            return
+        if checks.committing(engine):  # what is not committed yet was never promised
+            self._later(0.0002, self._await_ready)
             return
         self.say("the engine is ready")
         self.statuses.all_there(checks.statuses_of(engine))

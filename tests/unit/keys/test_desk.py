@@ -15,6 +15,7 @@ from appliance.clock import DAY_MS
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.keys import DataKey, blind_index
+from appliance.keys.calendar import Calendar
 from appliance.keys.desk import Desk
 from appliance.keys.register import Register
 from hsm import HsmError
@@ -270,3 +271,34 @@ def test_a_compromised_key_of_long_ago_has_a_successor_too(register: Register) -
     assert call(desk, "data_key", {"key_id": key_id, "successor": True})["key_id"] == replaced["successor"], (
         "also deactivated"
     )
+
+
+def test_who_erases_asks_which_day_it_is_and_a_person_may_say_so(register: Register, tmp_path: Path) -> None:
+    """A clock that leapt ahead is told in `ping` and `state`, and believed once somebody has confirmed it; both on the record."""
+    now = [TODAY * DAY_MS + 1]
+    desk = Desk(register, Soft(), clock=lambda: now[0])  # type: ignore[arg-type]
+    desk.calendar = Calendar(
+        tmp_path, lambda: TODAY, lambda what, **d: desk.record(what, "process:keys", "failed", **d),
+        lambda: now[0], lambda: 5.0, lambda: None,
+    )  # fmt: skip
+    assert call(desk, "held", {}) == {"days": [], "today": TODAY}
+    assert call(desk, "ping", {})["why"] == call(desk, "state", {})["clock"] == ""
+    now[0] += 90 * DAY_MS
+    assert call(desk, "held", {})["today"] == TODAY
+    assert call(desk, "ping", {})["why"].startswith("clock_doubted")
+    assert "90 days" in call(desk, "state", {})["clock"]
+    assert asyncio.run(desk.keeper.turn(30, desk.today())) == 0
+    assert call(desk, "confirm_clock", {"who": "console:anna"})["today"] == TODAY + 90
+    assert call(desk, "held", {})["today"] == TODAY + 90
+    whats = [what for what, _ in recorded(register)]
+    assert whats[-2:] == ["clock.doubted", "clock.confirmed"]
+
+
+def test_a_key_outlives_a_clock_that_leapt_ahead(register: Register) -> None:
+    desk = desk_of(register)
+    call(desk, "data_key", {"day": TODAY})
+    desk.keeper.clock = lambda: (TODAY + 400) * DAY_MS
+    asyncio.run(desk.keeper.turn(30, TODAY))
+    assert "destroyed" not in [row.state for row in register.rows()]
+    asyncio.run(desk.keeper.turn(30))
+    assert [row.state for row in register.rows() if row.purpose == "message"] == ["destroyed"]

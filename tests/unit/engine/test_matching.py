@@ -1,0 +1,191 @@
+"""Receipts that say nothing of their message but number, sender and when it was taken: told by that, or by nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance import clock
+from appliance.message import OTP, Batch
+from appliance.smpp import pack_deliver
+from tests.support.engine_alone import Time, World, batch
+
+MINUTE_S = 60.0
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    return Time(monkeypatch)
+
+
+@pytest.fixture
+def world(tmp_path: Path, time: Time) -> World:
+    world = World(tmp_path)
+    world.ledger.policies = ("hold",) * 4
+    world.bind()
+    return world
+
+
+def minute(time: Time) -> str:
+    stamp = clock.rfc3339(time.ms)
+    return stamp[2:4] + stamp[5:7] + stamp[8:10] + stamp[11:13] + stamp[14:16]
+
+
+def lost(world: World, time: Time, *batches: Batch, after_s: float = 10.0) -> None:
+    """As an operator that answers nothing any more: submitted, lost a while later, bound again."""
+    for b in batches:
+        world.accept(b)
+    world.submits()
+    time.pass_(after_s)
+    world.drop()
+    world.step()
+    world.bind()
+
+
+def receipt(world: World, operator_id: str, accepted: str, sender: str = "BANK") -> None:
+    said = f"id:{operator_id} sub:001 dlvrd:001 submit date:{accepted} done date:{accepted} stat:DELIVRD err:000 text:"
+    world.say(pack_deliver(5, "+393471234567", sender, 0x04, 0, said.encode()))
+    world.run()
+    world.step()
+
+
+def test_taken_when_the_operator_was_there_again(world: World, time: Time) -> None:
+    """A black hole: what lay in its buffers is taken, and its answers have nobody to go to any more."""
+    b = batch("one")
+    lost(world, time, b)
+    receipt(world, "X7", minute(time))
+    assert world.status(b.ids[0]) == "delivered"
+    assert ("delivered", "resolved by receipt (time of acceptance)") in [e[1:] for e in world.found(b.ids[0]).events]
+    assert world.ledger.doubts.messages == 0
+
+
+@pytest.mark.parametrize("off_s", [-5 * MINUTE_S, 5 * MINUTE_S])
+def test_taken_before_it_left_or_long_after_its_bind_was_lost_it_is_another(
+    world: World, time: Time, off_s: float
+) -> None:
+    b = batch("one")
+    lost(world, time, b)
+    time.pass_(off_s)
+    accepted = minute(time)
+    time.pass_(-off_s + 1)
+    receipt(world, "X7", accepted)
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_one_from_another_sender_is_not_meant(world: World, time: Time) -> None:
+    b = batch("one")
+    lost(world, time, b)
+    receipt(world, "X7", minute(time), sender="OTHER")
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_two_that_may_be_meant_stay_held(world: World, time: Time) -> None:
+    one, two = batch("one"), batch("two")
+    lost(world, time, one, two)
+    receipt(world, "X7", minute(time))
+    assert {world.status(b.ids[0]) for b in (one, two)} == {"indeterminate"}
+
+
+@pytest.mark.parametrize(
+    ("stats", "said"), [(("DELIVRD", "DELIVRD"), "delivered"), (("DELIVRD", "UNDELIV"), "indeterminate")]
+)
+def test_as_many_receipts_as_segments_that_all_say_the_same(
+    world: World, time: Time, stats: tuple[str, str], said: str
+) -> None:
+    """Which is whose makes no difference then; where they say different things, nobody is told."""
+    one, two = batch("one"), batch("two")
+    lost(world, time, one, two)
+    at = minute(time)
+    for n, stat in enumerate(stats):
+        text = f"id:X{n} sub:001 dlvrd:001 submit date:{at} done date:{at} stat:{stat} err:000 text:"
+        world.say(pack_deliver(n + 5, "+393471234567", "BANK", 0x04, 0, text.encode()))
+        world.run()
+        world.step()
+    time.pass_(2)
+    world.step()
+    assert [world.status(b.ids[0]) for b in (one, two)] == [said, said]
+
+
+def test_two_receipts_that_one_may_have_leave_it_held(world: World, time: Time) -> None:
+    b = batch("one")
+    lost(world, time, b)
+    said = minute(time)
+    for n in (7, 8):
+        text = f"id:X{n} sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:"
+        world.say(pack_deliver(n, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_one_that_was_answered_and_has_no_receipt_is_asked_too(world: World, time: Time) -> None:
+    """The operator may write the ids of receipts in another way than those of answers: then this one may be its own."""
+    answered, b = batch("one"), batch("two")
+    world.accept(answered)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "1F")
+    world.run()
+    lost(world, time, b)
+    receipt(world, "31", minute(time))
+    assert world.status(b.ids[0]) == "indeterminate"
+    world.receipt("1F")
+    world.run()
+    time.pass_(5)
+    for _ in range(3):
+        world.step()
+    assert world.status(answered.ids[0]) == world.status(b.ids[0]) == "delivered"
+
+
+def test_a_receipt_that_tells_the_text_is_told_by_it_alone(world: World, time: Time) -> None:
+    b = batch("one of some length")
+    lost(world, time, b)
+    said = minute(time)
+    text = f"id:X7 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:quite another"
+    world.say(pack_deliver(7, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_the_receipt_of_the_first_copy_of_one_sent_again_is_nobodys(tmp_path: Path, time: Time) -> None:
+    """What was sent again has its own receipt by then; that of its first copy, still parked, must not settle another."""
+    world = World(tmp_path)
+    world.bind()
+    code, b = batch("code", class_=OTP), batch("two")
+    world.accept(code)
+    world.accept(b)
+    world.submits()
+    time.pass_(10)
+    world.drop()
+    world.step()
+    world.bind()
+    world.run()
+    (again,) = world.submits()
+    world.answer(again.sequence, "A2")
+    world.run()
+    world.receipt("A2")
+    world.run()
+    assert world.status(code.ids[0]) == "delivered"
+    receipt(world, "A1", minute(time))
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_a_clock_set_forth_between_receipt_and_answer_makes_no_receipt_old(world: World, time: Time) -> None:
+    """As seed 30766. One that really came before its segment left is the operator's, which gives its ids again."""
+    b = batch("one")
+    world.accept(b)
+    (submit,) = world.submits()
+    world.receipt("A1")
+    world.receipt("A2", sequence=78)
+    world.run()
+    time.ms += 25 * 3_600_000
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert world.status(b.ids[0]) == "delivered"
+    later = batch("two")
+    world.accept(later)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, "A2")
+    world.run()
+    assert world.status(later.ids[0]) == "sent"

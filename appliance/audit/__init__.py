@@ -1,10 +1,11 @@
 """The audit log: append-only, Merkle-hashed, signed by the HSM, readable by other people's tools.
 
 `Recorder` and `BlockingRecorder` record an act before it happens, `Outbox` and `forward` record it in the transaction of
-what it did; `serve` is the auditor process that owns the log, `commands` what the command line does with it.
+what it did; `serve` is the auditor process that owns the log, `commands` what the command line does with it,
+`written` what people take away on paper.
 """
 
-from . import commands
+from . import commands, written
 from .entry import entry
 from .events import EVENTS
 from .outbox import Outbox, forward
@@ -12,4 +13,15 @@ from .rate import Rate
 from .recorder import BlockingRecorder, Recorder
 from .serving import serve
 
-__all__ = ["EVENTS", "BlockingRecorder", "Outbox", "Rate", "Recorder", "commands", "entry", "forward", "serve"]
+__all__ = [
+    "EVENTS",
+    "BlockingRecorder",
+    "Outbox",
+    "Rate",
+    "Recorder",
+    "commands",
+    "entry",
+    "forward",
+    "serve",
+    "written",
+]

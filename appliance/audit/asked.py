@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from appliance.clock import day_of
 from appliance.errors import Error
@@ -20,6 +20,10 @@ from .review import Bounds, Finding, counted, review
 
 if TYPE_CHECKING:
     from .auditor import Auditor
+
+
+FORMS: Final = ("folder", "archive", "csv", "pdf")
+EXPORT_ACT: Final = "export-log"
 
 
 class Asked:
@@ -81,22 +85,73 @@ class Asked:
         return result
 
     async def export(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        given = table_of(payload, {"path": str, "who": str})
-        who = given["who"] or cli_name(peer.uid)
-        if not given["path"] or not given["path"].startswith("/"):
-            raise Error("invalid", "`path` is not the full path of a folder")
-        self._log.reading.check_target(given["path"])
+        """`form`: `folder`, `archive` (one file, which the log's key signs), `csv`; `pdf` is written by who asks. `sought`: only these entries.
+
+        Where two people decide, `request` is what another person approved; it is used up here.
+        """
+        given = table_of(payload, {"path": str, "who": str, "form": str, "sought": dict, "request": int})
+        who, form, path = given["who"] or cli_name(peer.uid), given["form"] or "folder", given["path"] or ""
+        chosen = table_of(given["sought"], dict.fromkeys(Sought._fields, str)) if given["sought"] else None
+        sought = None if chosen is None else Sought(*(chosen[name] or "" for name in Sought._fields))
+        if form not in FORMS or (form != "pdf" and not path.startswith("/")):
+            raise Error(
+                "invalid",
+                "`path` is not the full path of a folder or of a file, or `form` not one of these",
+                forms=", ".join(FORMS),
+            )
+        if sought is not None and form == "folder":
+            raise Error("invalid", "a folder holds the whole log", "chosen entries go into an archive, CSV or PDF")
+        if form != "pdf":
+            self._log.reading.check_target(path, form != "folder")
+        await self._approved(given["request"] or 0, who)
         if self._log.refused is None:  # first the record of it, so that the export holds its own
-            await self._log.record("audit.exported", self._log.on, "ok", who)
+            shown = "chosen" if sought and form == "archive" else form
+            await self._log.record("audit.exported", self._log.on, "ok", who, form=shown)
         unsigned = await self._try_publish()
         checkpoint, note = self._signed()
         try:
-            files = await self._log.run("read", self._log.reading.export, given["path"], checkpoint, note)
+            if form == "archive":
+                files = await self._archive(path, checkpoint, note, sought)
+            elif form == "csv":
+                files = await self._log.run("read", self._log.reading.csv, path, checkpoint.size, sought or Sought())
+            elif form == "folder":
+                files = await self._log.run("read", self._log.reading.export, path, checkpoint, note)
+            else:
+                files = 0
         except Error:
             if self._log.refused is None:
-                await self._log.record("audit.exported", self._log.on, "failed", who)
+                await self._log.record("audit.exported", self._log.on, "failed", who, form=form)
             raise
-        return {"size": checkpoint.size, "files": files, "unsigned": unsigned}
+        return {
+            "size": checkpoint.size,
+            "root": checkpoint.root,
+            "origin": checkpoint.origin,
+            "files": files,
+            "unsigned": unsigned,
+        }
+
+    async def _approved(self, request: int, who: str) -> None:
+        """Raises Error `forbidden` where the settings want two people and another has not approved it."""
+        if not self._log.settings["audit.export_approval"]:
+            return
+        if not request:
+            raise Error(
+                "forbidden",
+                "an export of the log needs the approval of another person",
+                f"`casemate keys ask {EXPORT_ACT}`, approved by another, then name the request",
+            )
+        await self._log.ask_keys("use", {"request": request, "act": EXPORT_ACT, "on": 0, "who": who})
+
+    async def _archive(self, path: str, checkpoint: Checkpoint, note: str, sought: Sought | None) -> int:
+        """Raises Error of the keys process when the log's key cannot sign: then nothing is left."""
+        made = await self._log.run("read", self._log.reading.archive, path, checkpoint, note, sought)
+        try:
+            statement = made.statement(checkpoint)
+            verifier, signature = await self._log.sign("audit export", statement)
+            await self._log.run("read", made.seal, statement, verifier, signature)
+        finally:
+            await self._log.run("read", made.drop)
+        return made.files
 
     async def _try_publish(self) -> int:
         """A fresh checkpoint if one can be had; otherwise the last one serves. Returns how many entries it leaves out."""

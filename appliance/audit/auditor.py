@@ -30,7 +30,7 @@ from .entry import canonical, entry, impersonal
 from .failing import Failing, told
 from .forwarding import Forwarder, Source
 from .journal import Call, Journal, Outcome
-from .note import Checkpoint, Verifier, check_name, genuine
+from .note import Verifier, check_name, genuine
 from .payloads import call_of
 from .publish import Publisher, log_folder
 from .reading import Reading
@@ -279,7 +279,7 @@ class Auditor:
                 return
             try:
                 checkpoint = await self.run("publish", self.publisher.advance, self.size)
-                verifier, signature = await self._sign(checkpoint)
+                verifier, signature = await self.sign(PURPOSE, checkpoint.body())
                 at_ms = now_ms()
                 publisher = self.publisher
                 note = publisher.note_of(checkpoint, verifier, signature)
@@ -298,7 +298,11 @@ class Auditor:
             log.warning("audit: entries are signed again")
             await self.record("audit.unsigned", self.on, "failed", WHO, since_ms=since_ms, code=why)
 
-    async def _sign(self, checkpoint: Checkpoint) -> tuple[Verifier, bytes]:
+    async def ask_keys(self, op: str, payload: dict[str, Any]) -> Any:
+        return await self._keys.call(op, payload, HSM_CALL_S_MAX)
+
+    async def sign(self, purpose: str, body: bytes) -> tuple[Verifier, bytes]:
+        """By the log's key. Raises Error `audit_invalid` when the HSM's is another, `key_refused`, or the keys process's own."""
         if self._verifier is None:  # once a run: is the token's key still the one of this log?
             key = (await self._keys.call("public_key", {"purpose": PURPOSE}, HSM_CALL_S_MAX))["key"]
             verifier = Verifier(self.origin, key)
@@ -307,10 +311,9 @@ class Auditor:
                     "audit_invalid", "the HSM's audit key is not the one this log began with", "see the keys page"
                 )
             self._verifier = verifier
-        payload = {"purpose": PURPOSE, "body": checkpoint.body()}
-        signature = (await self._keys.call("sign", payload, HSM_CALL_S_MAX))["signature"]
+        signature = (await self._keys.call("sign", {"purpose": purpose, "body": body}, HSM_CALL_S_MAX))["signature"]
         verifier = self._verifier
-        if not genuine(verifier.key, checkpoint.body(), signature):
+        if not genuine(verifier.key, body, signature):
             self._verifier = None
             raise Error("key_refused", "the signature that the HSM made does not verify")
         return verifier, signature

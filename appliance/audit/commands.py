@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Settings
 
 from . import cosign as cosign_file
-from . import reports
+from . import reports, written
 from . import verify as verifier_file
 from .recorder import BlockingRecorder
 
@@ -29,17 +29,24 @@ class Printed(NamedTuple):
     result: dict[str, Any]
 
 
-def export(settings: Settings, folder: str | Path) -> Printed:
-    """Has the auditor write `checkpoint`, `tile/...`, `verifier.vkey`, `verify.py` and `README.txt` into a new folder.
+def export(
+    settings: Settings, path: str | Path, form: str = "folder", request: int = 0, **sought: str | None
+) -> Printed:
+    """Has the auditor write the log into a new folder, one signed archive, or CSV; `sought`: only these entries, in an archive with proofs.
 
-    Raises Error `file_invalid`, `audit_unavailable`, `peer_unavailable`.
+    Raises Error `file_invalid`, `not_found`, `too_large`, `forbidden`, `audit_unavailable`, `peer_unavailable`.
     """
-    target = Path(folder).absolute()
-    reply = _call(settings, "export", {"path": str(target), "who": who()})
-    lines = [f"{reply['size']} entries in {reply['files']} files written to {target}"]
+    target = Path(path).absolute()
+    chosen = {name: value for name, value in sought.items() if value}
+    asked: dict[str, Any] = {"path": str(target), "who": who(), "form": form, "request": request or None}
+    reply = _call(settings, "export", asked | {"sought": chosen or None})
+    what = "the entries chosen" if chosen else f"{reply['size']} entries"
+    lines = [f"{what} in {reply['files']} files written to {target}"]
     if reply["unsigned"]:
         lines.append(f"{reply['unsigned']} newer entries are durable but not signed yet, so they are not in it")
-    lines.append("the next step, on another machine: python verify.py . --key KEY-YOU-WERE-GIVEN")
+    if form != "csv":
+        shown = "." if form == "folder" else target.name
+        lines.append(f"the next step, on another machine: python verify.py {shown} --key KEY-YOU-WERE-GIVEN")
     return Printed(True, lines, reply)
 
 
@@ -52,8 +59,9 @@ def verify(
     """
     earlier = [Path(p).read_text(encoding="utf-8") for p in old]
     vkeys = [_vkey(w, verifier_file.WITNESS, verifier_file.ML_DSA) for w in witnesses]
-    report = verifier_file.verify(Path(path), _vkey(key, verifier_file.LOG) if key else None, earlier, None, vkeys)
-    return Printed(report.ok, list(verifier_file.lines_of(report)), asdict(report))
+    report = verifier_file.verify(Path(path), _vkey(key, verifier_file.LOG) if key else "", earlier, vkeys)
+    told = {**vars(report), "problems": [vars(problem) for problem in report.problems]}
+    return Printed(report.ok, list(verifier_file.lines_of(report)), told)
 
 
 def _vkey(given: str, *kinds: int) -> str:
@@ -122,38 +130,53 @@ def cosigned(settings: Settings, file: str | Path) -> Printed:
     return Printed(True, [f"{said['name']} cosigned {said['size']} entries at {said['at']}"], said)
 
 
-def report(settings: Settings, name: str, since: str, until: str) -> Printed:
-    """One of `reports.REPORTS` over entries from `since` on and before `until`, as CSV. Recorded before anything is read."""
+def report(settings: Settings, name: str, since: str, until: str, paper: str | Path | None = None) -> Printed:
+    """One of `reports.REPORTS` over entries from `since` on and before `until`: CSV, or a PDF in the new file `paper`.
+
+    Recorded before anything is read. Raises Error `file_invalid`, `too_large`.
+    """
     recorder = BlockingRecorder(settings)
     try:
         recorder.record(who(), "audit.reported", f"report:{name}")
     finally:
         recorder.close()
-
-    def read(what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        asked: dict[str, Any] = {"what": what, "since": since, "until": until, "limit": AUDIT_PAGE_ENTRIES_MAX}
-        while page := _call(settings, "entries", asked)["entries"]:
-            found += page
-            asked["before"] = page[-1]["index"]
-        return found[::-1]
-
-    lines = list(reports.rows(name, read))
-    text = reports.as_csv(lines)
-    result = {
-        "report": name,
-        "title": reports.REPORTS[name][0],
-        "rows": [dict(zip(reports.COLUMNS, r, strict=True)) for r in lines],
-    }
-    return Printed(True, text.removesuffix("\r\n").split("\r\n"), result)
+    call = partial(_call, settings)
+    lines = written.report(call, name, since, until)
+    shown = [dict(zip(reports.COLUMNS, r, strict=True)) for r in lines]
+    result = {"report": name, "title": reports.REPORTS[name][0], "rows": shown}
+    if paper is not None:
+        _write(paper, written.report_pdf(call, name, since, until, lines))
+        return Printed(True, [f"{result['title']} written to {paper}"], result)
+    return Printed(True, reports.as_csv(reports.COLUMNS, lines).removesuffix("\r\n").split("\r\n"), result)
 
 
-def review(settings: Settings, low: int | None, high: int | None) -> Printed:
-    """What the rules found in the last review, or from entry `low` to before `high`."""
+def paper(settings: Settings, file: str | Path, request: int = 0, **sought: str | None) -> Printed:
+    """Entries as PDF, oldest first, in a new file. Raises Error `file_invalid`, `too_large`, `forbidden`."""
+    chosen = {name: value for name, value in sought.items() if value}
+    asked = {"form": "pdf", "who": who(), "request": request or None, "sought": chosen or None}
+    size = _call(settings, "export", asked)["size"]
+    _write(file, written.entries_pdf(partial(_call, settings), size, chosen))
+    return Printed(True, [f"written to {file}"], {"file": str(file), "size": size})
+
+
+def _write(file: str | Path, content: bytes) -> None:
+    """A new file. Raises Error `file_invalid`."""
+    try:
+        with open(file, "xb") as out:
+            out.write(content)
+    except OSError as e:
+        raise Error("file_invalid", f"{file} cannot be written: {e.strerror}", "name a new file") from None
+
+
+def review(settings: Settings, low: int | None, high: int | None, paper: str | Path | None = None) -> Printed:
+    """What the rules found in the last review, or from entry `low` to before `high`; with `paper` also as PDF in a new file."""
     result = _call(settings, "review", {"low": low, "high": high})
-    lines = [f"entries {result['low']} to {result['high']}: {len(result['findings'])} findings"]
-    lines += [f"{f['rule']:<16}{f['times']:>6}  {f['who']}, first entry {f['first']}" for f in result["findings"]]
-    return Printed(True, lines, result)
+    title = written.title_of(result)
+    if paper is not None:
+        _write(paper, written.review_pdf(partial(_call, settings), result))
+        return Printed(True, [f"{title}; written to {paper}"], result)
+    lines = [f"{f['rule']:<16}{f['times']:>6}  {f['who']}, first entry {f['first']}" for f in result["findings"]]
+    return Printed(True, [title, *lines], result)
 
 
 def reviewed(settings: Settings, upto: int) -> Printed:

@@ -137,16 +137,27 @@ class Journal:
 
     def page(self, before: int | None, limit: int, sought: Sought) -> list[tuple[int, str]]:
         """At most `limit` entries older than place `before`, newest first."""
+        where, values = self._where(sought)
+        return list(
+            self._conn.execute(
+                f"SELECT place, entry FROM entry WHERE place < ?{where} ORDER BY place DESC LIMIT ?",  # noqa: S608 constant names
+                (2**62 if before is None else before, *values, limit),
+            )
+        )
+
+    def found(self, before: int, sought: Sought) -> Iterator[tuple[int, str]]:
+        """Every entry older than place `before`, oldest first, read as it is used."""
+        where, values = self._where(sought)
+        asked = f"SELECT place, entry FROM entry WHERE place < ?{where} ORDER BY place"  # noqa: S608 constant names
+        yield from self._conn.execute(asked, (before, *values))
+
+    @staticmethod
+    def _where(sought: Sought) -> tuple[str, list[str]]:
         filters = [(_CONDITIONS[name], value) for name, value in sought._asdict().items() if value]
         where = "".join(f" AND {condition}" for condition, _ in filters)
         if sought.outcome in ("refused", "failed"):
             where += " AND outcome <> 'ok'"  # so that the index of these is one that serves
-        return list(
-            self._conn.execute(
-                f"SELECT place, entry FROM entry WHERE place < ?{where} ORDER BY place DESC LIMIT ?",  # noqa: S608 constant names
-                (2**62 if before is None else before, *(v for _, v in filters), limit),
-            )
-        )
+        return where, [value for _, value in filters]
 
     def said(self, name: str) -> str | None:
         """A thing to remember: `vkey`, `checkpoint`, `at_ms`."""

@@ -69,8 +69,12 @@ def parse_vkey(text: str) -> Verifier:
 
 def signed(checkpoint: Checkpoint, verifier: Verifier, signature: bytes) -> str:
     """The note: body, blank line, one signature line."""
-    line = _b64(key_id(verifier.name, verifier.key) + signature)
-    return f"{checkpoint.body().decode()}\n\u2014 {verifier.name} {line}\n"
+    return f"{checkpoint.body().decode()}\n{signature_line(verifier, signature)}"
+
+
+def signature_line(verifier: Verifier, signature: bytes) -> str:
+    """What stands under the text of a signed note."""
+    return f"\u2014 {verifier.name} {_b64(key_id(verifier.name, verifier.key) + signature)}\n"
 
 
 def open_checkpoint(note: str, verifier: Verifier) -> Checkpoint:

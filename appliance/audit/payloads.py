@@ -29,6 +29,6 @@ def table_of(payload: Any, fields: dict[str, type]) -> dict[str, Any]:
         raise Error("invalid", f"the payload is not a table of {', '.join(fields)}")
     for name, kind in fields.items():
         value = payload.get(name)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             raise Error("invalid", f"`{name}` is not of type {kind.__name__}")
     return {name: payload.get(name) for name in fields}

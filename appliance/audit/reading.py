@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import os
 import pwd
-from dataclasses import asdict
+from collections.abc import Generator, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from appliance.errors import Error
+from appliance.limits import AUDIT_PROOFS_MAX
 
 from . import cosign as cosign_file
 from . import verify as verifier_file
+from .archive import Archive
 from .journal import Journal, Sought
 from .note import Checkpoint, proof_text
+from .reports import ENTRY_COLUMNS, as_csv, entry_line
 from .shelf import CHECKPOINT, VERIFIER, Shelf
-from .tree import ENTRIES, WIDTH, Tile, bundle, inclusion_proof, nodes, tiles
+from .tree import ENTRIES, HASH, WIDTH, Tile, bundle, inclusion_proof, nodes, tiles
 from .witness import COSIGNED, Witnesses
 
-README: Final = """This folder is the audit log of {origin} up to entry {last}, as its checkpoint of {size} entries signed it.
+README: Final = """This is the audit log of {origin} up to entry {last}, as its checkpoint of {size} entries signed it.
 
   checkpoint      what was signed: name of the log, number of entries, root of the tree, signature (C2SP tlog-checkpoint)
   tile/           the entries and the hashes of the tree (C2SP tlog-tiles, RFC 6962)
   verifier.vkey   the public key. Compare it with the one you were given when the appliance was installed:
                   {vkey}
+  proofs/         proofs that one entry, by its number, is in the log (C2SP tlog-proof); the entry itself is in the proof
+  entries.csv     those entries, for people (RFC 4180)
   cosigned/       checkpoints that a witness cosigned, by number of entries (C2SP tlog-cosignature)
   witnesses.vkeys keys of the witnesses, as the appliance knows them: compare them with those that the witnesses gave you
+  minimum         number of the first entry that is still there, when older ones reached the end of their retention
+  manifest.sha256 in an archive: digest of every other file, as sha256sum -c reads it
+  manifest.note   in an archive: the log's signature on the manifest
   cosign.py       the program of a witness
-  verify.py       the check: reads this folder, needs Python 3.11 and the `cryptography` package, no network
+  verify.py       the check: reads this folder, or the archive as it is; needs Python 3.11 and `cryptography`, no network
 
-On a machine of your own:  python verify.py . --key KEY-YOU-WERE-GIVEN
-With a checkpoint you kept:  python verify.py . --key KEY-YOU-WERE-GIVEN --old CHECKPOINT-YOU-KEPT
-With a witness's key:        python verify.py . --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS
+On a machine of your own:    python verify.py PATH --key KEY-YOU-WERE-GIVEN
+With a checkpoint you kept:  python verify.py PATH --key KEY-YOU-WERE-GIVEN --old CHECKPOINT-YOU-KEPT
+With a witness's key:        python verify.py PATH --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS
+
+PATH is the archive, or the folder. Take verify.py from an export that you trust, or from your own copy: one that somebody
+sends along with an archive says what its sender wants. An archive of chosen entries has proofs/ and no tile/.
 
 Keep a copy of `checkpoint` away from the appliance. The next export must agree with it: that is what shows that nothing
 was rewritten in between. Other programs read this folder too, for example Go's golang.org/x/mod/sumdb/tlog.
@@ -62,17 +76,20 @@ class Reading:
 
     def verify(self, note: str) -> dict[str, Any]:
         """The whole log against its checkpoint, and the audit store against the log."""
-        report = verifier_file.verify(self.shelf.folder, note=note, witnesses=self.witnesses.vkeys)
+        log = Live(self.shelf.folder, note)
+        report = verifier_file.verify(log, witnesses=self.witnesses.vkeys)
         if report.ok:
-            with contextlib.closing(_compare(self.journal, self.shelf, report.size)) as differences:
+            with contextlib.closing(_compare(self.journal, log, report.size)) as differences:
                 for problem in differences:
-                    report.add(problem.code, problem.place, problem.text)
-        return asdict(report)
+                    report.add("store", *problem)
+        return {**vars(report), "problems": [vars(problem) for problem in report.problems]}
 
-    def check_target(self, path: str) -> None:
+    def check_target(self, path: str, archive: bool = False) -> None:
         """Raises Error `file_invalid` when an export cannot begin there: it never mixes with files that are there already."""
         target = Path(path)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        if archive and (target.exists() or not target.parent.is_dir()):
+            raise Error("file_invalid", "the archive's file is there already, or its folder is not", "name a new one")
+        if not archive and target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise Error("file_invalid", "the folder for the export is not empty", "name a new one")
 
     def export(self, path: str, checkpoint: Checkpoint, note: str) -> int:
@@ -81,36 +98,92 @@ class Reading:
         Raises Error `file_invalid` (folder not empty, not writable), `audit_invalid` (a tile is missing).
         """
         self.check_target(path)
-        target = Path(path)
+        target, count = Path(path), 0
         try:
             target.mkdir(parents=True, exist_ok=True, mode=0o755)
             out = Shelf(target)
-            count = 0
-            for tile in tiles(checkpoint.size):
-                out.put(tile, self._bundle(tile) if tile.level == ENTRIES else self.shelf.read(tile))
+            for name, content in chain(self._tiles(checkpoint), self._rest(checkpoint, note)):
+                out.put_file(target / name, content)
                 count += 1
-            vkey = self.shelf.text(VERIFIER) or ""
-            readme = README.format(
-                origin=checkpoint.origin, last=checkpoint.size - 1, size=checkpoint.size, vkey=vkey.strip()
-            )
-            out.write(target / VERIFIER, vkey.encode())
-            out.write(target / "README.txt", readme.encode())
-            out.write(target / "verify.py", Path(verifier_file.__file__).read_bytes())
-            out.write(target / "cosign.py", Path(cosign_file.__file__).read_bytes())
-            for kept in self.witnesses.notes():
-                if int(kept.name) <= checkpoint.size:
-                    out.write(target / COSIGNED / kept.name, kept.read_bytes())
-                    count += 1
-            if self.witnesses.vkeys:
-                out.write(target / "witnesses.vkeys", "".join(f"{v}\n" for v in self.witnesses.vkeys).encode())
-                count += 1
-            out.write(target / CHECKPOINT, note.encode())
             out.sync()
             for file in target.rglob("*"):  # the officer is somebody else
                 file.chmod(0o755 if file.is_dir() else 0o644)
         except OSError as e:
             raise Error("file_invalid", f"the export cannot be written: {e.strerror}", "name another folder") from None
-        return count + 5
+        return count
+
+    def archive(self, path: str, checkpoint: Checkpoint, note: str, sought: Sought | None) -> Archive:
+        """An archive of the log as of `checkpoint`, or of the entries `sought`, with everything but the manifest's signature.
+
+        Raises Error `file_invalid`, `audit_invalid`, `not_found` (no such entry), `too_large` (too many of them).
+        """
+        self.check_target(path, archive=True)
+        chosen = None if sought is None else self._chosen(sought, checkpoint.size)
+        archive = Archive(Path(path))
+        try:
+            files = self._tiles(checkpoint) if chosen is None else self._proven(chosen, checkpoint, note)
+            for name, content in chain(files, self._rest(checkpoint, note)):
+                archive.add(name, content)
+        except BaseException:
+            archive.drop()
+            raise
+        return archive
+
+    def csv(self, path: str, size: int, sought: Sought) -> int:
+        """The entries `sought` of the first `size` as CSV, oldest first, in a new file. Raises Error `file_invalid`."""
+        self.check_target(path, archive=True)
+        target = Path(path)
+        try:
+            with open(target, "x", encoding="utf-8", newline="") as out:
+                write = csv.writer(out).writerow  # RFC 4180
+                write(ENTRY_COLUMNS)
+                for index, text in self.journal.found(size, sought):
+                    write(entry_line(index, msgspec.json.decode(text)))
+                out.flush()
+                os.fsync(out.fileno())
+            target.chmod(0o644)
+        except OSError as e:
+            raise Error("file_invalid", f"the export cannot be written: {e.strerror}", "name another place") from None
+        return 1
+
+    def _chosen(self, sought: Sought, size: int) -> list[tuple[int, str]]:
+        """The entries, oldest first."""
+        found = self.journal.page(size, AUDIT_PROOFS_MAX + 1, sought)[::-1]
+        if len(found) > AUDIT_PROOFS_MAX:
+            raise Error(
+                "too_large",
+                f"more than {AUDIT_PROOFS_MAX} entries are sought",
+                "narrow the time, or export the whole log",
+            )
+        if not found:
+            raise Error("not_found", "there is no such entry", "see `casemate audit entries`")
+        return found
+
+    def _tiles(self, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+        for tile in tiles(checkpoint.size):
+            yield tile.path(), self._bundle(tile) if tile.level == ENTRIES else self.shelf.read(tile)
+
+    def _proven(self, chosen: list[tuple[int, str]], checkpoint: Checkpoint, note: str) -> Iterator[tuple[str, bytes]]:
+        lines = []
+        for index, text in chosen:
+            yield f"proofs/{index}.tlog-proof", self.proof(index, checkpoint, note).encode()
+            lines.append(entry_line(index, msgspec.json.decode(text)))
+        yield "entries.csv", as_csv(ENTRY_COLUMNS, lines).encode()
+
+    def _rest(self, checkpoint: Checkpoint, note: str) -> Iterator[tuple[str, bytes]]:
+        """What is in every export; the checkpoint last."""
+        vkey = self.shelf.text(VERIFIER) or ""
+        said = {"origin": checkpoint.origin, "last": checkpoint.size - 1, "size": checkpoint.size}
+        yield "README.txt", README.format(vkey=vkey.strip(), **said).encode()
+        yield "verify.py", Path(verifier_file.__file__).read_bytes()
+        yield "cosign.py", Path(cosign_file.__file__).read_bytes()
+        for cosigned in self.witnesses.notes():
+            if int(cosigned.name) <= checkpoint.size:
+                yield f"{COSIGNED}/{cosigned.name}", cosigned.read_bytes()
+        if self.witnesses.vkeys:
+            yield "witnesses.vkeys", "".join(f"{v}\n" for v in self.witnesses.vkeys).encode()
+        yield VERIFIER, vkey.encode()
+        yield CHECKPOINT, note.encode()
 
     def _bundle(self, tile: Tile) -> bytes:
         """A bundle's file as it is; the beginning of the full one when the partial one is gone; else from the store."""
@@ -123,6 +196,25 @@ class Reading:
         return bundle(self.journal.entries(first, first + tile.width))
 
 
+class Live(verifier_file.Export):
+    """The log's own folder, which grows meanwhile: as of `note`, with full tiles where partial ones went (tlog-tiles, partial tiles)."""
+
+    def __init__(self, folder: Path, note: str) -> None:
+        super().__init__(folder)
+        self.note = note
+
+    def read(self, name: str) -> bytes:
+        if name == CHECKPOINT:
+            return self.note.encode()
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            return super().read(name)
+        full, partial, width = name.rpartition(".p/")
+        if not partial:
+            raise ValueError(f"{name}: is missing")
+        data = super().read(full)
+        return _beginning(data, int(width)) if name.startswith("tile/entries/") else data[: int(width) * HASH]
+
+
 def _beginning(data: bytes, count: int) -> bytes:
     """The first `count` entries of a bundle."""
     at = 0
@@ -131,24 +223,18 @@ def _beginning(data: bytes, count: int) -> bytes:
     return data[:at]
 
 
-def _compare(journal: Journal, shelf: Shelf, size: int) -> Any:
-    """A Problem for each entry that the store holds otherwise than the log."""
-    for number in range(-(-size // WIDTH)):
-        first = number * WIDTH
+def _compare(journal: Journal, log: Live, size: int) -> Generator[tuple[str, str], None, None]:
+    """Place and text for each entry that the store holds otherwise than the log."""
+    for first in range(0, size, WIDTH):
         width = min(WIDTH, size - first)
         try:
             held = list(journal.entries(first, first + width))
         except Error as e:
-            yield verifier_file.Problem(
-                "store", f"audit.db entry {e.detail.get('place', first)}", "missing from the store"
-            )
+            yield f"audit.db entry {e.detail.get('place', first)}", "missing from the store"
             continue
-        tile = Tile(ENTRIES, number, width)
-        for place, (ours, theirs) in enumerate(
-            zip(held, verifier_file.entries_of(shelf.folder, tile.number, tile.width), strict=False), first
-        ):
+        for place, (ours, theirs) in enumerate(zip(held, log.entries(first // WIDTH, width), strict=False), first):
             if ours != theirs:
-                yield verifier_file.Problem("store", f"audit.db entry {place}", "differs from the signed log")
+                yield f"audit.db entry {place}", "differs from the signed log"
 
 
 def cli_name(uid: int) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from .paper import Section
+
 _USERS: Final = "console.user_created console.user_changed console.user_removed"
 _KEYS: Final = "apikey.created apikey.revoked apikey.secret_shown"
 _ACCOUNTS: Final = "door.account_created door.account_changed door.account_password door.account_revoked"
@@ -125,17 +127,35 @@ def rows(name: str, read: Read) -> Iterator[tuple[str, ...]]:
                 if event.endswith("!") and entry["outcome"] == "ok":
                     continue
                 some = True
-                detail = msgspec.json.encode(entry["detail"], order="sorted").decode()
-                said = (entry["at"], entry["who"], entry["what"], entry["on"], entry["outcome"], detail)
-                yield (row.requirement, row.words, str(found["index"]), *said)
+                yield (row.requirement, row.words, *entry_line(found["index"], entry))
         if not some:
             yield (row.requirement, row.words, "", "", "", "none in this time", "", "", "")
 
 
-def as_csv(lines: Iterable[tuple[str, ...]]) -> str:
+#: Of entries without a requirement beside them.
+ENTRY_COLUMNS: Final = COLUMNS[2:]
+
+
+def entry_line(index: int, entry: dict[str, Any]) -> tuple[str, ...]:
+    """An entry under ENTRY_COLUMNS."""
+    detail = msgspec.json.encode(entry["detail"], order="sorted").decode()
+    return (str(index), entry["at"], entry["who"], entry["what"], entry["on"], entry["outcome"], detail)
+
+
+def sections(lines: Iterable[tuple[str, ...]]) -> list[Section]:
+    """The lines of a report for paper: a table a requirement."""
+    out: dict[str, list[tuple[str, ...]]] = {}
+    for requirement, words, *rest in lines:
+        rows = out.setdefault(f"{requirement}  {words}", [])
+        if rest[0]:
+            rows.append(tuple(rest))
+    return [Section(heading, ENTRY_COLUMNS, rows) for heading, rows in out.items()]
+
+
+def as_csv(columns: Iterable[str], lines: Iterable[tuple[str, ...]]) -> str:
     """RFC 4180."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     writer.writerows(lines)
     return out.getvalue()

@@ -11,6 +11,8 @@ import msgspec
 
 from appliance.settings import Hours
 
+from .paper import Section
+
 #: Rule -> what it finds.
 RULES: Final[dict[str, str]] = {
     "off_hours": "somebody signed in to the console outside review.hours",
@@ -108,6 +110,16 @@ def counted(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         out[finding.rule] = out.get(finding.rule, 0) + 1
     return out
+
+
+def sections(findings: Iterable[dict[str, Any]], marks: Iterable[dict[str, Any]]) -> list[Section]:
+    """For paper: what the rules found, and who said when that the log was reviewed, newest first."""
+    found = [(f["rule"], RULES[f["rule"]], str(f["first"]), str(f["times"]), f["who"]) for f in findings]
+    said = [(m["entry"]["at"], str(m["entry"]["detail"]["upto_index"]), m["entry"]["who"]) for m in marks]
+    return [
+        Section("Findings", ("rule", "finds", "first", "times", "who"), found, "the rules found nothing"),
+        Section("Reviewed by", ("at", "upto", "who"), said[::-1], "nobody has marked the log as reviewed"),
+    ]
 
 
 def ms_of(at: str) -> int:

@@ -55,9 +55,13 @@ class Shelf:
     def put(self, tile: Tile, data: bytes) -> None:
         """Writes a tile; a full one takes the place of its partial ones. It is there after `sync`."""
         path = self.folder / tile.path()
-        self._draft(path, data)
         if tile.width == WIDTH:
             self._replaced.append(path.with_name(path.name + ".p"))
+        self.put_file(path, data)
+
+    def put_file(self, path: Path, data: bytes) -> None:
+        """Any other file. It is there after `sync`."""
+        self._draft(path, data)
         if len(self._drafts) >= DRAFTS_MAX:
             self.sync()
 

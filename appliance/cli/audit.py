@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from appliance.audit import commands
+from appliance.errors import Error
 from appliance.settings import home_of, load
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
@@ -30,16 +32,58 @@ def audit() -> None:
     """
 
 
+_FILTERS = (
+    click.option("--what", help="only this event, such as console.login"),
+    click.option("--who", help="only by this person, program or process"),
+    click.option("--on", help="only about this, such as link:main or user:anna"),
+    click.option("--outcome", type=click.Choice(["ok", "refused", "failed"]), help="only with this outcome"),
+    click.option("--since", help="only from this moment on, UTC: 2026-11-22 or 2026-11-22T18:30:00Z"),
+    click.option("--until", help="only before this moment"),
+)
+
+
+def _filtered(command: Callable[..., int]) -> Callable[..., int]:
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
 @audit.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--archive", type=_FILE, help="one signed .tar instead: log, proofs, cosignatures, verify.py, manifest")
+@click.option("--csv", "csv_", type=_FILE, help="the entries as CSV instead")
+@click.option("--pdf", type=_FILE, help="the entries on paper instead")
+@click.option("--request", type=int, default=0, help="the approved request, where two people decide")
+@_filtered
 @_json
-def export(folder: Path, as_json: bool) -> int:
-    """Write the log into the new FOLDER: checkpoint, tiles, the verifier's key. Recorded in the log."""
-    return _print(commands.export(load(home=home_of()), folder), as_json)
+def export(
+    folder: Path | None,
+    archive: Path | None,
+    csv_: Path | None,
+    pdf: Path | None,
+    request: int,
+    as_json: bool,
+    **sought: str | None,
+) -> int:
+    """Write the log into the new FOLDER: checkpoint, tiles, the verifier's key. Recorded in the log.
+
+    An archive or CSV may hold chosen entries only (--what, --who ...); in the archive each has its proof.
+    """
+    ways = (("folder", folder), ("archive", archive), ("csv", csv_), ("pdf", pdf))
+    given = [(form, path) for form, path in ways if path]
+    if len(given) != 1:
+        raise Error("invalid", "one of FOLDER, --archive, --csv, --pdf is needed", "see `casemate audit export --help`")
+    form, path = given[0]
+    if form == "pdf":
+        return _print(commands.paper(load(home=home_of()), path, request, **sought), as_json)
+    return _print(commands.export(load(home=home_of()), path, form, request, **sought), as_json)
 
 
 @audit.command()
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
+@click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option(
     "--key", help="the verifier's key you were given, a line or a file; without it the folder's own is believed"
 )
@@ -52,7 +96,7 @@ def export(folder: Path, as_json: bool) -> int:
 @click.option("--witness", multiple=True, help="the key of a witness, a line or a file; may be given more than once")
 @_json
 def verify(path: Path | None, key: str | None, old: tuple[Path, ...], witness: tuple[str, ...], as_json: bool) -> int:
-    """Check an exported log at PATH, offline; without PATH have the running appliance check its own."""
+    """Check an exported folder or archive at PATH, offline; without PATH have the running appliance check its own."""
     if path is None:
         return _print(commands.verify_running(load(home=home_of())), as_json)
     return _print(commands.verify(path, key, old, witness), as_json)
@@ -61,12 +105,7 @@ def verify(path: Path | None, key: str | None, old: tuple[Path, ...], witness: t
 @audit.command()
 @click.option("--limit", default=50, show_default=True, help="how many")
 @click.option("--before", type=int, help="only entries with a smaller number")
-@click.option("--what", help="only this event, such as console.login")
-@click.option("--who", help="only by this person, program or process")
-@click.option("--on", help="only about this, such as link:main or user:anna")
-@click.option("--outcome", type=click.Choice(["ok", "refused", "failed"]), help="only with this outcome")
-@click.option("--since", help="only from this moment on, UTC: 2026-11-22 or 2026-11-22T18:30:00Z")
-@click.option("--until", help="only before this moment")
+@_filtered
 @_json
 def entries(
     limit: int, before: int | None, what: str | None, who: str | None, as_json: bool, **sought: str | None
@@ -124,10 +163,11 @@ def checkpoint(as_json: bool) -> int:
 @audit.command()
 @click.option("--from", "low", type=click.IntRange(min=0), help="first entry  [default: of the last daily review]")
 @click.option("--upto", "high", type=click.IntRange(min=0), help="entry to stop before")
+@click.option("--pdf", type=_FILE, help="on paper, with the marks of those who reviewed")
 @_json
-def review(low: int | None, high: int | None, as_json: bool) -> int:
+def review(low: int | None, high: int | None, pdf: Path | None, as_json: bool) -> int:
     """Show what the rules of the daily review find: who, how often, and the first entry."""
-    return _print(commands.review(load(home=home_of()), low, high), as_json)
+    return _print(commands.review(load(home=home_of()), low, high, pdf), as_json)
 
 
 @audit.command()
@@ -142,7 +182,8 @@ def reviewed(upto: int, as_json: bool) -> int:
 @click.argument("name", type=click.Choice(sorted(commands.reports.REPORTS)))
 @click.option("--from", "since", required=True, help="from this moment on, UTC: 2026-11-01 or 2026-11-01T18:30:00Z")
 @click.option("--to", "until", required=True, help="before this moment")
+@click.option("--pdf", type=_FILE, help="on paper instead")
 @_json
-def report(name: str, since: str, until: str, as_json: bool) -> int:
+def report(name: str, since: str, until: str, pdf: Path | None, as_json: bool) -> int:
     """Print the entries that answer the requirements of a rule, as CSV. Recorded in the log."""
-    return _print(commands.report(load(home=home_of()), name, since, until), as_json)
+    return _print(commands.report(load(home=home_of()), name, since, until, pdf), as_json)

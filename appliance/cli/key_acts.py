@@ -20,7 +20,7 @@ from appliance.intercom import BlockingClient
 from appliance.settings import Settings, home_of, load
 
 ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
-ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold")
+ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for programs")

@@ -41,7 +41,7 @@ class Acts:
             "lift-hold": self._lift_hold,
             "erase-subject": self._erase_subject,
         }
-        assert set(self._acts) == set(approvals.ACTS)
+        assert set(self._acts) | approvals.ELSEWHERE == set(approvals.ACTS)
 
     # --- operations ---------------------------------------------------------------------------------------
 
@@ -78,14 +78,30 @@ class Acts:
 
     async def do(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Does what request `request` was approved for. It is used up first: who wants it twice asks twice."""
-        now, who = self.keeper.clock(), _text(payload, "who")
+        who = _text(payload, "who")
         before = self._approval(_number(payload, "request"))
-        after = approvals.used(before, before.act, before.on, now)
-        both = entry(now, who, "approval.used", f"request:{before.approval_id}", "ok", act=after.act)
-        self.register.put_approval(after, [both])
-        self.keeper.recorded.set()
+        if before.act in approvals.ELSEWHERE:
+            raise Error("invalid", f"{before.act} is not done by the keys process", "name the request where it is done")
+        after = self._used(before, before.act, before.on, who)
         async with self.keeper.lock:
             return await self._acts[after.act](after.on, who)
+
+    async def use(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """For the process that does act `act` itself: approved, in time, and not used before, or Error `forbidden`."""
+        act, on, who = _text(payload, "act"), _number(payload, "on"), _text(payload, "who")
+        if act not in approvals.ELSEWHERE:
+            raise Error("invalid", f"{act} is done by the keys process")
+        return approvals.shown(
+            self._used(self._approval(_number(payload, "request")), act, on, who), self.keeper.clock()
+        )
+
+    def _used(self, before: Approval, act: str, on: int, who: str) -> Approval:
+        now = self.keeper.clock()
+        after = approvals.used(before, act, on, now)
+        told = entry(now, who, "approval.used", f"request:{before.approval_id}", "ok", act=after.act)
+        self.register.put_approval(after, [told])
+        self.keeper.recorded.set()
+        return after
 
     async def hold(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Puts a legal hold on days: one person may, because it only keeps."""

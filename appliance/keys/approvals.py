@@ -38,7 +38,11 @@ ACTS: Final[dict[str, str]] = {
     "destroy-root": "destroys a root that wraps nothing any more",
     "lift-hold": "lifts a legal hold",
     "erase-subject": "erases one person: content and number of every message to and from a number",
+    "export-log": "exports the audit log, where the settings want two people for it",
 }
+
+#: Acts that another process does: it uses the approval up first.
+ELSEWHERE: Final = frozenset({"export-log"})
 
 
 class Approval(NamedTuple):

@@ -62,6 +62,7 @@ class Desk:
             "ask": self.acts.ask,
             "decide": self.acts.decide,
             "do": self.acts.do,
+            "use": self.acts.use,
             "hold": self.acts.hold,
             "sign": self.sign,
             "public_key": self.public_key,

@@ -25,9 +25,13 @@ PURPOSES: Final[dict[str, str]] = {
 SIGNATURES: Final[dict[str, str]] = {
     "audit checkpoint": "the text of a C2SP checkpoint",
     "erasure certificate": "what was erased of one person, as JSON",
+    "audit export": "the digest of an export's manifest, under a line of its own",
 }
-#: How what is signed begins, and nothing of another purpose: a checkpoint begins with its origin, which has no brace.
-SIGNED_BEGINS: Final[dict[str, bytes]] = {"erasure certificate": b'{"casemate": "erasure certificate v1"'}
+#: How what is signed begins, and nothing of another purpose: a checkpoint begins with its origin, which has neither brace nor space.
+SIGNED_BEGINS: Final[dict[str, bytes]] = {
+    "erasure certificate": b'{"casemate": "erasure certificate v1"',
+    "audit export": b"casemate audit export v1\n",
+}
 
 #: Operation -> roles that may ask for it.
 ROLES: Final[dict[str, frozenset[str]]] = {
@@ -46,6 +50,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "ask": frozenset({"console"}),
     "decide": frozenset({"console"}),
     "do": frozenset({"console"}),
+    "use": frozenset({"auditor"}),
     "hold": frozenset({"console"}),
     "sign": frozenset({"auditor", "console"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
@@ -80,6 +85,7 @@ def roles_of(uid: int, own: int | None = None) -> frozenset[str]:
 SIGNERS: Final[dict[str, frozenset[str]]] = {
     "audit checkpoint": frozenset({"auditor"}),
     "erasure certificate": frozenset({"console"}),
+    "audit export": frozenset({"auditor"}),
 }
 
 
@@ -88,7 +94,9 @@ def permit_signature(purpose: str, body: bytes, uid: int) -> None:
     if not SIGNERS[purpose] & roles_of(uid):
         raise Error("forbidden", f"this process may not have an {purpose} signed")
     begins = SIGNED_BEGINS.get(purpose)
-    if (begins is None and body.startswith(b"{")) or (begins is not None and not body.startswith(begins)):
+    if (begins is None and body.startswith((b"{", *SIGNED_BEGINS.values()))) or (
+        begins is not None and not body.startswith(begins)
+    ):
         raise Error("invalid", f"what is to be signed is no {purpose}")
 
 

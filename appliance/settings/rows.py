@@ -95,6 +95,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
     ),
     Setting(
+        "audit.export_approval",
+        "bool",
+        False,
+        "an export of the log needs the approval of another person (`casemate keys ask export-log`)",
+    ),
+    Setting(
         "audit.waiting_max",
         "int",
         100_000,

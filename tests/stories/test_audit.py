@@ -18,7 +18,7 @@ import pytest
 
 from appliance.audit import BlockingRecorder, Outbox, Recorder, commands, forward
 from appliance.audit.tree import WIDTH, bundle
-from appliance.audit.verify import entries_of, main, verify
+from appliance.audit.verify import Export, main, verify
 from appliance.errors import Error
 from appliance.intercom import BlockingClient, Client
 from appliance.settings import Settings, parse
@@ -109,7 +109,7 @@ def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote
     report = verify(out, vkey, [old.read_text()])
     assert report.ok, report
     assert main([str(proof), "--key", vkey]) == 0
-    assert any(b'"token.initialised"' in e for n in range(2) for e in entries_of(out, n, WIDTH))
+    assert any(b'"token.initialised"' in e for n in range(2) for e in Export(out).entries(n, WIDTH))
     command = [sys.executable, "-I", str(out / "verify.py"), str(out), "--key", vkey, "--old", str(old)]
     alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert alone.returncode == 0, alone.stdout + alone.stderr
@@ -124,7 +124,7 @@ def change_entry(out: Path, size: int) -> None:
 
 
 def swap_entries(out: Path, size: int) -> None:
-    entries = entries_of(out, 0, WIDTH)
+    entries = Export(out).entries(0, WIDTH)
     entries[1], entries[2] = entries[2], entries[1]
     (out / "tile/entries/000").write_bytes(bundle(entries))
 
@@ -186,7 +186,7 @@ def test_every_entry_is_signed_within_a_second(settings: Settings, keys: KeyStub
         assert time.monotonic() - start < 1.0
     recorder.close()
     assert auditor.stop() == 0
-    assert b"process.stop" in entries_of(settings.home / "audit/log", 0, 5)[-1]  # signed before it ended
+    assert b"process.stop" in Export(settings.home / "audit/log").entries(0, 5)[-1]  # signed before it ended
     assert verify(settings.home / "audit/log").size == 5
 
 

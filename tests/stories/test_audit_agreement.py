@@ -17,7 +17,7 @@ from appliance.audit.entry import canonical
 from appliance.audit.note import Checkpoint, Verifier, proof_text, signed
 from appliance.audit.shelf import Bundles, Shelf
 from appliance.audit.tree import WIDTH, Edge, bundle, inclusion_proof, leaf_hash, nodes
-from appliance.audit.verify import entries_of, tile_name, verify
+from appliance.audit.verify import Export, tile_name, verify
 from tests.support import go
 from tests.support.auditlog import ORIGIN, Log, sample
 
@@ -83,7 +83,7 @@ def rewrite(out: Path, size: int, number: int, entries: list[bytes], hashes: boo
 def swap(rolls: random.Random, out: Path, size: int) -> None:
     """Two entries change places, with or without the hashes beside them."""
     number = rolls.randrange(-(-size // WIDTH))
-    entries = entries_of(out, number, min(WIDTH, size - number * WIDTH))
+    entries = Export(out).entries(number, min(WIDTH, size - number * WIDTH))
     if len(entries) < 2:
         return flip(rolls, out, size)
     one, two = rolls.sample(range(len(entries)), 2)
@@ -94,7 +94,7 @@ def swap(rolls: random.Random, out: Path, size: int) -> None:
 def change(rolls: random.Random, out: Path, size: int) -> None:
     """Another outcome in one entry, with or without the hash beside it."""
     number = rolls.randrange(-(-size // WIDTH))
-    entries = entries_of(out, number, min(WIDTH, size - number * WIDTH))
+    entries = Export(out).entries(number, min(WIDTH, size - number * WIDTH))
     one = rolls.randrange(len(entries))
     entries[one] = entries[one].replace(b'"ok"', b'"failed"')
     rewrite(out, size, number, entries, rolls.random() < 0.5)

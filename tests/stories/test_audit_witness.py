@@ -16,8 +16,9 @@ import pytest
 
 from appliance.audit import BlockingRecorder, commands
 from appliance.audit import cosign as cosign_file
-from appliance.settings import parse
+from appliance.settings import load
 from tests.support.process import Running
+from tests.support.tokens import TOKENS
 
 NAME = "officer.bank.example"
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
@@ -104,13 +105,24 @@ def empty_root(root: Path) -> list[str]:
     return ["unshare", "--user", "--map-root-user", "--net", "chroot", str(root), str(binary)]
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    root = tmp_path_factory.mktemp("bare") / "root"
+    return root, empty_root(root)
+
+
+@pytest.mark.parametrize("token", sorted(TOKENS))
 def test_a_cosigned_export_is_checked_in_an_empty_chroot(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare: tuple[Path, list[str]], token: str
 ) -> None:
+    """The folder, and the archive as it is: by somebody who has Python, `cryptography`, the log's key and the README."""
     card = Card(tmp_path / "card")
-    settings = parse({"audit": {"witnesses": [card.vkey]}}, home, "test")
-    (home / "casemate.toml").write_text(f'[audit]\nwitnesses = ["{card.vkey}"]\n')
+    made = TOKENS[token](home / "token")
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    (home / "casemate.toml").write_text(f'{made.settings}\n[audit]\nwitnesses = ["{card.vkey}"]\n')
     monkeypatch.setenv("CASEMATE_CONFIG", str(home / "casemate.toml"))
+    settings = load(home=home)
     keys, auditor = Running("keys", "keys", settings), Running("audit", "auditor", settings)
     try:
         recorder = BlockingRecorder(settings)
@@ -126,27 +138,42 @@ def test_a_cosigned_export_is_checked_in_an_empty_chroot(
         recorder.record("console:anna", "message.viewed", "message:later")
         recorder.close()
         commands.export(settings, tmp_path / "out")
+        commands.export(settings, tmp_path / "out.tar", "archive")
+        commands.export(settings, tmp_path / "chosen.tar", "archive", on="message:1-7")
+        commands.export(settings, tmp_path / "chosen.csv", "csv", on="message:1-7")
     finally:
         assert auditor.stop() == 0
         assert keys.stop() == 0
-    root = tmp_path / "root"
-    enter = empty_root(root)
+    root, enter = bare
     shutil.copytree(tmp_path / "out", root / "export", dirs_exist_ok=True)
+    for file in ("out.tar", "chosen.tar"):
+        shutil.copy(tmp_path / file, root)
     shutil.copy(tmp_path / "request-0.cosigned", root / "kept")
     readme = (root / "export" / "README.txt").read_text()
-    assert "python verify.py . --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS" in readme
-    words = ["/export/verify.py", "/export", "--key", vkey, "--witness", card.vkey, "--old", "/kept"]
+    assert "python verify.py PATH --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS" in readme
+    assert (tmp_path / "chosen.csv").read_text().count("message:1-7") == 1
     if subprocess.run([*enter, "-c", "import cryptography"], capture_output=True, timeout=60).returncode != 0:
         pytest.skip("this machine lets nobody make a user namespace")
-    done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("VERIFIES\n")
-    assert f"witness  {NAME} cosigned {said.result['size']} entries at {said.result['at']}" in done.stdout
-    assert re.search(rf"entries, from {said.result['size']} on, are unwitnessed since", done.stdout)
+
+    def check(path: str) -> tuple[int, str]:
+        words = ["/export/verify.py", path, "--key", vkey, "--witness", card.vkey, "--old", "/kept"]
+        done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    for path in ("/export", "/out.tar", "/chosen.tar"):
+        code, told = check(path)
+        assert code == 0 and told.endswith("VERIFIES\n"), told
+        assert f"witness  {NAME} cosigned {said.result['size']} entries at {said.result['at']}" in told
+        assert re.search(rf"entries, from {said.result['size']} on, are unwitnessed since", told)
+    assert "1 entries are proven one by one" in told
     bundle = root / "export/tile/entries/000"
     bundle.write_bytes(bundle.read_bytes().replace(b"message.viewed", b"message.viewer", 1))
-    done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and "holds another entry than was signed" in done.stdout
+    code, told = check("/export")
+    assert code == 1 and "holds another entry than was signed" in told
+    octets = (root / "out.tar").read_bytes()
+    (root / "out.tar").write_bytes(octets.replace(b"message.viewed", b"message.viewer", 1))
+    code, told = check("/out.tar")
+    assert code == 1 and "tile/entries/000: is not the file that was signed" in told
 
 
 def _vkey(home: Path) -> str:

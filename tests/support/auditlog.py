@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.audit.entry import canonical, entry
-from appliance.audit.journal import Call, Journal
+from appliance.audit.journal import Call, Journal, Sought
 from appliance.audit.note import Verifier, signed
 from appliance.audit.publish import Publisher, log_folder
 from appliance.audit.reading import Reading
@@ -60,6 +60,15 @@ class Log:
         assert self.publisher.checkpoint is not None
         Reading(self.publisher.journal, self.shelf).export(str(folder), self.publisher.checkpoint, self.publisher.note)
         return folder
+
+    def archive(self, file: Path, sought: Sought | None = None) -> Path:
+        """One signed file; of `sought` entries with their proofs."""
+        checkpoint = self.publisher.checkpoint
+        assert checkpoint is not None
+        made = Reading(self.publisher.journal, self.shelf).archive(str(file), checkpoint, self.publisher.note, sought)
+        statement = made.statement(checkpoint)
+        made.seal(statement, self.verifier, self.private.sign(statement))
+        return file
 
     def close(self) -> None:
         self.publisher.journal.close()

@@ -133,6 +133,7 @@ ON_RECORD: dict[str, str] = {
     "keys decide": "approval.decided",
     "keys do": "approval.used",
     "keys confirm_clock": "clock.confirmed",
+    "keys use": "approval.used",
     "keys hold": "key.hold_set",
     "keys data_key": "key.unwrapped",
     "keys index_key": "key.index_derived",

@@ -79,7 +79,7 @@ def test_a_log_that_grows_is_cosigned_again_and_again(
     assert log.publisher.checkpoint is not None
     reading = Reading(log.publisher.journal, log.shelf, witnesses)
     reading.export(str(tmp_path / "out"), log.publisher.checkpoint, log.publisher.note)
-    report = verify(tmp_path / "out", log.verifier.vkey(), [], None, [key])
+    report = verify(tmp_path / "out", log.verifier.vkey(), [], [key])
     assert report.ok, report
     assert [size for size, _, _ in report.witnessed] == [1, 300, 700]
     assert any(f"50 entries, from 700 on, are unwitnessed since {vouched.at}" in line for line in lines_of(report))
@@ -101,7 +101,7 @@ def test_a_log_that_grows_is_cosigned_again_and_again(
     forged = tmp_path / "out/cosigned/00000000000000000700"
     text = forged.read_text()
     forged.write_text(text[:-12] + ("A" if text[-12] != "A" else "B") + text[-11:])
-    assert {p.code for p in verify(tmp_path / "out", log.verifier.vkey(), [], None, [key]).problems} == {"cosigned"}
+    assert {p.code for p in verify(tmp_path / "out", log.verifier.vkey(), [], [key]).problems} == {"cosigned"}
     log.close()
 
 
@@ -124,7 +124,7 @@ def test_a_rewritten_log_is_not_cosigned(tmp_path: Path, capsys: pytest.CaptureF
     with pytest.raises(Error) as caught:  # and the box says so when it is brought back
         taken(other, theirs, who.cosigned)
     assert caught.value.code == "audit_invalid"
-    report = verify(other.folder, other.verifier.vkey(), [who.cosigned], None, [key])
+    report = verify(other.folder, other.verifier.vkey(), [who.cosigned], [key])
     assert [(p.code, p.text) for p in report.problems] == [("old", "its 300 entries do not begin this log")]
     log.close()
     other.close()
@@ -193,7 +193,7 @@ def test_two_witnesses_of_one_checkpoint_stand_in_one_note(tmp_path: Path) -> No
     taken(log, witnesses, log.publisher.note + line_of(checkpoint, "two", two, 1_763_836_300))
     (path,) = witnesses.notes()
     assert path.read_text().count("\u2014") == 3
-    report = verify(log.folder, log.verifier.vkey(), [], None, keys)
+    report = verify(log.folder, log.verifier.vkey(), [], keys)
     assert sorted(name for _, _, name in report.witnessed) == ["one", "two"]
     log.close()
 

@@ -20,7 +20,7 @@ from appliance.audit.note import (
     proof_text,
     signed,
 )
-from appliance.audit.verify import Broken, read_checkpoint, read_key
+from appliance.audit.verify import read_checkpoint, read_key
 from appliance.errors import Error
 
 # golang.org/x/mod/sumdb/note's documented example.
@@ -81,7 +81,7 @@ def test_another_key_is_refused() -> None:
     note = note_of(Checkpoint("bank.example/audit", 1, bytes(32)))
     with pytest.raises(Error, match="no signature"):
         open_checkpoint(note, other)
-    with pytest.raises(Broken, match="no signature"):
+    with pytest.raises(ValueError, match="no signature"):
         read_checkpoint(note, other.vkey())
 
 
@@ -96,7 +96,7 @@ def test_a_bit_flipped_anywhere_is_refused(data: st.DataObject) -> None:
         return
     with pytest.raises(Error):
         open_checkpoint(text, OURS)
-    with pytest.raises(Broken):
+    with pytest.raises(ValueError):
         read_checkpoint(text, OURS.vkey())
 
 
@@ -107,7 +107,7 @@ def test_a_bit_flipped_in_a_vkey_is_refused(data: st.DataObject) -> None:
     vkey[bit // 8] ^= 1 << bit % 8
     with pytest.raises((Error, UnicodeDecodeError)):
         parse_vkey(vkey.decode())
-    with pytest.raises((Broken, UnicodeDecodeError)):
+    with pytest.raises((ValueError, UnicodeDecodeError)):
         read_key(vkey.decode(), 1)
 
 
@@ -116,7 +116,7 @@ def test_any_text_is_a_checkpoint_or_an_error(text: str) -> None:
     for attempt in (text, text + "\n\n\u2014 " + text + "\n", "\n".join([text, "1", "", text])):
         with pytest.raises(Error):
             open_checkpoint(attempt, OURS)
-        with pytest.raises(Broken):
+        with pytest.raises(ValueError):
             read_checkpoint(attempt, OURS.vkey())
         with pytest.raises(Error):
             parse_vkey(attempt)

@@ -36,7 +36,9 @@ def test_the_tables_name_events(name: str) -> None:
 
 
 def test_a_requirement_has_its_entries() -> None:
-    lines = [dict(zip(COLUMNS, row, strict=True)) for row in csv.reader(io.StringIO(as_csv(rows("pci-dss", read))))][1:]
+    lines = [
+        dict(zip(COLUMNS, row, strict=True)) for row in csv.reader(io.StringIO(as_csv(COLUMNS, rows("pci-dss", read))))
+    ][1:]
     by = {
         r.requirement: [x["entry"] for x in lines if x["requirement"] == r.requirement] for r in REPORTS["pci-dss"][1]
     }

@@ -32,6 +32,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "audit.read": frozenset({"administrator", "compliance"}),
     "audit.verify": frozenset({"administrator", "compliance"}),
     "audit.export": frozenset({"administrator", "compliance"}),
+    "firmware.ask": frozenset({"administrator"}),
+    "firmware.approve": frozenset({"administrator", "compliance"}),
     "keys.ask": frozenset({"administrator", "compliance"}),
     "keys.decide": frozenset({"administrator", "compliance"}),
     "apikeys.read": frozenset({"administrator"}),

@@ -120,6 +120,16 @@ EVENTS: Final[dict[str, str]] = {
     "audit.reviewed": "an officer says that the log, up to an entry, was reviewed",
     "siem.connected": "the bank's SIEM takes the log: a connection stands",
     "siem.lost": "the bank's SIEM could not be reached, or the connection to it ended; the log is sent afterwards",
+    # releases and the box itself
+    "firmware.refused": "a bundle was refused; detail holds the code that says why",
+    "firmware.install_begun": "a release is being written to the slot that does not run; detail holds who signed it and the digest of its content",
+    "firmware.installed": "a release was written and read back; it is started next",
+    "firmware.blessed": "the running release was found good",
+    "firmware.rolled_back": "the running release is left at the next start; recorded afterwards when the log did not answer",
+    "firmware.reinstated": "a release that failed or was left is tried again",
+    "firmware.stores_back": "after going back, books whose schema was newer were put back as they were before",
+    "firmware.inventory": "the firmware of the hardware differs from the approved list (outcome failed), or no longer does",
+    "box.restarted": "a person had the box restarted or switched off",
     # tools
     "bench.run": "a load test was run against the appliance",
 }

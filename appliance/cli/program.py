@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain who takes which message"),
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a database, look one up, go back"),
+    "firmware": ("appliance.cli.firmware", "firmware", "releases: check, approve, install, roll back; hardware"),
     "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
     "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),

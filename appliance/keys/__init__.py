@@ -5,6 +5,7 @@ from typing import Any
 
 from appliance.settings import Settings
 
+from . import approvals
 from .datakey import DataKey, blind_index, blind_indexer
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
@@ -14,6 +15,7 @@ __all__ = [
     "BlockingKeyring",
     "DataKey",
     "Keyring",
+    "approvals",
     "blind_index",
     "blind_indexer",
     "commission",

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-
-class Setting(NamedTuple):
-    """One row. `kind` is one of str, int, float, bool, path, strs (list of str), or a tuple of the allowed words."""
-
-    name: str
-    kind: str | tuple[str, ...]
-    default: Any
-    help: str
-    least: float | None = None
-    most: float | None = None
-
+from .box import BOX_SETTINGS
+from .setting import Setting
 
 #: What becomes of a message of which nobody can know whether it left.
 INDETERMINATE_POLICIES: Final = ("resend", "hold", "report")
@@ -353,4 +344,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("simulator.listen", "str", "127.0.0.1:2775", "SMPP address of the simulated operator that the demo starts"),
     Setting("simulator.control", "str", "127.0.0.1:8082", "HTTP control of the simulated operator"),
+    *BOX_SETTINGS,
 )
+
+__all__ = ["INDETERMINATE_POLICIES", "PRIVATE", "SETTINGS", "Setting"]

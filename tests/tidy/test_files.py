@@ -39,6 +39,8 @@ HANDS: dict[str, set[str]] = {
     "subprocess": {
         "appliance/bench/started.py",
         "appliance/supervisor/body.py",
+        "appliance/updates/inventory.py",  # fwupd, where it is installed
+        "appliance/updates/machine.py",  # restarts the machine
         "firmware/building.py",  # rauc, on a vendor's desk
         "firmware/openssl.py",
         "hsm/seat.py",

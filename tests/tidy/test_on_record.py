@@ -91,6 +91,17 @@ ON_RECORD: dict[str, str] = {
     "cli door.change_account": "door.account_changed",
     "cli door.revoke_account": "door.account_revoked",
     "cli door.new_password": "door.account_password",
+    "cli firmware.ask": "approval.asked",
+    "cli firmware.approve": "approval.decided",
+    "cli firmware.refuse": "approval.decided",
+    "cli firmware.install": "firmware.install_begun firmware.installed firmware.refused",
+    "cli firmware.bless": "firmware.blessed",
+    "cli firmware.rollback": "firmware.rolled_back",
+    "cli firmware.reinstate": "firmware.reinstated",
+    "cli firmware.restart": "box.restarted",
+    "cli firmware.gate": "firmware.blessed",
+    "cli firmware.started": "firmware.stores_back",
+    "cli firmware.inventory_": "firmware.inventory",
     "cli keys.commission": "hsm.commissioned",
     "cli links.drain": "link.drained",
     "cli links.resume": "link.resumed",
@@ -173,7 +184,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status|subject\.(erasures|certificate_|verify_certificate)"

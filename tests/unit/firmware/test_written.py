@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import struct
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,9 @@ from firmware.refusals import Refused
 from firmware.release import Image, Release, uuids_of
 from firmware.writer import Held, Journal, Unwritten
 from tests.support.release_keys import release
+from tests.support.slots import DISK, SECTOR, blank_disk
 
-SECTOR, DISK = 512, 512 * 4096
 SIZES = {"root": 150_000, "verity": 9_000, "signature": 600, "kernel": 70_000}
-PLACES = {"root": 800, "verity": 40, "signature": 8}  # sectors of each partition
 
 
 class PowerCut(Exception):
@@ -126,37 +124,6 @@ class Source:
     def images(self) -> dict[str, Image]:
         found = {part: content(self.release.version, part) for part in SIZES}
         return {part: Image(part, len(o), hashlib.sha256(o).hexdigest()) for part, o in found.items()}
-
-
-def blank_disk() -> bytes:
-    """A disk with both copies of a table: slot a and slot b, empty."""
-    table, at = bytearray(128 * 128), 64
-    for n in range(6):
-        part = list(PLACES)[n % 3]
-        row = (uuid.UUID(gpt.TYPES[part]).bytes_le, uuid.uuid4().bytes_le, at, at + PLACES[part] - 1, 0)
-        struct.pack_into("<16s16sQQQ72s", table, n * 128, *row, "_empty".encode("utf-16-le"))
-        at += PLACES[part]
-    last = DISK // SECTOR - 1
-    header = struct.pack(
-        "<8sIIIIQQQQ16sQIII",
-        b"EFI PART",
-        0x10000,
-        92,
-        0,
-        0,
-        1,
-        last,
-        34,
-        last - 34,
-        uuid.uuid4().bytes_le,
-        2,
-        128,
-        128,
-        0,
-    )
-    disk = FaultyDisk(bytes(DISK), Power())
-    gpt.write(disk, gpt.Table(SECTOR, header, bytes(table)), bytes(table))
-    return bytes(disk.stable)
 
 
 class Rig:

@@ -1,0 +1,258 @@
+"""`casemate firmware`: releases of this box. Checked by anybody, asked for and approved by two, installed, blessed, rolled back; firmware of the hardware."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from appliance.clock import now_ms
+from appliance.settings import home_of, load
+from appliance.updates import Refused, Updates, asked_lines, at_start, gating, inventory, status_lines, window
+from appliance.updates import restart as restart_machine
+
+from .proving import proved, signed
+
+REFUSED = 1
+_json = click.option("--json", "as_json", is_flag=True, help="for programs")
+_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.group()
+def firmware() -> None:
+    """Releases of this box: check a bundle, ask, approve, install, roll back; firmware of the hardware.
+
+    FILE is a release's bundle (.raucb). Nothing here needs a network.
+    """
+
+
+def _who() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _updates() -> Updates:
+    return Updates(load(home=home_of()))
+
+
+class Progress:
+    """One line on a terminal, nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown, self.done = "", 0
+
+    def __call__(self, what: str, octets: int, whole: int) -> None:
+        self.done = octets if whole else self.done + octets
+        share = f"{self.done * 100 // whole} %" if whole else f"{self.done >> 20} MiB"
+        line = f"{what}: {share}"
+        if sys.stderr.isatty() and line != self.shown:
+            click.echo(f"\r{line:<60}", nl=False, err=True)
+            self.shown = line
+        if whole and octets >= whole:
+            self.done = 0
+
+    def end(self) -> None:
+        if self.shown:
+            click.echo("\r" + " " * 60 + "\r", nl=False, err=True)
+
+
+def _told(refused: Refused) -> int:
+    click.echo(f"refused: {refused.sentence} [{refused.code}]\n  {refused.hint}", err=True)
+    return REFUSED
+
+
+# --- looking ----------------------------------------------------------------------------------------------------
+
+
+@firmware.command()
+@_json
+def status(as_json: bool) -> int:
+    """Show the release, both slots and the newest requests."""
+    found = _updates().state()
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return 0
+    click.echo("\n".join(status_lines(found)))
+    return 0
+
+
+@firmware.command()
+@_file
+@_json
+def check(file: Path, as_json: bool) -> int:
+    """Check FILE as an installation would: signer, every octet of its content, this box. Exits with 1 when it is refused."""
+    progress = Progress()
+    try:
+        found = _updates().look(file, _who(), lambda octets: progress("reading", octets, 0))
+    except Refused as e:
+        progress.end()
+        if as_json:
+            click.echo(json.dumps({"refused": e.code, "message": e.sentence, "hint": e.hint}))
+            return REFUSED
+        return _told(e)
+    progress.end()
+    click.echo(json.dumps(found._asdict(), indent=1) if as_json else "\n".join(asked_lines(found)))
+    return 0
+
+
+# --- two people -------------------------------------------------------------------------------------------------
+
+
+@firmware.command()
+@_file
+@click.option("--reason", required=True, help="why, for the person who approves and for the audit log's readers")
+@signed
+def ask(file: Path, reason: str, user: str, password_file: Path | None) -> int:
+    """Ask for FILE to be installed. Another person then runs `casemate firmware approve`."""
+    updates = _updates()
+    who = proved(updates.settings, "firmware.ask", user, password_file)
+    try:
+        number = updates.ask(file, reason, who)
+    except Refused as e:
+        return _told(e)
+    click.echo(f"request {number}: another person now runs `casemate firmware approve {number}`")
+    return 0
+
+
+@firmware.command()
+@click.argument("request", type=int)
+@signed
+def approve(request: int, user: str, password_file: Path | None) -> int:
+    """Approve REQUEST of another person; it has to be installed within a day of being asked for."""
+    updates = _updates()
+    state = updates.decide(request, True, proved(updates.settings, "firmware.approve", user, password_file))
+    click.echo(f"request {request} is {state}")
+    return 0
+
+
+@firmware.command()
+@click.argument("request", type=int)
+@signed
+def refuse(request: int, user: str, password_file: Path | None) -> int:
+    """Refuse REQUEST, or take back your own."""
+    updates = _updates()
+    state = updates.decide(request, False, proved(updates.settings, "firmware.approve", user, password_file))
+    click.echo(f"request {request} is {state}")
+    return 0
+
+
+# --- slots ------------------------------------------------------------------------------------------------------
+
+
+@firmware.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option("--request", type=int, help="number of the request that was approved")
+@click.option(
+    "--approved",
+    is_flag=True,
+    help="install the newest approved request from where it was; nothing to do is no mistake",
+)
+def install(file: Path | None, request: int | None, approved: bool) -> int:
+    """Write FILE to the slot that does not run. Messages flow meanwhile; cut off, call it again and it goes on."""
+    updates = _updates()
+    if approved:
+        found = updates.approved()
+        if found is None:
+            click.echo("nothing is approved", err=True)
+            return 0
+        file, request = Path(found.path), found.number
+    if file is None:
+        raise click.UsageError("name a FILE, or --approved")
+    progress = Progress()
+    try:
+        version = updates.install(file, _who(), progress, request)
+    except Refused as e:
+        progress.end()
+        return _told(e)
+    progress.end()
+    click.echo(f"release {version} is started next: `casemate firmware restart`")
+    return 0
+
+
+@firmware.command()
+@click.option(
+    "--window", "in_window", is_flag=True, help="only in the hours of `firmware.window`, and only when a release waits"
+)
+def restart(in_window: bool) -> int:
+    """Restart the box. The processes stop in their order: faces first, then the engine, which waits for answers of operators."""
+    updates = _updates()
+    if in_window:
+        waiting = any(s["state"] == "written" for s in updates.state()["slots"])
+        if not waiting or not window.open_at(updates.settings["firmware.window"], now_ms()):
+            return 0
+    gating.leaving(updates.settings, updates)
+    updates.recorder.record(_who(), "box.restarted", "box:self", act="restart")
+    restart_machine()
+    return 0
+
+
+@firmware.command()
+@click.option("--reason", required=True, help="for the audit log's readers")
+def rollback(reason: str) -> int:
+    """Go back to the release in the other slot at the next start. The one that runs is not installed again."""
+    updates = _updates()
+    left = updates.roll_back(_who(), reason)
+    click.echo(f"{left} is left at the next start: `casemate firmware restart`")
+    return 0
+
+
+@firmware.command()
+def bless() -> int:
+    """Say that the running release is good, without the health gate."""
+    click.echo(f"{_updates().bless(_who())} is good")
+    return 0
+
+
+@firmware.command()
+def reinstate() -> int:
+    """Let the other slot's release, which failed or was left, be tried again at the next start."""
+    click.echo(f"{_updates().reinstate(_who())} is tried at the next start: `casemate firmware restart`")
+    return 0
+
+
+@firmware.command()
+def gate() -> int:
+    """Wait until the running release proves itself, and bless it; exits with 1 when it does not. For the unit of a start."""
+    updates = _updates()
+    running = [s for s in updates.state()["slots"] if s["name"] == updates.state()["running"]]
+    if running and running[0]["state"] == "good":
+        updates.flush()
+        click.echo("this release is good already")
+        return 0
+    word = gating.run(updates.settings, updates, lambda line: click.echo(line, err=True))
+    click.echo("good" if word == "bless" else "not good: the machine has to start again")
+    return 0 if word == "bless" else REFUSED
+
+
+@firmware.command()
+def started() -> int:
+    """Copy the stores before a new release opens them; put books back after going back. For the unit of a start, before the processes."""
+    updates = _updates()
+    for line in at_start(updates):
+        click.echo(line)
+    return 0
+
+
+# --- hardware ---------------------------------------------------------------------------------------------------
+
+
+@firmware.command("inventory")
+@_json
+def inventory_(as_json: bool) -> int:
+    """Show the firmware of the hardware; compare it with the bank's approved list. Exits with 1 when something differs.
+
+    `--json` prints the list to approve: save it and name it in `firmware.hardware_list`.
+    """
+    updates = _updates()
+    found = inventory.read(updates.machine, inventory.token(updates.settings))
+    if as_json:
+        click.echo(inventory.list_text(found))
+    else:
+        width = max(map(len, found), default=0)
+        click.echo(
+            "\n".join(f"{part:<{width}}  {value}" for part, value in found.items())
+            or "this machine shows nothing of its firmware"
+        )
+    return inventory.compared(updates, found, lambda line: click.echo(line, err=True))

@@ -1,0 +1,44 @@
+"""Settings of the box itself: its two slots and who may fill them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .setting import Setting
+
+BOX_SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(
+        "firmware.disk",
+        "path",
+        "",
+        "disk with the two slots; empty: this machine has none (set by the appliance image)",
+    ),
+    Setting("firmware.esp", "path", "/efi/EFI/Linux", "folder of boot entries on the EFI system partition"),
+    Setting("firmware.trust", "path", "/usr/share/casemate/trust", "folder with the authorities of release keys"),
+    Setting("firmware.serial", "str", "", "serial number of this box; empty: what the machine's DMI says"),
+    Setting("firmware.certificate", "path", "", "certificate to which bundles of this bank are encrypted"),
+    Setting("firmware.key", "str", "", "its key: a file, or a PKCS#11 URI"),
+    Setting("firmware.officers", "path", "", "folder with authority/*.pem: the bank's officers who sign bundles"),
+    Setting(
+        "firmware.officers_needed", "int", 0, "how many of them have to sign a bundle before it is installed", 0, 5
+    ),
+    Setting("firmware.two_people", "bool", True, "whether one person asks for an installation and another approves it"),
+    Setting(
+        "firmware.window",
+        "str",
+        "",
+        'hours in which the box may restart by itself, UTC, as "22:00-04:00"; empty: when asked',
+    ),
+    Setting(
+        "firmware.loopback_to",
+        "str",
+        "",
+        "a number of the bank's own that a new release sends a message to before it is good",
+    ),
+    Setting(
+        "firmware.hardware_list",
+        "path",
+        "",
+        "approved firmware of the hardware, as `casemate firmware inventory --json` prints it",
+    ),
+)

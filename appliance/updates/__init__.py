@@ -1,0 +1,31 @@
+"""Releases on this box: bundles checked, asked for, approved and installed; slots blessed and rolled back; stores as they were before; firmware of the hardware.
+
+The only door to `firmware`. Everything is done by whoever calls, in his own process: the slots can be written by root only, and on the
+appliance that is the serial console and the units of a start. What is privileged is on the audit log before it happens.
+"""
+
+from firmware import REFUSALS, Refused, Tool, grouped
+
+from . import gating, inventory, stores, window
+from .desk import Asked, Updates
+from .machine import Machine, restart
+from .starting import at_start
+from .telling import asked_lines, status_lines
+
+__all__ = [
+    "REFUSALS",
+    "Asked",
+    "Machine",
+    "Refused",
+    "Tool",
+    "Updates",
+    "asked_lines",
+    "at_start",
+    "gating",
+    "grouped",
+    "inventory",
+    "restart",
+    "status_lines",
+    "stores",
+    "window",
+]

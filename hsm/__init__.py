@@ -2,15 +2,22 @@
 
 from .commissioning import commission
 from .errors import CODES, HsmError
-from .pool import Place, Pool
+from .pair import Pair
+from .place import FIRST, SECOND, Place
+from .pool import Pool
 from .profiles import PROFILES, installed
 from .shutters import close_shutters
+from .softhsm import SECOND_CREDENTIAL
 from .visit import Visit, visit
 
 __all__ = [
     "CODES",
+    "FIRST",
     "PROFILES",
+    "SECOND",
+    "SECOND_CREDENTIAL",
     "HsmError",
+    "Pair",
     "Place",
     "Pool",
     "Visit",

@@ -14,10 +14,18 @@ STOP_S_MAX: Final = 1.0  # a worker that does not leave by then is killed
 KEEPALIVE_S: Final = 1.0  # a vanished token is noticed within two of these
 RESTART_S_MIN: Final = 0.1  # first pause before a worker is started again, doubling
 RESTART_S_MAX: Final = 5.0
+SOON_MAX: Final = 120  # so often a token that is not there is looked for each second, later each RESTART_S_MAX
 TRIAL_S: Final = 0.5  # pause of an open breaker before the next trial
 FAILURES_MAX: Final = 3  # failures in a row that open the breaker
 WAITING_MAX: Final = 1_000  # calls waiting for a free worker; then `hsm_unavailable`
+FAILOVER_S: Final = 2.0  # with two HSMs: default time of a call before the other is asked
+RETURN_S: Final = 10.0  # default time that the first has to be well before it serves again
+RETURN_S_MAX: Final = 600.0
+FLAPS_S: Final = 3_600.0  # fail-overs of so long make it wait longer
+LOOK_S: Final = 0.1  # between two looks at both
+PROVE_AGAIN_S: Final = 2.0  # pause after a proof that failed: a person may be at it
 WORKERS: Final = 2  # a hung call must not stall the others
 
 assert RESTART_S_MIN < RESTART_S_MAX
 assert STOP_S_MAX < CALL_S_MAX < OPEN_S_MAX
+assert FAILOVER_S < CALL_S_MAX

@@ -15,7 +15,7 @@ from typing import Any, Final
 from .bounds import OPEN_S_MAX, WORKERS
 from .errors import HsmError
 from .pin import Refused, identity
-from .pool import Place
+from .place import Place
 from .profiles import profile_of
 from .seat import Lost, Seat
 from .softhsm import SoftHsm, find_module, pin_path
@@ -31,7 +31,7 @@ async def commission(place: Place, seconds: float, told: Told, workers: int = WO
     """The report. Raises HsmError when the token cannot be opened at all."""
     terms, environment = _terms(place)
     refused = Refused(place.folder)
-    pin_file = pin_path(place.pin_file, None if place.module else SoftHsm(place.folder))
+    pin_file = pin_path(place.pin_file, None if place.module else SoftHsm(place.folder), credential=place.credential)
     already = refused.check(pin_file)
     if already is not None:
         raise already
@@ -72,7 +72,7 @@ def _terms(place: Place) -> tuple[dict[str, Any], dict[str, str]]:
         "module": module,
         "init_string": place.init_string,
         "label": place.label,
-        "pin_file": str(pin_path(place.pin_file, embedded)),
+        "pin_file": str(pin_path(place.pin_file, embedded, credential=place.credential)),
     }
     return given, environment
 

@@ -130,6 +130,10 @@ class _GcmParams(ctypes.Structure):
     )
 
 
+class _OaepParams(ctypes.Structure):
+    _fields_ = (("hash", ulong), ("mask", ulong), ("source", ulong), ("label", _octets), ("label_length", ulong))
+
+
 class TokenSeen(NamedTuple):
     """CK_TOKEN_INFO as far as anybody asks, and the slot it is in."""
 
@@ -147,6 +151,13 @@ class Gcm(NamedTuple):
 
     nonce: bytes
     aad: bytes
+
+
+class Oaep(NamedTuple):
+    """Parameters of CKM_RSA_PKCS_OAEP: hash, and mask generation with the same hash; the label is empty."""
+
+    hash: int
+    mask: int
 
 
 class Cryptoki:
@@ -258,7 +269,7 @@ class Cryptoki:
         return list(handles)[: found.value]
 
     def attribute(self, session: int, key: int, kind: int) -> bytes:
-        room = ctypes.create_string_buffer(256)
+        room = ctypes.create_string_buffer(1024)
         asked = _Attribute(kind, ctypes.cast(room, ctypes.c_void_p), len(room))
         self.call("C_GetAttributeValue", ulong(session), ulong(key), ctypes.byref(asked), ulong(1))
         return room.raw[: asked.length]
@@ -288,15 +299,23 @@ class Cryptoki:
             self.call("C_GenerateKeyPair", ulong(session), how, p, pn, q, qn, *made)
         return ours[0].value, ours[1].value
 
-    def wrap(self, session: int, mechanism: int, kek: int, key: int) -> bytes:
+    def wrap(self, session: int, mechanism: int, kek: int, key: int, parameter: Oaep | None = None) -> bytes:
         room, length = ctypes.create_string_buffer(1024), ulong(1024)
-        with _mechanism(mechanism) as how:
+        with _mechanism(mechanism, parameter or b"") as how:
             self.call("C_WrapKey", ulong(session), how, ulong(kek), ulong(key), room, ctypes.byref(length))
         return room.raw[: length.value]
 
-    def unwrap(self, session: int, mechanism: int, kek: int, wrapped: bytes, given: Mapping[int, Any]) -> int:
+    def unwrap(
+        self,
+        session: int,
+        mechanism: int,
+        kek: int,
+        wrapped: bytes,
+        given: Mapping[int, Any],
+        parameter: Oaep | None = None,
+    ) -> int:
         key = ulong()
-        with _template(given) as (first, count), _mechanism(mechanism) as how:
+        with _template(given) as (first, count), _mechanism(mechanism, parameter or b"") as how:
             what = (ulong(kek), wrapped, ulong(len(wrapped)), first, count, ctypes.byref(key))
             self.call("C_UnwrapKey", ulong(session), how, *what)
         return key.value
@@ -357,13 +376,15 @@ def _template(given: Mapping[int, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 @contextmanager
-def _mechanism(kind: int, parameter: Gcm | bytes = b"") -> Iterator[Any]:
+def _mechanism(kind: int, parameter: Gcm | Oaep | bytes = b"") -> Iterator[Any]:
     """CK_MECHANISM, alive for the length of the call. Libraries read the parameter during the *Init call, some also later."""
     held: Any = None
     if isinstance(parameter, Gcm):
         assert kind == CKM_AES_GCM
         nonce, aad = parameter
         held = _GcmParams(nonce, len(nonce), len(nonce) * 8, aad, len(aad), 128)
+    elif isinstance(parameter, Oaep):
+        held = _OaepParams(parameter.hash, parameter.mask, 1, None, 0)
     elif parameter:
         held = ctypes.create_string_buffer(parameter, len(parameter))
     address = ctypes.cast(ctypes.pointer(held), ctypes.c_void_p) if held is not None else None

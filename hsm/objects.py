@@ -26,6 +26,7 @@ from .numbers import (
     CKA_SENSITIVE,
     CKA_SIGN,
     CKA_TOKEN,
+    CKA_VALUE,
     CKA_VALUE_LEN,
     CKA_VERIFY,
     CKK_AES,
@@ -96,13 +97,18 @@ def find(p11: Cryptoki, session: int, label: str) -> int:
     return found[0] if found else 0
 
 
-def make(p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping, stays: bool = True) -> int:
-    """Makes the object, for ever in the token or for the length of the session; its handle. Raises TokenError."""
+def make(
+    p11: Cryptoki, session: int, label: str, way: wrapping.Wrapping, stays: bool = True, leaves: bool = False
+) -> int:
+    """Makes the object, for ever in the token or for the length of the session; its handle. Raises TokenError.
+
+    With `leaves` it can be wrapped for another token: how keys are born in two, and what `hsm.replicable` asks for.
+    """
     if label == AUDIT:
         named: dict[int, Any] = {CKA_TOKEN: stays, CKA_LABEL: label.encode(), CKA_ID: kind_of(label).id}
         return ed25519(p11, session, named, {**named, **_HELD})[1]
     mechanism, template = made_as(label, way)
-    return p11.generate(session, mechanism, {**template, CKA_TOKEN: stays})
+    return p11.generate(session, mechanism, {**template, CKA_TOKEN: stays, CKA_EXTRACTABLE: leaves})
 
 
 def made_as(label: str, way: wrapping.Wrapping, unwrapped: bool = False) -> tuple[int, dict[int, Any]]:
@@ -116,6 +122,16 @@ def made_as(label: str, way: wrapping.Wrapping, unwrapped: bool = False) -> tupl
     if unwrapped:
         del kind[CKA_VALUE_LEN]
     return mechanism, {**kind, **named, **_HELD}
+
+
+def import_audit(p11: Cryptoki, session: int, seed: bytes) -> bytes:
+    """Puts the audit key with this seed into the token, never to leave it; its public part. Raises TokenError."""
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    named = {CKA_TOKEN: True, CKA_LABEL: AUDIT.encode(), CKA_ID: OBJECTS[AUDIT].id, CKA_KEY_TYPE: CKK_EC_EDWARDS}
+    kind = {**named, CKA_EC_PARAMS: CURVES[0]}
+    p11.create(session, {CKA_CLASS: CKO_PRIVATE_KEY, **kind, **_HELD, CKA_SIGN: True, CKA_VALUE: seed})
+    p11.create(session, {CKA_CLASS: CKO_PUBLIC_KEY, **kind, CKA_VERIFY: True, CKA_EC_POINT: b"\x04\x20" + public})
+    return public
 
 
 def ed25519(p11: Cryptoki, session: int, public: dict[int, Any], private: dict[int, Any]) -> tuple[int, int]:
@@ -169,11 +185,12 @@ class Signer:
         return p11.sign(session(), CKM_EDDSA, key(), body)
 
 
-def trials(p11: Cryptoki) -> dict[str, Callable[[int], bool]]:
-    """What else is tried with throw-away keys: name -> trial in a session; raises TokenError."""
+def trials(p11: Cryptoki, own: bool = False) -> dict[str, Callable[[int], bool]]:
+    """What else is tried with throw-away keys, or the token's `own`: name -> trial in a session; raises TokenError."""
 
     def try_hmac(session: int) -> bool:
-        key = p11.generate(session, CKM_GENERIC_SECRET_KEY_GEN, {**_MACS, CKA_TOKEN: False})
+        key = find(p11, session, MAC) if own else 0
+        key = key or p11.generate(session, CKM_GENERIC_SECRET_KEY_GEN, {**_MACS, CKA_TOKEN: False})
         first = hmac_of(p11, session, key, b"probe")
         return len(first) == 32 and first == hmac_of(p11, session, key, b"probe")
 

@@ -10,32 +10,18 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from . import breaker, life
-from .bounds import CALL_S_MAX, KEEPALIVE_S, OPEN_S_MAX, RESTART_S_MIN, TRIAL_S, WAITING_MAX, WORKERS
+from . import breaker, life, shown
+from .bounds import KEEPALIVE_S, OPEN_S_MAX, RESTART_S_MIN, SOON_MAX, TRIAL_S, WAITING_MAX, WORKERS
 from .errors import HsmError
 from .pin import Refused, identity
+from .place import FIRST, Admit, Place, Told
 from .seat import COMMAND, Lost, Seat
 from .softhsm import SoftHsm, find_module, pin_path
+from .visit import Visit, visit
 
-#: Told what happened: `token.initialised`, `hsm.login`, `hsm.lost`, `hsm.back`, with flat details.
-Told = Callable[[str, dict[str, Any]], None]
-#: Asked about each token that was opened; raises HsmError `key_missing` when it is not the one the keys were made in.
-Admit = Callable[[dict[str, Any]], None]
 _HINT: Final = "it is tried again by itself; see `casemate status`"
-
-
-class Place(NamedTuple):
-    """Where the token is: folder of our own files, module (empty: the embedded SoftHSM), label, PIN file (empty: see softhsm.pin_path)."""
-
-    folder: Path
-    module: str = ""
-    label: str = "casemate"
-    pin_file: str = ""
-    call_s_max: float = CALL_S_MAX
-    init_string: str = ""  # passed to C_Initialize as pReserved: what NSS softokn needs
-    open_s_max: float = OPEN_S_MAX
 
 
 class Pool:
@@ -110,20 +96,23 @@ class Pool:
     async def random(self, octets: int) -> bytes:
         return bytes(await self.call("random", octets=octets))
 
-    async def call(self, op: str, **given: Any) -> Any:
-        """One operation; asked of a second worker when the first dies under it (all operations may be done twice)."""
+    async def call(self, op: str, deadline_s: float = 0.0, **given: Any) -> Any:
+        """One operation; asked of a second worker when the first dies under it (all operations may be done twice).
+
+        `deadline_s`: shorter than the setting's, when there is another HSM to ask.
+        """
         if self.why is not None:
             raise self.why
         self.calls += 1
         loop = asyncio.get_running_loop()
-        begun_s = loop.time()
+        begun_s, within_s = loop.time(), deadline_s or self.place.call_s_max
         try:
             try:
-                return await self._ask(await self._take(), op, given)
+                return await self._ask(await self._take(within_s), op, given, within_s)
             except Lost as e:
-                if e.late or loop.time() - begun_s > self.place.call_s_max / 2:
+                if e.late or loop.time() - begun_s > within_s / 2:
                     raise
-            return await self._ask(await self._take(), op, given)
+            return await self._ask(await self._take(within_s), op, given, within_s)
         except Lost as e:
             self.errors += 1
             raise HsmError("hsm_unavailable", f"the HSM did not do what was asked: {e}", _HINT) from None
@@ -133,32 +122,23 @@ class Pool:
 
     def state(self) -> dict[str, Any]:
         """For `casemate status` and the console."""
-        why = self.why
-        return {
-            "ready": why is None,
-            "why": "" if why is None else f"{why.code}: {why.message}",
-            "module": self.place.module or "softhsm",
-            "token": self.place.label,
-            "serial": self.opened.get("serial", ""),
-            "model": self.opened.get("model", ""),
-            "manufacturer": self.opened.get("manufacturer", ""),
-            "wrapping": self.opened.get("wrapping", ""),
-            "audit_key": self.opened.get("audit_key", ""),
-            "mechanisms": self.opened.get("capabilities", {}),
-            "workers": [
-                {"state": s.life.state, "pid": s.pid, "calls": s.calls, "losses": s.losses} for s in self.seats
-            ],
-            "calls": self.calls,
-            "errors": self.errors,
-            "breaker": self.breaker.state,
-        }
+        return shown.state(self)
+
+    def hsms(self) -> list[dict[str, Any]]:
+        """One row for each HSM: there is one."""
+        well = self.why is None
+        return [{**shown.row(self), "hsm": FIRST, "up": well, "serves": well, "in_step": well}]
 
     # --- start and stop -----------------------------------------------------------------------------------
 
     def start(self, pin: str = "") -> None:
         """Starts the workers in the background; `why` tells when they are ready. `pin` is kept until they are stopped."""
-        self._pin, self._pin_bad = pin, None
+        self.bring(pin)
         self._tasks = [asyncio.create_task(self._tend(seat)) for seat in self.seats]
+
+    def bring(self, pin: str) -> None:
+        """A PIN that people brought; empty: the PIN file's."""
+        self._pin, self._pin_bad = pin, None
 
     def wait_for(self, why: HsmError) -> None:
         """Says why nothing is opened yet, instead of starting."""
@@ -181,7 +161,7 @@ class Pool:
 
     # --- seats --------------------------------------------------------------------------------------------
 
-    async def _take(self) -> Seat:
+    async def _take(self, within_s: float) -> Seat:
         if self._free:
             seat = self._free.pop()
             seat.life.hear(life.TAKEN, self._now())
@@ -191,7 +171,7 @@ class Pool:
         future: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
-            async with asyncio.timeout(self.place.call_s_max / 2):
+            async with asyncio.timeout(within_s / 2):
                 return await future
         except BaseException as e:
             if future.done() and not future.cancelled() and future.exception() is None:
@@ -221,10 +201,10 @@ class Pool:
             if not future.done():
                 future.set_exception(HsmError(self._why.code, self._why.message, self._why.hint))
 
-    async def _ask(self, seat: Seat, op: str, given: dict[str, Any]) -> Any:
+    async def _ask(self, seat: Seat, op: str, given: dict[str, Any], within_s: float) -> Any:
         """Asks a taken seat and gives it back, or loses it."""
         try:
-            result = await seat.ask(op, given, self.place.call_s_max)
+            result = await seat.ask(op, given, within_s)
         except HsmError as e:
             if e.code == "hsm_unavailable":
                 await self._lose(seat, e)
@@ -304,7 +284,7 @@ class Pool:
         self._free.remove(seat)
         seat.life.hear(life.TAKEN, self._now())
         with contextlib.suppress(HsmError, Lost):
-            await self._ask(seat, "alive", {})
+            await self._ask(seat, "alive", {}, self.place.call_s_max)
 
     async def _open(self, seat: Seat) -> None:
         """Starts a worker and has it log in. Called under the lock."""
@@ -353,10 +333,14 @@ class Pool:
         else:
             seat.losses += 1
             seat.life.hear(life.LOST, self._now())
-            if error.code in (
-                "token_missing",
-                "key_missing",
-                "mechanism_missing",
+            if (
+                error.code
+                in (
+                    "token_missing",
+                    "key_missing",
+                    "mechanism_missing",
+                )
+                and seat.losses < SOON_MAX
             ):  # cheap to look again, and a person may be waiting
                 seat.life.until_s = min(seat.life.until_s, self._now() + max(RESTART_S_MIN, KEEPALIVE_S))
 
@@ -379,11 +363,23 @@ class Pool:
             "keys_exist": self._keys_exist() or bool(self.opened),
             "make": True,
             "roots": self._roots(),
+            "replicable": self.place.replicable,
         }
         return given, environment
 
+    def visit(self) -> contextlib.AbstractAsyncContextManager[Visit]:
+        """A worker beside the others that is logged in and has touched no key. Raises HsmError when it is entered."""
+        return visit(self.place, self._pin)
+
     def _pin_file(self) -> Path:
-        return pin_path(self.place.pin_file, self._embedded)
+        return pin_path(self.place.pin_file, self._embedded, credential=self.place.credential)
+
+    def has_pin(self) -> bool:
+        """Whether there is a PIN of its own for this token."""
+        try:
+            return self._pin_file().is_file()
+        except HsmError:
+            return False
 
     def _pin_refused(self) -> HsmError | None:
         if self._pin:

@@ -19,6 +19,7 @@ class Profile(NamedTuple):
     quirks: tuple[str, ...]
     unproven: tuple[str, ...]
     sources: tuple[str, ...]
+    cloning: str  # the vendor's own way of having the same keys in two HSMs
 
 
 PROFILES: Final[dict[str, Profile]] = {
@@ -37,6 +38,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         ("mechanisms by firmware", "sessions a partition allows", "Ed25519 as CKM_EDDSA", "high-availability groups"),
         ("Pkcs11Interop issue 214", "NIST SP 800-38D section 8.2"),
+        "both partitions in one cloning domain, then `partition clone` in lunacm, or an HA group of the client",
     ),
     "nshield": Profile(
         "Entrust nShield (Security World 13)",
@@ -58,6 +60,10 @@ PROFILES: Final[dict[str, Profile]] = {
             "nshielddocs.entrust.com: Security World v13.6.3, PKCS#11 library environment variables",
             "nshielddocs.entrust.com: Security World v13.6.3, PKCS#11 with load sharing mode",
         ),
+        (
+            "both HSMs in one Security World: keys are files in /opt/nfast/kmdata/local that every HSM of the world opens;"
+            " name the same softcard for both"
+        ),
     ),
     "utimaco": Profile(
         "Utimaco SecurityServer / u.trust (PKCS#11 R2 and R3)",
@@ -74,6 +80,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         ("mechanisms by firmware package", "how long a call to a lost device takes", "Ed25519"),
         ("Utimaco CryptoServer PKCS#11 R2 Developer Guide 1.2.20, chapters 3 to 5",),
+        "the same master backup key in both, then backup and restore of the slot's keys with p11tool2 or the administration tool",
     ),
     "yubihsm2": Profile(
         "YubiHSM 2",
@@ -98,6 +105,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "docs.yubico.com: YubiHSM 2 User Guide, device specifications and core concepts",
             "yubihsm-shell issue 541",
         ),
+        "one wrap key in both, then `yubihsm-setup dump` and `restore`; keys need the capability exportable-under-wrap from their making",
     ),
 }
 

@@ -21,6 +21,7 @@ MODULES: Final = (
     "/usr/lib64/softhsm/libsofthsm2.so",
 )
 CREDENTIAL: Final = "hsm-pin"  # name of the systemd credential, systemd.exec(5) LoadCredential=
+SECOND_CREDENTIAL: Final = "hsm-second-pin"
 PIN_OCTETS: Final = 24  # 32 characters: SoftHSM takes 4 to 255
 
 
@@ -83,16 +84,23 @@ class SoftHsm:
         return {"SOFTHSM2_CONF": str(self.config)}
 
 
-def pin_path(pin_file: str, embedded: SoftHsm | None, environ: dict[str, str] | os._Environ[str] = os.environ) -> Path:
+def pin_path(
+    pin_file: str,
+    embedded: SoftHsm | None,
+    environ: dict[str, str] | os._Environ[str] = os.environ,
+    credential: str = CREDENTIAL,
+) -> Path:
     """The file that holds the user PIN: the setting, else the systemd credential, else the embedded token's own. Raises `pin_invalid`."""
     if pin_file:
         return Path(pin_file)
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (Path(folder) / CREDENTIAL).is_file():
-        return Path(folder) / CREDENTIAL
+    if folder and (Path(folder) / credential).is_file():
+        return Path(folder) / credential
     if embedded is not None:
         return embedded.pin
-    raise HsmError("pin_invalid", "no PIN for the token", "set hsm.pin_file, or pass the systemd credential `hsm-pin`")
+    raise HsmError(
+        "pin_invalid", "no PIN for the token", f"name its PIN file, or pass the systemd credential `{credential}`"
+    )
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ class lives in a worker alone, and an error ends its session.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from . import wrapping
@@ -36,13 +36,20 @@ _REFUSALS: Final = frozenset(
 _UNCLEAR: Final = frozenset({"GENERAL_ERROR", "FUNCTION_FAILED", "DATA_INVALID", "DATA_LEN_RANGE", "DEVICE_ERROR"})
 
 
+#: What the probe finds when a token makes no keys.
+_MAKES_NONE: Final = frozenset({"no: FUNCTION_NOT_SUPPORTED"})
+
+
 class Token:
     """The token `label` behind `p11`, logged in. Every method raises HsmError; `hsm_unavailable` means: this worker is of no more use."""
 
-    def __init__(self, p11: Cryptoki, label: str, pin: bytes) -> None:
+    def __init__(self, p11: Cryptoki, label: str, pin: bytes, replicable: bool = False) -> None:
         self.p11 = p11
+        self.replicable = replicable  # keys made here can be wrapped for another token
+        self.found: dict[str, str] = {}  # what the probe found
+        self.makes_none = False  # keys come from its maker's tools
         self.seen = present(p11, label)
-        self._login = self._log_in(pin)
+        self.login = self._log_in(pin)
         self._session = 0
         self._found: dict[str, int] = {}
         self._expected_mac = b""
@@ -73,12 +80,21 @@ class Token:
     # --- at opening ---------------------------------------------------------------------------------------
 
     def capabilities(self) -> dict[str, str]:
-        """What the token can really do, tried with throw-away keys: mechanism -> `ok` or why not."""
-        out: dict[str, str] = {}
+        """What the token can really do, tried with throw-away keys: mechanism -> `ok` or why not.
+
+        One that makes no keys through PKCS#11 (a TPM) is tried with its own, which were made with its maker's tools.
+        """
+        out = self.found = {}
         for way in wrapping.ORDER:
             with self._fresh() as session:
                 out[way.name] = wrapping.probe(way, self.p11, session)
-        for name, trial in trials(self.p11).items():
+        own = self.makes_none = set(out.values()) >= _MAKES_NONE
+        for way in wrapping.ORDER if own else ():
+            with self._fresh() as session:
+                kek = find(self.p11, session, KEK)
+                if kek:
+                    out[way.name] = wrapping.probe(way, self.p11, session, kek)
+        for name, trial in trials(self.p11, own).items():
             with self._fresh() as session:
                 try:
                     out[name] = "ok" if trial(session) else "no: wrong result"
@@ -102,7 +118,8 @@ class Token:
         self.roots = roots
         wanted = (*(root(version) for version in roots), MAC, AUDIT)
         held = [label for label in wanted if self._look(label)]
-        in_token = AUDIT in held or (capabilities["ed25519"] == "ok" and not keys_exist)
+        makes = capabilities["ed25519"] == "ok" and not keys_exist and not self.replicable
+        in_token = AUDIT in held or makes
         missing = [label for label in wanted if label not in held and (in_token or label != AUDIT)]
         if missing and keys_exist:
             raise HsmError(
@@ -117,7 +134,7 @@ class Token:
             )
         for label in missing:
             try:
-                make(self.p11, self._login, label, way)
+                make(self.p11, self.login, label, way, leaves=self.replicable)
             except TokenError as e:
                 raise HsmError(
                     "mechanism_missing", f"the token cannot make the {label} ({e})", "use another HSM"
@@ -128,22 +145,26 @@ class Token:
         return missing
 
     def throw_away(self, capabilities: dict[str, str]) -> None:
-        """Takes keys that end with the log-in session instead of the token's own: for measuring. Raises `mechanism_missing`."""
+        """Takes keys that end with the log-in session instead of the token's own, if it makes any: for measuring. Raises `mechanism_missing`."""
         self.wrapping = next((w for w in wrapping.ORDER if capabilities[w.name] == "ok"), None)
         if self.wrapping is None or capabilities["hmac-sha256"] != "ok":
             raise HsmError(
                 "mechanism_missing", "the token cannot do what is to be measured", "see the cases that failed"
             )
         try:
-            for label in (KEK, MAC, *((AUDIT,) if capabilities["ed25519"] == "ok" else ())):
-                self._found[label] = make(self.p11, self._login, label, self.wrapping, stays=False)
+            for label in () if self.makes_none else (KEK, MAC, *((AUDIT,) if capabilities["ed25519"] == "ok" else ())):
+                self._found[label] = make(self.p11, self.login, label, self.wrapping, stays=False)
         except TokenError as e:
             raise HsmError("mechanism_missing", f"the token makes no throw-away keys ({e})", "") from None
         self.signer = Signer(bytes(32)) if AUDIT in self._found else Signer.derived(bytes(32))
 
-    def _choose(self, capabilities: dict[str, str]) -> wrapping.Wrapping:
-        kek = self._key(root(self.roots[-1]))
+    def _choose(
+        self, capabilities: dict[str, str], only: Sequence[str] = (), version: int | None = None
+    ) -> wrapping.Wrapping:
+        kek = self._key(root(version or self.roots[-1]))
         for way in wrapping.ORDER:
+            if only and way.name not in only:
+                continue
             if capabilities[way.name] == "ok" and self._allows(kek, way.permits[0]):
                 return way
         raise HsmError(
@@ -162,7 +183,7 @@ class Token:
         if not in_token:
             return Signer.derived(self.mac(DERIVED))
         try:
-            raw = public_of(self.p11, self._login)
+            raw = public_of(self.p11, self.login)
         except TokenError as e:
             raise HsmError("hsm_unavailable", f"the audit key's public part cannot be read ({e})") from None
         if len(raw) != 32:
@@ -173,10 +194,12 @@ class Token:
 
     # --- in use -------------------------------------------------------------------------------------------
 
-    def wrap(self, key: bytes, context: bytes, version: int = 1) -> tuple[str, bytes]:
-        """Name of the way and the wrapped key, bound to `context`, under the root `version`."""
+    def wrap(self, key: bytes, context: bytes, version: int = 1, only: Sequence[str] = ()) -> tuple[str, bytes]:
+        """Name of the way and the wrapped key, bound to `context`, under the root `version`. `only`: ways that another token knows too."""
         way = self.wrapping
         assert way is not None
+        if only and way.name not in only:
+            way = self._choose(self.found, only, version)
         kek = root(version)
         return way.name, self._do(
             lambda: wrapping.wrap(way, self.p11, self._working(), self._key(kek), key, context, self._mac)
@@ -205,7 +228,7 @@ class Token:
             return
         assert self.wrapping is not None
         try:
-            make(self.p11, self._login, root(version), self.wrapping)
+            make(self.p11, self.login, root(version), self.wrapping, leaves=self.replicable)
         except TokenError as e:
             self._discard()
             raise HsmError("hsm_unavailable", f"the token makes no new root key ({e})", "is it full?") from e
@@ -215,7 +238,7 @@ class Token:
         handle = self._look(root(version))
         if handle:
             self._discard()
-            self._do(lambda: self.p11.destroy(self._login, handle))
+            self._do(lambda: self.p11.destroy(self.login, handle))
 
     def _round_trip(self, version: int) -> None:
         """Wraps and unwraps something of no meaning under the token's own key."""
@@ -260,7 +283,7 @@ class Token:
     def close(self) -> None:
         """Leaves the token politely; nothing here may be used afterwards."""
         self._discard()
-        self.p11.close(self._login)
+        self.p11.close(self.login)
         self.p11.finalise()
 
     def _mac(self, body: bytes) -> bytes:
@@ -292,7 +315,7 @@ class Token:
         return key
 
     def _look(self, label: str) -> int:
-        return self._do(lambda: find(self.p11, self._login, label))
+        return self._do(lambda: find(self.p11, self.login, label))
 
     def _discard(self) -> None:
         session, self._session = self._session, 0

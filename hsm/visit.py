@@ -13,7 +13,7 @@ from typing import Any, Final
 from .bounds import OPEN_S_MAX
 from .errors import HsmError
 from .pin import Refused, identity
-from .pool import Place
+from .place import Place
 from .seat import Lost, Seat
 from .softhsm import SoftHsm, find_module, pin_path
 
@@ -47,7 +47,10 @@ async def visit(place: Place, pin: str = "") -> AsyncIterator[Visit]:
         embedded.prepare(with_pin=not pin)
         environment = embedded.environment
         so_pin = "" if embedded.initialised.exists() else str(embedded.so_pin)
-    refused, pin_file = Refused(place.folder), None if pin else pin_path(place.pin_file, embedded)
+    refused, pin_file = (
+        Refused(place.folder),
+        None if pin else pin_path(place.pin_file, embedded, credential=place.credential),
+    )
     tried = ""
     if pin_file is not None:
         before = refused.check(pin_file)
@@ -61,6 +64,7 @@ async def visit(place: Place, pin: str = "") -> AsyncIterator[Visit]:
         "pin_file": str(pin_file or ""),
         "pin": pin,
         "so_pin_file": so_pin,
+        "replicable": place.replicable,
     }
     seat = Seat(0)
     try:

@@ -17,6 +17,8 @@ from .backup import Backup
 from .bounds import RANDOM_OCTETS_MAX
 from .errors import HsmError
 from .initialise import initialise_token
+from .passing import Passing
+from .passing import perform as pass_keys
 from .shutters import close_shutters, die_with_parent
 from .token import Token, load, opened
 from .wire import HEAD_OCTETS, length, pack, unpack
@@ -31,6 +33,7 @@ class Worker:
     def __init__(self) -> None:
         self.token: Token | None = None
         self.backup: Backup | None = None
+        self.passing: Passing | None = None
 
     def perform(self, op: str, given: dict[str, Any]) -> Any:
         """The result of one request. Raises HsmError."""
@@ -49,7 +52,8 @@ class Worker:
             raise HsmError("invalid", "the worker is not open yet")
         match op:
             case "wrap":
-                return list(token.wrap(given["key"], given["context"], given.get("root", 1)))
+                asked = (given["key"], given["context"], given.get("root", 1), given.get("only", ()))
+                return list(token.wrap(*asked))
             case "unwrap":
                 return token.unwrap(given["mechanism"], given["wrapped"], given["context"], given.get("root", 1))
             case "mac":
@@ -66,6 +70,8 @@ class Worker:
                 return token.capabilities()
             case "alive":
                 return token.alive()
+            case "held" | "offer" | "receive" | "give" | "keep" | "drop" if self.passing is not None:
+                return pass_keys(self.passing, op, given)
         raise HsmError("invalid", f"the worker has no operation {op!r}")
 
     def _open(
@@ -79,27 +85,36 @@ class Worker:
         make: bool,
         roots: list[int],
         pin: str = "",
+        replicable: bool = False,
     ) -> dict[str, Any]:
         """Loads, logs in, probes, finds or makes the keys. `so_pin_file` is given on the embedded token's first run only."""
         opened_by = (pin or _read_pin(pin_file)).encode()
         p11 = load(module, init_string)
         initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), opened_by)
-        self.token = Token(p11, label, opened_by)
+        self.token = Token(p11, label, opened_by, replicable)
         capabilities = self.token.capabilities()
         made = self.token.find_or_make(capabilities, keys_exist or not make, tuple(roots))
         self.backup = Backup(self.token, capabilities)
         return {**opened(self.token, capabilities, made), "initialised": initialised}
 
     def _open_empty(
-        self, module: str, init_string: str, label: str, pin_file: str, pin: str, so_pin_file: str
+        self,
+        module: str,
+        init_string: str,
+        label: str,
+        pin_file: str,
+        pin: str,
+        so_pin_file: str,
+        replicable: bool = False,
     ) -> dict[str, Any]:
         """Loads, logs in and probes; looks for no key and makes none."""
         opened_by = (pin or _read_pin(pin_file)).encode()
         p11 = load(module, init_string)
         initialised = bool(so_pin_file) and initialise_token(p11, label, _read_pin(so_pin_file).encode(), opened_by)
-        self.token = Token(p11, label, opened_by)
+        self.token = Token(p11, label, opened_by, replicable)
         capabilities = self.token.capabilities()
         self.backup = Backup(self.token, capabilities)
+        self.passing = Passing(self.token)
         seen = self.token.seen
         told = {"model": seen.model, "serial": seen.serial, "manufacturer": seen.manufacturer}
         return {**told, "capabilities": capabilities, "initialised": initialised}

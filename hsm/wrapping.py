@@ -126,8 +126,11 @@ def _bound(way: Wrapping, wrapped: bytes, context: bytes) -> bytes:
     return _BINDING + way.name.encode() + b"\0" + len(context).to_bytes(4, "big") + context + wrapped
 
 
-def probe(way: Wrapping, p11: Cryptoki, session: int) -> str:
-    """`ok` when the token wraps and unwraps this way with a throw-away key and what was changed does not open; else why not."""
+def probe(way: Wrapping, p11: Cryptoki, session: int, own: int = 0) -> str:
+    """`ok` when the token wraps and unwraps this way and what was changed does not open; else why not.
+
+    With a throw-away key, or with the token's `own` key-encryption key: for tokens that make no keys through PKCS#11.
+    """
     key, context = bytes(range(KEY_OCTETS)), b"probe"
 
     def no_mac(_: bytes) -> bytes:
@@ -136,7 +139,7 @@ def probe(way: Wrapping, p11: Cryptoki, session: int) -> str:
     try:
         made = {CKA_TOKEN: False, CKA_VALUE_LEN: 32, CKA_SENSITIVE: True, CKA_EXTRACTABLE: False}
         described = {CKA_CLASS: CKO_SECRET_KEY, CKA_KEY_TYPE: CKK_AES}
-        kek = p11.generate(session, CKM_AES_KEY_GEN, {**described, **made, **usage(way)})
+        kek = own or p11.generate(session, CKM_AES_KEY_GEN, {**described, **made, **usage(way)})
         wrapped = wrap(way, p11, session, kek, key, context, no_mac)
         if len(wrapped) != way.octets:
             return "no: a wrapped key of another length"

@@ -74,6 +74,7 @@ class Gateway:
         )
         self.numbers = Numbers(index)
         self.numbers.ready = self._ready
+        self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
         self.door: Caller | None = None  # asked for its counts only; None: it is closed
         self._state_at_s = -1.0

@@ -12,6 +12,7 @@ from appliance.message import CLASSES, STATUSES
 
 from .audit_numbers import audit_metrics
 from .door_numbers import door_metrics
+from .hsm_numbers import hsm_metrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
 
@@ -28,6 +29,7 @@ class Numbers:
         self.door: dict[str, Any] | None = None
         self.audit: dict[str, Any] | None = None
         self.ready: Callable[[], dict[str, bool]] = dict
+        self.hsms: Callable[[], list[dict[str, Any]]] = list
         self.registry = CollectorRegistry(auto_describe=False)
         registry = self.registry
         self._requests = Counter(
@@ -119,6 +121,7 @@ class Numbers:
         for process, ready in self.ready().items():
             up.add_metric([process], float(ready))
         yield up
+        yield from hsm_metrics(self.hsms())
         if self.door is not None:
             yield from door_metrics(self.door)
         if self.audit is not None:

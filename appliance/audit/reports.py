@@ -23,7 +23,9 @@ _CONFIGURATION: Final = (
 )
 _LINKS: Final = "link.drained link.resumed link.tested link.trace_on"
 _PERSONAL: Final = "message.searched_by_number number.looked_up consent.looked_up consent.exported evidence.exported"
-_FAILURES: Final = "audit.gap audit.stalled audit.unsigned siem.lost hsm.lost process.died"
+_FAILURES: Final = (
+    "audit.gap audit.stalled audit.unsigned siem.lost hsm.lost hsm.failed_over hsm.out_of_step process.died"
+)
 _OF_THE_LOG: Final = "audit.exported audit.verified audit.reported audit.reviewed audit.cosigned"
 _DECISIONS: Final = "message.decided message.cancelled message.redacted consent.reviewed"
 
@@ -58,7 +60,7 @@ REPORTS: Final[dict[str, tuple[str, tuple[Row, ...]]]] = {
             Row(
                 "10.2.1.7",
                 "creation and deletion of system-level objects",
-                "token.initialised key.created key.destroyed partition.erased partition.quarantined",
+                "token.initialised hsm.replicated key.created key.destroyed partition.erased partition.quarantined",
             ),
             Row("10.4.1", "reviews of the log", "audit.review audit.reviewed"),
             Row("10.7", "failures of security controls", _FAILURES),
@@ -84,7 +86,7 @@ REPORTS: Final[dict[str, tuple[str, tuple[Row, ...]]]] = {
             Row(
                 "12(2)(c)(iv)",
                 "operations",
-                "process.start process.stop process.died hsm.lost hsm.back partition.erased",
+                "process.start process.stop process.died hsm.lost hsm.back hsm.failed_over hsm.returned partition.erased",
             ),
             Row("12(2)(c)(v)", "network", "link.up link.down siem.connected siem.lost"),
             Row("12(2)(d)", "the log against tampering", "audit.verified audit.cosigned audit.exported audit.gap"),

@@ -20,7 +20,7 @@ from appliance.intercom import BlockingClient
 from appliance.settings import Settings, home_of, load
 
 ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
-ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log")
+ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log", "replicate")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for programs")
@@ -58,7 +58,7 @@ def signed_in(settings: Settings, permission: str, user: str, password_file: Pat
     return f"console:{person.name}"
 
 
-def _as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
+def as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
     """Asks in the name of a person. Raises Error `unauthorized` and `forbidden`."""
     settings = load(home=home_of())
     who = signed_in(settings, permission, user, password_file)
@@ -85,7 +85,7 @@ def _day(text: str) -> int:
 @as_json_option
 def ask(act: str, number: int, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
     """Ask for ACT on key, root or hold NUMBER. Nothing happens before another person approves it."""
-    reply = _as_person("ask", "keys.ask", user, password_file, act=act, on=number, reason=reason)
+    reply = as_person("ask", "keys.ask", user, password_file, act=act, on=number, reason=reason)
     return _say(reply, f"request {reply['request']}: another person now runs `casemate keys approve`", as_json)
 
 
@@ -95,7 +95,7 @@ def ask(act: str, number: int, reason: str, user: str, password_file: Path | Non
 @as_json_option
 def approve(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Approve REQUEST of another person; it has to be done within a day of being asked for."""
-    reply = _as_person("decide", "keys.decide", user, password_file, request=request, yes=True)
+    reply = as_person("decide", "keys.decide", user, password_file, request=request, yes=True)
     return _say(reply, f"request {request} is {reply['state']}: {reply['asked_by']} may do it", as_json)
 
 
@@ -105,7 +105,7 @@ def approve(request: int, user: str, password_file: Path | None, as_json: bool) 
 @as_json_option
 def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Refuse REQUEST, or take back your own."""
-    reply = _as_person("decide", "keys.decide", user, password_file, request=request, yes=False)
+    reply = as_person("decide", "keys.decide", user, password_file, request=request, yes=False)
     return _say(reply, f"request {request} is {reply['state']}", as_json)
 
 
@@ -115,7 +115,7 @@ def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -
 @as_json_option
 def do(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Do what REQUEST was approved for. A rotation takes some seconds; messages go on meanwhile."""
-    reply = _as_person("do", "keys.ask", user, password_file, request=request)
+    reply = as_person("do", "keys.ask", user, password_file, request=request)
     return _say(reply, "done: " + ", ".join(f"{name} {value}" for name, value in reply.items()), as_json)
 
 
@@ -128,7 +128,7 @@ def do(request: int, user: str, password_file: Path | None, as_json: bool) -> in
 def hold(first: str, last: str | None, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
     """Put a legal hold on the days FIRST to LAST: their keys and messages are not erased. Lifting it takes two people."""
     days = {"first_day": _day(first), "last_day": _day(last or first)}
-    reply = _as_person("hold", "keys.ask", user, password_file, **days, reason=reason)
+    reply = as_person("hold", "keys.ask", user, password_file, **days, reason=reason)
     return _say(reply, f"hold {reply['hold']}", as_json)
 
 
@@ -179,7 +179,7 @@ def list_keys(as_json: bool) -> int:
 @as_json_option
 def confirm_clock(user: str, password_file: Path | None, as_json: bool) -> int:
     """Say that this box's clock is right after it went far ahead: days past their retention are erased again."""
-    reply = _as_person("confirm_clock", "keys.ask", user, password_file)
+    reply = as_person("confirm_clock", "keys.ask", user, password_file)
     return _say(reply, f"today is {day_name(reply['today'])}", as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from appliance.keys import profiles as known
 from appliance.settings import Settings, home_of, load
 
 from .key_acts import COMMANDS, as_json_option
+from .replication import COMMANDS as OF_TWO
 
 
 @click.group()
@@ -25,26 +27,46 @@ def keys() -> None:
     """
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *OF_TWO):
     keys.add_command(_command)
 
 
 @keys.command()
 @click.option("--seconds", default=2.0, show_default=True, type=click.FloatRange(0.1, 60.0), help="of each measurement")
+@click.option("--second", is_flag=True, help="the second HSM of the settings")
+@click.option(
+    "--pkcs11-check",
+    "checked",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="take the results of `pkcs11-check test --output json` over the same library into the report",
+)
 @as_json_option
-def commission(seconds: float, as_json: bool) -> int:
+def commission(seconds: float, second: bool, checked: Path | None, as_json: bool) -> int:
     """Try and measure the HSM of the settings; print a report that its vendor can be sent.
 
     Uses throw-away keys only and leaves nothing in the token. The PIN is tried once. Exits with 1 when the token is not fit.
     """
     settings = load(home=home_of())
-    report = tried(settings, seconds, lambda told: click.echo(f"  {told}", err=True))
+    counts = None if checked is None else _counts(checked)
+    report = tried(settings, seconds, lambda told: click.echo(f"  {told}", err=True), second)
+    report["pkcs11_check"] = counts
     report["recorded"] = _recorded(settings, report)
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
         click.echo("\n".join(_told(report)))
     return 0 if report["fit"] else 1
+
+
+def _counts(path: Path) -> dict[str, int]:
+    """Outcomes of pkcs11-check by their names. Raises Error `invalid`."""
+    try:
+        told = json.loads(path.read_bytes())
+        if told["tool"] != "pkcs11-check":
+            raise ValueError
+        return {str(name): int(count) for name, count in told["summary"].items() if not isinstance(count, bool)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise Error("invalid", f"{path} is no result of pkcs11-check", "see hsm/README.md for the command") from None
 
 
 def _recorded(settings: Settings, report: dict[str, Any]) -> bool:
@@ -93,6 +115,9 @@ def _told(report: dict[str, Any]) -> list[str]:
     if report["profile"]:
         out += ["", f"publicly known of {report['profile']['name']}"]
         out += [f"  {quirk}" for quirk in report["profile"]["quirks"]]
+    if report["pkcs11_check"] is not None:
+        counted = ", ".join(f"{count} {name}" for name, count in report["pkcs11_check"].items() if count)
+        out += ["", f"pkcs11-check: {counted}"]
     out += ["", f"fit: {'yes' if report['fit'] else 'no'}" + "".join(f"\n  {why}" for why in report["against"])]
     out.append(f"would wrap by {report['wrapping'] or 'nothing'}; audit key: {report['audit_key']}")
     if not report["recorded"]:

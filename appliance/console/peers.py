@@ -201,6 +201,19 @@ class Peers:
         return [row for row in found if isinstance(row, dict) and "name" in row]
 
 
+def hsm_rows(hsms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each of two HSMs; none for one, which is the row above."""
+    if len(hsms) < 2:
+        return []
+    rows = []
+    for hsm in hsms:
+        well = bool(hsm["up"] and hsm["in_step"])
+        state = "serves" if hsm["serves"] else "stands by" if well else "not in step" if hsm["up"] else "not answering"
+        name = f"HSM, {hsm['hsm']}"
+        rows.append({"name": name, "well": well, "state": state, "why": "" if well else str(hsm.get("why", ""))})
+    return rows
+
+
 def health_rows(peers: Peers, engine: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Rows of the overview's health card: name, whether well, a short state, the reason when not."""
     rows = [
@@ -220,6 +233,7 @@ def health_rows(peers: Peers, engine: dict[str, Any] | None) -> list[dict[str, A
         well = bool(keys.get("ready"))
         state = "ready" if well else "not ready"
         rows.append({"name": "HSM", "well": well, "state": state, "why": "" if well else str(keys.get("why", ""))})
+        rows += hsm_rows(keys.get("hsms", []))
     except Error:
         why = "the keys process is down: new messages are refused, accepted ones are kept"
         rows.append({"name": "HSM", "well": False, "state": "not answering", "why": why})

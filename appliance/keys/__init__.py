@@ -31,17 +31,20 @@ async def serve(settings: Settings) -> None:
     await run(settings)
 
 
-def commission(settings: Settings, seconds: float, told: Callable[[str], None]) -> dict[str, Any]:
-    """Tries and measures the token of `settings` with throw-away keys; the report. Raises Error."""
+def commission(settings: Settings, seconds: float, told: Callable[[str], None], second: bool = False) -> dict[str, Any]:
+    """Tries and measures the token of `settings`, or the second one, with throw-away keys; the report. Raises Error."""
     import asyncio
 
     import hsm
     from appliance.errors import Error
 
-    from .process import place_of
+    from .process import place_of, second_place_of
 
+    place = second_place_of(settings) if second else place_of(settings)
+    if place is None:
+        raise Error("invalid", "there is one HSM", "hsm.second_token_label names the second one's token")
     try:
-        return asyncio.run(hsm.commission(place_of(settings), seconds, told))
+        return asyncio.run(hsm.commission(place, seconds, told))
     except hsm.HsmError as e:
         raise Error(e.code, e.message, e.hint) from None
 

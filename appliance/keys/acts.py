@@ -14,6 +14,7 @@ from appliance.clock import day_name
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import KEY_HOLD_DAYS_MAX, KEY_SUBJECT_CHARACTERS_MAX
+from hsm import Pair
 
 from . import approvals, life
 from .approvals import Approval
@@ -40,6 +41,7 @@ class Acts:
             "destroy-root": self._destroy_root,
             "lift-hold": self._lift_hold,
             "erase-subject": self._erase_subject,
+            "replicate": self._replicate,
         }
         assert set(self._acts) | approvals.ELSEWHERE == set(approvals.ACTS)
 
@@ -128,6 +130,10 @@ class Acts:
         persons = {"asked_by": found.asked_by, "approved_by": found.decided_by, "reason": found.reason}
         return {"erasure": found.on, **persons, "approved_ms": found.decided_ms}
 
+    async def compare(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Whether both HSMs hold the same keys."""
+        return await self._pair().compared()
+
     # --- acts ---------------------------------------------------------------------------------------------
 
     async def _destroy_key(self, key_id: int, who: str) -> dict[str, Any]:
@@ -210,6 +216,16 @@ class Acts:
     async def _erase_subject(self, erasure: int, _: str) -> dict[str, Any]:
         """The keys process only keeps who the two were; the stores' own processes erase."""
         return {"erasure": erasure}
+
+    async def _replicate(self, _: int, who: str) -> dict[str, Any]:
+        """What the second HSM lacks passes to it; then both prove that they hold the same keys."""
+        reply = await self._pair().replicate()
+        return {"passed": reply["passed"], "keys": len(reply["keys"]), "same": reply["same"]}
+
+    def _pair(self) -> Pair:
+        if not isinstance(self.pool, Pair):
+            raise Error("invalid", "there is one HSM", "hsm.second_token_label names the second one's token")
+        return self.pool
 
     # --- what they need -----------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ ACTS: Final[dict[str, str]] = {
     "lift-hold": "lifts a legal hold",
     "erase-subject": "erases one person: content and number of every message to and from a number",
     "export-log": "exports the audit log, where the settings want two people for it",
+    "replicate": "passes the keys that the second HSM lacks to it",
 }
 
 #: Acts that another process does: it uses the approval up first.

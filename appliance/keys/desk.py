@@ -9,14 +9,14 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from appliance.audit import entry
 from appliance.clock import day_name, day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import CODE_OCTETS_AT_ONCE, KEY_ASKERS_MAX, KEY_SUBJECT_CHARACTERS_MAX, SIGNED_OCTETS_MAX
-from hsm import HsmError, Pool
+from hsm import HsmError, Pair, Pool
 
 from . import life
 from .acts import Acts
@@ -28,12 +28,13 @@ from .record import INDEX, INDEX_VERSION, derivation
 from .register import Register
 
 log = logging.getLogger(__name__)
+_FAILURES: Final = frozenset({"hsm.lost", "hsm.out_of_step"})
 
 
 class Desk:
     """`handlers` for the intercom."""
 
-    def __init__(self, register: Register, pool: Pool, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, register: Register, pool: Pool | Pair, clock: Callable[[], int] = now_ms) -> None:
         self.register = register
         self.pool = pool
         self.clock = clock
@@ -64,6 +65,7 @@ class Desk:
             "do": self.acts.do,
             "use": self.acts.use,
             "hold": self.acts.hold,
+            "compare": self.acts.compare,
             "sign": self.sign,
             "public_key": self.public_key,
         }
@@ -85,12 +87,14 @@ class Desk:
         why = self.pool.why
         doubted = self.calendar.why if self.calendar is not None else ""
         told = doubted if why is None else f"{why.code}: {why.message}"
+        shown = ("hsm", "up", "serves", "in_step")
         return {
             "process": "keys",
             "pid": os.getpid(),
             "ready": why is None,
             "why": told,
             "epoch": self.register.epoch(),
+            "hsms": [{name: row[name] for name in shown} for row in self.pool.hsms()],
         }
 
     async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
@@ -102,7 +106,8 @@ class Desk:
             keys.append({**told, "from_ms": span.from_ms, "to_ms": span.to_ms})
         holds = [hold._asdict() for hold in self.register.holds()]
         doubted = {"clock": self.calendar.why if self.calendar is not None else ""}
-        return {**self.pool.state(), **doubted, "keys": keys, "roots": self.register.roots(), "holds": holds}
+        told = {**self.pool.state(), "hsms": self.pool.hsms()}
+        return {**told, **doubted, "keys": keys, "roots": self.register.roots(), "holds": holds}
 
     async def held(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Days under a legal hold, and the day that it is, for those who erase; needs no HSM."""
@@ -209,7 +214,7 @@ class Desk:
         """What the pool tells. A full disk must not stop the HSM's tending: then it is only logged."""
         log.info("keys: %s", what)
         try:
-            self.record(what, "token:hsm", "failed" if what == "hsm.lost" else "ok", **detail)
+            self.record(what, "token:hsm", "failed" if what in _FAILURES else "ok", **detail)
         except Error as e:
             log.error("keys: %s is not on the record: %s", what, e)
 

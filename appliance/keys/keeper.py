@@ -15,7 +15,7 @@ from appliance.audit import entry
 from appliance.clock import day_name, day_of, now_ms
 from appliance.errors import Error
 from appliance.limits import KEY_DAYS_SKEW_MAX
-from hsm import Pool
+from hsm import Pair, Pool
 
 from . import life
 from .record import UNDER_TENANT, context, may_make, sealed_text, unwrap, wrap
@@ -28,7 +28,7 @@ KEY_OCTETS: Final = 32
 class Keeper:
     """`recorded` is set when the outbox has something new."""
 
-    def __init__(self, register: Register, pool: Pool, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(self, register: Register, pool: Pool | Pair, clock: Callable[[], int] = now_ms) -> None:
         self.register = register
         self.pool = pool
         self.clock = clock

@@ -76,6 +76,7 @@ class Keyring:
         self._client = Client(settings.socket("keys"))
         self._kept = _Cache()
         self._lock = asyncio.Lock()
+        self.hsms: list[dict[str, Any]] = []  # how the HSMs were at the last `healthy`
 
     async def for_day(self, day: int) -> DataKey:
         """The key that seals on `day`; made when it is missing."""
@@ -138,7 +139,9 @@ class Keyring:
                 asked = {"key_ids": list(self._kept.ids)}
                 self._kept.hear(epoch, (await self._client.call("states", asked, timeout_s=PROBE_S_MAX))["states"])
         except Error as e:
+            self.hsms = []
             return False, str(e)
+        self.hsms = reply.get("hsms", [])
         return reply["ready"], reply["why"]
 
     async def watch(self) -> None:

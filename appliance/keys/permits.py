@@ -47,6 +47,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "erasure": frozenset({"engine", "console"}),
     "confirm_clock": frozenset({"console"}),
     "requests": frozenset({"console", "watcher"}),
+    "compare": frozenset({"console", "watcher"}),
     "ask": frozenset({"console"}),
     "decide": frozenset({"console"}),
     "do": frozenset({"console"}),

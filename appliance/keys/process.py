@@ -13,8 +13,9 @@ from appliance.errors import Error
 from appliance.intercom import Client, Server
 from appliance.limits import KEY_AHEAD_LOOK_S, KEY_AHEAD_MS, RECONNECT_S_MAX
 from appliance.settings import Settings
-from hsm import HsmError, Place, Pool, close_shutters
+from hsm import SECOND_CREDENTIAL, HsmError, Pair, Place, Pool, close_shutters
 
+from . import life
 from .calendar import Calendar
 from .desk import Desk
 from .record import days_wanted
@@ -47,6 +48,23 @@ def place_of(settings: Settings) -> Place:
         settings["hsm.pin_file"],
         settings["hsm.call_s_max"],
         settings["hsm.init_string"],
+        replicable=settings["hsm.replicable"],
+    )
+
+
+def second_place_of(settings: Settings) -> Place | None:
+    """Where the second token is; None when there is one HSM."""
+    if not settings["hsm.second_token_label"]:
+        return None
+    return Place(
+        settings.home / "hsm" / "second",
+        settings["hsm.second_module"] or settings["hsm.module"],
+        settings["hsm.second_token_label"],
+        settings["hsm.second_pin_file"],
+        settings["hsm.call_s_max"],
+        settings["hsm.second_init_string"],
+        credential=SECOND_CREDENTIAL,
+        replicable=settings["hsm.replicable"],
     )
 
 
@@ -61,9 +79,7 @@ class Keys:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.register = Register(settings.home / "keys" / "keys.db")
-        self.pool = Pool(
-            place_of(settings), lambda: self.register.token() is not None, self._admit, self._hear, roots=self._roots
-        )
+        self.pool = self._hsm()
         self.desk = Desk(self.register, self.pool)
         self.desk.calendar = Calendar(settings.home / "keys", self.register.newest_day, self._clock)
         self.server = Server(self.desk.handlers)
@@ -89,6 +105,24 @@ class Keys:
             )  # usually the auditor is gone already: it gets them at the next start
         self._auditor.close()
         self.register.close()
+
+    def _hsm(self) -> Pool | Pair:
+        first, second = place_of(self.settings), second_place_of(self.settings)
+        if second is None:
+            return Pool(first, self._keys_exist, self._admit, self._hear, roots=self._roots)
+        return Pair(
+            (first, second),
+            self._keys_exist,
+            self._admit,
+            self._hear,
+            self._roots,
+            lambda: {row.mechanism for row in self.register.rows() if row.state != life.DESTROYED},
+            self.settings["hsm.failover_s_max"],
+            self.settings["hsm.return_s"],
+        )
+
+    def _keys_exist(self) -> bool:
+        return self.register.token() is not None
 
     def _admit(self, opened: dict[str, object]) -> None:
         self.desk.admit(opened)

@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hsm import HsmError, Place, Pool
+from hsm import HsmError, Pool
 from tests.support.appliance import Appliance, wait_for
-from tests.support.tokens import ROOT, SOFTHSM, make_softhsm
+from tests.support.shim import POSSIBLE, WHY_NOT, Library, built
+from tests.support.tokens import make_softhsm
 
 pytestmark = [
     pytest.mark.stories,
-    pytest.mark.skipif(not SOFTHSM or shutil.which("cc") is None, reason="needs SoftHSM and a C compiler"),
+    pytest.mark.skipif(not POSSIBLE, reason=WHY_NOT),
 ]
 
 #: What the key process calls while it opens a token, works and looks whether it lives.
@@ -43,47 +42,12 @@ AT_ONCE = 4
 PIN_REFUSED = "pin"
 
 
-class Library:
-    """A copy of the library for one pool, with its own control file."""
-
-    def __init__(self, built: Path, folder: Path, pin: Path) -> None:
-        folder.mkdir(parents=True)
-        self.path = folder / "faulty.so"
-        shutil.copy(built, self.path)
-        self.control = folder / "faulty.so.control"
-        self.pin = folder / "pin"
-        shutil.copy(pin, self.pin)
-
-    def behave(self, *lines: str) -> None:
-        beside = self.control.with_suffix(".new")
-        beside.write_text("".join(f"{line}\n" for line in lines))
-        beside.rename(self.control)
-
-    def place(self, folder: Path) -> Place:
-        return Place(folder, str(self.path), "casemate", str(self.pin), CALL_S_MAX, "", OPEN_S_MAX)
-
-
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """The built library and the PIN file of a token whose keys exist."""
     folder = tmp_path_factory.mktemp("chaos")
     made = make_softhsm(folder / "hsm")
-    built = folder / "faulty.so"
-    source = ROOT / "tests" / "support" / "faulty.c"
-    command = [
-        "cc",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-shared",
-        "-fPIC",
-        f'-DREAL="{SOFTHSM}"',
-        "-o",
-        built,
-        source,
-        "-ldl",
-    ]
-    subprocess.run(command, check=True, timeout=60)
+    library = built(folder)
     before = dict(os.environ)
     os.environ.update(made.environment)
 
@@ -94,7 +58,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path
         await pool.stop()
 
     asyncio.run(first())
-    yield built, Path(made.place.pin_file)
+    yield library, Path(made.place.pin_file)
     os.environ.clear()
     os.environ.update(before)
 
@@ -113,7 +77,10 @@ class Ill:
         self.told: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.pool = Pool(
-            library.place(folder), lambda: True, lambda opened: None, lambda what, d: self.told.update([what])
+            library.place(folder, CALL_S_MAX, OPEN_S_MAX),
+            lambda: True,
+            lambda opened: None,
+            lambda what, d: self.told.update([what]),
         )
 
     async def live(self, fault: str) -> None:
@@ -188,14 +155,14 @@ def faults() -> list[str]:
 def test_whatever_the_library_does_nothing_is_lost_and_it_recovers_by_itself(
     token: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    built, pin = token
+    library, pin = token
     turns = asyncio.Semaphore(AT_ONCE)
     wrong: list[str] = []
     answers: Counter[str] = Counter()
 
     async def one(n: int, fault: str) -> None:
         async with turns:
-            ill = Ill(Library(built, tmp_path / str(n), pin), tmp_path / f"own{n}")
+            ill = Ill(Library(library, tmp_path / str(n), pin), tmp_path / f"own{n}")
             try:
                 await ill.live(fault)
             except Exception as e:

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hsm import Place
+from hsm.seat import COMMAND
 from hsm.softhsm import MODULES, SoftHsm, write_private
 
 ROOT = Path(__file__).parents[2]
 SOFTHSM = next((m for m in MODULES if Path(m).exists()), "")
-NSS = next(
-    (
-        str(p)
-        for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
-        for p in (Path(folder, "libsoftokn3.so"), Path(folder, "nss", "libsoftokn3.so"))
-        if p.exists()
-    ),
-    "",
-)
+
+
+def first_of(*names: str) -> str:
+    """The first of these libraries that Debian has put somewhere; empty when none is installed."""
+    folders = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
+    return next((str(p) for folder in folders for name in names if (p := Path(folder, name)).exists()), "")
+
+
+NSS = first_of("libsoftokn3.so", "nss/libsoftokn3.so")
 MAKE = (
     "import sys; from pathlib import Path; from hsm.initialise import initialise_token; from hsm.token import load\n"
     "module, init_string, label, so_pin, pin = sys.argv[1:]\n"
@@ -35,6 +36,9 @@ class Made(NamedTuple):
 
     place: Place
     environment: dict[str, str]
+    command: tuple[str, ...] = COMMAND  # starts a worker
+    enter: tuple[str, ...] = ()  # before any command that loads the library
+    end: Callable[[], None] = lambda: None
 
     @property
     def settings(self) -> str:

@@ -140,6 +140,7 @@ ON_RECORD: dict[str, str] = {
     "cli key_acts.do": "approval.used",
     "cli key_acts.hold": "key.hold_set",
     "cli key_acts.confirm_clock": "clock.confirmed",
+    "cli replication.replicate": "approval.used hsm.replicated",
     "keys ask": "approval.asked",
     "keys decide": "approval.decided",
     "keys do": "approval.used",
@@ -170,6 +171,7 @@ UNRECORDED: dict[str, str] = {
     "keys held": "days under a legal hold",
     "keys states": "states of keys that the caller holds",
     "keys erasure": "who the two persons of an erasure are, each of which is recorded",
+    "keys compare": "whether two HSMs hold the same keys",
     "keys blind_index": "an index of a number that the caller has",
     "keys sign": "the checkpoint that it signs says so itself; a certificate of erasure has its digest in an entry",
     "keys public_key": "public",
@@ -185,7 +187,7 @@ UNRECORDED: dict[str, str] = {
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
     r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
-    r"|key_acts\.(list_keys|requests)"
+    r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status|subject\.(erasures|certificate_|verify_certificate)"
     r"|templates\.(list_|show_|try_)|audit\.events)"

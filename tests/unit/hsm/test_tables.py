@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hsm import breaker, life
+from hsm import breaker, failover, life
 from hsm.bounds import FAILURES_MAX, RESTART_S_MAX, RESTART_S_MIN, TRIAL_S
 
 README = Path(__file__).parents[3] / "hsm" / "README.md"
-TABLES = {"breaker": breaker.TABLE, "worker": life.TABLE}
+TABLES = {"breaker": breaker.TABLE, "worker": life.TABLE, "two HSMs": failover.TABLE}
 
 
 def drawn(table: dict[tuple[str, str], str]) -> str:

@@ -205,6 +205,9 @@ SIEM_PROVEN_S: Final = 10.0  # a connection lives on for so long after an entry:
 SIEM_RETRY_S_MIN: Final = 0.5
 SIEM_RETRY_S_MAX: Final = 60.0
 SIEM_ENTRIES: Final = 500  # in one write
+WITNESS_CALL_S_MAX: Final = 20.0  # for a witness on the network to check and cosign
+WITNESS_RETRY_S_MIN: Final = 2.0  # after it did not
+WITNESS_RETRY_S_MAX: Final = 300.0
 COSIGNED_OCTETS_MAX: Final = 65_536  # a checkpoint with cosignatures; one of ML-DSA-44 is some 3,300 octets
 SQLITE_MIN: Final = (3, 51, 3)  # first without the WAL-reset bug, sqlite.org/wal.html
 

@@ -11,12 +11,14 @@ from appliance.intercom import Peer
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Hours
 
+from .cosigning import Cosigning
 from .entry import impersonal
 from .journal import Sought
 from .note import Checkpoint
 from .payloads import table_of
 from .reading import cli_name
 from .review import Bounds, Finding, counted, review
+from .witness import Vouched
 
 if TYPE_CHECKING:
     from .auditor import Auditor
@@ -57,15 +59,31 @@ class Asked:
 
     async def cosigned(self, payload: Any, peer: Peer) -> dict[str, Any]:
         given = table_of(payload, {"note": str, "who": str})
-        who = given["who"] or cli_name(peer.uid)
         await self._log.publish()
+        return (await self._brought(given["note"] or "", given["who"] or cli_name(peer.uid)))._asdict()
+
+    async def _brought(self, note: str, who: str, often: bool = False) -> Vouched:
         checkpoint, _ = self._signed()
         assert self._log.publisher.verifier is not None
         said = await self._log.run(
-            "read", self._log.witnesses.take, given["note"] or "", self._log.publisher.verifier, checkpoint
+            "read", self._log.witnesses.take, note, self._log.publisher.verifier, checkpoint, often
         )
         await self._log.record("audit.cosigned", f"witness:{impersonal(said.name)}", "ok", who, size_count=said.size)
-        return said._asdict()
+        return said
+
+    def cosigning(self) -> Cosigning:
+        """What witnesses on the network are asked with, and who keeps their answers."""
+
+        async def request(old: int | None) -> tuple[int, str, str]:
+            await self._log.publish()
+            checkpoint, note = self._signed()
+            body = await self._log.run("read", self._log.witnesses.request, old, checkpoint, note)
+            return checkpoint.size, body, note
+
+        async def take(text: str) -> int:
+            return (await self._brought(text, "process:auditor", often=True)).size
+
+        return Cosigning(request, take, self._log.record)
 
     async def verify(self, payload: Any, peer: Peer) -> dict[str, Any]:
         who = table_of(payload, {"who": str})["who"] or cli_name(peer.uid)

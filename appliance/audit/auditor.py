@@ -26,6 +26,7 @@ from appliance.limits import (
 from appliance.settings import Settings
 
 from .asked import Asked
+from .cosigning import cosigners_of
 from .entry import canonical, entry, impersonal
 from .failing import Failing, told
 from .forwarding import Forwarder, Source
@@ -75,6 +76,7 @@ class Auditor:
         self._verifier: Verifier | None = None
         self._keys = Client(settings.socket("keys"))
         self._siem = Forwarder(settings, Source(lambda: self.size, self._to_forward, self._forwarded, self.record))
+        self.cosigners = cosigners_of(settings, self.asked.cosigning())
         self._tasks: list[asyncio.Task[None]] = []
         self._server = Server(
             {
@@ -116,7 +118,9 @@ class Auditor:
                 raise
             self.refused = e
             log.critical("audit: nothing is recorded any more: %s", e)
-        loops = (self._committing, self._checkpointing, self._recovering, self._reviewing)
+        loops = [self._committing, self._checkpointing, self._recovering, self._reviewing]
+        if self.refused is None:
+            loops += [each.run for each in self.cosigners]
         self._tasks = [asyncio.create_task(each()) for each in loops]
         if self.refused is None:
             await self.record("process.start", "process:auditor", pid=os.getpid())
@@ -351,6 +355,7 @@ class Auditor:
             "unsigned_why": self.unsigned_why,
             "waiting": self._waiting_entries,
             "siem": self._siem.state(),
+            "network_witnesses": [each.state() for each in self.cosigners],
             **as_state(await self.run("read", self.witnesses.vouched), self.size, len(self._vkeys)),
         }
 

@@ -82,8 +82,8 @@ class Witnesses:
         lines = [f"old {size}", *(base64.b64encode(h).decode() for h in proof), "", note]
         return "\n".join(lines)
 
-    def take(self, text: str, log: Verifier, newest: Checkpoint) -> Vouched:
-        """Keeps a checkpoint that came back cosigned. Raises Error `invalid` with what is wrong with it."""
+    def take(self, text: str, log: Verifier, newest: Checkpoint, often: bool = False) -> Vouched:
+        """Keeps a checkpoint that came back cosigned; of those that come `often`, one a day. Raises Error `invalid` with what is wrong with it."""
         if len(text.encode()) > COSIGNED_OCTETS_MAX:
             raise Error("too_large", "that is no cosigned checkpoint: it is too large", most=COSIGNED_OCTETS_MAX)
         try:
@@ -111,6 +111,8 @@ class Witnesses:
         if not said:
             raise Error("invalid", "it carries no cosignature of a witness", "the setting audit.witnesses names them")
         self._keep(checkpoint, text)
+        if often:
+            self._thin()
         return max(said)
 
     def _root(self, checkpoint: Checkpoint, newest: Checkpoint) -> bool:
@@ -134,6 +136,31 @@ class Witnesses:
         both = "".join(dict.fromkeys((kept + lines).splitlines(True)))
         self._shelf.write(path, f"{head}\n\n{both}".encode())
         self._shelf.sync()
+
+    def _thin(self) -> None:
+        """Of each day and the same witnesses only the newest stays: a later cosignature says all that an earlier one did.
+
+        The first and the last are always kept; a witness on the network may answer every few seconds for years.
+        """
+        notes = self.notes()
+        if len(notes) < 3:
+            return
+        before, last = notes[-2], notes[-1]
+        if self._said(before) == self._said(last):
+            before.unlink(missing_ok=True)
+
+    def _said(self, path: Path) -> tuple[str, set[str]] | None:
+        """The day, and who cosigned; None when nobody did whom the settings name."""
+        text, days, names = path.read_text(encoding="utf-8", errors="replace"), set[str](), set[str]()
+        for vkey in self.vkeys:
+            try:
+                at = verifier_file.cosigned(text, vkey)
+            except ValueError:
+                continue
+            if at:
+                days.add(at[:10])
+                names.add(vkey)
+        return (max(days), names) if days else None
 
 
 def as_state(vouched: Vouched | None, size: int, witnesses: int) -> dict[str, Any]:

@@ -140,6 +140,9 @@ def _audit(audit: dict[str, Any], engine: dict[str, Any], cosigned_days: int, at
         out.append(f"audit log     {waiting}: {audit['unsigned_why']}".replace("entrys", "entries"))
     if audit.get("witnesses"):
         out.append(f"cosigned      {_cosigned(audit, cosigned_days, at_ms)}")
+    for one in audit.get("network_witnesses", []):
+        if one["why"]:
+            out.append(f"witness       {one['host']} DOES NOT COSIGN: {one['why']}")
     if audit.get("siem"):
         out.append(f"SIEM          {_siem(audit['siem'], at_ms)}")
     return out

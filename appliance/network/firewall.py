@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
 from appliance.errors import Error
-from appliance.settings import Settings, address
+from appliance.settings import Settings, address, witness_address
 
 HTTPS: Final = 443
 DNS: Final = 53
@@ -30,7 +30,7 @@ class Reach(NamedTuple):
 
 def reach_of(settings: Settings) -> list[Reach]:
     """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts and ENUM servers for the
-    courier, the SIEM for the auditor."""
+    courier, the SIEM and witnesses for the auditor."""
     out = []
     for link in settings.links:
         out.append(Reach("casemate-engine", link.host, link.port))
@@ -40,6 +40,7 @@ def reach_of(settings: Settings) -> list[Reach]:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
     if settings["siem.target"]:
         out.append(Reach("casemate-auditor", *address(settings["siem.target"])))
+    out += [Reach("casemate-auditor", *witness_address(url)) for url in settings["audit.witness_urls"]]
     return sorted(set(out))
 
 

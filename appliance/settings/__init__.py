@@ -4,7 +4,7 @@ from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
-from .listen import address, behind_front, caller_of, check_listen
+from .listen import address, behind_front, caller_of, check_listen, witness_address
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
@@ -54,5 +54,6 @@ __all__ = [
     "programmes_of",
     "quiet_of",
     "webhooks_for",
+    "witness_address",
     "zone_of",
 ]

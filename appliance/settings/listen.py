@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from appliance.errors import Error
 
@@ -28,6 +29,20 @@ def address(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65_535:
         raise Error("settings_invalid", f"{text!r} is not ADDRESS:PORT")
     return host, int(port)
+
+
+def witness_address(url: str) -> tuple[str, int]:
+    """Host and port of a witness's submission prefix. Raises Error `settings_invalid`."""
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme != "https" or not host or parts.query or parts.fragment or parts.username:
+        raise Error(
+            "settings_invalid", "a row of audit.witness_urls is not https://HOST/PREFIX", "clear text is refused"
+        )
+    return host, port or 443
 
 
 def check_listen(text: str, certificate: str) -> tuple[str, int]:

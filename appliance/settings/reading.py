@@ -18,7 +18,7 @@ from .fitting import faults
 from .hours import HINT, Hours
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of
 from .link import LINK_SETTINGS, Link
-from .listen import address
+from .listen import address, witness_address
 from .profile import find, merged
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
@@ -173,6 +173,8 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
         raise Error("settings_invalid", f"{source}: review.hours: {e}", HINT) from None
     if values["siem.target"]:
         address(values["siem.target"])
+    for url in values["audit.witness_urls"]:
+        witness_address(url)
     operators = operators_of(tables["operator"], source)
     routes = routes_of(tables["route"], names, [o.name for o in operators], source)
     if links and not routes:

@@ -122,6 +122,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
     ),
     Setting(
+        "audit.witness_urls",
+        "strs",
+        [],
+        "witnesses on the network that are asked to cosign (C2SP tlog-witness): https://HOST/PREFIX each; their keys stand in audit.witnesses",
+    ),
+    Setting("audit.witness_ca", "path", "", "PEM certificates of who signs theirs; empty: the system's authorities"),
+    Setting(
+        "audit.witness_s", "int", 3_600, "seconds between two cosignatures of a witness on the network", 1, 604_800
+    ),
+    Setting(
         "audit.export_approval",
         "bool",
         False,

@@ -1,4 +1,4 @@
-"""Builds the second verifier (tests/support/gonote) with Debian's Go and its packaged golang.org/x/mod, once per test run."""
+"""Builds the second verifier (tests/support/gonote) and a witness (tests/support/gowitness) with Debian's Go and its packaged golang.org/x/mod, once per test run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SOURCES = Path("/usr/share/gocode")
-HERE = Path(__file__).parent / "gonote"
+HERE = Path(__file__).parent
 
 
 def missing() -> str:
@@ -21,9 +21,9 @@ def missing() -> str:
     return ""
 
 
-def build(folder: Path) -> Path:
-    """The program, built in `folder` without a network."""
-    program = folder / "gonote"
+def build(folder: Path, name: str = "gonote") -> Path:
+    """The program `gonote` or `gowitness`, built in `folder` without a network."""
+    program = folder / name
     environment = {
         **os.environ,
         "GO111MODULE": "off",
@@ -32,7 +32,7 @@ def build(folder: Path) -> Path:
         "GOCACHE": str(folder / "cache"),
         "CGO_ENABLED": "0",
     }
-    command = ["go", "build", "-o", str(program), str(HERE / "main.go")]
+    command = ["go", "build", "-o", str(program), str(HERE / name / "main.go")]
     subprocess.run(command, env=environment, check=True, timeout=240)
     return program
 

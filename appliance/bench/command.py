@@ -15,6 +15,7 @@ from appliance.settings import home_of
 from . import hardware
 from .box import Box, attached
 from .chart import drawn
+from .codes import codes
 from .grow import grow
 from .outcome import Outcome, Report, page, written
 from .peer import compared
@@ -209,6 +210,31 @@ def _grow(
     """Many days on disk against an empty box, loaded in turns; and searches by number."""
     click.echo(f"grow: {days} days of {per_day:,} messages ...", err=True)
     tell(ctx, [grow(days, per_day, seconds, windows)], json_file, svg_file)
+
+
+@bench.command("codes")
+@length(20.0)
+@click.option("--rate", default=500.0, show_default=True, type=click.FloatRange(1, 5_000), help="begun a second")
+@click.option(
+    "--tries", default=10_000, show_default=True, type=click.IntRange(90, 1_000_000), help="checks that are denied"
+)
+@click.option(
+    "--open", "opened", default=0, show_default=True, type=click.IntRange(0, 10_000_000), help="pending ones on disk"
+)
+@reported
+@click.pass_context
+def _codes(
+    ctx: click.Context,
+    seconds: float,
+    rate: float,
+    tries: int,
+    opened: int,
+    json_file: Path | None,
+    svg_file: Path | None,
+) -> None:
+    """One-time codes begun and checked; whether the time of a denial says why; memory with many open."""
+    click.echo(f"codes: {rate:.0f} a second, {opened:,} open ...", err=True)
+    tell(ctx, [codes(seconds, rate, tries, opened)], json_file, svg_file)
 
 
 @bench.command("all")

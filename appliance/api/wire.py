@@ -11,6 +11,7 @@ import resource
 from collections.abc import Iterable
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from appliance.limits import (
@@ -59,6 +60,7 @@ class Wire(HttpToolsProtocol):
         )  # a connection that never says anything is late as well; 0: no request is being read
         self.stalled_s = 0.0  # since when the other side takes no more of an answer; 0: it does
         self.head_octets = 0
+        self.offered = False  # whether the request offers another protocol; it is read again without that
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows the type
@@ -68,11 +70,41 @@ class Wire(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        super().data_received(data)
+        self._parse(data)
         if self.in_head and self.since_s:
             self.head_octets += len(data)
             if self.head_octets > HTTP_HEAD_OCTETS_MAX:
                 self.refuse(TOO_LARGE)
+
+    def _parse(self, data: bytes) -> None:
+        """What uvicorn does, but for an offer to speak another protocol (Upgrade, RFC 9110 section 7.8): it is ignored, as a
+        server may, while uvicorn loses the body. Java's client makes one with each first request in clear text."""
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offered:
+                if self.parser.get_method() == b"CONNECT":
+                    self.send_400_response("Invalid HTTP request received.")
+                    return
+                data = self._plain_head() + data[offered.args[0] :]
+                self.parser, self.offered = httptools.HttpRequestParser(self), False
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _plain_head(self) -> bytes:
+        """The head that was read, without the offer."""
+        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(t for t in tokens if t.lower() not in (b"upgrade", b"http2-settings"))
+            if value and name not in (b"upgrade", b"http2-settings"):
+                lines.append(b"%s: %s" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -83,9 +115,13 @@ class Wire(HttpToolsProtocol):
         self.in_head = False
         if len(self.headers) > HTTP_HEADERS_MAX or len(self.url) > HTTP_HEAD_OCTETS_MAX:
             raise TooLarge
-        super().on_headers_complete()
+        self.offered = self.parser.should_upgrade()
+        if not self.offered:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.offered:
+            return
         self.since_s = 0.0
         super().on_message_complete()
 

@@ -41,9 +41,15 @@ class Transport:
     def resume_reading(self) -> None: ...
 
 
+BODIES: list[bytes] = []
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    while (await receive()).get("more_body"):
-        pass
+    body, more = b"", True
+    while more:
+        event = await receive()
+        body, more = body + event.get("body", b""), event.get("more_body", False)
+    BODIES.append(body)
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -80,6 +86,32 @@ def test_an_ordinary_request_is_answered_and_the_connection_stays(line: Line) ->
     line.turn()
     assert b"204 No Content" in transport.said and not transport.closed
     assert not made.late(line.loop.time() + 1_000), "idle between requests: keep-alive has its own time"
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+WEBSOCKET = b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+
+
+@pytest.mark.parametrize("offer", [OFFER, WEBSOCKET])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_an_offer_of_another_protocol_is_ignored_and_the_body_kept(line: Line, offer: bytes, size: int) -> None:
+    BODIES.clear()
+    made, transport = line.open()
+    octets = HEAD + offer + b"\r\n0123456789" + HEAD + b"\r\nabcdefghij" + HEAD + offer + b"\r\nABCDEFGHIJ"
+    for at in range(0, len(octets), size):
+        made.data_received(octets[at : at + size])
+    for _ in range(10):
+        line.turn()
+    assert BODIES == [b"0123456789", b"abcdefghij", b"ABCDEFGHIJ"]
+    assert transport.said.count(b"204 No Content") == 3 and not transport.closed
+    assert not made.late(line.loop.time() + 1_000)
+
+
+def test_a_tunnel_is_refused(line: Line) -> None:
+    made, transport = line.open()
+    made.data_received(b"CONNECT bank.example:443 HTTP/1.1\r\nHost: bank.example:443\r\n\r\n" + HEAD)
+    line.turn()
+    assert transport.said.startswith(b"HTTP/1.1 400 ") and transport.closed
 
 
 @pytest.mark.parametrize(

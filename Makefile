@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image hosts install lock clean help
+.PHONY: run test check fuzz bench image twice hosts lint verify install lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,8 +36,18 @@ image: $(VENV)/.image  ## build the appliance image into image/out/ (as root or 
 	@$$([ "$$(id -u)" = 0 ] || echo sudo -E) $(BIN)/python -m image build $(ARGS)
 
 hosts: image $(VENV)/.test  ## prove the image: its root in a container, then the whole of it on a virtual machine (as root; takes minutes)
-	@.ci/debian ovmf qemu-system-x86 swtpm systemd-container
+	@.ci/debian nmap ovmf qemu-system-x86 swtpm systemd-container
 	$(BIN)/python -m pytest tests/hosts
+
+twice: image  ## prove that two builds of one commit give the same root (as root; unpacks everything again)
+	@$$([ "$$(id -u)" = 0 ] || echo sudo -E) $(BIN)/python -m image twice
+
+lint: $(VENV)/.lint  ## ansible-lint over the playbooks, profile production
+	@cd playbooks && PATH="$(CURDIR)/$(VENV)/lint/bin:$$PATH" ansible-lint --nocolor --offline --profile production
+
+verify: $(VENV)/.test  ## check a box that runs, over SSH as root: make verify HOST=box.bank.example
+	@[ -n "$(HOST)" ] || { echo "make verify HOST=box.bank.example (root, over SSH)" >&2; exit 2; }
+	$(BIN)/python -m pytest tests/hosts/test_root.py --box "ssh://root@$(HOST)"
 
 install: $(VENV)/.run  ## install what `make run` needs, and stop
 
@@ -65,12 +75,17 @@ $(VENV)/.run: $(LOCKED)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
-	@.ci/debian chromium curl dbus gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 \
-		libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 nsd opencryptoki rauc rsyslog rsyslog-openssl squashfs-tools \
+	@.ci/debian age chromium curl dbus gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 \
+		libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 nsd opencryptoki openssh-client openssh-sftp-server rauc rsyslog rsyslog-openssl squashfs-tools \
 		swtpm tpm2-abrmd tpm2-tools
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.run playbooks/lint.requirements.txt
+	@"$$(.ci/python)" -m venv $(VENV)/lint
+	@$(VENV)/lint/bin/pip --disable-pip-version-check install --quiet --require-hashes -r playbooks/lint.requirements.txt
 	@touch $@
 
 $(VENV)/.image: $(VENV)/.run $(LOCKED)

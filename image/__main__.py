@@ -9,6 +9,7 @@ import sys
 import time
 
 from image import configure, debian, release, stages, trees, wheels
+from image import twice as comparing
 from image.recipe import HERE, Fault, Recipe, read
 from image.running import Steps
 from image.signing import development
@@ -26,16 +27,16 @@ def version() -> str:
     return text.split('__version__ = "', 1)[1].split('"', 1)[0]
 
 
-def tools_tree(steps: Steps, recipe: Recipe, locked: list[debian.Locked]) -> trees.Tree:
-    """The tools, kept from the last build while their lock is the same."""
-    digest = debian.digest_of(locked, "tools")
-    mark = CACHE / "tools.digest"
-    if mark.exists() and mark.read_text(encoding="ascii") == digest and (CACHE / "tools/usr").exists():
-        return trees.Tree(CACHE / "tools")
+def kept_tree(steps: Steps, recipe: Recipe, locked: list[debian.Locked], tree: str, fresh: bool) -> trees.Tree:
+    """A tree as its packages make it, kept from the last build while lock and recipe are the same; made anew when `fresh`."""
+    digest = debian.digest_of(locked, tree) + repr((recipe.paths_without, recipe.paths_kept, recipe.epoch))
+    mark, place = CACHE / f"{tree}.digest", CACHE / f"{tree}.kept"
+    if not fresh and mark.exists() and mark.read_text(encoding="ascii") == digest and (place / "usr").exists():
+        return trees.Tree(place)
     mark.unlink(missing_ok=True)
-    tree = trees.make(steps, recipe, locked, "tools", CACHE / "debs", CACHE / "tools")
+    made = trees.make(steps, recipe, locked, tree, CACHE / "debs", place)
     mark.write_text(digest, encoding="ascii")
-    return tree
+    return made
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -54,14 +55,18 @@ def build(arguments: argparse.Namespace) -> int:
         files = wheels.fill(steps, CHECKOUT / "requirements.lock", CACHE / "wheels")
         files.append(wheels.own(steps, recipe, CHECKOUT, work / "own"))
     with steps.step("tools of Debian 13"):
-        tools = tools_tree(steps, recipe, locked)
+        tools = kept_tree(steps, recipe, locked, "tools", fresh=False)
     with steps.step("signing keys"):
         signer = development(steps, tools, HERE / "keys")
     with steps.step("root file system"):
-        root = trees.make(steps, recipe, locked, "root", CACHE / "debs", CACHE / "root")
+        root = trees.copied(steps, kept_tree(steps, recipe, locked, "root", arguments.fresh), CACHE / "root")
     with steps.step("configuration, by Ansible"):
         facts = {"base_version": said, "base_development_keys": signer.development}
-        print("      " + configure.configure(steps, recipe, root, files, CHECKOUT / "playbooks", work, facts))
+        for again in (False, True) if arguments.again else (False,):
+            recap = configure.configure(steps, recipe, root, files, CHECKOUT / "playbooks", work, facts)
+            print("      " + recap)
+            if again and "changed=0" not in recap:
+                raise Fault(f"a second run of the playbook changed something: {recap}", "see the log for `changed:`")
     bench = Bench(steps, recipe, tools, root, work, signer, said)
     with steps.step("kernel and initrd"):
         kernel_release = stages.initrd(bench)
@@ -78,6 +83,24 @@ def build(arguments: argparse.Namespace) -> int:
         release.write(bench, OUT, raw, components, parts, compress=not arguments.no_compress)
     print(f"{OUT}/{raw.name} in {time.monotonic() - began:.0f} s; the root's hash is {release.root_hash(parts)}")
     return 0
+
+
+def twice(arguments: argparse.Namespace) -> int:
+    """Builds two times, the second from unpacked packages on and with the playbook run once more, and compares what came out."""
+    kept: list[tuple[dict[str, str], dict[str, str]]] = []
+    for fresh in (False, True):
+        arguments.fresh, arguments.again, arguments.no_compress = fresh, fresh, True
+        build(arguments)
+        parts = sorted((CACHE / "work/verity").glob("*.raw"))
+        images = {path.suffixes[-2] if len(path.suffixes) > 1 else path.name: debian.sha256_of(path) for path in parts}
+        images["disk"] = debian.sha256_of(next(OUT.glob("*.raw")))
+        kept.append((images, comparing.census(CACHE / "root")))
+    (first, tree), (second, other) = kept
+    for line in comparing.differences(tree, other)[:50]:
+        print(f"  {line}")
+    for name, digest in first.items():
+        print(f"{name.lstrip('.'):30} {'the same' if second.get(name) == digest else 'DIFFERS'}  {digest}")
+    return 0 if first == second and tree == other else 1
 
 
 def lock(arguments: argparse.Namespace) -> int:
@@ -102,7 +125,10 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("build", help="build image/out/casemate-VERSION.raw")
     make.add_argument("--no-compress", action="store_true", help="leave out the compressed copy")
-    make.set_defaults(call=build)
+    make.add_argument("--fresh", action="store_true", help="unpack every package again instead of taking the kept root")
+    make.set_defaults(call=build, again=False)
+    pair = commands.add_parser("twice", help="build two times and compare; 1 when something differs")
+    pair.set_defaults(call=twice)
     locking = commands.add_parser("lock", help="write debian.lock anew and print the difference")
     locking.add_argument("--check", action="store_true", help="only print the difference; 1 when there is one")
     locking.set_defaults(call=lock)

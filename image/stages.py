@@ -164,6 +164,8 @@ def kernel(bench: Bench, release: str, said: list[dict[str, Any]]) -> Path:
         f"--pcr-private-key={bench.signer.uri('pcr')}",
         f"--pcr-public-key={bench.signer.certificate('pcr')}",
         "--pcr-banks=sha256",
+        # The TPM opens the state volume between the initrd and the first processes, and never after.
+        "--phases=enter-initrd:leave-initrd",
         "--measure",
         f"--output={WORK}/{out}",
     )

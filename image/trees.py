@@ -9,7 +9,7 @@ from pathlib import Path
 
 from image import debian
 from image.recipe import Fault, Recipe
-from image.running import Steps, output_of
+from image.running import Steps
 
 #: Runs in its own mount namespace: nothing it mounts outlives it. Arguments: tree, binds as SOURCE:TARGET..., `--`, command.
 ENTER = """
@@ -83,10 +83,11 @@ def make(steps: Steps, recipe: Recipe, locked: list[debian.Locked], tree: str, d
     return Tree(into)
 
 
-def installed(tree: Tree) -> dict[str, str]:
-    """name -> version of what dpkg says is in a tree."""
-    listed = output_of(["dpkg-query", f"--admindir={tree.path}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n"])
-    return dict(line.split(" ", 1) for line in listed.splitlines())
+def copied(steps: Steps, tree: Tree, into: Path) -> Tree:
+    """A copy to work on, owners, times and attributes kept."""
+    discard(into)
+    steps.run(["cp", "--archive", "--reflink=auto", tree.path, into])
+    return Tree(into)
 
 
 def discard(path: Path) -> None:

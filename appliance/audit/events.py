@@ -14,6 +14,10 @@ EVENTS: Final[dict[str, str]] = {
     "process.died": "a process ended without being asked to and is started again",
     "settings.loaded": "a process read the settings; detail holds the digest of the file",
     "settings.changed": "the settings file differs from the one read before",
+    "recovery.confirmed": "a person typed the recovery key of the state volume from where it is kept; outcome refused: another key",
+    "backup.made": "a backup was made; detail holds the digest of its file, so that the signed log vouches for it",
+    "backup.carried": "a backup was carried to the target, or could not be (outcome failed)",
+    "backup.drilled": "a backup was restored beside the box to try it; outcome failed: something was wrong with it",
     # people and programs
     "console.login": "somebody signed in to the console, or tried to (outcome refused)",
     "console.logout": "somebody signed out, or the session ended by its limits",

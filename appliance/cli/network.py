@@ -31,6 +31,15 @@ def render(folder: Path, units: Path) -> None:
         click.echo(f"{host} has no address now; nothing may reach it until it has", err=True)
 
 
+@network.command("instances")
+def instances() -> None:
+    """Print the units of the second and further engines and gateways, as `engine.shards` and `api.gateways` say."""
+    settings = load(home=home_of())
+    for name, count in (("engine", settings["engine.shards"]), ("gateway", settings["api.gateways"])):
+        for index in range(1, count):
+            click.echo(f"casemate-{name}@{index}.service")
+
+
 @network.command("reach")
 def reach() -> None:
     """Print which process may open connections to what; nothing else leaves the box but name, time and address requests."""

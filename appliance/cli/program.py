@@ -48,6 +48,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a database, look one up, go back"),
     "firmware": ("appliance.cli.firmware", "firmware", "releases: check, approve, install, roll back; hardware"),
     "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
+    "backup": ("appliance.cli.backup", "backup", "make, restore and try encrypted backups"),
+    "volume": ("appliance.cli.volume", "volume", "the sealed state volume of a box and its recovery key"),
+    "selftest": ("appliance.cli.selftest", "selftest", "is this box enough, what was shipped, and closed"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
     "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),
 }

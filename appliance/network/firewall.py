@@ -9,8 +9,9 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
+from appliance.backup import target_of
 from appliance.errors import Error
-from appliance.settings import Settings, address, witness_address
+from appliance.settings import LOOPBACK, Settings, address, witness_address
 
 HTTPS: Final = 443
 DNS: Final = 53
@@ -38,6 +39,9 @@ def reach_of(settings: Settings) -> list[Reach]:
     out += [Reach("casemate-courier", host, HTTPS) for host in settings["webhook.hosts"]]
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
+    if settings["backup.target"]:
+        target = target_of(settings["backup.target"])
+        out.append(Reach("casemate-backup", target.host, target.port))
     if settings["siem.target"]:
         out.append(Reach("casemate-auditor", *address(settings["siem.target"])))
     out += [Reach("casemate-auditor", *witness_address(url)) for url in settings["audit.witness_urls"]]
@@ -57,7 +61,8 @@ def networks(settings: Settings, name: str) -> list[str]:
 
 def firewall(settings: Settings, resolved: dict[str, list[str]]) -> str:
     """The file that `nft -f` reads. `resolved` gives each host's addresses; one without any is reached by nobody."""
-    door = [("network.door_from", address(settings["door.listen"])[1])] if settings["door.enabled"] else []
+    host, port = address(settings["door.listen"])
+    door = [("network.door_from", port)] if settings["door.enabled"] and host not in LOOPBACK else []
     faces = [
         ("network.api_from", settings["network.api_port"]),
         ("network.console_from", settings["network.console_port"]),

@@ -4,7 +4,7 @@ from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
-from .listen import address, behind_front, caller_of, check_listen, witness_address
+from .listen import LOOPBACK, address, behind_front, caller_of, check_listen, witness_address
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
@@ -19,6 +19,7 @@ __all__ = [
     "INBOUND_SETTINGS",
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
+    "LOOPBACK",
     "MARKETING",
     "OPERATOR_SETTINGS",
     "PROGRAMME_SETTINGS",

@@ -1,4 +1,4 @@
-"""Settings of the box itself: its two slots and who may fill them."""
+"""Settings of the box itself: its two slots and who may fill them; where its backups go."""
 
 from __future__ import annotations
 
@@ -41,4 +41,9 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "approved firmware of the hardware, as `casemate firmware inventory --json` prints it",
     ),
+    Setting("backup.recipients", "strs", [], "age public keys (age1...) that open backups; none: no backups are made"),
+    Setting("backup.keep", "int", 7, "backups of each kind that stay on the box", 1, 400),
+    Setting("backup.target", "str", "", "sftp://USER@HOST[:PORT]/FOLDER that backups are carried to; empty: they stay"),
+    Setting("backup.sftp_key", "path", "", "private key (OpenSSH) of the user at the target"),
+    Setting("backup.sftp_host_key", "str", "", "the target's own key, as ssh-keyscan prints it: TYPE BASE64"),
 )

@@ -29,6 +29,8 @@ from .opening import (
     migrate,
     open_store,
     settle,
+    snapshot,
+    sound,
 )
 from .partition import Partition, Sent, link_numbers
 from .reader import Found, Heard, Reader
@@ -80,6 +82,8 @@ __all__ = [
     "partition_exists",
     "partition_path",
     "settle",
+    "snapshot",
+    "sound",
     "stored",
     "submitted_since",
     "wrote",

@@ -115,3 +115,41 @@ def migrate(conn: Connection, migrations: Migrations) -> None:
         if getattr(e, "sqlite_errorcode", 0) & 0xFF in NO_ROOM:
             raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None
         raise Error("store_damaged", f"a store cannot be brought to the newest schema: {e}") from None
+
+
+def snapshot(path: Path, into: Path) -> None:
+    """A consistent copy of a store while others write it (SQLite's backup interface): one moment of it, in one file without a log.
+
+    Raises Error `store_damaged` or `store_full`.
+    """
+    check_version()
+    source = open_store(path, read_only=True)
+    try:
+        copy = sqlite3.connect(str(into), isolation_level=None)
+        try:
+            source.backup(copy, pages=-1)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        finally:
+            copy.close()
+    except sqlite3.DatabaseError as e:
+        if is_damage(e):
+            raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
+        raise Error("store_full", f"{path.name} cannot be copied: {e}", "free space on the disk") from None
+    finally:
+        source.close()
+
+
+def sound(path: Path) -> str:
+    """What SQLite finds wrong with a file; empty when it is sound."""
+    check_version()
+    try:
+        conn = open_store(path, read_only=True)
+    except Error as e:
+        return e.message
+    try:
+        said = [str(row[0]) for row in conn.execute("PRAGMA integrity_check(3)")]
+    except sqlite3.DatabaseError as e:
+        return str(e)
+    finally:
+        conn.close()
+    return "" if said == ["ok"] else "; ".join(said)

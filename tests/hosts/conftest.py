@@ -19,6 +19,11 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 OUT = CHECKOUT / "image/out"
 CACHE = CHECKOUT / "image/cache"
 BUILD_S_MAX = 1800
+BOOT_S_MAX = 600
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--box", default="", help="check a box that runs instead: ssh://root@HOST")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +42,7 @@ def image() -> Path:
 
 @pytest.fixture(scope="session")
 def tools(image: Path) -> Tree:
-    return Tree(CACHE / "tools")
+    return Tree(CACHE / "tools.kept")
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +69,13 @@ def root(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
-def host(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[testinfra.host.Host]:
-    """The shipped root, booted in a container."""
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[testinfra.host.Host]:
+    """The shipped root, booted in a container; or the box named by --box."""
+    if box := request.config.getoption("--box"):
+        yield testinfra.host.get_host(box)
+        return
     log = tmp_path_factory.mktemp("container") / "console.log"
-    with booted(root, log, 180) as running:
+    with booted(request.getfixturevalue("root"), log, BOOT_S_MAX) as running:
         yield running
 
 

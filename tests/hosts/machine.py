@@ -21,19 +21,15 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\
 OWNER = str(uuid.UUID("7c1e4d5a-96a8-4a5e-8a5b-5f0c5a3e9d11"))
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 class Machine:
     """One machine with a disk of its own; `start` boots it, what the serial line says is in `said()`."""
 
-    def __init__(self, folder: Path, image: Path, tools: Tree, keys: Path, disk_gib: int = 6) -> None:
+    def __init__(
+        self, folder: Path, image: Path, tools: Tree, keys: Path, segment: str = "", disk_gib: int = 6
+    ) -> None:
         self.folder = folder
         self.tools = tools
-        self.forwards = {name: free_port() for name in ("api", "console", "door")}
+        self.segment = segment
         self.boots = 0
         self._qemu: subprocess.Popen[bytes] | None = None
         self._tpm: subprocess.Popen[bytes] | None = None
@@ -72,7 +68,8 @@ class Machine:
         for name in files:
             self._inside("mcopy", "-i", "/build/machine/stick.raw", f"/build/machine/stick/{name}", "::/")
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
+        """Switches it on; `more` are further words for qemu."""
         self.boots += 1
         tpm = self.folder / "tpm"
         tpm.mkdir(exist_ok=True)
@@ -93,10 +90,6 @@ class Machine:
         until = time.monotonic() + 10
         while not control.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        hosts = ",".join(
-            f"hostfwd=tcp:127.0.0.1:{self.forwards[name]}-:{port}"
-            for name, port in (("api", 443), ("console", 8443), ("door", 2776))
-        )
         self.serial = self.folder / f"serial-{self.boots}.log"
         qemu = [
             "qemu-system-x86_64",
@@ -111,7 +104,14 @@ class Machine:
             "-m",
             "2048",
         ]
-        qemu += ["-nodefaults", "-display", "none", "-global", "driver=cfi.pflash01,property=secure,value=on"]
+        qemu += [
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-global",
+            "driver=cfi.pflash01,property=secure,value=on",
+        ]
         qemu += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={CODE}"]
         qemu += ["-drive", f"if=pflash,format=raw,unit=1,file={self.folder}/vars.fd"]
         qemu += [
@@ -141,13 +141,15 @@ class Machine:
             "-device",
             "virtio-rng-pci",
             "-chardev",
-            f"file,id=serial,path={self.serial}",
+            f"socket,id=serial,path={self.folder}/serial.sock,server=on,wait=off,logfile={self.serial}",
             "-serial",
             "chardev:serial",
         ]
         qemu += ["-monitor", f"unix:{self.folder}/monitor.sock,server=on,wait=off"]
-        qemu += ["-netdev", f"user,id=net,restrict=off,{hosts}", "-device", "virtio-net-pci,netdev=net"]
-        (self.folder / "monitor.sock").unlink(missing_ok=True)
+        net = f"tap,id=net,ifname={self.segment},script=no,downscript=no" if self.segment else "user,id=net,restrict=on"
+        qemu += ["-netdev", net, "-device", "virtio-net-pci,netdev=net", *more]
+        for name in ("monitor.sock", "serial.sock"):
+            (self.folder / name).unlink(missing_ok=True)
         log = (self.folder / "qemu.log").open("ab")
         self._qemu = subprocess.Popen(qemu, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -169,6 +171,18 @@ class Machine:
                 break
             time.sleep(0.5)
         raise TimeoutError(f"{text!r} did not come; the end of what did:\n{self.said()[-3000:]}")
+
+    def off(self) -> bool:
+        """Whether it switched itself off, or restarted: a restart ends it, too."""
+        return self._qemu is None or self._qemu.poll() is not None
+
+    def type(self, text: str) -> None:
+        """Types a line on the serial terminal."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(str(self.folder / "serial.sock"))
+            s.sendall(text.encode() + b"\r")
+            time.sleep(1)
 
     def command(self, words: str) -> None:
         """A word to the machine's monitor: system_powerdown, system_reset."""

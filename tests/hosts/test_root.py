@@ -69,7 +69,7 @@ ABSENT_PATHS = (
         "/etc/ssh/ssh_host_rsa_key",
         "/etc/ssh/ssh_host_ed25519_key",
         "/var/lib/apt",
-        "/etc/apt/auth.conf",
+        "/etc/apt",
         "/boot/grub",
         "/usr/share/man/man1",
     ),

@@ -40,10 +40,12 @@ HANDS: dict[str, set[str]] = {
     "sqlite3": set(),
     "sqlcipher3": {"appliance/store/opening.py"},
     "subprocess": {
+        "appliance/backup/carry.py",
         "appliance/bench/started.py",
         "appliance/supervisor/body.py",
         "appliance/updates/inventory.py",  # fwupd, where it is installed
         "appliance/updates/machine.py",  # restarts the machine
+        "appliance/volume/programs.py",
         "firmware/building.py",  # rauc, on a vendor's desk
         "firmware/openssl.py",
         "hsm/seat.py",

@@ -86,6 +86,9 @@ ON_RECORD: dict[str, str] = {
     "engine erase_subject": "subject.day_erased",
     "cli consent.lookup": "consent.looked_up",
     "cli consent.decide": "consent.reviewed",
+    "cli backup.create_": "backup.made backup.carried",
+    "cli backup.drill_": "backup.drilled",
+    "cli volume.confirm": "recovery.confirmed",
     "cli door.again": "door.letters_again",
     "cli door.create_account": "door.account_created",
     "cli door.change_account": "door.account_changed",
@@ -188,9 +191,9 @@ UNRECORDED: dict[str, str] = {
 READING = re.compile(
     r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
-    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
-    r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|status\.status|subject\.(erasures|certificate_|verify_certificate)"
-    r"|templates\.(list_|show_|try_)|audit\.events)"
+    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach|instances)|numbers\.status|people\.list_\w+|program\.program"
+    r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
+    r"|templates\.(list_|show_|try_)|audit\.events|volume\.(status|open_|enrol_))"
 )
 
 #: Events that nothing records yet. This list may only shrink.

@@ -129,3 +129,11 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
         "units/10-casemate.network",
     ]
     assert (tmp_path / "out/firewall.nft").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_door_on_this_machine_alone_is_not_opened(tmp_path: Path) -> None:
+    assert "network.door_from" not in firewall(settings(tmp_path), {})
+    given = {"listen": "0.0.0.0:2776", "tls_certificate": "server.pem", "tls_key": "server.key"}
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).write_text("x")
+    assert 'tcp dport 2776 accept comment "network.door_from"' in firewall(settings(tmp_path, door=given), {})

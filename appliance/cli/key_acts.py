@@ -5,9 +5,13 @@ Both sign with their console password: who may open a terminal on the box is one
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+import threading
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,11 @@ from appliance.access import Access, may
 from appliance.clock import day_name, now_ms, rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
+from appliance.keys import BlockingKeyring
 from appliance.settings import Settings, home_of, load
 
+PAUSE_S = 1.0  # between two passes over the stores
+BAR_CHARACTERS = 30
 ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
 ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log", "replicate")
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -183,4 +190,58 @@ def confirm_clock(user: str, password_file: Path | None, as_json: bool) -> int:
     return _say(reply, f"today is {day_name(reply['today'])}", as_json)
 
 
-COMMANDS = (list_keys, requests, ask, approve, refuse, do, hold, confirm_clock)
+@click.command()
+@click.argument("key", type=int)
+@signed
+@as_json_option
+def reseal(key: int, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Seal anew everything that the compromised data key KEY sealed, under the key in its place.
+
+    Messages go on meanwhile. Cut off, run it again: what is done is not done twice. When it is over `destroy-key` ends the old one, and
+    with it every copy that was sealed under it.
+    """
+    from appliance.audit import BlockingRecorder
+    from appliance.keys import Resealing
+
+    settings = load(home=home_of())
+    who = signed_in(settings, "keys.ask", user, password_file)
+    recorder = BlockingRecorder(settings)
+
+    def call(process: str, op: str, payload: dict[str, Any], timeout_s: float = ACT_S_MAX) -> Any:
+        with contextlib.closing(BlockingClient(settings.socket(process))) as client:
+            return client.call(op, payload, timeout_s)
+
+    ring = BlockingKeyring(settings)
+    try:
+        recorder.record(who, "key.reseal_begun", f"key:{key}")
+        pause = partial(threading.Event().wait, PAUSE_S)
+        done = Resealing(settings, call, {"verify": partial(_verifications, settings, ring)}, now_ms, pause, _bar).run(
+            key, who
+        )
+        recorder.record(who, "key.resealed", f"key:{key}", rows=done["rows"])
+    finally:
+        ring.close()
+        recorder.close()
+    broken = f"; {done['unreadable']:,} cannot be read and stay as they are" if done["unreadable"] else ""
+    return _say(
+        done, f"{done['rows']:,} rows are under another key{broken}; now `casemate keys ask destroy-key {key}`", as_json
+    )
+
+
+def _verifications(settings: Settings, ring: BlockingKeyring, key: int) -> tuple[int, int]:
+    from appliance.verify import Book
+    from appliance.verify import reseal as reseal_book
+
+    old, new = ring.by_id(key), ring.successor(key)
+    with contextlib.closing(Book(settings.home / "verify.db")) as book:
+        return reseal_book(book, key, new.key_id, lambda sealed, aad: new.seal(old.open(sealed, aad), aad))
+
+
+def _bar(what: str, share: float, rows: int) -> None:
+    if sys.stderr.isatty():
+        full = int(share * BAR_CHARACTERS)
+        bar = "#" * full + "." * (BAR_CHARACTERS - full)
+        click.echo(f"\r  [{bar}] {share:4.0%}  {rows:,} rows  {what:24}", err=True, nl=share >= 1.0)
+
+
+COMMANDS = (list_keys, requests, ask, approve, refuse, do, hold, reseal, confirm_clock)

@@ -278,6 +278,25 @@ class Book:
             conn.execute("ROLLBACK")
             raise
 
+    def under(self, key_id: int, limit: int) -> tuple[list[tuple[bytes, bytes]], int]:
+        """(id, sealed label) of parcels that are sorted and under a key; and how many are under it that are not sorted yet."""
+        rows = self._conn.execute(
+            "SELECT id, sealed FROM parcel WHERE key_id = ? AND host IS NOT NULL LIMIT ?", (key_id, limit)
+        ).fetchall()
+        sql = "SELECT count(*) FROM parcel WHERE key_id = ? AND host IS NULL"
+        return rows, int(self._conn.execute(sql, (key_id,)).fetchone()[0])
+
+    def reseal(self, rows: Iterable[tuple[bytes, int, bytes, int]]) -> None:
+        """(sealed anew, its key, id, the key before) of labels; one that is gone meanwhile is gone."""
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            conn.executemany("UPDATE parcel SET sealed = ?, key_id = ? WHERE id = ? AND key_id = ?", list(rows))
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
     def scrub(self) -> None:
         """Empties the write-ahead log into the file: what was erased is then in neither."""
         self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_S_MAX: Final = 5.0
 STOP_WAIT_S: Final = 3.0
+RESEALED_ROWS: Final = 1_000  # in one call
 
 
 class StatusEvents(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,8 +102,14 @@ class Desk:
     """The operations other processes may ask for."""
 
     def __init__(
-        self, book: Book, rounds: Rounds, portability: Portability, webhooks: tuple[InboundWebhook, ...] = ()
+        self,
+        book: Book,
+        rounds: Rounds,
+        portability: Portability,
+        webhooks: tuple[InboundWebhook, ...] = (),
+        ring: Keyring | None = None,
     ) -> None:
+        self.ring = ring
         self.book = book
         self.webhooks = webhooks
         self.rounds = rounds
@@ -167,6 +175,24 @@ class Desk:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         return {"forgotten": len(given.ids) + len(given.messages)}
 
+    async def reseal(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """`key_id`: what is due under a compromised key is sealed anew -> {rows, unreadable, more}. Raises Error `key_state`."""
+        assert self.ring is not None
+        key_id = int(payload["key_id"])
+        new, old = await self.ring.successor(key_id), await self.ring.by_id(key_id)
+        labels, unsorted = self.book.under(key_id, RESEALED_ROWS)
+        rows = []
+        for id_, sealed in labels:
+            with contextlib.suppress(Error):
+                rows.append((new.seal(old.open(sealed, b"w" + id_), b"w" + id_), new.key_id, id_, key_id))
+        try:
+            self.book.reseal(rows)
+            self.book.scrub()
+        except OperationalError as e:
+            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+        more = bool(rows) and len(labels) == RESEALED_ROWS
+        return {"rows": len(rows), "unreadable": len(labels) - len(rows), "more": int(more or unsorted > 0)}
+
     async def known_number(self, payload: Any, peer: Peer) -> dict[str, str | None]:
         """`number`: what is remembered of it -> {operator}, as ENUM calls it."""
         return {"operator": self.portability.known(str(payload["number"]))}
@@ -199,13 +225,14 @@ async def serve(settings: Settings) -> None:
         settings.inbound_webhooks,
     )
     portability = Portability(settings.enums, monotonic_s)
-    desk = Desk(book, rounds, portability, settings.inbound_webhooks)
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring)
     operations: dict[str, Callable[[Any, Peer], Awaitable[Any]]] = {
         "ping": desk.ping,
         "state": desk.state,
         "status_events": desk.status_events,
         "received": desk.received,
         "forget": desk.forget,
+        "reseal": desk.reseal,
         "known_number": desk.known_number,
         "forget_number": desk.forget_number,
         "enum": desk.enum,

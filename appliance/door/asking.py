@@ -125,6 +125,7 @@ class Asking:
             **new.fields,
             "id": found.id,
             "content": key.seal(new.content, aad),
+            "key_id": found.key_id,
             "who": f"door:{account.system_id}",
         }
         try:

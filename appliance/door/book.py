@@ -243,6 +243,17 @@ class Book:
         sql = f"{columns} FROM letter WHERE n > ? AND status IN (?, ?) ORDER BY n LIMIT ?"  # constants
         return [Letter(*row) for row in self._conn.execute(sql, (after, EXPIRED, REJECTED, limit))]
 
+    def under(self, key_id: int, after: int, limit: int) -> list[Letter]:
+        """Letters after number `after` that are sealed under a key."""
+        columns = _DUE.split(" FROM ")[0]
+        sql = f"{columns} FROM letter WHERE n > ? AND key_id = ? ORDER BY n LIMIT ?"
+        return [Letter(*row) for row in self._conn.execute(sql, (after, key_id, limit))]
+
+    def reseal(self, rows: Sequence[tuple[bytes, bytes, int, int]]) -> None:
+        """(number, content, key, n) of letters that are sealed anew; one that is gone meanwhile is gone."""
+        with self._writing():
+            self._conn.executemany("UPDATE letter SET number = ?, content = ?, key_id = ? WHERE n = ?", rows)
+
     def scrub(self) -> None:
         """Empties the write-ahead log into the file: what was erased is then in neither."""
         self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

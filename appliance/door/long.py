@@ -293,6 +293,19 @@ class Long:
         await self._do(lambda parts: parts.scrub())
         return sum(len(waiting.parts) for waiting in found)
 
+    async def reseal(self, old: int, new: int, anew: Callable[[bytes, bytes], bytes]) -> tuple[int, int]:
+        """Seals anew what is under key `old`; how many parts, and how many cannot be read."""
+        found = await self._do(partial(Parts.under, key_id=old))
+        rows = []
+        for message_id, number, mac, sealed in found:
+            try:
+                rows.append((anew(sealed, b"d" + mac), new, message_id, number))
+            except Error:
+                continue
+        await self._do(partial(Parts.reseal, rows=rows))
+        await self._do(Parts.scrub)
+        return len(rows), len(found) - len(rows)
+
     async def waits(self, message_id: bytes) -> int | None:
         """The account of a message of which parts are still here."""
         waiting = await self._do(lambda parts: parts.read(message_id))

@@ -142,6 +142,17 @@ class Parts:
         """Every message of which parts are here."""
         return [row[0] for row in self._conn.execute("SELECT id FROM whole").fetchall()]
 
+    def under(self, key_id: int) -> list[tuple[bytes, int, bytes, bytes]]:
+        """(id, number, mac, sealed) of parts that are sealed under a key."""
+        sql = "SELECT id,number,mac,sealed FROM part WHERE key_id=?"
+        return list(self._conn.execute(sql, (key_id,)).fetchall())
+
+    def reseal(self, rows: Sequence[tuple[bytes, int, bytes, int]]) -> None:
+        """(sealed anew, its key, id, number) of parts; one that is gone meanwhile is gone."""
+        self._conn.execute("BEGIN IMMEDIATE")
+        self._conn.executemany("UPDATE part SET sealed=?,key_id=? WHERE id=? AND number=?", rows)
+        self._conn.execute("COMMIT")
+
     def scrub(self) -> None:
         """Empties the write-ahead log into the file: what was erased is then in neither."""
         self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -20,7 +20,7 @@ from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
 from appliance.shards import engines
 
-from . import forgetting
+from . import forgetting, resealing
 from .connection import Connection
 from .desk import Desk
 
@@ -185,6 +185,9 @@ def _operations(desk: Desk) -> dict[str, Any]:
             raise Error("malformed", "letters are due again to an `account`, by its number")
         return {"letters": desk.post.bring_back(account)}
 
+    async def reseal(payload: Any, __: Peer) -> dict[str, int]:
+        return await resealing.reseal(desk, payload)
+
     async def known_number(payload: Any, __: Peer) -> dict[str, int]:
         return await forgetting.known_number(desk, payload)
 
@@ -198,6 +201,7 @@ def _operations(desk: Desk) -> dict[str, Any]:
         "inbound": desk.post.inbound,
         "again": again,
         "forget": desk.post.forget,
+        "reseal": reseal,
         "known_number": known_number,
         "forget_number": forget_number,
     }

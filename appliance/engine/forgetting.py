@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from appliance.store import NUMBER_OCTETS, forgetting
 
 from .acts import cancel
 from .ledger import Ledger
+from .left_stores import LeftStores
 from .outward import Outward
 from .unfolding import erase_whole, unfold_now
 
@@ -64,7 +64,7 @@ class Forgotten:
 
 
 class Forgetting:
-    """One engine's. `do` runs an act within a beat; `forget` has the listener forget; `others`: stores that no engine has any more."""
+    """One engine's. `do` runs an act within a beat; `forget` has the listener forget; `unscrubbed`: days whose logs are to be emptied."""
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class Forgetting:
         keyring: Keyring,
         do: Callable[[Callable[[], Any]], Awaitable[Any]],
         forget: Callable[[bytes], None],
-        others: dict[int, Path],
+        stores: LeftStores,
+        unscrubbed: set[int],
     ) -> None:
         self.ledger = ledger
         self.outward = outward
         self.keyring = keyring
         self._do = do
         self._forget = forget
-        self.others = others
-        self._others: dict[int, Ledger] = {}
-        self._unscrubbed: set[int] = set()
+        self.stores = stores
+        self._unscrubbed = unscrubbed
 
     async def subject(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Operation: an Erasure of one day -> {messages, cancelled, inbound, parts, receipts, waiting}, durable and out of the log file.
@@ -115,13 +115,6 @@ class Forgetting:
             await asyncio.sleep(LOOK_S)
         return {**told, "waiting": waiting}
 
-    async def scrub(self) -> None:
-        """Between beats: empties the logs of days that something was erased from."""
-        for day in list(self._unscrubbed):
-            partition = self.ledger.partitions.get(day)
-            if partition is None or await asyncio.get_running_loop().run_in_executor(None, partition.scrub):
-                self._unscrubbed.discard(day)
-
     async def _allowed(self, asked: Erasure) -> None:
         held = await self.keyring.held()
         if held is None:
@@ -140,19 +133,8 @@ class Forgetting:
             if self.outward.door is not None:
                 await self.outward.door.call("forget", {"ids": found.ids})
 
-    def _ledger(self, asked: Erasure) -> Ledger:
-        """This engine's, or one for a store that no engine has any more."""
-        if not asked.left:
-            return self.ledger
-        if asked.left not in self.others:
-            raise Error("not_found", "there is no such store")
-        if asked.left not in self._others:
-            mine = self.ledger
-            self._others[asked.left] = Ledger(self.others[asked.left], mine.routes, [], mine.policies, mine.name)
-        return self._others[asked.left]
-
     def _look_now(self, asked: Erasure, after: int) -> Forgotten:
-        return self._look(self._ledger(asked), asked, after)
+        return self._look(self.stores.ledger_of(asked.left), asked, after)
 
     def _look(self, ledger: Ledger, asked: Erasure, after: int) -> Forgotten:
         """What is about to be erased. Messages of batches become rows for it."""
@@ -174,7 +156,7 @@ class Forgetting:
 
     def _erase(self, asked: Erasure, after: int) -> Forgotten:
         """What was looked at is erased, in this beat's transaction, with its entry in the audit log."""
-        ledger, day, now_ms = self._ledger(asked), asked.day, clock.now_ms()
+        ledger, day, now_ms = self.stores.ledger_of(asked.left), asked.day, clock.now_ms()
         self._forget(asked.subject)
         done = self._look(ledger, asked, after)
         partition = ledger.existing(day)
@@ -198,19 +180,8 @@ class Forgetting:
                 work.doors.append((row.seq, REDACTED, now_ms, None))
         self._write(ledger, asked, done, seqs, now_ms)
         if asked.left:
-            self._commit(ledger, day)
+            self.stores.commit(asked.left, day)
         return done
-
-    def _commit(self, ledger: Ledger, day: int) -> None:
-        """Of a store that has no beats; its entry goes to today's, which somebody sends on."""
-        partition, work = ledger.partitions[day], ledger.work[day]
-        self.ledger.notes += work.audit
-        work.audit = []
-        partition.write(work)
-        partition.commit()
-        partition.scrub()
-        ledger.close(day)
-        ledger.committed()
 
     def _write(self, ledger: Ledger, asked: Erasure, done: Forgotten, seqs: list[int], now_ms: int) -> None:
         day, subject, other = asked.day, asked.subject, asked.stands_for

@@ -10,6 +10,7 @@ from appliance import limits
 from appliance.audit import entry
 from appliance.errors import Error
 from appliance.message import NOTIFY_WEBHOOK, QUEUED, SCHEDULED, id_text
+from appliance.store import resealing
 
 from .ledger import Ledger
 from .unfolding import known_by_id
@@ -30,6 +31,7 @@ class Replacement(msgspec.Struct, forbid_unknown_fields=True):
     expires_ms: int
     notify: int  # who is told besides a webhook
     who: str
+    key_id: int = 0  # that `content` is sealed under; 0: whoever asks does not say
 
 
 def replacement_of(payload: Any) -> Replacement:
@@ -62,6 +64,9 @@ def replace(ledger: Ledger, day: int, new: Replacement, now_ms: int) -> str:
     if (started or any(r[0] == seq for r in work.rescheduled)) and (later or status != SCHEDULED):
         return NOT_NOW
     audit = entry(now_ms, new.who, "message.replaced", f"message:{id_text(new.id)}")  # or Error, nothing done yet
+    under = next((r[2] for r in reversed(work.resealed) if r[-1] == seq), None) or resealing.key_of(partition, seq)
+    if new.key_id not in (0, under):
+        raise Error("overloaded", "the message was sealed anew in this moment", "send it again")
     now_notify = notify & NOTIFY_WEBHOOK | new.notify
     waits = status == SCHEDULED and not started
     if waits or later:

@@ -19,6 +19,7 @@ from appliance.message import CLASSES, STATUSES, Batch, id_ms
 from appliance.settings import Settings
 
 from . import acts
+from .aging import Aging
 from .asking import Asker
 from .beat import Act, Beat
 from .campaigns import Campaigns
@@ -28,13 +29,16 @@ from .forgetting import Forgetting
 from .inbound import Inbound
 from .keys_at_hand import KeysAtHand
 from .ledger import Ledger
+from .left_stores import LeftStores
 from .link import Link
 from .listening import Listener
 from .outward import Outward
 from .paging import Pager
+from .resealing import Resealing
 from .resolving import Resolver
 from .retention import retire
 from .routing import Routing
+from .scrubbing import Scrubbing
 from .sharing import Sharing, joined
 from .workbench import Workbench
 
@@ -81,8 +85,11 @@ class Engine:
         self.beat.before_commit.append(self._set_floor)
         self.sharing = Sharing(self.ledger, self.inbound, self.links, s, index, self._must_run, self._do)
         self.erasing = Erasing(self.ledger, self.outward, self._do)
-        left = {} if index else {n: each for n, each in s.stores.items() if n >= s["engine.shards"]}
-        self.forgetting = Forgetting(self.ledger, self.outward, self.keyring, self._do, self.listener.forget, left)
+        self.scrubbing, stores = Scrubbing(self.ledger), LeftStores.of(self.ledger, s, index)
+        forgets, days = self.listener.forget, self.scrubbing.days
+        self.forgetting = Forgetting(self.ledger, self.outward, self.keyring, self._do, forgets, stores, days)
+        self.resealing = Resealing(self.ledger, self.keyring, self._do, stores, days)
+        self.aging = Aging(self.ledger, s, self.keyring, self._do, stores, days)
         self.started_ms, self.ready, self.stopping = 0, False, asyncio.Event()
         self.hand = KeysAtHand(self.keyring, self.inbound)
         self._floor_s = 0.0
@@ -258,7 +265,7 @@ class Engine:
             self.asker.step(now_s, now_ms)
             await self.campaigns.step(now_s, now_ms)
         await self.beat.once()
-        await self.forgetting.scrub()
+        await self.scrubbing.step()
         changed, self.beat.changed_days = self.beat.changed_days, set()
         self.outward.committed(changed)
         self.outward.send(now_s)
@@ -316,6 +323,7 @@ class Engine:
             "redact": self.redact,
             "redact_inbound": self.erasing.redact_inbound,
             "erase_subject": self.forgetting.subject,
+            "reseal": self.resealing.reseal,
             "decide": self.decide,
             "drain": self.drain,
             **(self.bench.operations | self.sharing.operations),
@@ -338,20 +346,13 @@ class Engine:
         self.outward.committed(set(self.ledger.partitions))  # what was not told before is told now
         self._note("process.start")
         if undecided:
-            self.beat.notes.append(
-                entry(
-                    self.started_ms,
-                    f"process:{self.name}",
-                    "messages.indeterminate",
-                    f"process:{self.name}",
-                    segments=undecided,
-                )
-            )
+            self._note("messages.indeterminate", segments=undecided)
         for link in self.links.values():
             link.start()
         self.ready = True
         ticks = loop.create_task(self._ticks())
         self.hand.start()
+        self.aging.start()
         try:
             await self._beats()
             await self._stop_links()
@@ -366,7 +367,7 @@ class Engine:
             await self._stop_links()
         finally:
             ticks.cancel()
-            await asyncio.gather(self.listener.stop(), self.sharing.stop(), self.hand.stop())
+            await asyncio.gather(self.listener.stop(), self.sharing.stop(), self.hand.stop(), self.aging.stop())
         await server.stop()
         self.campaigns.close()
         self.beat.close()
@@ -374,8 +375,8 @@ class Engine:
     async def _stop_links(self) -> None:
         await asyncio.gather(*(link.stop() for link in self.links.values()))
 
-    def _note(self, what: str) -> None:
-        self.beat.notes.append(entry(clock.now_ms(), f"process:{self.name}", what, f"process:{self.name}"))
+    def _note(self, what: str, **detail: Any) -> None:
+        self.beat.notes.append(entry(clock.now_ms(), f"process:{self.name}", what, f"process:{self.name}", **detail))
 
     def _stop(self) -> None:
         if self.stopping.is_set():

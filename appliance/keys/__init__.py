@@ -9,12 +9,14 @@ from . import approvals
 from .datakey import DataKey, blind_index, blind_indexer
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
+from .resealing import Resealing
 
 __all__ = [
     "PURPOSES",
     "BlockingKeyring",
     "DataKey",
     "Keyring",
+    "Resealing",
     "approvals",
     "blind_index",
     "blind_indexer",

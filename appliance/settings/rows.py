@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .box import BOX_SETTINGS
+from .keeping import KEEPING_SETTINGS
 from .setting import Setting
 
 #: What becomes of a message of which nobody can know whether it left.
@@ -188,7 +189,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         100_000,
     ),
-    Setting("store.retention_days", "int", 30, "days that a partition of messages is kept", 1, 3650),
+    *KEEPING_SETTINGS,
     Setting(
         "engine.shards",
         "int",

@@ -1,6 +1,6 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
-from . import doubts, forgetting, letters, stored
+from . import aging, doubts, forgetting, letters, resealing, stored
 from .batches import (
     NO_ID,
     ODD,
@@ -65,6 +65,7 @@ __all__ = [
     "Tally",
     "Work",
     "Wrote",
+    "aging",
     "batch_row",
     "decode_columns",
     "doubts",
@@ -81,6 +82,7 @@ __all__ = [
     "partition_days",
     "partition_exists",
     "partition_path",
+    "resealing",
     "settle",
     "snapshot",
     "sound",

@@ -61,6 +61,15 @@ SURPLUS: Final = "DELETE FROM segment WHERE key>? AND key<?"
 ERASE_HEARD: Final = "UPDATE heard SET content=x'' WHERE id=?"
 ERASE_PART: Final = "UPDATE inbound SET content=x'' WHERE n=?"
 REDACT: Final = "UPDATE message SET content=NULL WHERE seq=?"
+#: Its class's retention is over: text and number go, everything else stays, under the same blind index.
+AGE: Final = "UPDATE message SET content=NULL,number=x'' WHERE seq=?"
+AGE_HEARD: Final = "UPDATE heard SET content=x'',number=x'' WHERE n=?"
+AGE_PART: Final = "UPDATE inbound SET content=x'',number=x'' WHERE n=?"
+#: Sealed anew under another key.
+RESEAL: Final = "UPDATE message SET number=?,content=?,key_id=? WHERE seq=?"
+RESEAL_PART: Final = "UPDATE inbound SET number=?,content=?,key_id=? WHERE n=?"
+RESEAL_HEARD: Final = "UPDATE heard SET number=?,content=?,key_id=? WHERE n=?"
+RESEAL_ANSWER: Final = "UPDATE idempotency SET answer=?,key_id=? WHERE key_mac=?"
 #: One person is erased: what is left is found by another blind index, whose key nobody has any more.
 FORGET: Final = "UPDATE message SET content=NULL,number=x'',number_index=? WHERE seq=?"
 FORGET_HEARD: Final = "UPDATE heard SET content=x'',number=x'',number_index=? WHERE n=?"
@@ -108,9 +117,16 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("heard", HEARD),
     ("loose", LOOSE),
     ("joined", JOINED),
+    ("resealed", RESEAL),  # before what is erased in the same beat
+    ("heard_resealed", RESEAL_HEARD),
+    ("parts_resealed", RESEAL_PART),
+    ("answers_resealed", RESEAL_ANSWER),
     ("redactions", REDACT),
     ("heard_erased", ERASE_HEARD),
     ("parts_erased", ERASE_PART),
+    ("aged", AGE),
+    ("heard_aged", AGE_HEARD),
+    ("parts_aged", AGE_PART),
     ("rewritten", REWRITE),
     ("forgotten", FORGET),
     ("heard_forgotten", FORGET_HEARD),
@@ -122,7 +138,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
 
 #: Work that takes something away for good: what it was must not stay in free places of the file.
 ERASING: Final = (
-    "replaced", "redactions", "heard_erased", "parts_erased", "rewritten", "forgotten", "heard_forgotten", "parts_forgotten",
+    "replaced", "redactions", "resealed", "heard_resealed", "parts_resealed", "answers_resealed", "heard_erased", "parts_erased", "aged", "heard_aged", "parts_aged", "rewritten", "forgotten", "heard_forgotten", "parts_forgotten",
     "nameless_forgotten", "parked_forgotten", "placed_anew",
 )  # fmt: skip
 
@@ -172,7 +188,14 @@ class Work:
     redactions: list[tuple[Any, ...]]
     heard_erased: list[tuple[Any, ...]]
     parts_erased: list[tuple[Any, ...]]
+    aged: list[tuple[int]]
+    heard_aged: list[tuple[int]]
+    parts_aged: list[tuple[int]]
     rewritten: list[tuple[bytes, bytes, int]]
+    resealed: list[tuple[Any, ...]]
+    heard_resealed: list[tuple[Any, ...]]
+    parts_resealed: list[tuple[Any, ...]]
+    answers_resealed: list[tuple[Any, ...]]
     forgotten: list[tuple[Any, ...]]
     heard_forgotten: list[tuple[Any, ...]]
     parts_forgotten: list[tuple[Any, ...]]

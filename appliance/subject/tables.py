@@ -170,6 +170,7 @@ WITHOUT_NUMBERS: Final = {
     "templates": "texts with places for parameters",
     "senders": "the bank's own senders",
     "exemptions": "keyed digests of the bank's own ids of payers and payees, to which no number leads",
+    "updates": "releases of the appliance's software",
     "evidence": "policies, and counts of refusals",
     "audit": "entries without numbers, which is checked where each is made",
 }

@@ -32,6 +32,7 @@ from .payers import Payers
 from .prefixes import Block, Conversion
 from .pumping import WHY, Guard, check_admitted, check_prefix, prefix_of
 from .rates import Pace, paces
+from .resealing import reseal
 from .sealed import Kept, aad, packed, unpacked
 from .states import REASONS, STATES
 from .watch import VerifyWatch, guard_of, limits_of
@@ -91,6 +92,7 @@ __all__ = [
     "presented",
     "quarter_before",
     "quarter_of",
+    "reseal",
     "unpacked",
     "verifications_of",
 ]

@@ -55,6 +55,9 @@ class FakeRing:
             raise Error("key_destroyed", f"key {key_id} was destroyed")
         return self.keys[key_id]
 
+    async def successor(self, key_id: int) -> FakeKey:
+        return self.keys.setdefault(key_id + 1, FakeKey(key_id + 1))
+
     async def index_key(self) -> bytes:
         return bytes(32)
 

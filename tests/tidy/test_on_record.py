@@ -141,6 +141,8 @@ ON_RECORD: dict[str, str] = {
     "cli key_acts.approve": "approval.decided",
     "cli key_acts.refuse": "approval.decided",
     "cli key_acts.do": "approval.used",
+    "cli key_acts.reseal": "key.reseal_begun key.resealed",
+    "engine reseal": "key.resealed",
     "cli key_acts.hold": "key.hold_set",
     "cli key_acts.confirm_clock": "clock.confirmed",
     "cli replication.replicate": "approval.used hsm.replicated",

@@ -80,6 +80,23 @@ def test_an_answer_is_believed_for_as_long_as_it_says_and_asked_once() -> None:
     run(story)
 
 
+def test_what_is_remembered_of_an_erased_person_is_forgotten() -> None:
+    async def story(w: World) -> None:
+        w.by_name[NAME] = [FOUND]
+        await w.ask()
+        assert w.portability.known(NUMBER) == "39123"
+        assert w.portability.forget(NUMBER) == 1 and w.portability.forget(NUMBER) == 0
+        assert w.portability.known(NUMBER) is None
+        w.gate = asyncio.Event()
+        asking = asyncio.ensure_future(w.ask())
+        await asyncio.sleep(0)
+        assert w.portability.forget(NUMBER) == 1, "a question under way brings none any more"
+        w.gate.set()
+        assert await asking == [None] and w.portability.known(NUMBER) is None
+
+    run(story)
+
+
 @pytest.mark.parametrize("said", [None, ()])
 def test_a_name_that_is_not_there_is_remembered_as_the_zone_says(said: Any) -> None:
     async def story(w: World) -> None:

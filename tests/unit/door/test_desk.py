@@ -18,6 +18,7 @@ from appliance.door.desk import Desk
 from appliance.door.parts import Parts
 from appliance.door.replacing import content_of
 from appliance.errors import Error
+from appliance.intercom import Peer
 from appliance.limits import DOOR_PARTS_S_MAX, DOOR_STRANGERS_PER_ADDRESS, SETTLE_S_MAX
 from appliance.message import NOTIFY_ACCOUNT_SHIFT, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, SENT
 from appliance.settings import parse
@@ -544,3 +545,61 @@ def test_a_stop_does_not_check_the_binds_that_still_wait_for_it(alone: Alone) ->
     alone.desk.close()
     assert len(checked) < DOOR_STRANGERS_PER_ADDRESS
     alone.open()
+
+
+# --- one person is erased, and a key is replaced ---------------------------------------------------------------
+def asked(alone: Alone, op: str, **payload: Any) -> Any:
+    return alone.loop.run_until_complete(process._operations(alone.desk)[op](payload, Peer(0, 0, 0)))
+
+
+def test_parts_and_receipts_that_no_engine_knows_of_are_forgotten_by_number(
+    alone: Alone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hers: parts that wait, and the receipt of some that never became whole; somebody else's stay."""
+    hers, his = b"393331234567", b"393337654321"
+    connection, _ = alone.bound(kind=spec.BIND_TRANSMITTER)
+    for n, number in enumerate((hers, his)):
+        first, *_ = parts_of(b"Lungo " * 60)
+        alone.do(connection.data_received, submit(10 + n, first, esm_class=0x40, destination_addr=number))
+    alone.run()
+    later_ms = int((DOOR_PARTS_S_MAX + 1) * 1000)
+    with monkeypatch.context() as later:
+        later.setattr("appliance.door.long.now_ms", lambda: now_ms() + later_ms)
+        alone.do(alone.desk.tick, 100.0)
+        alone.run()
+    for n, number in enumerate((hers, his)):
+        first, *_ = parts_of(b"Ancora " * 60)
+        alone.do(connection.data_received, submit(20 + n, first, esm_class=0x40, destination_addr=number))
+    alone.run()
+    sealed = [letter.content[12:44] for letter in alone.desk.post.book.ended_without_engine(0, 10)]
+    files = lambda: b"".join(path.read_bytes() for path in alone.home.glob("door*.db*"))  # noqa: E731
+    assert len(sealed) == 2 and all(piece in files() for piece in sealed)
+    assert asked(alone, "known_number", number="+393331234567") == {"parts": 1, "letters": 1}
+    assert asked(alone, "forget_number", number="+393331234567") == {"parts": 1, "letters": 1, "forgotten": 0}
+    assert asked(alone, "known_number", number="+393331234567") == {"parts": 0, "letters": 0}
+    assert asked(alone, "known_number", number="+393337654321") == {"parts": 1, "letters": 1}
+    assert [piece in files() for piece in sealed] == [False, True], "not in a free page or the log either"
+    with pytest.raises(Error):
+        asked(alone, "forget_number", number="393331234567")
+
+
+def test_letters_and_parts_are_sealed_anew_and_say_the_same(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, _transport = alone.bound(kind=spec.BIND_TRANSMITTER)
+    first, second, third = parts_of(b"Lungo " * 60)
+    alone.do(connection.data_received, submit(10, first, esm_class=0x40))
+    alone.run()
+    later_ms = int((DOOR_PARTS_S_MAX + 1) * 1000)
+    with monkeypatch.context() as later:
+        later.setattr("appliance.door.long.now_ms", lambda: now_ms() + later_ms)
+        alone.do(alone.desk.tick, 100.0)
+        alone.run()
+    alone.do(connection.data_received, submit(20, first, esm_class=0x40) + submit(21, second, esm_class=0x40))
+    alone.run()
+    (old,) = alone.ring.keys
+    assert asked(alone, "reseal", key_id=old) == {"rows": 3, "unreadable": 0, "more": 0}
+    assert asked(alone, "reseal", key_id=old) == {"rows": 0, "unreadable": 0, "more": 0}
+    (letter,) = alone.desk.post.book.ended_without_engine(0, 10)
+    assert letter.key_id == old + 1 and content_of(alone.ring.keys[old + 1].open(letter.content, b"c" + letter.id)).door
+    alone.do(connection.data_received, submit(22, third, esm_class=0x40))
+    alone.run()
+    assert sum(len(batch.ids) for batch in alone.engine.batches) == 1, "it became whole all the same"

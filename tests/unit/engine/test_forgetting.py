@@ -13,6 +13,8 @@ import pytest
 from appliance import clock
 from appliance.engine import forgetting as forgetting_file
 from appliance.engine.forgetting import Forgetting
+from appliance.engine.left_stores import LeftStores
+from appliance.engine.scrubbing import Scrubbing
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.keys import blind_index
@@ -66,7 +68,16 @@ class Bank(World):
         super().__init__(folder)
         self.ring, self.outward, self.forgot = Ring(), Outward(), list[bytes]()
         self.day = clock.day_of(clock.now_ms())
-        self.forgetting = Forgetting(self.ledger, self.outward, self.ring, self._do, self.forgot.append, {})  # type: ignore[arg-type]
+        self.scrubbing = Scrubbing(self.ledger)
+        self.forgetting = Forgetting(
+            self.ledger,
+            self.outward,
+            self.ring,
+            self._do,
+            self.forgot.append,
+            LeftStores(self.ledger, {}),
+            self.scrubbing.days,
+        )  # type: ignore[arg-type]
 
     async def _do(self, act: Callable[[], Any]) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -87,7 +98,7 @@ class Bank(World):
         async def both() -> Any:
             async def scrubbing() -> None:
                 while True:
-                    await self.forgetting.scrub()
+                    await self.scrubbing.step()
                     await asyncio.sleep(0)
 
             task = asyncio.create_task(scrubbing())

@@ -11,7 +11,18 @@ import pytest
 
 from appliance.errors import Error
 from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
-from appliance.verify import NONE, Book, Payment, Renewed, Verification, code_mac, payment_digest
+from appliance.verify import (
+    NONE,
+    Book,
+    Payment,
+    Renewed,
+    Verification,
+    code_mac,
+    forget_subject,
+    payment_digest,
+    reseal,
+    verifications_of,
+)
 from appliance.verify.states import Limits
 
 KEY, AT = b"k" * 32, 1_800_000_000_000
@@ -279,3 +290,38 @@ def test_every_denial_writes_as_much(book: Book) -> None:
     assert (
         set(wrote) == {"used", "cancelled", "code", "payment", "expired", "unknown"} and len(set(wrote.values())) == 1
     )
+
+
+def test_one_number_is_forgotten_and_only_that(book: Book) -> None:
+    hers, other = b"s" * 16, b"o" * 16
+    did(book, lambda b: b.begin(row(1, PAYMENT), Limits(), AT))
+    did(book, lambda b: b.begin(row(2, subject=b"b" * 16), Limits(), AT))
+    did(book, lambda b: b.check(row(1).id, 1, KEY, "000000", PAYMENT, Limits(), AT))
+    assert [found.id for found in verifications_of(book, hers)] == [row(1).id]
+    assert forget_subject(book, hers, other) == {"verifications": 1, "rates": 2}
+    assert forget_subject(book, hers, other) == {"verifications": 0, "rates": 0}
+    (found,) = verifications_of(book, other)
+    assert (found.state, found.sealed, found.mac, found.bound) == ("cancelled", b"", bytes(32), bytes(32))
+    assert not did(book, lambda b: b.check(found.id, 1, KEY, CODE, PAYMENT, Limits(), AT)).approved
+    assert did(book, lambda b: b.check(row(2).id, 1, KEY, CODE, NONE, Limits(), AT)).approved
+    octets = b"".join(
+        path.read_bytes()
+        for path in Path(book.conn.execute("PRAGMA database_list").fetchone()[2]).parent.glob("verify.db*")
+    )
+    assert hers not in octets
+
+
+def test_what_is_sealed_is_sealed_anew_and_what_cannot_be_read_is_counted(book: Book) -> None:
+    for n in (1, 2, 3):
+        did(book, lambda b, n=n: b.begin(row(n, sealed=b"sealed %d" % n, key_id=7 if n < 3 else 6), LIMITS, AT))
+
+    def anew(sealed: bytes, aad: bytes) -> bytes:
+        if sealed.endswith(b"2"):
+            raise Error("key_refused", "broken")
+        assert aad[1:] == row(1).id
+        return b"anew"
+
+    assert reseal(book, 7, 8, anew) == (1, 1)
+    assert [(each.key_id, each.sealed) for each in verifications_of(book, b"s" * 16)] == [
+        (8, b"anew"), (7, b"sealed 2"), (6, b"sealed 3"),
+    ]  # fmt: skip

@@ -77,9 +77,10 @@ def claims(partition: Partition, link: int, number_index: bytes) -> list[Claim]:
 
 
 def doubted(partition: Partition, number_index: bytes) -> list[tuple[int, int, int]]:
-    """(seq, when it was accepted, when it was in doubt) of each time that a message to a number was: also of those sent again since."""
+    """(seq, when it was accepted, when it was in doubt) of messages to a number that were sent again: each time that they were in doubt."""
     return partition.conn.execute(
-        "SELECT m.seq,m.accepted_ms,e.at_ms FROM message m JOIN event e ON e.seq=m.seq WHERE m.number_index=? AND e.status=10",
+        "SELECT m.seq,m.accepted_ms,e.at_ms FROM message m JOIN event e ON e.seq=m.seq WHERE m.number_index=? AND e.status=10"
+        " AND EXISTS (SELECT 1 FROM event a WHERE a.seq=m.seq AND a.detail LIKE 'sent again%')",
         (number_index,),
     ).fetchall()
 

@@ -30,7 +30,7 @@ from appliance.smpp import spec
 from appliance.store import stored
 from appliance.store.doubts import HELD
 
-from .others import index_of
+from .others import chained, index_of
 
 if TYPE_CHECKING:
     from .bank import Message
@@ -254,6 +254,12 @@ def _audited(world: World, engine: Any) -> None:
             messages += entry["detail"]["messages"]
         elif entry["what"] == "audit.gap":
             world.violated("the audit log has a gap")
+    head, at = b"", 0
+    for size in sorted(world.heads):
+        head, at = chained(head, journal.entries(at, size)), size
+        if head != world.heads[size]:
+            world.violated(f"the audit log is not what it was when it had {size} entries")
+            break
     kept = len(statuses_of(engine))
     if messages != kept:
         world.violated(f"the audit log has {messages} messages, the store {kept}")

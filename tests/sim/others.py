@@ -7,6 +7,8 @@ in the instant they answer, and refuse what does not follow: exactly what the re
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,11 +61,12 @@ def index_of(number: str) -> bytes:
 class Auditor:
     """The journal of the audit log, on the same disk; entries are durable when they are answered."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, heads: dict[int, bytes]) -> None:
         self.settings = settings
         self.away = False
         self.journal: Journal | None = None
         self.size = 0
+        self.heads = heads  # size -> digest of all entries so far, of what was acknowledged: outside the box, and for all of its auditors
 
     async def run(self) -> None:
         self.journal = Journal(self.settings.home / "audit" / "audit.db")
@@ -84,7 +87,17 @@ class Auditor:
             raise outcome.error
         if outcome.gap is not None:
             raise AssertionError(f"the audit outbox {payload['source']} has a gap: {outcome.gap}")
+        if outcome.size not in self.heads:
+            last = max(self.heads, default=0)
+            self.heads[outcome.size] = chained(self.heads.get(last, b""), journal.entries(last, outcome.size))
         return {"index": outcome.size - 1, "size": outcome.size}
+
+
+def chained(before: bytes, entries: Iterable[bytes]) -> bytes:
+    """A digest of entries in their order, and of those before them."""
+    for entry in entries:
+        before = hashlib.sha256(before + entry).digest()
+    return before
 
 
 class Taker:

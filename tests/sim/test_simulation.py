@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,13 @@ def test_a_seed_does_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("name", SABOTAGE)
 def test_a_bug_put_in_on_purpose_is_found(name: str) -> None:
-    with SABOTAGE[name]():
-        found = next((seed for seed in range(1, SEEDS_MAX) if run_seed(seed).violations), None)
-    assert found is not None, f"{SEEDS_MAX} seeds, and nobody saw {name}"
+    """By the check that is for it: the others may be struck by what follows from it."""
+    planted = SABOTAGE[name]
+    seen: Counter[str] = Counter()
+    with planted.begun():
+        for seed in range(planted.seed, planted.seed + SEEDS_MAX):
+            said = run_seed(seed).violations
+            if any(re.search(planted.said, each) for each in said):
+                return
+            seen.update(re.sub(r"\d+", "N", each) for each in said[:1])
+    raise AssertionError(f"{SEEDS_MAX} seeds, and nobody saw {name}; instead: {seen.most_common(3)}")

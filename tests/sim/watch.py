@@ -90,6 +90,7 @@ class Statuses:
 
     def committed(self, conn: Any) -> None:
         self.commits += 1
+        bounded(self.world)
         if self.commits % self.world.look_each == 0:
             self.look(conn)
 
@@ -126,7 +127,7 @@ def bounded(world: World) -> None:
         return
     most = world.plan.queue_messages
     for class_, n in enumerate(engine.ledger.queues.lengths):
-        # A batch is taken whole, and what was under way may come back.
-        slack = world.plan.batch_most * 3 + sum(link["window"] * link["binds"] for link in world.plan.links)
+        # What was under way may come back.
+        slack = sum(link["window"] * link["binds"] * (1 + len(link.get("more_hosts", ()))) for link in world.plan.links)
         if n > most + slack:
             world.violated(f"{n} messages of class {class_} in memory, {most} are the bound")

@@ -54,6 +54,7 @@ class World:
         self.courier = Taker(self.settings, "courier", {"status_events": "events"})
         self.door = Taker(self.settings, "door", {"events": "events", "inbound": "messages"})
         self.auditor: Auditor | None = None
+        self.heads: dict[int, bytes] = {}
         self.engine: Engine | None = None
         self.engine_process: Process | None = None
         self.operators: list[SimOperator] = []
@@ -133,7 +134,7 @@ class World:
 
     def _start_auditor(self) -> None:
         if self.box_up:
-            auditor = self.auditor = Auditor(self.settings)
+            auditor = self.auditor = Auditor(self.settings, self.heads)
             self._spawn("auditor", auditor.run)
 
     def _spawn(self, name: str, run: Callable[[], Any]) -> Process:

@@ -146,25 +146,23 @@ def test_an_operator_that_answers_nothing(box: Appliance) -> None:
     wait_for("the link to be up", lambda: all(x["state"] == "up" for x in _links(box)), 60, 0.2)
     wait_for("the metric of a link that is up", lambda: _up(box) == 1, 60, 0.2)
 
-    def open_() -> set[str]:
-        """Those that a handset shows and the box does not know as delivered, and those that nothing is known of yet."""
+    texts = {id_: f"Prima del buio {n}" for n, id_ in enumerate(ids)} | {
+        id_: f"Nel buio {n}" for n, id_ in enumerate(late)
+    }
+
+    def unknown() -> list[str]:
+        """Those that a handset shows and the box does not know as delivered."""
         shown = {m["text"] for m in box.received()}
         status = box.settled(seconds=60, also=HELD)
-        assert set(ids) | set(late) <= set(status)
-        texts = dict(
-            zip(
-                (*ids, *late),
-                [f"Prima del buio {n}" for n in range(20)] + [f"Nel buio {n}" for n in range(20)],
-                strict=True,
-            )
-        )
-        return {
-            status[i]
-            for i, text in texts.items()
-            if status[i] != "delivered" and (text in shown or status[i] not in HELD)
-        }
+        assert texts.keys() <= status.keys()
+        return [id_ for id_, text in texts.items() if text in shown and status[id_] != "delivered"]
 
-    wait_for("what arrived to be known as delivered", lambda: not open_(), 90, 1.0)
+    try:
+        wait_for("what arrived to be known as delivered", lambda: not unknown(), 90, 1.0)
+    except AssertionError:
+        state, events = box.state(), box.message(unknown()[0])["events"]
+        print(len(unknown()), {word: state[word] for word in ("parked", "held", "indeterminate")}, events)
+        raise
     doubted = [id_ for id_ in late if any(e["status"] == "indeterminate" for e in box.message(id_)["events"])]
     assert doubted, "nothing was in doubt"
 

@@ -92,6 +92,7 @@ COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for
 STORE_FREE_OCTETS_MIN: Final = 4 * 1024 * 1024  # after a write that failed, less room than this is a full disk still
 QUEUE_MESSAGES_MAX: Final = 100_000  # held in memory per class; the rest stays on disk and is paged in, in order
 QUEUE_PAGE_MESSAGES: Final = 10_000
+GC_YOUNG_MAX: Final = 20_000  # new objects of a process before its collector looks through them: some hundred messages
 PENDING_BATCHES_MAX: Final = 256  # batches waiting for a commit before the engine says `overloaded`
 RECEIPT_DAYS: Final = (
     VALIDITY_S_MAX // 86_400 + 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -16,9 +17,10 @@ from . import hardware
 from .box import Box, attached
 from .chart import drawn
 from .codes import codes
-from .grow import grow
+from .grow import built, grow
 from .outcome import Outcome, Report, page, written
 from .peer import compared
+from .picture import png
 from .standing import backlog, recover
 from .started import folder, own
 from .steady import DEFAULTS, Level, measure
@@ -29,11 +31,28 @@ SUITE: Final = ("batch", "single", "door", "latency", "otp-under-bulk")
 SUITE_S: Final = 15.0
 
 
+class Files(NamedTuple):
+    """Where a report is also written."""
+
+    json_file: Path | None = None
+    svg_file: Path | None = None
+    png_file: Path | None = None
+
+
 def reported(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every scenario: where its report is also written."""
+    """Options of every scenario, handed on as `files`."""
+
+    @functools.wraps(f)
+    def with_files(
+        *args: Any, json_file: Path | None, svg_file: Path | None, png_file: Path | None, **rest: Any
+    ) -> Any:
+        return f(*args, files=Files(json_file, svg_file, png_file), **rest)
+
     file = click.Path(dir_okay=False, path_type=Path)
-    f = click.option("--svg", "svg_file", type=file, help="also draw the run in this file")(f)
-    return click.option("--json", "json_file", type=file, help="also write the figures to this file")(f)
+    done: Callable[..., Any] = with_files
+    done = click.option("--png", "png_file", type=file, help="the same as a PNG, drawn with Pillow")(done)
+    done = click.option("--svg", "svg_file", type=file, help="also draw the run in this file")(done)
+    return click.option("--json", "json_file", type=file, help="also write the figures to this file")(done)
 
 
 def length(default: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,17 +60,19 @@ def length(default: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return click.option("--seconds", default=default, show_default=True, type=bounds, help="how long to measure")
 
 
-def tell(ctx: click.Context, outcomes: list[Outcome], json_file: Path | None, svg_file: Path | None) -> None:
+def tell(ctx: click.Context, outcomes: list[Outcome], files: Files) -> None:
     """Prints the table, writes the files; exits with 1 when an outcome has a fault."""
     with folder() as where:
         machine = hardware.described(where)
     report = Report(machine, outcomes)
     click.echo(hardware.page(machine) + "\n")
     click.echo("\n\n".join(page(outcome) for outcome in outcomes))
-    if json_file is not None:
-        json_file.write_bytes(written(report))
-    if svg_file is not None:
-        svg_file.write_text(drawn(report), encoding="utf-8")
+    if files.json_file is not None:
+        files.json_file.write_bytes(written(report))
+    if files.svg_file is not None:
+        files.svg_file.write_text(drawn(report), encoding="utf-8")
+    if files.png_file is not None:
+        files.png_file.write_bytes(png(drawn(report)))
     ctx.exit(1 if any(outcome.faults for outcome in outcomes) else 0)
 
 
@@ -75,8 +96,7 @@ def bench(
     peer: str | None,
     seconds: float,
     rounds: int,
-    json_file: Path | None,
-    svg_file: Path | None,
+    files: Files,
 ) -> None:
     """Measure what this box does: API, store, operator link, receipts, with sealing, full sync and audit on.
 
@@ -92,7 +112,7 @@ def bench(
     if peer != "kannel":
         raise Error("invalid", f"{peer!r} is not driven here", "kannel; Jasmin would need RabbitMQ and Redis beside it")
     click.echo(f"casemate and {peer} in turns, {rounds} windows of {seconds:.0f} s each ...", err=True)
-    tell(ctx, [compared(seconds, rounds)], json_file, svg_file)
+    tell(ctx, [compared(seconds, rounds)], files)
 
 
 def _steady(name: str, help_text: str) -> None:
@@ -119,13 +139,13 @@ def _steady(name: str, help_text: str) -> None:
 
     @click.pass_context
     def run(
-        ctx: click.Context, seconds: float, engines: int, attach: bool, json_file: Path | None, svg_file: Path | None,
+        ctx: click.Context, seconds: float, engines: int, attach: bool, files: Files,
         **given: int,
     ) -> None:  # fmt: skip
         with a_box(attach, engines) as box:
             click.echo(f"{name}: {seconds:.0f} s at {box.door[0] if name == 'door' else box.api} ...", err=True)
             outcome = measure(name, box, seconds, level._replace(**given))
-        tell(ctx, [outcome], json_file, svg_file)
+        tell(ctx, [outcome], files)
 
     run.__doc__ = help_text
     command: Any = run
@@ -144,10 +164,15 @@ _steady("door", "Full lives of messages that come by SMPP through the door.")
 @click.option("--rate", default=20.0, show_default=True, type=click.FloatRange(1, 1_000), help="messages a second")
 @reported
 @click.pass_context
-def _latency(ctx: click.Context, seconds: float, rate: float, json_file: Path | None, svg_file: Path | None) -> None:
+def _latency(
+    ctx: click.Context,
+    seconds: float,
+    rate: float,
+    files: Files,
+) -> None:
     """How long a message takes from accept to operator while little happens."""
     click.echo(f"latency: {seconds:.0f} s at {rate:.0f} messages a second ...", err=True)
-    tell(ctx, [latency(seconds, rate)], json_file, svg_file)
+    tell(ctx, [latency(seconds, rate)], files)
 
 
 @bench.command("otp-under-bulk")
@@ -159,10 +184,10 @@ def _latency(ctx: click.Context, seconds: float, rate: float, json_file: Path | 
 )
 @reported
 @click.pass_context
-def _otp(ctx: click.Context, rate: float, bulk: int, json_file: Path | None, svg_file: Path | None) -> None:
+def _otp(ctx: click.Context, rate: float, bulk: int, files: Files) -> None:
     """How long a one-time code waits while a queue of bulk messages drains."""
     click.echo(f"otp-under-bulk: {rate:.0f} codes a second, {bulk:,} bulk messages ...", err=True)
-    tell(ctx, [otp_under_bulk(rate, bulk)], json_file, svg_file)
+    tell(ctx, [otp_under_bulk(rate, bulk)], files)
 
 
 @bench.command("backlog")
@@ -171,10 +196,10 @@ def _otp(ctx: click.Context, rate: float, bulk: int, json_file: Path | None, svg
 )
 @reported
 @click.pass_context
-def _backlog(ctx: click.Context, count: int, json_file: Path | None, svg_file: Path | None) -> None:
+def _backlog(ctx: click.Context, count: int, files: Files) -> None:
     """A queue that grows while no link takes anything, its memory, and how fast it drains then."""
     click.echo(f"backlog: {count:,} messages ...", err=True)
-    tell(ctx, [backlog(count)], json_file, svg_file)
+    tell(ctx, [backlog(count)], files)
 
 
 @bench.command("recover")
@@ -183,10 +208,10 @@ def _backlog(ctx: click.Context, count: int, json_file: Path | None, svg_file: P
 )
 @reported
 @click.pass_context
-def _recover(ctx: click.Context, count: int, json_file: Path | None, svg_file: Path | None) -> None:
+def _recover(ctx: click.Context, count: int, files: Files) -> None:
     """kill -9 of every process with a full queue: the first submit, and the full rate, after the start."""
     click.echo(f"recover: {count:,} messages ...", err=True)
-    tell(ctx, [recover(count)], json_file, svg_file)
+    tell(ctx, [recover(count)], files)
 
 
 @bench.command("grow")
@@ -196,6 +221,19 @@ def _recover(ctx: click.Context, count: int, json_file: Path | None, svg_file: P
 )
 @length(5.0)
 @click.option("--windows", default=4, show_default=True, type=click.IntRange(1, 100), help="windows of the full box")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="a folder in which the days are built once, and stay; to be removed by hand",
+)
+@click.option(
+    "--times",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="of a day's messages one in so many is lived",
+)
+@click.option("--build", is_flag=True, help="only build the days in --home, to measure another time")
 @reported
 @click.pass_context
 def _grow(
@@ -204,12 +242,19 @@ def _grow(
     per_day: int,
     seconds: float,
     windows: int,
-    json_file: Path | None,
-    svg_file: Path | None,
+    home: Path | None,
+    times: int,
+    build: bool,
+    files: Files,
 ) -> None:
     """Many days on disk against an empty box, loaded in turns; and searches by number."""
     click.echo(f"grow: {days} days of {per_day:,} messages ...", err=True)
-    tell(ctx, [grow(days, per_day, seconds, windows)], json_file, svg_file)
+    if build:
+        if home is None:
+            raise Error("invalid", "--build needs --home", "name the folder to build the days in")
+        click.echo(f"{built(home, days, per_day, times) / 2**30:.1f} GiB in {home}")
+        return
+    tell(ctx, [grow(days, per_day, seconds, windows, home, times)], files)
 
 
 @bench.command("codes")
@@ -229,19 +274,18 @@ def _codes(
     rate: float,
     tries: int,
     opened: int,
-    json_file: Path | None,
-    svg_file: Path | None,
+    files: Files,
 ) -> None:
     """One-time codes begun and checked; whether the time of a denial says why; memory with many open."""
     click.echo(f"codes: {rate:.0f} a second, {opened:,} open ...", err=True)
-    tell(ctx, [codes(seconds, rate, tries, opened)], json_file, svg_file)
+    tell(ctx, [codes(seconds, rate, tries, opened)], files)
 
 
 @bench.command("all")
 @length(SUITE_S)
 @reported
 @click.pass_context
-def _all(ctx: click.Context, seconds: float, json_file: Path | None, svg_file: Path | None) -> None:
+def _all(ctx: click.Context, seconds: float, files: Files) -> None:
     """The scenarios that need minutes, not hours: batch, single, door, latency, otp-under-bulk. What `make bench` runs."""
     outcomes = []
     for name in SUITE:
@@ -253,7 +297,7 @@ def _all(ctx: click.Context, seconds: float, json_file: Path | None, svg_file: P
         else:
             with a_box(False) as box:
                 outcomes.append(measure(name, box, seconds, DEFAULTS[name]))
-    tell(ctx, outcomes, json_file, svg_file)
+    tell(ctx, outcomes, files)
 
 
 __all__ = ["Level", "bench"]

@@ -32,19 +32,40 @@ from .steady import DISTINCT_MESSAGES, SEED
 from .texts import bodies, messages
 from .timing import FILL_S_MAX
 from .watch import Watch
+from .widening import widened
 
 SETTLE_S: Final = 1.0
 SEARCHES: Final = 100
 PER_CALL: Final = 500
+BUILT: Final = "grow.json"  # in the folder: which days are whole there
 
 
-def grow(days: int, per_day: int, seconds: float, windows: int) -> Outcome:
-    """`days` partitions of `per_day` messages beside an empty box, loaded in turns."""
+def built(home: Path, days: int, per_day: int, times: int = 1) -> int:
+    """Lives one day through a box in `home`, for as many days as are asked for; octets on disk. What is there already is used again.
+
+    `times`: of the messages of a day one in so many is lived, the others are copies of these (`widening`).
+    """
+    store = parse({}, home, "bench").store
+    said = home / BUILT
+    wanted = {"days": days, "per_day": per_day}
+    if not (said.exists() and json.loads(said.read_text(encoding="utf-8")) == wanted):
+        if any(store.glob("*.db*")):
+            raise Error("invalid", f"{home} holds other days", "name an empty folder with --home, or the same days")
+        home.mkdir(parents=True, exist_ok=True)
+        _one_day(home, per_day // times)
+        if times > 1:
+            widened(_lived(store)[1], times)
+        _spread(home, days)
+        said.write_text(json.dumps(wanted), encoding="utf-8")
+    return sum(file.stat().st_size for file in store.iterdir() if file.is_file())
+
+
+def grow(days: int, per_day: int, seconds: float, windows: int, home: Path | None = None, times: int = 1) -> Outcome:
+    """`days` partitions of `per_day` messages beside an empty box, loaded in turns. `home`: where they are built, and stay."""
     with contextlib.ExitStack() as stack:
         empty = stack.enter_context(folder())
-        full = stack.enter_context(folder())
-        _one_day(full, per_day)
-        octets = _spread(full, days)
+        full = home if home is not None else stack.enter_context(folder())
+        octets = built(full, days, per_day, times)
         boxes = {"empty": stack.enter_context(own(empty)), "full": stack.enter_context(own(full))}
         turns: list[tuple[str, float, float, float]] = []
         began = monotonic_s()
@@ -85,7 +106,7 @@ def grow(days: int, per_day: int, seconds: float, windows: int) -> Outcome:
             Figure("engine memory (PSS)", round(memory), "MiB", "less"),
         ],
         series=points,
-        settings={"days": days, "per_day": per_day, "windows": windows},
+        settings={"days": days, "per_day": per_day, "windows": windows, "times": times},
     )
 
 
@@ -106,15 +127,19 @@ def _one_day(home: Path, count: int) -> None:
             raise Error("internal", f"{left} messages of the day have no end")
 
 
-def _spread(home: Path, days: int) -> int:
-    """The newest day's file as that of the days before; octets on disk."""
+def _spread(home: Path, days: int) -> None:
+    """The newest day's file as that of the days before."""
     store = parse({}, home, "bench").store
-    today = day_of(now_ms())
-    lived = next(day for day in (today, today - 1) if partition_path(store, day).exists())
-    source = partition_path(store, lived)
+    lived, source = _lived(store)
     for day in range(lived - days + 1, lived):
         shutil.copyfile(source, partition_path(store, day))
-    return source.stat().st_size * days
+
+
+def _lived(store: Path) -> tuple[int, Path]:
+    """The day that was lived, and its file."""
+    today = day_of(now_ms())
+    lived = next(day for day in (today, today - 1) if partition_path(store, day).exists())
+    return lived, partition_path(store, lived)
 
 
 def _window(box: Box, seconds: float) -> tuple[float, float]:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-import uvloop
 
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 
 from .exchange import Exchange, post
+from .thread import LoopThread
 
 HELD_S: Final = 0.004  # between two looks of connections that are held back
 REFUSED_S: Final = 0.1  # after a 429 or 503
 FAILURES_MAX: Final = 50  # calls in a row that failed, after which a connection gives up
 CALLS_KEPT: Final = 500_000
-JOIN_S_MAX: Final = 40.0
 
 
 class Row(msgspec.Struct):
@@ -54,7 +52,7 @@ def told_single(status: int, body: bytes) -> tuple[int, int, int] | None:
     return (1, _read_single(body).segments, 0) if status == 202 else None
 
 
-class Load:
+class Load(LoopThread):
     """Asks `requests` in turn over `connections` until stopped. Its counters only grow and may be read at any time.
 
     `told`: what an answer means. `in_flight_max`: most messages accepted but not final; `final` is set by whoever watches.
@@ -68,6 +66,7 @@ class Load:
         in_flight_max: int,
         told: Callable[[int, bytes], tuple[int, int, int] | None],
     ) -> None:
+        super().__init__()
         parts = urlsplit(address)
         if parts.scheme != "http" or not parts.hostname:
             raise Error("invalid", "the load is posted in clear text over loopback", "see --attach")
@@ -77,8 +76,6 @@ class Load:
         self.requests_max = 0  # then it ends; 0: when it is stopped
         self._told = told
         self._connections = connections
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._main, daemon=True)
         self.in_flight_max = in_flight_max
         self.final = self.accepted = self.segments = self.rejected = 0
         self.held_s = 0.0
@@ -97,27 +94,12 @@ class Load:
         requests = [post(host, "/v1/messages", key, body) for body in bodies]
         return cls(api, requests, connections, in_flight_max, told_single)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """No more calls; waits for those under way."""
-        self._stop.set()
-        self._thread.join(JOIN_S_MAX)
-
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
     def request(self, turn: int) -> bytes:
         """The request of a turn, counted from 0."""
         return self._requests[turn % len(self._requests)]
 
     def accepted_turn(self, turn: int, body: bytes) -> None:
         """Told each turn that was accepted, with the answer."""
-
-    def _main(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._run())
 
     async def _run(self) -> None:
         await asyncio.gather(*(self._connection() for _ in range(self._connections)))
@@ -141,7 +123,7 @@ class Load:
                 await asyncio.sleep(REFUSED_S)
 
     def _over(self) -> bool:
-        return self._stop.is_set() or 0 < self.requests_max <= self._turn
+        return self.stopping or 0 < self.requests_max <= self._turn
 
     def _next(
         self, loop: asyncio.AbstractEventLoop, exchange: Exchange, ended: asyncio.Future[int], failures: int

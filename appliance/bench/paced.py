@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections import Counter, deque
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-import uvloop
 
 from appliance.clock import monotonic_s
 
 from .exchange import Exchange, post
 from .numbered import digest_of
+from .thread import JOIN_S_MAX, LoopThread
 
 CONNECTIONS: Final = 64
-JOIN_S_MAX: Final = 40.0
 
 
 class Asked(msgspec.Struct, gc=False):
@@ -29,35 +27,20 @@ class Asked(msgspec.Struct, gc=False):
     accepted_s: float = 0.0
 
 
-class Paced:
+class Paced(LoopThread):
     """`rate` single requests a second of one class, each when it is due; what finds no free connection waits, and that counts."""
 
     def __init__(self, api: str, key: str, rate: float, class_: str = "otp", first: int = 0) -> None:
+        super().__init__()
         parts = urlsplit(api)
         self._host, self._port, self._key = parts.hostname or "", parts.port or 80, key
         self._rate, self._class = rate, class_
         self._count = first
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._main, daemon=True)
         self._free: list[Exchange] = []
         self._due: deque[float] = deque()
         self.sent: dict[bytes, Asked] = {}  # by digest of the text
         self.accepted = self.segments = self.final = 0
         self.refusals: Counter[str] = Counter()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(JOIN_S_MAX)
-
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def _main(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._run())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -66,7 +49,7 @@ class Paced:
             self._free.append(exchange)
         began = monotonic_s()
         turn = 0
-        while not self._stop.is_set():
+        while not self.stopping:
             turn += 1
             await asyncio.sleep(max(0.0, began + turn / self._rate - monotonic_s()))
             self._due.append(monotonic_s())

@@ -24,11 +24,12 @@ from .marked import Marked, submitted
 from .outcome import Figure, Outcome, Series
 from .spending import LOAD, PEERS, Processes
 from .started import begun, folder, killed, operator, own, ready
-from .steady import DISTINCT_MESSAGES, SEED
+from .steady import DEFAULTS, DISTINCT_MESSAGES, SEED
 from .texts import bodies_of, messages
 from .timing import CONFIG
 
 CONNECTIONS: Final = 50
+BATCHING: Final = DEFAULTS["batch"].connections
 IN_FLIGHT_MAX: Final = 10_000
 WARM_S: Final = 2.0
 DRAIN_S_MAX: Final = 60.0
@@ -152,7 +153,7 @@ def _sides(box: Box, peer: Kannel, receipts: Receipts, rows: Sequence[dict[str, 
         return int(box.state()["segments"]["receipted"])
 
     return [
-        Side("casemate batch", lambda: Load.batches(box.api, box.key, batches, 4, IN_FLIGHT_MAX), receipted, True),
+        Side("casemate batch", lambda: Load.batches(box.api, box.key, batches, BATCHING, IN_FLIGHT_MAX), receipted, True),
         Side("casemate single", lambda: Load.singles(box.api, box.key, alone, CONNECTIONS, IN_FLIGHT_MAX), receipted, True),
         Side(
             "Kannel",

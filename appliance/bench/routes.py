@@ -7,7 +7,6 @@ import json
 import random
 import tomllib
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any, Final
 
 import click
@@ -16,6 +15,7 @@ from appliance.clock import monotonic_s, now_ms
 from appliance.router import RouteShelf
 from appliance.settings import Route, parse
 
+from . import turns
 from .box import Box
 from .load import Load
 from .started import folder, operator, own
@@ -26,7 +26,7 @@ from .watch import Watch
 LINKS: Final = 4
 NUMBERS_BEGIN: Final = "3933"  # as the numbers of texts.py do
 CHOOSERS: Final = ("engine", "gateway")  # the processes that look a route up
-SETTLE_S: Final = 0.75  # after a swap, before the next window is measured: what waited is grouped anew
+STATES: Final = ("fixed", "table")
 RATIO_MIN: Final = 0.95
 
 
@@ -87,51 +87,30 @@ def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, A
         load = Load.batches(box.api, box.key, bodies(SEED, DISTINCT_MESSAGES // 100, 100), 4, 10_000)
         watch = Watch(box, load)
         load.start()
-        rates: list[tuple[str, float]] = []
-        costs: list[tuple[str, float]] = []
         longest_ms = 0.0
+
+        def take(name: str) -> None:
+            nonlocal longest_ms
+            longest_ms = max(longest_ms, float(watch.state["routes"]["longest_ms"]))
+            tables.take(name)
+
         try:
             watch.through(WARM_S)
-            until = monotonic_s() + seconds
-            name = "fixed"
-            while monotonic_s() < until or name == "fixed":
-                tables.take(name)
-                watch.through(SETTLE_S)
-                first = watch.sample()
-                watch.through(window_s)
-                last = watch.sample()
-                segments = max(1, last.submitted - first.submitted)
-                cpu_s = sum(last.cpu_s.get(p, 0.0) - first.cpu_s.get(p, 0.0) for p in CHOOSERS)
-                rates.append((name, segments / (last.at_s - first.at_s)))
-                costs.append((name, cpu_s / segments * 1e6))
-                longest_ms = max(longest_ms, float(watch.state["routes"]["longest_ms"]))
-                name = "table" if name == "fixed" else "fixed"
+            windows = turns.taken(watch, STATES, take, seconds, window_s, CHOOSERS)
+            longest_ms = max(longest_ms, float(watch.state["routes"]["longest_ms"]))
         finally:
             load.stop()
         left = watch.until_final()
-    told = report(rates, tables, load.calls, count, longest_ms)
-    for name in ("fixed", "table"):
-        told[f"{name}_cpu_us"] = round(fmean(cost for of, cost in costs if of == name), 1)
+    told = report(tables, load.calls, count, longest_ms) | turns.report(windows, STATES)
     return told | {"accepted": load.accepted, "left": left}
 
 
-def report(
-    rates: list[tuple[str, float]], tables: Tables, calls: list[tuple[float, float]], count: int, longest_ms: float
-) -> dict[str, Any]:
-    """Figures: each window with the table against the mean of its neighbours with the fixed route."""
-    ratios = []
-    for n, (name, rate) in enumerate(rates):
-        near = [r for k in (n - 1, n + 1) if 0 <= k < len(rates) for other, r in (rates[k],) if other == "fixed"]
-        if name == "table" and near:
-            ratios.append(rate / fmean(near))
-    swapping = [took for ended, took in calls if any(at <= ended <= at + SETTLE_S for at in tables.at_s)]
-    other = [took for ended, took in calls if not any(at <= ended <= at + SETTLE_S for at in tables.at_s)]
+def report(tables: Tables, calls: list[tuple[float, float]], count: int, longest_ms: float) -> dict[str, Any]:
+    """Figures of the swaps, and of calls beside them."""
+    swapping = [took for ended, took in calls if any(at <= ended <= at + turns.SETTLE_S for at in tables.at_s)]
+    other = [took for ended, took in calls if not any(at <= ended <= at + turns.SETTLE_S for at in tables.at_s)]
     return {
         "prefixes": count,
-        "ratio": median(ratios) if ratios else 0.0,
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "fixed_per_s": round(fmean(rate for name, rate in rates if name == "fixed")),
-        "table_per_s": round(fmean(rate for name, rate in rates if name == "table")),
         "swapped_ms": round(max(swap["swapped_s"] for swap in tables.swaps) * 1000, 1),
         "compiled_ms": max(swap["compiled_ms"] for swap in tables.swaps),
         "longest_ms": longest_ms,

@@ -29,9 +29,9 @@ class Level(NamedTuple):
 
 
 DEFAULTS: Final = {
-    "batch": Level(),
+    "batch": Level(connections=16),
     "single": Level(1, 50),
-    "door": Level(1, 4),
+    "door": Level(1, 8),
 }
 
 

@@ -8,7 +8,6 @@ import random
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from appliance.errors import Error
 from appliance.keys import BlockingKeyring
 from appliance.settings import parse
 
+from . import turns
 from .box import Box
 from .exchange import post
 from .load import Load, told_batch
@@ -35,14 +35,14 @@ CONFIG: Final = """
 [consent]
 exempt_classes = ["otp", "alert", "transaction"]
 """
-SETTLE_S: Final = 0.75
+STATES: Final = ("exempt", "screened")
 RATIO_MIN: Final = 0.95
 IMPORT_S_MAX: Final = 30.0  # of a million
 EFFECTIVE_S_MAX: Final = 30.0
 SCREENERS: Final = ("engine", "gateway")
 
 
-class Turns(Sequence[bytes]):
+class Kinds(Sequence[bytes]):
     """Requests of the kind whose turn it is."""
 
     def __init__(self, box: Box) -> None:
@@ -53,6 +53,9 @@ class Turns(Sequence[bytes]):
             for name, class_ in TURNS.items()
         }
         self.now = "exempt"
+
+    def take(self, name: str) -> None:
+        self.now = name
 
     def __len__(self) -> int:
         return len(self._kinds[self.now])
@@ -120,44 +123,17 @@ def run(where: Path, seconds: float, count: int, window_s: float) -> dict[str, A
         box = stack.enter_context(own(where, CONFIG))
         told = imported(where, count)
         told["effective_s"] = round(effective(box, where), 2)
-        turns = Turns(box)
-        load = Load(box.api, turns, 4, 10_000, told_batch)
+        kinds = Kinds(box)
+        load = Load(box.api, kinds, 4, 10_000, told_batch)
         watch = Watch(box, load)
         load.start()
-        windows: list[tuple[str, float, float]] = []
         try:
             watch.through(WARM_S)
-            until = monotonic_s() + seconds
-            while monotonic_s() < until or turns.now == "exempt":
-                watch.through(SETTLE_S)
-                first = watch.sample()
-                watch.through(window_s)
-                last = watch.sample()
-                segments = max(1, last.submitted - first.submitted)
-                cpu_s = sum(last.cpu_s.get(p, 0.0) - first.cpu_s.get(p, 0.0) for p in SCREENERS)
-                windows.append((turns.now, segments / (last.at_s - first.at_s), cpu_s / segments * 1e6))
-                turns.now = "screened" if turns.now == "exempt" else "exempt"
+            windows = turns.taken(watch, STATES, kinds.take, seconds, window_s, SCREENERS)
         finally:
             load.stop()
         left = watch.until_final()
-    return told | report(windows) | {"accepted": load.accepted, "rejected": load.rejected, "left": left}
-
-
-def report(windows: list[tuple[str, float, float]]) -> dict[str, Any]:
-    """Each window with screening against the mean of its neighbours without; pairs of (kind, segments a second, us a segment)."""
-    ratios = []
-    for n, (name, rate, _) in enumerate(windows):
-        near = [windows[k][1] for k in (n - 1, n + 1) if 0 <= k < len(windows) and windows[k][0] == "exempt"]
-        if name == "screened" and near:
-            ratios.append(rate / fmean(near))
-    told: dict[str, Any] = {
-        "ratio": round(median(ratios), 3) if ratios else 0.0,
-        "ratios": [round(r, 3) for r in ratios],
-    }
-    for kind in TURNS:
-        told[f"{kind}_per_s"] = round(fmean(rate for name, rate, _ in windows if name == kind))
-        told[f"{kind}_cpu_us"] = round(fmean(cpu for name, _, cpu in windows if name == kind), 1)
-    return told
+    return told | turns.report(windows, STATES) | {"accepted": load.accepted, "rejected": load.rejected, "left": left}
 
 
 def passed(told: dict[str, Any]) -> bool:

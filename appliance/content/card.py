@@ -82,10 +82,15 @@ _MANY: Final = b"0" * DIGITS_MIN
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
 
 
+def maybe_card(text: str) -> bool:
+    """Whether there may be one in it: as many digits, with nothing but separators between them."""
+    return _MANY in text.encode("utf-8", "surrogatepass").translate(_ROUGH, _NOTHING)
+
+
 def card_numbers(text: str) -> list[tuple[int, int]]:
     """(begin, end) of each card number in `text`, in order, none overlapping another."""
     found: list[tuple[int, int]] = []
-    if _MANY not in text.encode("utf-8", "surrogatepass").translate(_ROUGH, _NOTHING):
+    if not maybe_card(text):
         return found  # nearly every text
     accounts: list[tuple[int, int]] | None = None
     for run in _RUN.finditer(text):

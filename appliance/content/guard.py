@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from appliance.errors import Error
 from appliance.limits import TEXT_CHARACTERS_MAX
 from appliance.settings import Settings
 
-from .card import DIGITS_MIN, card_numbers
-from .link import allowed, links
-from .secret import secrets
+from .card import DIGITS_MIN, card_numbers, maybe_card
+from .link import allowed, links, maybe_link
+from .secret import maybe_secret, secrets
 
 Plain = Callable[[str], str]  # a text without look-alikes; the very same where there is nothing to change
 
 POLICIES: Final = ("refuse", "mask", "allow")
 MASK: Final = "*"  # in every alphabet of 3GPP TS 23.038
+#: Between texts that are looked at together: nothing that is looked for has it in it, or begins or ends with it.
+BETWEEN: Final = "\nx\n"
 SHOWN: Final = 4  # digits of a card that stay: PCI DSS 3.4.1 allows the last four
 
 
@@ -90,6 +92,32 @@ class Guard:
         if self.plain is not None and (put := self.plain(text)) is not text:
             text, rules = put, (*rules, "transliterated")
         return Verdict(text, rules)
+
+    def doubtful(self, texts: Sequence[str], otp: Sequence[bool]) -> list[int]:
+        """The places of those that have to be checked one by one; `check` lets the others through as they are.
+
+        What says that nothing is in a text says the same of many texts at once, at a fraction of the cost.
+        """
+        every = list(range(len(texts)))
+        if self.plain is not None or max(map(len, texts), default=0) > TEXT_CHARACTERS_MAX:
+            return every
+        out: set[int] = set()
+        for plain in (True, False):  # looking costs more where there is any other letter
+            places = [n for n in every if texts[n].isascii() is plain]
+            if self.cards != "allow":
+                out.update(_some(maybe_card, texts, places))
+            if self.passwords != "allow":
+                out.update(_some(maybe_secret, texts, places))
+            if self.otp_links == "refuse":
+                out.update(_some(maybe_link, texts, [n for n in places if otp[n]]))
+        return sorted(out)
+
+
+def _some(maybe: Callable[[str], bool], texts: Sequence[str], places: list[int]) -> list[int]:
+    """Those of `places` that `maybe` is true of: mostly none, which is asked once for all."""
+    if not maybe(BETWEEN.join([texts[n] for n in places])):
+        return []
+    return [n for n in places if maybe(texts[n])]
 
 
 def _refused(rule: str, message: str, hint: str) -> Error:

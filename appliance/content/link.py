@@ -30,8 +30,7 @@ class Found(NamedTuple):
 def links(text: str) -> list[Found]:
     """Every link of `text`: with a scheme, or a name that ends as internet names do."""
     out: list[Found] = []
-    if not text.isascii():
-        text = text.replace("\u3002", ".").replace("\uff0e", ".")  # full stops that browsers take for dots (UTS 46)
+    text = _dotted(text)
     if not _maybe(text):
         return out
     for m in _ADDRESS.finditer(text):
@@ -47,6 +46,16 @@ def links(text: str) -> list[Found]:
             host = m["bare"]
         out.append(Found(m.start(), m.end(), host.rstrip(".").lower()))
     return out
+
+
+def maybe_link(text: str) -> bool:
+    """Whether there may be one in it, or in one of many texts that were put one behind another."""
+    return _maybe(_dotted(text))
+
+
+def _dotted(text: str) -> str:
+    """With dots for the full stops that browsers take for such (UTS 46)."""
+    return text if text.isascii() else text.replace("\u3002", ".").replace("\uff0e", ".")
 
 
 def _maybe(text: str) -> bool:

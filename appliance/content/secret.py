@@ -48,16 +48,10 @@ _TRAILING: Final = ".,;:!?)]}>"
 def secrets(text: str) -> list[tuple[int, int]]:
     """(begin, end) of each secret in `text`, in order."""
     found: list[tuple[int, int]] = []
-    for hint in _HINTS:  # plain loops: a generator costs more than what it asks
-        if hint in text:
-            found = [m.span("secret") for m in _FORMS.finditer(text)]
-            break
-    lower = text.lower()
+    if _hinted(text):
+        found = [m.span("secret") for m in _FORMS.finditer(text)]
     # Nearly always there is none, and the expression below takes a hundred times as long to say so.
-    for stem in _ASCII_STEMS if text.isascii() else _LATIN_STEMS if _is_latin(lower) else _STEMS:
-        if stem in lower:
-            break
-    else:
+    if not _named(text):
         return found
     for m in _SAID.finditer(text):
         begin, end = m.span("secret")
@@ -66,6 +60,23 @@ def secrets(text: str) -> list[tuple[int, int]]:
         if _looks_chosen(text[begin:end]) and not any(a < end and begin < b for a, b in found):
             found.append((begin, end))
     return sorted(found)
+
+
+def maybe_secret(text: str) -> bool:
+    """Whether there may be one in it, or in one of many texts that were put one behind another."""
+    return _hinted(text) or _named(text)
+
+
+def _hinted(text: str) -> bool:
+    return any(hint in text for hint in _HINTS)
+
+
+def _named(text: str) -> bool:
+    lower = text.lower()
+    for stem in _ASCII_STEMS if text.isascii() else _LATIN_STEMS if _is_latin(lower) else _STEMS:
+        if stem in lower:
+            return True
+    return False
 
 
 def _is_latin(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import repeat
 from typing import Any, Final
 
 from appliance import clock, limits
@@ -95,31 +94,32 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
 def _rows(ledger: Ledger, batch: Batch, seqs: range, odd: set[int], now_ms: int) -> frozenset[int]:
     """Appends the rows of those of a batch that are rows from the beginning; the seqs that wait for their time."""
     work = ledger.work[batch.day]
-    whole = list(
-        zip(
-            seqs,
-            batch.ids,
-            batch.callers,
-            batch.classes,
-            batch.encodings,
-            batch.segments,
-            batch.senders,
-            batch.calling_codes,
-            batch.number_indexes,
-            batch.numbers,
-            batch.contents,
-            repeat(batch.key_id),
-            repeat(batch.accepted_ms),
-            batch.send_at_ms,
-            batch.expires_ms,
-            batch.notify,
-            strict=False,
+    for k in sorted(odd):
+        work.messages.append(
+            (
+                seqs[k],
+                batch.ids[k],
+                batch.callers[k],
+                batch.classes[k],
+                batch.encodings[k],
+                batch.segments[k],
+                batch.senders[k],
+                batch.calling_codes[k],
+                batch.number_indexes[k],
+                batch.numbers[k],
+                batch.contents[k],
+                batch.key_id,
+                batch.accepted_ms,
+                batch.send_at_ms[k],
+                batch.expires_ms[k],
+                batch.notify[k],
+            )
         )
-    )
-    work.messages.extend(whole[k] for k in sorted(odd))
-    held = frozenset(seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms)
-    at = zip(seqs, batch.send_at_ms, batch.classes, strict=True)
-    work.schedule.extend((seq, at_ms, class_) for seq, at_ms, class_ in at if seq in held)
+    held: frozenset[int] = frozenset()
+    if any(batch.send_at_ms):
+        held = frozenset(seq for seq, at in zip(seqs, batch.send_at_ms, strict=True) if at > now_ms)
+        at = zip(seqs, batch.send_at_ms, batch.classes, strict=True)
+        work.schedule.extend((seq, at_ms, class_) for seq, at_ms, class_ in at if seq in held)
     work.progress_new.extend(
         (seqs[k], SCHEDULED if seqs[k] in held else QUEUED, batch.accepted_ms) for k in sorted(odd)
     )
@@ -138,6 +138,8 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
     route_of = ledger.routes.group
     spilled = ledger.spilled
     most = limits.QUEUE_MESSAGES_MAX
+    by_route = queues.by_route
+    last: dict[int, int] = {}  # by class, the last that came into memory
     for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
         seqs,
         batch.ids,
@@ -157,16 +159,19 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
             spilled[class_] = True
             ledger.on_disk[class_] += 1
             continue
-        waiting = Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook)
-        if tally is not None and tally.statuses[seq - tally.first] != ODD:
-            waiting.tally = tally
-            if not kept:
-                kept = True
-                straight.keep(ledger, tally)
-        queues.push(route_of(to, class_, sender), waiting)
+        own = tally if tally is not None and tally.statuses[seq - tally.first] != ODD else None
+        waiting = Waiting(day, seq, mid, class_, enc, segs, sender, to, payload, expires, hook, own)
+        if not kept and own is not None:
+            kept = True
+            straight.keep(ledger, own)
+        group = waiting.group = route_of(to, class_, sender)
+        (by_route.get(group) or queues.of(group))[class_].append(waiting)
+        lengths[class_] += 1
         if not spilled[class_]:
-            # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
-            ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
+            last[class_] = seq
+    for class_, seq in last.items():
+        # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
+        ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
 
 
 def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:

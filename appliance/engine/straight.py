@@ -69,14 +69,12 @@ def odd_ones(batch: Batch) -> set[int]:
     """The places of those messages that are rows from the beginning: long ones, those of another time, all of an odd batch."""
     n = len(batch.ids)
     if any(batch.send_at_ms) or batch.segments.count(1) != n:
-        odd = {k for k in range(n) if batch.send_at_ms[k] or batch.segments[k] != 1}
+        columns = zip(batch.send_at_ms, batch.segments, strict=True)
+        odd = {k for k, (at_ms, segments) in enumerate(columns) if at_ms or segments != 1}
     else:
         odd = set()
-    times = [each[:6] for each in (batch.ids[0], batch.ids[-1], min(batch.ids), max(batch.ids))]
-    spread = int.from_bytes(max(times), "big") - int.from_bytes(min(times), "big")
-    shaped = all(len(each) == NUMBER_OCTETS for each in batch.number_indexes) and all(
-        len(each) == NUMBER_OCTETS for each in batch.ids
-    )
+    spread = int.from_bytes(max(batch.ids)[:6], "big") - int.from_bytes(min(batch.ids)[:6], "big")
+    shaped = {*map(len, batch.number_indexes), *map(len, batch.ids)} == {NUMBER_OCTETS}
     if spread > SPAN_MS_MAX or not shaped:
         return set(range(n))
     return odd

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+import msgspec
+
 from appliance.message import CLASSES
 from appliance.router import Group
 from appliance.smpp import Parts
@@ -19,65 +21,31 @@ from appliance.store import Tally
 UNANSWERED: Final = 1 << 8  # beyond the parts of a message: `attempts` has both counts
 
 
-class Waiting:
-    """A message on its way out. `todo` lists the parts still to submit, counted from 1; the last at its end is next."""
+class Waiting(msgspec.Struct, gc=False, eq=False):
+    """A message on its way out. `todo` lists the parts still to submit, counted from 1; the last at its end is next.
 
-    __slots__ = (
-        "attempts",
-        "calling_code",
-        "class_",
-        "day",
-        "encoding",
-        "expires_ms",
-        "group",
-        "link",
-        "lost_on",
-        "message_id",
-        "notify",
-        "parts",
-        "payload",
-        "segments",
-        "sender",
-        "seq",
-        "tally",
-        "to",
-        "todo",
-        "undecided",
-    )
+    Nothing that it refers to may refer to it: the collector does not look at it.
+    """
 
-    def __init__(
-        self,
-        day: int,
-        seq: int,
-        message_id: bytes,
-        class_: int,
-        encoding: int,
-        segments: int,
-        sender: str,
-        to: str,
-        payload: bytes,
-        expires_ms: int,
-        notify: int,
-    ) -> None:
-        self.day = day
-        self.seq = seq
-        self.message_id = message_id
-        self.class_ = class_
-        self.encoding = encoding
-        self.segments = segments
-        self.sender = sender
-        self.to = to
-        self.payload = payload
-        self.expires_ms = expires_ms
-        self.notify = notify
-        self.parts: Parts | None = None  # as cut for the link it was last meant for
-        self.todo: list[int] | None = None  # None: every part
-        self.attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
-        self.lost_on = ""  # the link that did not answer for it: it goes over another, if one is up
-        self.group: Group | None = None  # where it waits, or waited last
-        self.link = ""  # where a long message began: its other parts follow there
-        self.tally: Tally | None = None  # None: it is rows
-        self.undecided = False  # it was indeterminate once: it is counted so once
+    day: int
+    seq: int
+    message_id: bytes
+    class_: int
+    encoding: int
+    segments: int
+    sender: str
+    to: str
+    payload: bytes
+    expires_ms: int
+    notify: int
+    tally: Tally | None = None  # None: it is rows
+    parts: Parts | None = None  # as cut for the link it was last meant for
+    todo: list[int] | None = None  # None: every part
+    attempts: dict[int, int] | None = None  # by part: how often an operator said 'try later'
+    lost_on: str = ""  # the link that did not answer for it: it goes over another, if one is up
+    group: Group | None = None  # where it waits, or waited last
+    link: str = ""  # where a long message began: its other parts follow there
+    undecided: bool = False  # it was indeterminate once: it is counted so once
 
     def left(self) -> int:
         """How many parts are still to submit."""

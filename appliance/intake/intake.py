@@ -87,7 +87,7 @@ class Intake:
         self.indexed = indexed
         self.notify = notify
         self.notes = notes
-        self.check_content = guard.check if guard is not None else None
+        self.guard = guard
         self.check_sender = check_sender
         self.check_consent = check_consent
         self.check_quiet = check_quiet
@@ -120,7 +120,7 @@ class Intake:
     def _one_by_one(self, rows: Sequence[Row | Error], first: int) -> None:
         indexed, blind, serves = self.indexed, self.sealing.index, self.serves
         accepted, ids, told, notes = self.accepted, self.ids, self.notify, self.notes
-        check_content, check_sender, check_consent = self.check_content, self.check_sender, self.check_consent
+        guard, check_sender, check_consent = self.guard, self.check_sender, self.check_consent
         taken: list[tuple[Any, ...]] = []
         contents: list[bytes] = []
         for index, row in enumerate(rows, first):
@@ -134,8 +134,8 @@ class Intake:
                 name = row.class_ or "transaction"
                 class_ = CLASS[name]
                 text = row.text
-                if check_content is not None:
-                    text, rules = check_content(text, not class_)
+                if guard is not None:
+                    text, rules = guard.check(text, not class_)
                     if rules:
                         self._ruled(index, "content", rules)
                 encoding, payload, segments = encode(text)

@@ -104,12 +104,12 @@ def _each(do: Callable[[str], T], column: list[str]) -> list[T]:
 def _texts(intake: Intake, rows: list[Any], classes: list[int]) -> tuple[list[int], list[bytes], list[int]]:
     """Encodings, payloads and segments of texts that the guard lets through as they are."""
     texts = [row.text for row in rows]
-    check = intake.check_content
-    if check is not None:
+    guard = intake.guard
+    if guard is not None:
         place = 0
         try:
-            for place, text in enumerate(texts):  # where it raises
-                if check(text, not classes[place]).rules:
+            for place in guard.doubtful(texts, [not class_ for class_ in classes]):  # where it raises
+                if guard.check(texts[place], not classes[place]).rules:
                     raise Odd(place)
         except Error:
             raise Odd(place) from None

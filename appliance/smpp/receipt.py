@@ -75,7 +75,7 @@ class ReceiptReader:
         self._untyped = link.receipt_untyped
         self._free_id = bool(link.id_pattern)
         self._usual = self._form in ("auto", "text") and not self._free_id
-        self._seen: dict[bytes, Settled | None] = {}
+        self._seen: dict[bytes, dict[bytes, Settled | None]] = {}  # by the octet of message_state, then by text
         self._words = dict(WORDS)
         if self._form == "csv":
             self._words |= CSV_WORDS
@@ -135,38 +135,49 @@ class ReceiptReader:
         )
 
     def settled(self, deliver: Deliver) -> tuple[str, Settled] | None:
-        """What `read` says of a final receipt in the usual form without optional parameters: (id, the rest); None: read it.
+        """What `read` says of a final receipt in the usual form: (id, the rest); None: read it.
 
-        Between its id and its text a receipt says the same as all others of its minute and fate: that is read once.
+        Between its id and its text a receipt says the same as all others of its minute and fate: that is read once. Optional
+        parameters are usual when they name the same id, a state, and at most a reference, which only counts for an unknown id.
         """
-        if deliver.esm_class != ESM_RECEIPT or deliver.tlvs or not self._usual:
+        if deliver.esm_class != ESM_RECEIPT or not self._usual:
             return None
-        body = deliver.short_message
+        body, tlvs, state = deliver.short_message, deliver.tlvs, b""
         blank = body.find(b" ")
         at = body.find(b" text:", blank)
         if at < 0 or not 3 < blank <= 3 + _ID_CHARACTERS_MAX or body[:3] != b"id:":
             return None
+        named = body[3:blank]
+        if tlvs:
+            state = tlvs.get(TLV_MESSAGE_STATE, b"")
+            least = 2 + (TLV_USER_MESSAGE_REFERENCE in tlvs)
+            if len(tlvs) != least or len(state) != 1 or tlvs.get(TLV_RECEIPTED_MESSAGE_ID) != named + b"\0":
+                return None
         rest = body[blank:at]
         try:
-            said = self._seen[rest]
+            said = self._seen[state][rest]
         except KeyError:
-            said = self._learn(rest)
-        message_id = str(body[3:blank], "latin-1")
+            said = self._learn(rest, state)
+        message_id = str(named, "latin-1")
         if said is None or ":" in message_id or not message_id.isprintable():
             return None
         return message_id, said
 
-    def _learn(self, rest: bytes) -> Settled | None:
+    def _learn(self, rest: bytes, octet: bytes) -> Settled | None:
+        """`octet`: of message_state, empty without one."""
         text = str(rest, "latin-1")
         said = usual(f"id:x{text} ", "") if "ext:" not in text and len(rest) <= _REST_OCTETS_MAX else None
         out = None
         if said is not None:
-            state = STATES[self._words.get(said[1], STATE_UNREADABLE)]
+            number = self._words.get(said[1], STATE_UNREADABLE)
+            if octet and self._form != "text":
+                number = STATE_OF_OCTET.get(octet[0], number)
+            state = STATES[number]
             if state.final:
                 out = state.status, said[1], said[2]
-        if len(self._seen) >= _RESTS_MAX:
+        if sum(map(len, self._seen.values())) >= _RESTS_MAX:
             self._seen.clear()
-        self._seen[rest] = out
+        self._seen.setdefault(octet, {})[rest] = out
         return out
 
     def _said(self, deliver: Deliver) -> Said | None:

@@ -13,7 +13,7 @@ from .batches import (
     message_row,
     packed,
 )
-from .behind import GATHERED_MIN, IDLE_MIN
+from .behind import GATHERED_MIN, IDLE_MIN, Numbers
 from .counting import submitted_since
 from .customers import Wrote, wrote
 from .desk import DeskStore
@@ -56,6 +56,7 @@ __all__ = [
     "DeskStore",
     "Found",
     "Heard",
+    "Numbers",
     "OperationalError",
     "Partition",
     "Reader",

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+import msgspec
+
 from appliance.message import FINAL, QUEUED, id_ms
 
 from .batches import (
@@ -33,6 +35,10 @@ WHERE_TIME: Final = (
     "SELECT first,columns FROM batch WHERE from_ms<=? AND from_ms>=? AND upto_ms>=? ORDER BY from_ms DESC"
 )
 HOLDER: Final = "SELECT first,last FROM batch WHERE first<=? ORDER BY first DESC LIMIT 1"
+#: Those of some messages that are rows: one statement, for nearly all are not.
+WHOSE_ROWS: Final = (
+    "SELECT m.seq,m.id,m.key_id,m.content,m.caller,m.notify FROM json_each(?) j JOIN message m ON m.seq=j.value"
+)
 MARK: Final = "SELECT value FROM mark WHERE name=?"
 
 
@@ -141,13 +147,12 @@ def may_hold(conn: Connection, first: int, last: int, status: int) -> bool:
 
 def whose(conn: Connection, seqs: list[int]) -> dict[int, Row]:
     """(id, key_id, content, caller, notify) of messages, whether they are rows or in batches; content None after redaction."""
-    out: dict[int, Row] = {}
-    for seq in set(seqs):
-        row = conn.execute("SELECT id,key_id,content,caller,notify FROM message WHERE seq=?", (seq,)).fetchone()
-        if row is not None:
-            out[seq] = row
+    wanted = sorted(set(seqs))
+    out: dict[int, Row] = {row[0]: row[1:] for row in conn.execute(WHOSE_ROWS, (msgspec.json.encode(wanted).decode(),))}
     first, last, columns = 0, -1, None
-    for seq in sorted(set(seqs) - out.keys()):
+    for seq in wanted:
+        if seq in out:
+            continue
         if seq > last:
             row = conn.execute(
                 "SELECT first,last,columns FROM batch WHERE first<=? ORDER BY first DESC LIMIT 1", (seq,)

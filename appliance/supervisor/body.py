@@ -15,6 +15,8 @@ from pathlib import Path
 
 from appliance.limits import LOG_FILES, LOG_OCTETS_MAX
 
+#: The variable that names a descriptor: what reads from it has its turn when that ends.
+TURN = "CASEMATE_TURN"
 LINE_OCTETS_MAX = 64 * 1024
 TAIL_LINES = 12
 _QUIET = re.compile(r"^.{0,60}\b(DEBUG|INFO)\b")
@@ -36,25 +38,41 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
 class Body:
     """One run of one command."""
 
-    def __init__(self, process: asyncio.subprocess.Process, shelf: LogShelf) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, shelf: LogShelf, turn: int) -> None:
         self._process = process
         self._shelf = shelf
+        self._turn = turn
         self._pump = asyncio.ensure_future(self._copy())
         self.gone: asyncio.Task[int] = asyncio.ensure_future(self._wait())
 
     @classmethod
     async def start(cls, command: tuple[str, ...], environ: dict[str, str], shelf: LogShelf) -> Body:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=LINE_OCTETS_MAX,
-            start_new_session=True,  # Ctrl-C is for the supervisor alone, which stops everything in order
-            preexec_fn=_die_with_parent(os.getpid()),
-        )
-        return cls(process, shelf)
+        """It loads what it needs and then waits for its turn: `go`."""
+        waits, turn = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env={**environ, TURN: str(waits)},
+                pass_fds=(waits,),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                limit=LINE_OCTETS_MAX,
+                start_new_session=True,  # Ctrl-C is for the supervisor alone, which stops everything in order
+                preexec_fn=_die_with_parent(os.getpid()),
+            )
+        except OSError:
+            os.close(turn)
+            raise
+        finally:
+            os.close(waits)
+        return cls(process, shelf, turn)
+
+    def go(self) -> None:
+        """Its turn has come: it begins its work as soon as it has loaded it."""
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
 
     @property
     def pid(self) -> int:
@@ -63,6 +81,7 @@ class Body:
     async def _wait(self) -> int:
         """The exit code, negative for a signal. What the process left in its group is killed with it."""
         code = await self._process.wait()
+        self.go()
         self._signal_group(signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._pump, 1.0)

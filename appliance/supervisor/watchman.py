@@ -17,11 +17,12 @@ from appliance.limits import HEALTH_S, PROBE_S_MAX, SETTLE_S_MAX, STARTS_FAILED_
 
 from .body import Body, LogShelf
 from .plan import Child
-from .policy import ALIVE, DIED, DUE, KILLING, PAUSING, READY, START, STARTING, STOP, STOPPED, STOPPING, Watch
+from .policy import ALIVE, DIED, DUE, KILLING, PAUSING, READY, START, STARTING, STOP, STOPPED, STOPPING, WAITING, Watch
 from .probe import Probe
 from .state_file import StateFile
 
-LOOK_S = 0.1  # between two looks at a process that is starting: the sum of these is what a person waits
+AHEAD = 4  # processes that load while those before them are not ready: loading is most of a start
+LOOK_S = 0.05  # between two looks at a process that is starting: the sum of these is what a person waits
 STOP_TIER_S_MAX = SETTLE_S_MAX + 1.0  # for one tier; the whole stop has STOP_S_MAX
 MARGIN_S = 0.7  # of STOP_S_MAX, for the killing and for saying so
 
@@ -100,9 +101,14 @@ class Watchman:
 
     async def _start_all(self, stopped: asyncio.Future[Any]) -> bool:
         """True once all are ready; false when told to stop before. Raises Error when one dies again and again."""
-        for post in self.posts:
+        for n, post in enumerate(self.posts):
             began = monotonic_s()
+            for ahead in self.posts[n : n + 1 + AHEAD]:
+                if ahead.body is None:
+                    await self._spawn(ahead)
             post.watch.hear(START, began)
+            if post.body is not None:
+                post.body.go()
             post.task = asyncio.ensure_future(self._tend(post))
             told = began + 5.0
             while post.watch.state != READY:
@@ -131,6 +137,8 @@ class Watchman:
                     await self._pause(post)
                 if post.watch.state == STARTING:
                     await self._spawn(post)
+                    if post.body is not None:
+                        post.body.go()
             elif post.body.gone.done():
                 self._buried(post)
             elif post.watch.state in (KILLING, STOPPING):
@@ -231,7 +239,7 @@ class Watchman:
         for tier in sorted({post.child.tier for post in self.posts}, reverse=True):
             here = [post for post in self.posts if post.child.tier == tier]
             for post in here:
-                if post.body is not None and post.watch.state in ALIVE:
+                if post.body is not None and (post.watch.state in ALIVE or post.watch.state == WAITING):
                     post.body.terminate()
                 self._hear(post, STOP)
             going = {post.body.gone for post in here if post.body is not None}

@@ -29,11 +29,12 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from appliance.intercom import Server
 name, path, mode = sys.argv[1:4]
+with open(int(os.environ["CASEMATE_TURN"]), "rb") as turn: turn.read()
 diary = Path(path).parent.parent / "diary"
 def note(word):
     with diary.open("a") as f: f.write(f"{word} {name}\\n")
 async def ping(payload, peer):
-    return {"process": name, "pid": os.getpid(), "ready": True, "why": ""}
+    return {"process": name, "pid": os.getpid(), "ready": mode != "unwell", "why": ""}
 async def main():
     if mode == "dies":
         print("no reason to live", flush=True); sys.exit(3)
@@ -122,6 +123,22 @@ def test_started_in_order_and_stopped_in_reverse(tmp_path: Path) -> None:
         *("stop console", "stop engine", "stop keys"),
     ]
     assert toys.said[-2] == "casemate: stopping" and toys.said[-1].startswith("casemate: stopped (")
+
+
+def test_what_waits_for_its_turn_has_begun_nothing_and_ends_with_the_others(tmp_path: Path) -> None:
+    toys = Toys(tmp_path, {"keys": "unwell", "engine": "well"})
+
+    async def both() -> int:
+        running = asyncio.ensure_future(toys.watchman.run())
+        await toys.until(lambda: (tmp_path / "diary").exists() and bool(toys.pid("engine")), 60)
+        assert toys.row("engine")["state"] == "waiting"
+        toys.watchman.stop.set()
+        return await asyncio.wait_for(running, 30)
+
+    with environ_of_children():
+        assert asyncio.run(both()) == 0
+    assert toys.diary() == ["start keys", "stop keys"]
+    assert not psutil.pid_exists(toys.pid("engine"))
 
 
 def test_what_dies_is_started_again(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import csv
 import json
 from pathlib import Path
 
-from appliance.bench.suppressions import as_class, listed, page, passed, report
+from appliance.bench.suppressions import STATES, as_class, listed, page, passed
 from appliance.bench.texts import bodies
+from appliance.bench.turns import Window, report
 
 
 def test_windows_are_set_against_their_neighbours() -> None:
-    told = report([("exempt", 100.0, 5.0), ("screened", 95.0, 6.0), ("exempt", 90.0, 5.0), ("screened", 90.0, 6.0)])
+    rows = [("exempt", 100.0, 5.0), ("screened", 95.0, 6.0), ("exempt", 90.0, 5.0), ("screened", 90.0, 6.0)]
+    told = report([Window(*row) for row in rows], STATES)
     assert (told["ratio"], told["ratios"]) == (1.0, [1.0, 1.0])
     assert (told["exempt_per_s"], told["screened_cpu_us"]) == (95, 6.0)
     whole = told | {

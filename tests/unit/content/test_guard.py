@@ -131,3 +131,34 @@ def test_look_alikes_become_plain_only_where_the_setting_says_so() -> None:
     plain = Guard("refuse", "refuse", "refuse", [], transliterated)
     assert plain.check(written, False) == ('Il saldo \u00e8 "5\u20ac"', ("transliterated",))
     assert plain.check("ciao \u2013 \u0416", False) == ("ciao \u2013 \u0416", ())
+
+
+_TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        [CARD, "пароль: qwerty12", "Kennwort: Xy7kkk99", "see evil.example/x", "4111 1111", "1111 1111", "ΚΩΔΙΚΌΣ ΠΡΌΣΒΑΣΗΣ",
+         "हिन्दी", "key cm_1_", "eyJ", "a.", "pass", "word: hunter2x", "x" * 3_000, "https://bank.example"]
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(_TEXTS, st.booleans()), max_size=8))
+def test_texts_that_are_not_doubtful_pass_as_they_are(rows: list[tuple[str, bool]]) -> None:
+    texts, otp = [text for text, _ in rows], [code for _, code in rows]
+    doubtful = STRICT.doubtful(texts, otp)
+    assert doubtful == sorted(set(doubtful))
+    for n, text in enumerate(texts):
+        if n not in doubtful:
+            assert STRICT.check(text, otp[n]) == (text, ())
+
+
+def test_texts_of_a_bank_are_hardly_ever_doubtful() -> None:
+    texts = [
+        "123456 is your code.",
+        "Payment of EUR 12.50 on 21/11 at 18:30.",
+        "Ihre Zahlung über 3,20 € an Bäckerei Huber.",
+    ]
+    assert STRICT.doubtful(texts * 30, [True, False, False] * 30) == []
+    assert STRICT.doubtful([*texts, CARD], [False] * 4) == [3]
+    assert Guard("refuse", "refuse", "refuse", [], transliterated).doubtful(texts, [False] * 3) == [0, 1, 2]
+    assert Guard("allow", "allow", "allow", []).doubtful([CARD, "pass"], [True, True]) == []

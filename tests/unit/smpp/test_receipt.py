@@ -67,10 +67,37 @@ def test_the_usual_receipt_is_read_once_a_minute_and_fate() -> None:
     )
     assert reader.settled(one) == ("A1", ("delivered", "DELIVRD", "000"))
     assert reader.settled(other) == ("B-2", ("delivered", "DELIVRD", "000"))
-    assert len(reader._seen) == 1
+    assert len(reader._seen[b""]) == 1
     for n in range(3_000):
         reader.settled(Deliver(1, "", "", 4, 0, FULL.replace(b"26112218", b"%08d" % n), {}, 1, 5))
-    assert len(reader._seen) <= 1_024
+    assert sum(map(len, reader._seen.values())) <= 1_024
+
+
+STATED = {0x1E: b"A1\0", 0x427: b"\2"}
+
+
+@pytest.mark.parametrize(
+    ("tlvs", "found"),
+    [
+        (STATED, ("A1", ("delivered", "DELIVRD", "000"))),
+        (STATED | {0x204: b"\0\7"}, ("A1", ("delivered", "DELIVRD", "000"))),
+        (STATED | {0x427: b"\5"}, ("A1", ("undelivered", "DELIVRD", "000"))),  # the parameter wins over the text
+        (STATED | {0x427: b"\1"}, None),  # not a final one
+        (STATED | {0x1E: b"B2\0"}, None),
+        (STATED | {0x1E: b"A1"}, None),
+        (STATED | {0x423: b"\3\0\7"}, None),
+        ({0x427: b"\2"}, None),
+        ({0x1E: b"A1\0"}, None),
+    ],
+)
+def test_the_usual_receipt_may_have_the_usual_parameters(tlvs: dict[int, bytes], found: object) -> None:
+    body = FULL.replace(b"0123456789", b"A1")
+    receipt = heard(body, tlvs=tlvs)
+    assert receipt is not None
+    assert STRICT.settled(Deliver(1, "393330000001", "BANCA", 4, 0, body, tlvs, 1, 5)) == found
+    without = ReceiptReader(link_of(receipt_format="text"))
+    quick = without.settled(Deliver(1, "", "", 4, 0, body, STATED | {0x427: b"\5"}, 1, 5))
+    assert quick == ("A1", ("delivered", "DELIVRD", "000"))  # where only the text counts
 
 
 @pytest.mark.parametrize(

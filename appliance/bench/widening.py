@@ -1,0 +1,63 @@
+"""A lived day made many times as large: its batches, tallies, rows and indexes once more under later numbers, in the real schema.
+
+What is sealed in them is what was sealed in the first; so ids within batches are there more than once, which neither throughput nor a
+search by number depends on. The index by number is built by the store's own code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from appliance.store import GATHERED_MIN, Connection, Numbers, open_store, stored
+
+#: Each with `:by`, what the numbers of the copy are greater by; rows of up to `:upto` are the lived ones.
+_COPIES: Final = (
+    "INSERT INTO batch SELECT first+:by,last+:by,count,classes,from_ms,upto_ms,numbers,columns FROM batch WHERE last<=:upto",
+    "INSERT INTO tally SELECT first+:by,open,upto,statuses,rest FROM tally WHERE first<=:upto",
+    (
+        "INSERT INTO message SELECT seq+:by,CAST(substr(id,1,7)||randomblob(9) AS BLOB),caller,class,encoding,segments,sender,calling_code,"
+        "number_index,number,content,key_id,accepted_ms,send_at_ms,expires_ms,notify FROM message WHERE seq<=:upto"
+    ),
+    "INSERT INTO progress SELECT seq+:by,status,link,changed_ms,sent_ms,error FROM progress WHERE seq<=:upto",
+    "INSERT INTO segment SELECT key+(:by<<8),status,link,submitted_ms,answered_ms,operator_id,receipted_ms,error FROM segment WHERE key<(:upto+1)<<8",
+    "INSERT INTO event(seq,at_ms,status,detail) SELECT seq+:by,at_ms,status,detail FROM event WHERE seq<=:upto",
+)
+#: What operators' ids are there as: digests, of which any will do.
+_ENDED: Final = (
+    "INSERT OR IGNORE INTO ended WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k+1 FROM n WHERE k<:copies)"
+    " SELECT randomblob(8) entry FROM ended,n ORDER BY entry LIMIT :more"
+)
+_LAST: Final = "SELECT max(coalesce((SELECT max(seq) FROM message),0),coalesce((SELECT max(last) FROM batch),0))"
+
+
+def widened(path: Path, times: int) -> None:
+    """The day in a file that nobody has open holds `times` as many messages, all of them over."""
+    conn = open_store(path)
+    try:
+        upto = conn.execute(_LAST).fetchone()[0]
+        ended = conn.execute("SELECT count(*) FROM ended").fetchone()[0]
+        conn.execute("BEGIN IMMEDIATE")
+        for copy in range(1, times):
+            for statement in _COPIES:
+                conn.execute(statement, {"by": copy * upto, "upto": upto})
+        # In order, as the store puts them: an entry that falls anywhere costs a page.
+        more = ended * (times - 1)
+        conn.execute(_ENDED, {"copies": times - 1, "more": more})
+        _indexed(conn)
+        conn.execute("COMMIT")
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        conn.close()
+
+
+def _indexed(conn: Connection) -> None:
+    """Inside the transaction: the index by number anew, all but what a search looks through batch by batch."""
+    index, cursor = Numbers("numbers_upto", 0), conn.cursor()
+    conn.execute("DELETE FROM number")
+    for first, last, numbers in conn.execute("SELECT first,last,numbers FROM batch ORDER BY first"):
+        index.gather(stored.number_entries(first, numbers), last)
+        if index.enough(GATHERED_MIN):
+            while not index.place(cursor, 1):
+                pass
+    conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES('numbers_upto',?)", (index.upto,))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from appliance.clock import day_of
+from appliance.clock import day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
@@ -16,6 +17,7 @@ from .entry import impersonal
 from .journal import Sought
 from .note import Checkpoint
 from .payloads import table_of
+from .pruning import Needed, cutoff, upto
 from .reading import cli_name
 from .review import Bounds, Finding, counted, review
 from .witness import Vouched
@@ -33,6 +35,7 @@ class Asked:
 
     def __init__(self, auditor: Auditor) -> None:
         self._log = auditor
+        self._whole = asyncio.Lock()  # who reads all of the log, and who prunes it, wait for each other
         hours = Hours.read(tuple(auditor.settings["review.hours"]), auditor.settings["review.timezone"])
         self._bounds = Bounds(hours, auditor.settings["review.failures_max"], auditor.settings["review.searches_max"])
 
@@ -47,6 +50,12 @@ class Asked:
         index = table_of(payload, {"index": int})["index"]
         if index is None or not 0 <= index < self._log.size:
             raise Error("not_found", "the audit log has no entry of that number")
+        if index < self._log.publisher.minimum:
+            raise Error(
+                "not_found",
+                f"the entries before {self._log.publisher.minimum} were pruned",
+                "see an export made before",
+            )
         checkpoint = self._log.publisher.checkpoint
         if checkpoint is None or index >= checkpoint.size:
             await self._log.publish()
@@ -89,7 +98,8 @@ class Asked:
         who = table_of(payload, {"who": str})["who"] or cli_name(peer.uid)
         unsigned = await self._try_publish()
         _, note = self._signed()
-        result = await self._log.run("read", self._log.reading.verify, note)
+        async with self._whole:
+            result = await self._log.run("read", self._log.reading.verify, note)
         if self._log.refused is not None:
             result["problems"].insert(0, {"code": "refused", "place": "audit.db", "text": self._log.refused.message})
             result["ok"] = False
@@ -121,7 +131,11 @@ class Asked:
             raise Error("invalid", "a folder holds the whole log", "chosen entries go into an archive, CSV or PDF")
         if form != "pdf":
             self._log.reading.check_target(path, form != "folder")
-        await self._approved(given["request"] or 0, who)
+        async with self._whole:
+            return await self._exported(path, form, sought, given["request"] or 0, who)
+
+    async def _exported(self, path: str, form: str, sought: Sought | None, request: int, who: str) -> dict[str, Any]:
+        await self._approved(request, who)
         if self._log.refused is None:  # first the record of it, so that the export holds its own
             shown = "chosen" if sought and form == "archive" else form
             await self._log.record("audit.exported", self._log.on, "ok", who, form=shown)
@@ -201,15 +215,47 @@ class Asked:
         numbers = {"from_index": low, "upto_index": high, "findings": len(findings), **counted(findings)}
         await self._log.record("audit.review", self._log.on, "ok", "process:auditor", **numbers)
         await self._log.remember(reviewed=f"{today} {low} {high}")
+        if self._log.settings["audit.keep_days"]:
+            await self._pruned(at_ms, "process:auditor", True)
         return True
+
+    async def prune(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """What the settings let go now: `first` to before `upto`. Only with `now` it goes."""
+        given = table_of(payload, {"who": str, "now": bool})
+        if not self._log.settings["audit.keep_days"]:
+            raise Error("invalid", "the log is kept for ever: audit.keep_days is 0", "nothing is pruned without it")
+        if self._log.refused is not None:
+            raise self._log.refused
+        return await self._pruned(now_ms(), given["who"] or cli_name(peer.uid), bool(given["now"]))
+
+    async def _pruned(self, at_ms: int, who: str, now: bool) -> dict[str, int]:
+        """First the record of it, then the store, then the tiles. Raises Error when the keys process cannot say what is held."""
+        held = (await self._log.ask_keys("held", {}))["days"]
+        journal, settings = self._log.reading.journal, self._log.settings
+        vouched = await self._log.run("read", self._log.witnesses.vouched)
+        _, _, reviewed = await self._said("reviewed") or (0, 0, 0)
+        needed = Needed(
+            self._signed()[0].size,
+            reviewed,
+            (vouched.size if vouched else 0) if settings["audit.witnesses"] else None,
+            self._log.siem_cursor if settings["siem.target"] else None,
+        )
+        first, stays = self._log.publisher.minimum, cutoff(at_ms, settings["audit.keep_days"], held)
+        minimum = await self._log.run("read", upto, first, needed, stays, journal.newest)
+        if now and minimum > first:
+            await self._log.record("audit.pruned", self._log.on, "ok", who, from_index=first, upto_index=minimum)
+            async with self._whole:
+                await self._log.prune(first, minimum)
+        return {"first": first, "upto": minimum}
 
     async def review(self, payload: Any, peer: Peer) -> dict[str, Any]:
         given = table_of(payload, {"low": int, "high": int})
         _, low, high = await self._said("reviewed") or (0, 0, 0)
-        low = low if given["low"] is None else given["low"]
+        low = max(low, self._log.publisher.minimum) if given["low"] is None else given["low"]
         high = min(high if given["high"] is None else given["high"], self._log.size)
-        if not 0 <= low <= high:
-            raise Error("invalid", "the review ends before it begins", "see the sizes in `casemate audit checkpoint`")
+        if not self._log.publisher.minimum <= low <= high:
+            hint = "see the sizes in `casemate audit checkpoint`"
+            raise Error("invalid", "the review ends before it begins, or begins before what was pruned", hint)
         found = await self._found(low, high)
         return {"low": low, "high": high, "findings": [f._asdict() for f in found]}
 

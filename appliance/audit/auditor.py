@@ -19,6 +19,7 @@ from appliance.intercom import Client, Peer, Server
 from appliance.limits import (
     AUDIT_CALL_ENTRIES_MAX,
     AUDIT_PENDING_ENTRIES_MAX,
+    AUDIT_PRUNED_ENTRIES,
     AUDIT_REVIEW_LOOK_S,
     CHECKPOINT_S_MAX,
     HSM_CALL_S_MAX,
@@ -90,6 +91,7 @@ class Auditor:
                 "export": self.asked.export,
                 "review": self.asked.review,
                 "reviewed": self.asked.reviewed,
+                "prune": self.asked.prune,
                 "state": self._state,
                 "ping": self._ping,
             }
@@ -110,7 +112,9 @@ class Auditor:
         self.reading = Reading(await self.run("read", Journal, path, True), shelf, self.witnesses)
         try:
             self.size = await self.run("commit", self._journal.size)
-            said = {n: await self.run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms")}
+            said = {
+                n: await self.run("commit", self._journal.said, n) for n in ("vkey", "checkpoint", "at_ms", "minimum")
+            }
             await self.run("publish", self.publisher.restore, self.size, said)
             self.checkpoint_ms = int(said["at_ms"] or 0)
         except Error as e:
@@ -241,8 +245,19 @@ class Auditor:
                 log.exception("audit: the daily review failed")
             await asyncio.sleep(AUDIT_REVIEW_LOOK_S)
 
+    @property
+    def siem_cursor(self) -> int:
+        return self._siem.cursor
+
     async def remember(self, **values: str) -> None:
         await self.run("commit", lambda: self._journal.say(**values))
+
+    async def prune(self, first: int, minimum: int) -> int:
+        """Lets go of the entries from `first` to before `minimum`, in portions; returns how many files went."""
+        for place in range(first + AUDIT_PRUNED_ENTRIES, minimum, AUDIT_PRUNED_ENTRIES):
+            await self.run("commit", self._journal.prune, place)
+        await self.run("commit", self._journal.prune, minimum)
+        return await self.run("publish", self.publisher.prune, minimum)
 
     async def _to_forward(self, low: int, high: int) -> list[bytes]:
         return await self.run("forward", lambda: list(self._forward.entries(low, high)))
@@ -354,6 +369,7 @@ class Auditor:
             "unsigned_since_ms": self.unsigned_since_ms,
             "unsigned_why": self.unsigned_why,
             "waiting": self._waiting_entries,
+            "minimum": self.publisher.minimum,
             "siem": self._siem.state(),
             "network_witnesses": [each.state() for each in self.cosigners],
             **as_state(await self.run("read", self.witnesses.vouched), self.size, len(self._vkeys)),

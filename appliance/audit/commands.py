@@ -179,6 +179,16 @@ def review(settings: Settings, low: int | None, high: int | None, paper: str | P
     return Printed(True, [title, *lines], result)
 
 
+def prune(settings: Settings, now: bool) -> Printed:
+    """What the settings let go; with `now` it goes, and `audit.pruned` says so."""
+    result = _call(settings, "prune", {"who": who(), "now": now})
+    first, upto = result["first"], result["upto"]
+    if upto == first:
+        return Printed(True, [f"nothing to prune; the log begins at entry {first}"], result)
+    said = f"entries {first} to {upto - 1}"
+    return Printed(True, [f"{said} were pruned" if now else f"{said} may go: `casemate audit prune --now`"], result)
+
+
 def reviewed(settings: Settings, upto: int) -> Printed:
     """Marks the log as reviewed up to entry `upto`; recorded as `audit.reviewed`."""
     result = _call(settings, "reviewed", {"upto": upto, "who": who()})

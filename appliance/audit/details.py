@@ -222,6 +222,7 @@ DETAIL: Final[dict[str, str]] = {
     "audit.unsigned": "since_ms code",
     "audit.review": "from_index upto_index findings off_hours? failures? searches? administrators? credentials?"
     " key_acts? holds? gaps? unsigned? settings?",
+    "audit.pruned": "from_index upto_index",
     "audit.reviewed": "upto_index",
     "siem.connected": "",
     "siem.lost": "why",

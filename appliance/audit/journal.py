@@ -18,6 +18,8 @@ from sqlite_utils.migrations import Migrations
 from appliance.errors import Error
 from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store, settle
 
+from .pruning import MINIMUM
+
 MIGRATIONS = Migrations("audit")
 
 FIRST: Final = (
@@ -109,18 +111,28 @@ class Journal:
 
     def size(self) -> int:
         """How many entries there are. Raises Error `audit_invalid` when the places have a hole."""
+        first = self.first()
         lowest, last = self._conn.execute(
             "SELECT (SELECT min(place) FROM entry), (SELECT max(place) FROM entry)"
         ).fetchone()
         if last is None:
             return 0
-        if lowest != 0:
+        if lowest != first:
             raise Error(
                 "audit_invalid",
                 "the first entries are missing from the audit store",
                 "keep it as evidence; see the audit page",
             )
         return int(last) + 1
+
+    def first(self) -> int:
+        """Number of the first entry that was not pruned."""
+        return int(self.said(MINIMUM) or 0)
+
+    def newest(self, low: int, high: int) -> str:
+        """The newest time of entries `low` to `high` - 1."""
+        asked = "SELECT max(at) FROM entry WHERE place >= ? AND place < ?"
+        return str(self._conn.execute(asked, (low, high)).fetchone()[0] or "")
 
     def entries(self, low: int, high: int) -> Iterator[bytes]:
         """Entries `low` to `high` - 1 in order, read as they are used. Raises Error `audit_invalid` at a hole."""
@@ -173,6 +185,15 @@ class Journal:
                 "INSERT OR REPLACE INTO said(name, value) VALUES (?, ?)", list(values.items())
             )
         )
+
+    def prune(self, minimum: int) -> None:
+        """Removes the entries before `minimum`, and remembers that they were."""
+
+        def write() -> None:
+            self._conn.execute("DELETE FROM entry WHERE place < ?", (minimum,))
+            self._conn.execute("INSERT OR REPLACE INTO said(name, value) VALUES (?, ?)", (MINIMUM, str(minimum)))
+
+        self._transaction(write)
 
     def commit(self, size: int, calls: Sequence[Call]) -> list[Outcome]:
         """Adds the entries of all `calls` after the first `size` in one transaction: all of it is durable, or nothing is.

@@ -14,8 +14,9 @@ from appliance.errors import Error
 
 from .journal import Journal
 from .note import Checkpoint, Verifier, open_checkpoint, parse_vkey, signed
+from .pruning import MINIMUM
 from .shelf import CHECKPOINT, VERIFIER, Bundles, Shelf
-from .tree import WIDTH, Edge, Tile, leaf_hash
+from .tree import HASH, WIDTH, Edge, Tile, leaf_hash, width_at
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,16 @@ class Publisher:
         self.verifier: Verifier | None = None
         self.checkpoint: Checkpoint | None = None
         self.note = ""
+        self.minimum = 0  # the first entry that was not pruned
 
     # --- start ---------------------------------------------------------------------------------------------
 
     def restore(self, size: int, said: dict[str, str | None]) -> None:
-        """Takes up where the last run ended. `size`: entries in the journal; `said`: its `vkey` and `checkpoint`.
+        """Takes up where the last run ended. `size`: entries in the journal; `said`: its `vkey`, `checkpoint`, `minimum`.
 
         Raises Error `audit_invalid` when the entries are not the ones that were signed.
         """
+        self.minimum = int(said.get(MINIMUM) or 0)
         vkey = said.get("vkey") or (self.shelf.text(VERIFIER) or "").removesuffix("\n")
         notes = [n for n in dict.fromkeys((said.get("checkpoint"), self.shelf.text(CHECKPOINT))) if n]
         if not vkey:
@@ -76,9 +79,9 @@ class Publisher:
 
         Sets the edge and returns from where on entries were hashed; below that the tiles, which the root covers, stand for them.
         """
-        for start in dict.fromkeys((self._anchor(checkpoint.size), 0)):
+        for start in dict.fromkeys((max(self._anchor(checkpoint.size), self.minimum), self.minimum)):
             try:
-                edge = Edge.of(start, self.shelf.read)
+                edge = self._edge(start, checkpoint.size)
             except Error as e:
                 log.warning("audit: %s; the whole log is hashed again", e.message)
                 continue
@@ -93,20 +96,32 @@ class Publisher:
             "keep the folder as evidence; `casemate audit verify` on the log names the entries",
         )
 
+    def _edge(self, start: int, size: int) -> Edge:
+        """The edge of the first `start` entries, whole tiles of them, from the tiles of a log of `size`. Raises Error `audit_invalid`."""
+
+        def read(tile: Tile) -> bytes:
+            wider = tile._replace(width=width_at(size, tile.level, tile.number))
+            return self.shelf.read(wider)[: tile.width * HASH]
+
+        return Edge.of(start, read)
+
     def _anchor(self, size: int) -> int:
         return size // LOOK_BACK * LOOK_BACK
 
     def _mend(self, size: int, start: int) -> None:
         """Writes again what of the last tiles is not on the shelf as it should be. The journal was found genuine."""
-        mended = self._grow(Edge.of(start, self.shelf.read), size, self.shelf.holds)
+        mended = self._grow(self._edge(start, size), size, self.shelf.holds)
         if mended:
             log.warning("audit: %d files of the log were written again from the audit store", mended)
         self.shelf.sync()
 
     def _set_out(self) -> None:
-        """The two small files, if a crash came between them and the journal."""
+        """The small files, if a crash came between them and the journal."""
         assert self.verifier is not None
-        for name, text in ((VERIFIER, self.verifier.vkey() + "\n"), (CHECKPOINT, self.note)):
+        small = [(VERIFIER, self.verifier.vkey() + "\n"), (CHECKPOINT, self.note)]
+        if self.minimum:
+            small.append((MINIMUM, f"{self.minimum}\n"))
+        for name, text in small:
             if text and self.shelf.text(name) != text:
                 self.shelf.write(self.shelf.folder / name, text.encode())
         self.shelf.sync()
@@ -121,6 +136,11 @@ class Publisher:
         self.shelf.sync()
         self.edge = edge
         return Checkpoint(self.origin, size, edge.root())
+
+    def prune(self, minimum: int) -> int:
+        """The journal has let go of the entries before `minimum`: so does the shelf. Returns how many files went."""
+        self.minimum = minimum
+        return self.shelf.prune(minimum)
 
     def note_of(self, checkpoint: Checkpoint, verifier: Verifier, signature: bytes) -> str:
         """The checkpoint as a signed note."""

@@ -21,6 +21,7 @@ from . import verify as verifier_file
 from .archive import Archive
 from .journal import Journal, Sought
 from .note import Checkpoint, proof_text
+from .pruning import MINIMUM, kept
 from .reports import ENTRY_COLUMNS, as_csv, entry_line
 from .shelf import CHECKPOINT, VERIFIER, Shelf
 from .tree import ENTRIES, HASH, WIDTH, Tile, bundle, inclusion_proof, nodes, tiles
@@ -160,8 +161,12 @@ class Reading:
         return found
 
     def _tiles(self, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+        minimum = self.journal.first()
         for tile in tiles(checkpoint.size):
-            yield tile.path(), self._bundle(tile) if tile.level == ENTRIES else self.shelf.read(tile)
+            if kept(tile, minimum):
+                yield tile.path(), self._bundle(tile) if tile.level == ENTRIES else self.shelf.read(tile)
+        if minimum:
+            yield MINIMUM, f"{minimum}\n".encode()
 
     def _proven(self, chosen: list[tuple[int, str]], checkpoint: Checkpoint, note: str) -> Iterator[tuple[str, bytes]]:
         lines = []
@@ -225,7 +230,7 @@ def _beginning(data: bytes, count: int) -> bytes:
 
 def _compare(journal: Journal, log: Live, size: int) -> Generator[tuple[str, str], None, None]:
     """Place and text for each entry that the store holds otherwise than the log."""
-    for first in range(0, size, WIDTH):
+    for first in range(journal.first(), size, WIDTH):
         width = min(WIDTH, size - first)
         try:
             held = list(journal.entries(first, first + width))

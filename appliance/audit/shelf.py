@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from appliance.errors import Error
 
+from .pruning import MINIMUM
 from .tree import ENTRIES, HASH, WIDTH, Tile, bundle
 
 CHECKPOINT: Final = "checkpoint"
@@ -64,6 +65,19 @@ class Shelf:
         self._draft(path, data)
         if len(self._drafts) >= DRAFTS_MAX:
             self.sync()
+
+    def prune(self, minimum: int) -> int:
+        """Says what the minimum is, durably, then removes what tlog-tiles lets go; returns how many files. May be repeated."""
+        self.write(self.folder / MINIMUM, f"{minimum}\n".encode())
+        self.sync()
+        gone = 0
+        for level in (ENTRIES, 0):
+            for number in range(minimum // WIDTH):
+                path = self.folder / Tile(level, number, WIDTH).path()
+                if path.exists():
+                    path.unlink()
+                    gone += 1
+        return gone
 
     def text(self, name: str) -> str | None:
         """Content of `checkpoint` or `verifier.vkey`; None when it is not there or not text."""

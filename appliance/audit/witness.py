@@ -16,6 +16,7 @@ from appliance.limits import COSIGNED_OCTETS_MAX
 
 from . import verify as verifier_file
 from .note import Checkpoint, Verifier, open_checkpoint
+from .pruning import MINIMUM
 from .shelf import Shelf
 from .tree import consistency_proof, node_hash, nodes
 
@@ -78,6 +79,9 @@ class Witnesses:
             raise Error(
                 "invalid", f"the log has {checkpoint.size} entries, not {size}", "see the witness's own records"
             )
+        minimum = int((self._shelf.text(MINIMUM) or "0").strip())
+        if 0 < size < minimum:
+            raise Error("invalid", f"the entries before {minimum} were pruned: no proof from {size} on can be made", "")
         proof = consistency_proof(size, checkpoint.size, nodes(checkpoint.size, self._shelf.read))
         lines = [f"old {size}", *(base64.b64encode(h).decode() for h in proof), "", note]
         return "\n".join(lines)

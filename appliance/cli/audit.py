@@ -187,3 +187,11 @@ def reviewed(upto: int, as_json: bool) -> int:
 def report(name: str, since: str, until: str, pdf: Path | None, as_json: bool) -> int:
     """Print the entries that answer the requirements of a rule, as CSV. Recorded in the log."""
     return _print(commands.report(load(home=home_of()), name, since, until, pdf), as_json)
+
+
+@audit.command()
+@click.option("--now", is_flag=True, help="do it; the daily job does it by itself")
+@_json
+def prune(now: bool, as_json: bool) -> int:
+    """Show what audit.keep_days lets go of the log's beginning. What stays is as provable as before."""
+    return _print(commands.prune(load(home=home_of()), now), as_json)

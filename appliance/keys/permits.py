@@ -42,7 +42,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "blind_index": frozenset({"console", "gateway"}),
     "derive": frozenset({"gateway", "courier", "console", "engine"}),
     "random": frozenset({"gateway", "console"}),
-    "held": frozenset({"engine", "console", "watcher"}),
+    "held": frozenset({"engine", "console", "watcher", "auditor"}),
     "states": frozenset({"gateway", "engine", "courier", "console"}),
     "erasure": frozenset({"engine", "console"}),
     "confirm_clock": frozenset({"console"}),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.errors import Error
+from appliance.limits import AUDIT_KEEP_DAYS_MIN
 
 from .checking import checked, tlv, unknown
 from .enum import ENUM_SETTINGS, Enum, enums_of
@@ -173,6 +174,9 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
         raise Error("settings_invalid", f"{source}: review.hours: {e}", HINT) from None
     if values["siem.target"]:
         address(values["siem.target"])
+    if 0 < values["audit.keep_days"] < AUDIT_KEEP_DAYS_MIN:
+        hint = "PCI DSS 4 requirement 10.5.1 asks for twelve months; 0 keeps it for ever"
+        raise Error("settings_invalid", f"{source}: `audit.keep_days` is below {AUDIT_KEEP_DAYS_MIN}", hint)
     for url in values["audit.witness_urls"]:
         witness_address(url)
     operators = operators_of(tables["operator"], source)

@@ -123,6 +123,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
     ),
     Setting(
+        "audit.keep_days",
+        "int",
+        0,
+        "days after which entries of the log are pruned, once reviewed, cosigned and with the SIEM; 0: kept for ever; else 366 or more",
+        0,
+        36_600,
+    ),
+    Setting(
         "audit.witness_urls",
         "strs",
         [],

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from appliance.audit import BlockingRecorder, Outbox, Recorder, commands, forward
+from appliance.audit.entry import canonical
+from appliance.audit.journal import Call
 from appliance.audit.tree import WIDTH, bundle
 from appliance.audit.verify import Export, main, verify
 from appliance.errors import Error
@@ -24,7 +26,7 @@ from appliance.intercom import BlockingClient, Client
 from appliance.settings import Settings, parse
 from appliance.store import open_store
 from tests.support import go
-from tests.support.auditlog import sample
+from tests.support.auditlog import Log, sample
 from tests.support.keystub import KeyStub
 from tests.support.process import Running
 
@@ -415,3 +417,54 @@ def test_the_daily_review_and_an_officers_mark(settings: Settings, keys: KeyStub
     assert [row["who"] for row in report if row["requirement"] == "10.2.1.5"] == ["cli:anna"]
     assert [row["event"] for row in report if row["requirement"] == "10.2.1.3"] == ["audit.reported", "audit.reviewed"]
     assert auditor.stop() == 0
+
+
+def test_what_reached_the_end_of_its_retention_is_pruned_by_the_daily_job(
+    settings: Settings, keys: KeyStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reviewed first, never under a legal hold; the box goes on with the rest, and an export of it verifies."""
+    (settings.home / "casemate.toml").write_text("[audit]\nkeep_days = 400\n")
+    made = Log(settings.home, origin="casemate.local/audit")  # years ago, by the same key
+    old = [canonical({**sample(n), "at": "2020-01-01T00:00:00.000Z"}) for n in range(1_000)]
+    made.size = made.journal.commit(0, [Call("", 0, old)])[-1].size
+    made.publish()
+    made.journal.say(reviewed="1 0 0")
+    made.close()
+    auditor = Running("audit", "auditor", settings)
+    with pytest.raises(Error):  # not unless the settings say for how long
+        commands.prune(settings, True)
+    assert auditor.stop() == 0
+    conn = open_store(settings.home / "audit/audit.db")
+    conn.execute("UPDATE said SET value = '1 0 0' WHERE name = 'reviewed'")
+    conn.close()
+    monkeypatch.setenv("CASEMATE_CONFIG", str(settings.home / "casemate.toml"))
+    keys.held = [18_000]  # a day of 2019: what came after it stays
+    auditor = Running("audit", "auditor", settings)
+    until = time.monotonic() + 60
+    while len(commands.entries(settings, what="audit.review").lines) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert commands.prune(settings, True).lines == ["nothing to prune; the log begins at entry 0"]
+    keys.held = []
+    dry = commands.prune(settings, False)
+    assert dry.lines == ["entries 0 to 767 may go: `casemate audit prune --now`"]
+    assert call(settings, "state")["minimum"] == 0
+    assert auditor.stop() == 0
+    conn = open_store(settings.home / "audit/audit.db")
+    conn.execute("UPDATE said SET value = '1 0 0' WHERE name = 'reviewed'")
+    conn.close()
+    auditor = Running("audit", "auditor", settings)
+    await_state(settings, lambda s: s["minimum"] == 768, 60.0)
+    (pruned,) = commands.entries(settings, what="audit.pruned").result["entries"]
+    assert pruned["entry"]["detail"] == {"from_index": 0, "upto_index": 768}
+    with pytest.raises(Error) as caught:
+        commands.proof(settings, 7)
+    assert "were pruned" in caught.value.message
+    assert commands.verify_running(settings).ok
+    commands.export(settings, tmp_path / "out.tar", "archive")
+    assert auditor.stop() == 0
+    report = verify(tmp_path / "out.tar")
+    assert report.ok and "entries 0 to 767 were pruned: only their hashes are checked" in report.remarks
+    conn = open_store(settings.home / "audit/audit.db", read_only=True)
+    assert conn.execute("SELECT count(*) FROM entry WHERE place < 768").fetchone()[0] == 0
+    conn.close()

@@ -36,7 +36,7 @@ class Log:
         self.journal = Journal(home / "audit" / "audit.db")
         self.size = self.journal.size()
         self.publisher = Publisher(Journal(home / "audit" / "audit.db", read_only=True), self.shelf, origin)
-        self.publisher.restore(self.size, {n: self.journal.said(n) for n in ("vkey", "checkpoint")})
+        self.publisher.restore(self.size, {n: self.journal.said(n) for n in ("vkey", "checkpoint", "minimum")})
 
     @property
     def folder(self) -> Path:

@@ -17,8 +17,9 @@ class KeyStub:
     def __init__(self, seed: bytes = b"\x07" * 32) -> None:
         self.private = Ed25519PrivateKey.from_private_bytes(seed)
         self.down = False
+        self.held: list[int] = []
         self.signed = 0
-        self._server = Server({"sign": self._sign, "public_key": self._public_key})
+        self._server = Server({"sign": self._sign, "public_key": self._public_key, "held": self._held})
 
     @property
     def key(self) -> bytes:
@@ -41,6 +42,9 @@ class KeyStub:
     async def _public_key(self, payload: dict[str, Any], peer: Peer) -> dict[str, bytes]:
         self._check(payload)
         return {"key": self.key}
+
+    async def _held(self, payload: dict[str, Any], peer: Peer) -> dict[str, list[int]]:
+        return {"days": self.held}
 
     def _check(self, payload: dict[str, Any]) -> None:
         assert payload["purpose"] in ("audit checkpoint", "audit export")

@@ -77,6 +77,8 @@ ON_RECORD: dict[str, str] = {
     "cli audit.reviewed": "audit.reviewed",
     "console page_audit.reviewed": "audit.reviewed",
     "audit reviewed": "audit.reviewed",
+    "audit prune": "audit.pruned",
+    "cli audit.prune": "audit.pruned",
     "audit cosigned": "audit.cosigned",
     "cli consent.import_": "consent.imported",
     "cli consent.export": "consent.exported",

@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKED := requirements.lock pyproject.toml .ci/debian .ci/python
+LOCKED := requirements.lock pyproject.toml .ci/debian .ci/beside .ci/python
 
 run: $(VENV)/.run  ## run the appliance and a simulated operator here, in the foreground (CONFIG=FILE for links and keys of your own)
 	@exec $(BIN)/casemate up --demo $(if $(CONFIG),--config $(CONFIG))
@@ -78,6 +78,7 @@ $(VENV)/.test: $(VENV)/.run $(LOCKED)
 	@.ci/debian age chromium curl dbus gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 \
 		libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 nsd opencryptoki openssh-client openssh-sftp-server rauc rsyslog rsyslog-openssl squashfs-tools \
 		swtpm tpm2-abrmd tpm2-tools
+	@.ci/beside $(VENV)/beside syslog-ng-core
 	@echo "==> Python packages for the tests, from requirements.lock into $(VENV)/"
 	@sed '/^# --- image/,$$d' requirements.lock > $(VENV)/test.lock
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock

@@ -107,17 +107,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         0.1,
         3_600.0,
     ),
+    Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
     Setting(
-        "audit.origin",
-        "str",
-        "casemate.local/audit",
-        "name of this box's log in its checkpoints (C2SP tlog-checkpoint origin)",
-    ),
-    Setting(
-        "audit.witnesses",
-        "strs",
-        [],
-        "keys of the people who cosign checkpoints of the log, one line each as `casemate audit cosign new` prints it",
+        "audit.witnesses", "strs", [], "keys of who cosigns the log, a line each: `casemate audit cosign new` prints it"
     ),
     Setting(
         "audit.cosigned_days", "int", 7, "days after which status and console complain that nobody cosigned", 1, 366
@@ -140,12 +132,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "audit.witness_s", "int", 3_600, "seconds between two cosignatures of a witness on the network", 1, 604_800
     ),
-    Setting(
-        "audit.export_approval",
-        "bool",
-        False,
-        "an export of the log needs the approval of another person (`casemate keys ask export-log`)",
-    ),
+    Setting("audit.export_approval", "bool", False, "an export of the log needs another person: `keys ask export-log`"),
     Setting(
         "audit.waiting_max",
         "int",

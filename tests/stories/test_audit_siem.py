@@ -1,4 +1,4 @@
-"""The log at the bank's SIEM: a real rsyslog takes every entry intact and in order, whatever breaks; bad certificates are said."""
+"""The log at the bank's SIEM: a real rsyslog, and a real syslog-ng, takes every entry intact and in order, whatever breaks; bad certificates are said."""
 
 from __future__ import annotations
 
@@ -18,23 +18,30 @@ from appliance.audit import BlockingRecorder, commands
 from appliance.audit.entry import canonical
 from appliance.intercom import BlockingClient
 from appliance.settings import Settings, load
+from tests.support import rsyslog, syslog_ng
 from tests.support.certificate import self_signed
 from tests.support.keystub import KeyStub
 from tests.support.process import Running
-from tests.support.rsyslog import Rsyslog, missing
+from tests.support.rsyslog import Rsyslog
+from tests.support.syslog_ng import SyslogNg
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = pytest.mark.skipif(bool(rsyslog.missing()), reason=rsyslog.missing())
+PEERS = (
+    "rsyslog",
+    pytest.param("syslog-ng", marks=pytest.mark.skipif(bool(syslog_ng.missing()), reason=syslog_ng.missing())),
+)
 
 
 class Bank:
     """A box's home with its settings, a keys process in a thread, and a SIEM of the bank's."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, peer: str = "rsyslog") -> None:
         self.home = Path(tempfile.mkdtemp(prefix="casemate-"))
         self.folder = self.home / "siem"
         self.folder.mkdir()
         self.certificate, self.key = self_signed(self.folder)
-        self.siem = Rsyslog(self.folder, self.folder / "authority.pem", self.certificate, self.key)
+        made: type[Rsyslog | SyslogNg] = Rsyslog if peer == "rsyslog" else SyslogNg
+        self.siem = made(self.folder, self.folder / "authority.pem", self.certificate, self.key)
         self.file = self.home / "casemate.toml"
         patch.setenv("CASEMATE_CONFIG", str(self.file))
         self.settings = self.set()
@@ -95,8 +102,8 @@ class Bank:
 
 
 @pytest.fixture
-def bank(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
-    made = Bank(monkeypatch)
+def bank(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Bank]:
+    made = Bank(monkeypatch, getattr(request, "param", "rsyslog"))
     yield made
     made.close()
 
@@ -109,7 +116,8 @@ def until(wanted: Callable[[], Any], patience_s: float = 20.0) -> Any:
     return found
 
 
-def test_rsyslog_has_all_of_it_in_order_whatever_breaks(bank: Bank) -> None:
+@pytest.mark.parametrize("bank", PEERS, indirect=True)
+def test_the_siem_has_all_of_it_in_order_whatever_breaks(bank: Bank) -> None:
     """The SIEM is killed, is away while entries come, comes back; the box is killed as by a power cut, and starts again."""
     bank.siem.start()
     auditor = Running("audit", "auditor", bank.settings)
@@ -137,12 +145,16 @@ def test_rsyslog_has_all_of_it_in_order_whatever_breaks(bank: Bank) -> None:
         until(lambda: bank.received() == bank.stored())
         assert len(bank.siem.lines()) - begun < 60  # from the cursor, not from the beginning
         parts = bank.siem.lines("parts")
-        assert parts[1].startswith('audit.info casemate link.down [casemate@32473 index="1" who="cli:anna"'), parts[1]
+        facility = "security" if isinstance(bank.siem, SyslogNg) else "audit"  # what each calls facility 13
+        assert parts[1].startswith(facility + '.info casemate link.down [casemate@32473 index="1" who="cli:anna"'), (
+            parts[1]
+        )
     finally:
         auditor.stop()
         bank.siem.stop()
 
 
+@pytest.mark.parametrize("bank", PEERS, indirect=True)
 def test_cef_comes_whole(bank: Bank) -> None:
     bank.set(format="cef")
     bank.siem.start()

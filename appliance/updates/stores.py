@@ -20,6 +20,19 @@ from appliance.store import Connection, DatabaseError, open_store
 #: Books whose copy is put back when a release that was left again changed their schema. The others never are: a message, a stop, a revoked key, a
 #: destroyed key or an entry of the log that came since would be undone.
 PUT_BACK: Final = frozenset({"templates.db", "senders.db"})
+#: Never copied here: what a copy held would outlive the erasure of a person, of a class or of a day, and the wrapped keys the destruction of a
+#: key. They have a way back of their own, encrypted and with a life of its own (`casemate backup`); and none of them is ever put back.
+NOT_COPIED: Final = (
+    "store/",
+    "keys/",
+    "courier/",
+    "consent.db",
+    "verify.db",
+    "door.db",
+    "door-parts.db",
+    "erasure.db",
+    "exemptions.db",
+)
 FOLDER: Final = "before"
 DONE: Final = "complete.json"
 
@@ -31,7 +44,9 @@ def found(home: Path) -> list[Path]:
 
 
 def snapshot(home: Path, version: str) -> list[str]:
-    """Copies every store into `updates/before/VERSION`; their names. A snapshot that is there whole is left as it is.
+    """Copies stores into `updates/before/VERSION`, but those of NOT_COPIED, whose schema alone is noted; the names of both.
+
+    A snapshot that is there whole is left as it is.
 
     For a start of the box, before the processes: SQLite's backup is right beside a writer, too, but a later copy of another store
     would be of another moment.
@@ -42,6 +57,9 @@ def snapshot(home: Path, version: str) -> list[str]:
     copied = {}
     for path in found(home):
         name = path.relative_to(home).as_posix()
+        if name.startswith(NOT_COPIED):
+            copied[name] = _noted(path)
+            continue
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
         copied[name] = _copy(path, target)
@@ -70,6 +88,15 @@ def _copy(path: Path, target: Path) -> list[str]:
     finally:
         copy.close()
         source.close()
+
+
+def _noted(path: Path) -> list[str]:
+    """The names of a store's migrations, without a copy of it."""
+    conn = open_store(path, read_only=True)
+    try:
+        return migrations_of(conn)
+    finally:
+        conn.close()
 
 
 def migrations_of(conn: Connection) -> list[str]:

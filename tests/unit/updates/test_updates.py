@@ -261,6 +261,8 @@ def test_stores_are_copied_at_the_first_start_of_a_new_release_and_books_put_bac
     assert "stores copied as 0.1.0 left them" in runs("0.2.0")[0]
     for name in ("templates.db", "consent.db"):
         _store(home / name, "one", "two")
+    copies = home / "updates" / stores.FOLDER / "0.1.0"
+    assert {path.name for path in copies.rglob("*.db")} == {"templates.db", "updates.db"}, "no customers, no keys"
     assert stores.changed(home, "0.1.0") == {"consent.db": ["toy/two"], "templates.db": ["toy/two"]}
     said = runs("0.1.0")
     assert said == ["put back as before 0.2.0: templates.db", "schema of 0.2.0, left as it is: consent.db"]

@@ -7,7 +7,7 @@ from .place import FIRST, SECOND, Place
 from .pool import Pool
 from .profiles import PROFILES, installed
 from .shutters import close_shutters
-from .softhsm import SECOND_CREDENTIAL
+from .softhsm import SECOND_CREDENTIAL, write_private
 from .visit import Visit, visit
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "commission",
     "installed",
     "visit",
+    "write_private",
 ]

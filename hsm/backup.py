@@ -121,6 +121,14 @@ class Backup:
                     self.p11.destroy(session, passing)
         return out
 
+    def undo(self, labels: list[str]) -> None:
+        """Destroys what `birth` or `bring` made and nobody used yet: the caller has made sure that nothing is wrapped by it."""
+        with self._fresh() as session:
+            for label in labels:
+                handle = find(self.p11, session, label)
+                if handle:
+                    self.p11.destroy(session, handle)
+
     # --- what they need -----------------------------------------------------------------------------------
 
     def _way(self, name: str = "") -> wrapping.Wrapping:
@@ -229,11 +237,8 @@ class Backup:
             try:
                 yield session
             except (TokenError, HsmError):
-                for label in labels:
-                    with contextlib.suppress(TokenError):
-                        handle = find(self.p11, session, label)
-                        if handle:
-                            self.p11.destroy(session, handle)
+                with contextlib.suppress(HsmError):
+                    self.undo(labels)
                 raise
 
 

@@ -133,6 +133,11 @@ class Pair:
         """A new root is born in both, or not at all."""
         self._need_both("a root is made in both HSMs at once")
         await replication.born(self.pools[FIRST], self.pools[SECOND], [root], all_keys=False)
+        await self.adopt_root(root)
+
+    async def adopt_root(self, root: int) -> None:
+        """Proves a root that came into both, by `make_root` or by custodians."""
+        self._need_both("a root is taken into use in both HSMs at once")
         self._kept.roots.pop(root, None)
         await prove_root(self.pools[FIRST], self.pools[SECOND], root, self._kept, founder=True)
         self._kept.keep()

@@ -24,7 +24,7 @@ from .token import Token, load, opened
 from .wire import HEAD_OCTETS, length, pack, unpack
 
 #: Operations on the token's keys under a backup key.
-KEPT: Final = frozenset({"birth", "bring", "prove", "rewrapped"})
+KEPT: Final = frozenset({"birth", "bring", "prove", "rewrapped", "undo"})
 
 
 class Worker:

@@ -29,6 +29,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "messages.decide": frozenset({"administrator"}),
     "templates.read": frozenset({"administrator", "compliance", "viewer"}),
     "routes.explain": frozenset({"administrator", "compliance"}),
+    "register.read": frozenset({"administrator", "compliance"}),
+    "register.ask": frozenset({"administrator"}),
     "audit.read": frozenset({"administrator", "compliance"}),
     "audit.verify": frozenset({"administrator", "compliance"}),
     "audit.export": frozenset({"administrator", "compliance"}),

@@ -26,6 +26,7 @@ from appliance.text import transliterated
 from appliance.verify import Payers, VerifyWatch
 
 from .callbacks import CallbackRule
+from .certificate_numbers import CertificateNumbers
 from .numbers import Numbers
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Gateway:
             "the exemptions", lambda: Payers(settings.home / "exemptions.db")
         )
         self.numbers = Numbers(index)
+        self.numbers.certificates = CertificateNumbers(settings)
         self.numbers.ready = self._ready
         self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM

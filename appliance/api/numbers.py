@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from appliance.message import CLASSES, STATUSES
 
 from .audit_numbers import audit_metrics
+from .certificate_numbers import CertificateNumbers
 from .door_numbers import door_metrics
 from .hsm_numbers import hsm_metrics
 
@@ -75,6 +76,7 @@ class Numbers:
         )
         self._purposes: set[str] = set()
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self.certificates: CertificateNumbers | None = None
         self.registry.register(self)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -126,6 +128,8 @@ class Numbers:
             yield from door_metrics(self.door)
         if self.audit is not None:
             yield from audit_metrics(self.audit)
+        if self.certificates is not None:
+            yield from self.certificates.collect()
         state = self.engine
         if state is None:
             return

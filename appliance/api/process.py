@@ -16,6 +16,7 @@ import uvicorn
 from appliance.access import Access, ApiKey, Verifier, well_formed
 from appliance.errors import Error
 from appliance.intercom import Client, Server
+from appliance.keys import key_path
 from appliance.limits import SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
 from appliance.shards import engines
@@ -129,7 +130,7 @@ def configuration(settings: Settings, gateway: Gateway, keys: ApiKeyWatch) -> uv
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(SETTLE_S_MAX),
         ssl_certfile=certificate or None,
-        ssl_keyfile=key or None,
+        ssl_keyfile=key_path(key) or None,
     )
     if certificate:
         try:

@@ -5,7 +5,7 @@ what it did; `serve` is the auditor process that owns the log, `commands` what t
 `written` what people take away on paper.
 """
 
-from . import commands, written
+from . import commands, note, written
 from .entry import entry
 from .events import EVENTS
 from .outbox import Outbox, forward
@@ -22,6 +22,7 @@ __all__ = [
     "commands",
     "entry",
     "forward",
+    "note",
     "serve",
     "written",
 ]

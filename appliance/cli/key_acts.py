@@ -27,6 +27,7 @@ from appliance.settings import Settings, home_of, load
 PAUSE_S = 1.0  # between two passes over the stores
 BAR_CHARACTERS = 30
 ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
+#: What needs no ceremony; `back-up`, `replace-custodians` and `add-hsm` are asked for within theirs.
 ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log", "replicate")
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -72,7 +73,7 @@ def as_person(op: str, permission: str, user: str, password_file: Path | None, *
     return called(op, {**payload, "who": who}, settings)
 
 
-def _say(reply: dict[str, Any], line: str, as_json: bool) -> int:
+def say(reply: dict[str, Any], line: str, as_json: bool) -> int:
     click.echo(json.dumps(reply, indent=1) if as_json else line)
     return 0
 
@@ -93,7 +94,7 @@ def _day(text: str) -> int:
 def ask(act: str, number: int, reason: str, user: str, password_file: Path | None, as_json: bool) -> int:
     """Ask for ACT on key, root or hold NUMBER. Nothing happens before another person approves it."""
     reply = as_person("ask", "keys.ask", user, password_file, act=act, on=number, reason=reason)
-    return _say(reply, f"request {reply['request']}: another person now runs `casemate keys approve`", as_json)
+    return say(reply, f"request {reply['request']}: another person now runs `casemate keys approve`", as_json)
 
 
 @click.command()
@@ -103,7 +104,7 @@ def ask(act: str, number: int, reason: str, user: str, password_file: Path | Non
 def approve(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Approve REQUEST of another person; it has to be done within a day of being asked for."""
     reply = as_person("decide", "keys.decide", user, password_file, request=request, yes=True)
-    return _say(reply, f"request {request} is {reply['state']}: {reply['asked_by']} may do it", as_json)
+    return say(reply, f"request {request} is {reply['state']}: {reply['asked_by']} may do it", as_json)
 
 
 @click.command()
@@ -113,7 +114,7 @@ def approve(request: int, user: str, password_file: Path | None, as_json: bool) 
 def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Refuse REQUEST, or take back your own."""
     reply = as_person("decide", "keys.decide", user, password_file, request=request, yes=False)
-    return _say(reply, f"request {request} is {reply['state']}", as_json)
+    return say(reply, f"request {request} is {reply['state']}", as_json)
 
 
 @click.command()
@@ -123,7 +124,7 @@ def refuse(request: int, user: str, password_file: Path | None, as_json: bool) -
 def do(request: int, user: str, password_file: Path | None, as_json: bool) -> int:
     """Do what REQUEST was approved for. A rotation takes some seconds; messages go on meanwhile."""
     reply = as_person("do", "keys.ask", user, password_file, request=request)
-    return _say(reply, "done: " + ", ".join(f"{name} {value}" for name, value in reply.items()), as_json)
+    return say(reply, "done: " + ", ".join(f"{name} {value}" for name, value in reply.items()), as_json)
 
 
 @click.command()
@@ -136,7 +137,7 @@ def hold(first: str, last: str | None, reason: str, user: str, password_file: Pa
     """Put a legal hold on the days FIRST to LAST: their keys and messages are not erased. Lifting it takes two people."""
     days = {"first_day": _day(first), "last_day": _day(last or first)}
     reply = as_person("hold", "keys.ask", user, password_file, **days, reason=reason)
-    return _say(reply, f"hold {reply['hold']}", as_json)
+    return say(reply, f"hold {reply['hold']}", as_json)
 
 
 @click.command()
@@ -187,7 +188,7 @@ def list_keys(as_json: bool) -> int:
 def confirm_clock(user: str, password_file: Path | None, as_json: bool) -> int:
     """Say that this box's clock is right after it went far ahead: days past their retention are erased again."""
     reply = as_person("confirm_clock", "keys.ask", user, password_file)
-    return _say(reply, f"today is {day_name(reply['today'])}", as_json)
+    return say(reply, f"today is {day_name(reply['today'])}", as_json)
 
 
 @click.command()
@@ -223,7 +224,7 @@ def reseal(key: int, user: str, password_file: Path | None, as_json: bool) -> in
         ring.close()
         recorder.close()
     broken = f"; {done['unreadable']:,} cannot be read and stay as they are" if done["unreadable"] else ""
-    return _say(
+    return say(
         done, f"{done['rows']:,} rows are under another key{broken}; now `casemate keys ask destroy-key {key}`", as_json
     )
 

@@ -16,6 +16,7 @@ from appliance.keys import profiles as known
 from appliance.settings import Settings, home_of, load
 
 from .key_acts import COMMANDS, as_json_option
+from .key_gate import COMMANDS as GATE
 from .replication import COMMANDS as OF_TWO
 
 
@@ -27,7 +28,7 @@ def keys() -> None:
     """
 
 
-for _command in (*COMMANDS, *OF_TWO):
+for _command in (*COMMANDS, *GATE, *OF_TWO):
     keys.add_command(_command)
 
 

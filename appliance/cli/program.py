@@ -41,7 +41,17 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "keys": (
         "appliance.cli.keys",
         "keys",
-        "the HSM and its keys: list, hold, acts that two people decide; try a new HSM",
+        "the HSM and its keys: list, hold, seal, unseal; acts that two people decide; try a new HSM",
+    ),
+    "ceremony": (
+        "appliance.cli.ceremony",
+        "ceremony",
+        "key ceremonies: make, back up, restore, rotate keys",
+    ),
+    "register": (
+        "appliance.cli.register",
+        "register",
+        "certificates, keys and secrets: owner, end; requests for new ones",
     ),
     "audit": ("appliance.cli.audit", "audit", "read, export and verify the audit log"),
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain who takes which message"),

@@ -30,6 +30,7 @@ from . import (
     page_links,
     page_messages,
     page_overview,
+    page_register,
     page_routes,
     page_senders,
     page_sign,
@@ -129,6 +130,7 @@ def create_app(
             page_api_keys,
             page_door,
             page_senders,
+            page_register,
             page_templates,
             page_users,
             page_account,
@@ -139,11 +141,13 @@ def create_app(
     app.register_blueprint(health)
     guard.install(app)
     words.install(app)
+    app.jinja_env.globals["coming"] = page_register.coming
     app.register_error_handler(Error, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _mistake)
     if watch:
         desk.pulse.watch(desk.peers.engine_state, clock)
+        page_register.watch(app, desk)
     return app
 
 

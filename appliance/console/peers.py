@@ -138,6 +138,11 @@ class Peers:
         pong: dict[str, Any] = self._client("auditor").call("ping", {}, LOOK_S_MAX)
         return pong
 
+    def derive(self, purpose: str, subject: str) -> bytes:
+        """A 32-octet key for one of the purposes of the keys process."""
+        key: bytes = self._client("keys").call("derive", {"purpose": purpose, "subject": subject})["key"]
+        return key
+
     def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
         """Returns when the entry is durable. Raises Error `audit_unavailable`: then the act must not happen."""
         recorder: BlockingRecorder | None = getattr(self._local, "recorder", None)

@@ -10,6 +10,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from appliance.errors import Error
+from appliance.keys import key_path
 from appliance.limits import STOP_S_MAX
 from appliance.settings import Settings, check_listen
 
@@ -47,7 +48,7 @@ class _Console(BaseApplication):  # type: ignore[misc]  # gunicorn ships no type
             "reuse_port": False,
         }
         if certificate:
-            options |= {"certfile": certificate, "keyfile": key, "ssl_context": _tls}
+            options |= {"certfile": certificate, "keyfile": key_path(key), "ssl_context": _tls}
         for name, value in options.items():
             self.cfg.set(name, value)
 

@@ -16,6 +16,7 @@ from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intake import Portability
 from appliance.intercom import Client, Peer, Server
+from appliance.keys import key_path
 from appliance.limits import DOOR_BIND_S_MAX, DOOR_CONNECTIONS_MAX, SETTLE_S_MAX
 from appliance.settings import Settings, check_listen
 from appliance.shards import engines
@@ -145,7 +146,7 @@ def tls(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, settings["door.tls_key"] or None)
+        context.load_cert_chain(certificate, key_path(settings["door.tls_key"]) or None)
         if settings["door.client_ca"]:
             context.load_verify_locations(settings["door.client_ca"])
             context.verify_mode = ssl.CERT_REQUIRED

@@ -14,6 +14,7 @@ from typing import Final
 
 from appliance import clock
 from appliance.errors import Error
+from appliance.keys import key_path
 from appliance.settings import Link as LinkSettings
 from appliance.smpp import LinkPacker, PduError, Queried, ReceiptReader
 from appliance.text import Cutter, sender_octets, shape_of
@@ -277,7 +278,7 @@ def tls_context(settings: LinkSettings) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=settings.tls_ca or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.tls_certificate:
-            context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+            context.load_cert_chain(settings.tls_certificate, key_path(settings.tls_key) or None)
     except (OSError, ssl.SSLError) as e:
         raise Error(
             "settings_invalid",

@@ -1,15 +1,18 @@
 """Keys: the `keys` process, the only one that talks to the HSM, and what others hold of it: `Keyring`, `DataKey`, `blind_index`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from appliance.settings import Settings
 
 from . import approvals
+from .custody import read_line, signed_text
 from .datakey import DataKey, blind_index, blind_indexer
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
 from .resealing import Resealing
+from .sealed_file import key_path, open_text, seal_text
 
 __all__ = [
     "PURPOSES",
@@ -21,8 +24,14 @@ __all__ = [
     "blind_index",
     "blind_indexer",
     "commission",
+    "hosted",
+    "key_path",
+    "open_text",
     "profiles",
+    "read_line",
+    "seal_text",
     "serve",
+    "signed_text",
 ]
 
 
@@ -31,6 +40,19 @@ async def serve(settings: Settings) -> None:
     from .process import serve as run
 
     await run(settings)
+
+
+@contextmanager
+def hosted(settings: Settings) -> Iterator[None]:
+    """The `keys` process within this program, while there is none of its own: before a box's first start, for a rehearsal."""
+    from .process import Hosted
+
+    hosting = Hosted(settings)
+    hosting.start()
+    try:
+        yield
+    finally:
+        hosting.stop()
 
 
 def commission(settings: Settings, seconds: float, told: Callable[[str], None], second: bool = False) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from appliance.clock import day_name
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.limits import KEY_HOLD_DAYS_MAX, KEY_SUBJECT_CHARACTERS_MAX
-from hsm import Pair
+from hsm import Pair, Place
 
 from . import approvals, life
 from .approvals import Approval
+from .custodians import Custodians
 from .keeper import Keeper
 from .record import context
 from .register import Hold, Row
@@ -32,6 +33,8 @@ class Acts:
 
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
+        self.custodians: Custodians | None = None
+        self.checkpointed: Callable[[], Awaitable[None]] | None = None  # the audit log, before the act
         self.register = keeper.register
         self.pool = keeper.pool
         self._acts: dict[str, _Act] = {
@@ -43,7 +46,14 @@ class Acts:
             "erase-subject": self._erase_subject,
             "replicate": self._replicate,
         }
-        assert set(self._acts) | approvals.ELSEWHERE == set(approvals.ACTS)
+        self._shared: dict[str, Callable[[Custodians, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+            "back-up": lambda custodians, _: custodians.back_up(),
+            "replace-custodians": lambda custodians, given: custodians.replace(
+                _number(given, "needed"), _number(given, "custodians")
+            ),
+            "add-hsm": lambda custodians, given: custodians.bring(self._second(given), given.get("pin", "")),
+        }
+        assert set(self._acts) | set(self._shared) | approvals.ELSEWHERE == set(approvals.ACTS)
 
     # --- operations ---------------------------------------------------------------------------------------
 
@@ -84,9 +94,15 @@ class Acts:
         before = self._approval(_number(payload, "request"))
         if before.act in approvals.ELSEWHERE:
             raise Error("invalid", f"{before.act} is not done by the keys process", "name the request where it is done")
+        approvals.used(before, before.act, before.on, self.keeper.clock())  # before the log is asked to sign
+        if self.checkpointed is not None:
+            await self.checkpointed()
         after = self._used(before, before.act, before.on, who)
         async with self.keeper.lock:
-            return await self._acts[after.act](after.on, who)
+            if after.act in self._acts:
+                return await self._acts[after.act](after.on, who)
+            assert self.custodians is not None
+            return await self._shared[after.act](self.custodians, payload.get("given") or {})
 
     async def use(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """For the process that does act `act` itself: approved, in time, and not used before, or Error `forbidden`."""
@@ -162,7 +178,10 @@ class Acts:
         new = next((v for v, s in roots.items() if s == life.PRE_ACTIVE), max(roots) + 1)
         if new not in roots:
             self._root(new, life.PRE_ACTIVE, who, now)
-        await self.pool.make_root(new)
+        if self.custodians is not None and self.custodians.copies() is not None:
+            await self.custodians.root_born(new)
+        else:
+            await self.pool.make_root(new)
         keys, moved = {}, []
         for row in self.register.rows():
             if not row.parent and row.state != life.DESTROYED:
@@ -233,6 +252,16 @@ class Acts:
         told = entry(now, who, "root.changed", _ROOT.format(version), "ok", state=state)
         self.register.change([], [told], {version: state}, now)
         self.keeper.recorded.set()
+
+    def _second(self, given: dict[str, Any]) -> Place:
+        """The other token, as the person describes it; in a rehearsal, where no module is named, one more embedded. Raises Error `invalid`."""
+        ours = self.pool.place
+        if self.checkpointed is None and not given.get("module"):
+            return ours._replace(folder=ours.folder / "second", label="second")
+        module, label = _text(given, "module"), _text(given, "token_label")
+        if (module, label) == (ours.module, ours.label):
+            raise Error("invalid", "this is the token that the box uses already")
+        return ours._replace(module=module, label=label, init_string=str(given.get("init_string", "")), pin_file="")
 
     def _row(self, key_id: int) -> Row:
         row = self.register.by_id(key_id)

@@ -40,6 +40,9 @@ ACTS: Final[dict[str, str]] = {
     "erase-subject": "erases one person: content and number of every message to and from a number",
     "export-log": "exports the audit log, where the settings want two people for it",
     "replicate": "passes the keys that the second HSM lacks to it",
+    "back-up": "writes the HSM's keys out, wrapped, with the records of all keys",
+    "replace-custodians": "makes new shares for the custodians; the old ones open nothing any more",
+    "add-hsm": "brings the HSM's keys into another token",
 }
 
 #: Acts that another process does: it uses the approval up first.

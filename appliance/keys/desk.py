@@ -45,6 +45,11 @@ class Desk:
         self._derived: dict[bytes, bytes] = {}
         self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
 
+    def forget(self) -> None:
+        """Drops every key that was unwrapped or derived: the token is sealed."""
+        self.keeper.forget()
+        self._derived.clear()
+
     @property
     def handlers(self) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         doors = {
@@ -69,9 +74,12 @@ class Desk:
             "sign": self.sign,
             "public_key": self.public_key,
         }
-        return {op: self._guarded(op, act) for op, act in doors.items()}
+        return {op: self.guarded(op, act) for op, act in doors.items()}
 
-    def _guarded(self, op: str, act: Callable[[Any, Peer], Awaitable[Any]]) -> Callable[[Any, Peer], Awaitable[Any]]:
+    @staticmethod
+    def guarded(op: str, act: Callable[[Any, Peer], Awaitable[Any]]) -> Callable[[Any, Peer], Awaitable[Any]]:
+        """The operation for those who may ask for it; the HSM's errors as the appliance's."""
+
         async def guarded(payload: Any, peer: Peer) -> Any:
             permit(op, peer.uid)
             try:
@@ -107,7 +115,12 @@ class Desk:
         holds = [hold._asdict() for hold in self.register.holds()]
         doubted = {"clock": self.calendar.why if self.calendar is not None else ""}
         told = {**self.pool.state(), "hsms": self.pool.hsms()}
-        return {**told, **doubted, "keys": keys, "roots": self.register.roots(), "holds": holds}
+        return {**told, **doubted, "keys": keys, "roots": self.register.roots(), "holds": holds, **self._more()}
+
+    def _more(self) -> dict[str, Any]:
+        more: dict[str, Any] = {"root_dates": self.register.root_dates()}
+        custodians = self.acts.custodians
+        return more if custodians is None else {**more, "custody": custodians.told(), **custodians.gate.told()}
 
     async def held(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Days under a legal hold, and the day that it is, for those who erase; needs no HSM."""

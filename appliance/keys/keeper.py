@@ -37,6 +37,10 @@ class Keeper:
         self._making = asyncio.Lock()
         self.lock = asyncio.Lock()  # what time does and what people do never meet
 
+    def forget(self) -> None:
+        """Drops what was unwrapped: the token is sealed."""
+        self._keys.clear()
+
     @property
     def root(self) -> int:
         """Version of the root that wraps what is made now."""

@@ -18,6 +18,7 @@ PURPOSES: Final[dict[str, str]] = {
     "suppressed number": "seals the telephone numbers of customers who asked to be left alone",
     "verification": "MACs one-time codes and the payments they are bound to, subject: none",
     "exemption": "hides payers and payees in the counters of exemptions, subject: none",
+    "sealed file": "seals the private key of a certificate on disk, subject: what it is for",
     "cursor": "protects the pages of a search against being made up",
 }
 
@@ -53,6 +54,23 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "do": frozenset({"console"}),
     "use": frozenset({"auditor"}),
     "hold": frozenset({"console"}),
+    **dict.fromkeys(
+        (
+            *(
+                "seal",
+                "unseal",
+                "custody",
+                "share_enter",
+                "share_show",
+                "shares_forget",
+                "initialise",
+                "prove",
+                "commit",
+            ),
+            *("abort", "restore_read", "restore", "ceremony", "transcript"),
+        ),
+        frozenset({"ceremony"}),
+    ),
     "sign": frozenset({"auditor", "console"}),
     "public_key": frozenset({"auditor", "console", "watcher"}),
 }
@@ -67,7 +85,7 @@ USERS: Final[dict[str, frozenset[str]]] = {
     "casemate-gateway": frozenset({"gateway"}),
     "casemate-door": frozenset({"gateway"}),
     "casemate-console": frozenset({"console"}),
-    "casemate-admin": frozenset({"console", "watcher"}),
+    "casemate-admin": frozenset({"console", "watcher", "ceremony"}),
 }
 
 

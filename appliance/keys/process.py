@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 
 from appliance.audit import forward
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.intercom import Client, Server
-from appliance.limits import KEY_AHEAD_LOOK_S, KEY_AHEAD_MS, RECONNECT_S_MAX
+from appliance.limits import AUDIT_CHECKPOINT_S_MAX, KEY_AHEAD_LOOK_S, KEY_AHEAD_MS, RECONNECT_S_MAX
 from appliance.settings import Settings
 from hsm import SECOND_CREDENTIAL, HsmError, Pair, Place, Pool, close_shutters
 
 from . import life
 from .calendar import Calendar
+from .custodians import Custodians
+from .custody_desk import CustodyDesk
 from .desk import Desk
+from .gate import Gate
 from .record import days_wanted
 from .register import Register
 
@@ -37,6 +41,35 @@ async def serve(settings: Settings) -> None:
         await stop.wait()
     finally:
         await keys.stop()
+
+
+class Hosted:
+    """The same in a thread of another program, where no process of its own runs: a ceremony on a box before its first start, a rehearsal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="keys", daemon=True)
+        self._keys: Keys | None = None
+
+    def start(self) -> None:
+        """Raises Error."""
+        close_shutters()
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result()
+
+    async def _begin(self) -> None:
+        self._keys = Keys(self._settings, awaits_ceremony=True)
+        self._keys.desk.acts.checkpointed = (
+            None  # there is no auditor beside it: what two people decide is only rehearsed here
+        )
+        await self._keys.start()
+
+    def stop(self) -> None:
+        if self._keys is not None:
+            asyncio.run_coroutine_threadsafe(self._keys.stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
 
 def place_of(settings: Settings) -> Place:
@@ -76,20 +109,29 @@ def kept_days(settings: Settings) -> int:
 class Keys:
     """One box's keys: register, pool and desk put together."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, awaits_ceremony: bool = False) -> None:
         self.settings = settings
         self.register = Register(settings.home / "keys" / "keys.db")
         self.pool = self._hsm()
         self.desk = Desk(self.register, self.pool)
         self.desk.calendar = Calendar(settings.home / "keys", self.register.newest_day, self._clock)
-        self.server = Server(self.desk.handlers)
+        by_ceremony = awaits_ceremony or settings["hsm.first_keys"] == "ceremony"
+        self.gate = Gate(
+            self.pool.place, self.pool, self.desk.record, self.desk.forget, settings["hsm.opened_by"], by_ceremony
+        )
+        self.custodians = Custodians(self.desk.keeper, self.gate, settings.home / "keys", self.desk.clock)
+        self.desk.acts.custodians, self.desk.acts.checkpointed = self.custodians, self._checkpointed
+        people = CustodyDesk(self.gate, self.custodians, settings["audit.origin"])
+        self.server = Server(
+            {**self.desk.handlers, **{op: Desk.guarded(op, act) for op, act in people.handlers.items()}}
+        )
         self._auditor = Client(settings.socket("auditor"))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         await self.server.start(self.settings.socket("keys"))
         self.desk.record("process.start", "process:keys")
-        self.pool.start()
+        self.gate.start(self._keys_exist())
         self._tasks = [asyncio.create_task(self._forward()), asyncio.create_task(self._make_ahead())]
 
     async def stop(self) -> None:
@@ -122,7 +164,21 @@ class Keys:
         )
 
     def _keys_exist(self) -> bool:
-        return self.register.token() is not None
+        """Whether the token holds keys that are in use: then none is made, and a token without them is refused."""
+        return self.register.token() is not None or self.custodians.path.exists()
+
+    async def _checkpointed(self) -> None:
+        """Has the log signed up to now, before an act that it has to be able to tell of. Raises Error `audit_unavailable`."""
+        try:
+            while await forward(self.register.outbox, self._auditor):
+                pass
+            await self._auditor.call("checkpoint", {}, timeout_s=AUDIT_CHECKPOINT_S_MAX)
+        except Error as e:
+            raise Error(
+                "audit_unavailable",
+                f"nothing is done that the audit log cannot tell of: {e.message}",
+                "see `casemate status`",
+            ) from None
 
     def _admit(self, opened: dict[str, object]) -> None:
         self.desk.admit(opened)

@@ -238,6 +238,21 @@ class Register:
 
         self._write(write)
 
+    def take_over(self, rows: list[Row], roots: dict[int, str], holds: list[Hold], at_ms: int) -> None:
+        """Stores what another box had, on one that has nothing, in one transaction."""
+        marks = ", ".join("?" * len(Row._fields))
+
+        def write() -> None:
+            self._conn.execute("DELETE FROM root")  # the first, which a new store begins with
+            self._conn.executemany(
+                "INSERT INTO root VALUES (?1, ?2, ?3, ?3)",
+                [(version, state, at_ms) for version, state in roots.items()],
+            )
+            self._conn.executemany(f"INSERT INTO key_record ({_COLUMNS}) VALUES ({marks})", [tuple(r) for r in rows])  # noqa: S608 # our own column names
+            self._conn.executemany("INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", [tuple(hold) for hold in holds])
+
+        self._write(write)
+
     def scrub(self) -> None:
         """Empties the write-ahead log into the file: an overwritten key is then in neither."""
         self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -247,6 +262,10 @@ class Register:
     def roots(self) -> dict[int, str]:
         """Version of each root key-encryption key -> its state, oldest first."""
         return dict(self._conn.execute("SELECT version, state FROM root ORDER BY version"))
+
+    def root_dates(self) -> dict[int, int]:
+        """Version of each root -> when it was made; 0: in a store of before, where nobody knows."""
+        return dict(self._conn.execute("SELECT version, created_ms FROM root ORDER BY version"))
 
     def holds(self, lifted: bool = False) -> list[Hold]:
         where = "" if lifted else " WHERE lifted_ms IS NULL"

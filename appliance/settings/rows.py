@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .box import BOX_SETTINGS
+from .hsm import HSM_SETTINGS
 from .keeping import KEEPING_SETTINGS
 from .setting import Setting
 
@@ -48,65 +49,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),
     Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
     Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
-    Setting("hsm.module", "path", "", "PKCS#11 library; empty: the embedded SoftHSM"),
-    Setting(
-        "hsm.init_string",
-        "str",
-        "",
-        "initialisation string for the library (C_Initialize pReserved); only NSS softokn needs one",
-    ),
-    Setting("hsm.token_label", "str", "casemate", "label of the token that holds the keys"),
-    Setting(
-        "hsm.pin_file",
-        "path",
-        "",
-        "file with the user PIN; empty: systemd credential `hsm-pin`, else made on first run for SoftHSM",
-    ),
-    Setting(
-        "hsm.grace_s",
-        "float",
-        900.0,
-        "seconds that new messages are taken under the day's key in memory while the HSM is away; 0: refused at once",
-        0.0,
-        86_400.0,
-    ),
-    Setting("hsm.call_s_max", "float", 5.0, "a PKCS#11 call that takes longer is ended with its worker", 0.1, 9.0),
-    Setting(
-        "hsm.replicable",
-        "bool",
-        False,
-        "new keys may be wrapped for another token by whoever has the PIN; for adding a second HSM later without its vendor's cloning",
-    ),
-    Setting("hsm.second_token_label", "str", "", "label of the token in the second HSM; empty: there is one HSM"),
-    Setting(
-        "hsm.second_module",
-        "path",
-        "",
-        "PKCS#11 library of the second HSM; empty: that of the first, or another embedded SoftHSM",
-    ),
-    Setting("hsm.second_init_string", "str", "", "initialisation string for the second HSM's library"),
-    Setting(
-        "hsm.second_pin_file",
-        "path",
-        "",
-        "file with the second user PIN; empty: systemd credential `hsm-second-pin`, else made on first run for SoftHSM",
-    ),
-    Setting(
-        "hsm.failover_s_max",
-        "float",
-        2.0,
-        "with two HSMs: a call that takes longer is ended, and asked of the other",
-        0.1,
-        9.0,
-    ),
-    Setting(
-        "hsm.return_s",
-        "float",
-        10.0,
-        "with two HSMs: the first serves again when it has been well for so long; doubles with each fail-over of the last hour",
-        0.1,
-        3_600.0,
-    ),
+    *HSM_SETTINGS,
     Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
     Setting(
         "audit.witnesses", "strs", [], "keys of who cosigns the log, a line each: `casemate audit cosign new` prints it"

@@ -26,9 +26,10 @@ WAITING, STARTING, READY, UNREADY, KILLING, PAUSING, STOPPING, STOPPED = STATES 
     "stopped",
 )
 
-START, WELL, UNWELL, SILENT, DIED, DUE, STOP = (
+START, WELL, WAITS, UNWELL, SILENT, DIED, DUE, STOP = (
     "start",
     "well",
+    "waits",  # for people to open the token, as everything that needs it does: nothing is wrong, and the others may start
     "unwell",
     "silent",  # missed PROBES_MISSED_MAX probes in a row, or START_S_MAX passed without an answer
     "died",
@@ -40,6 +41,7 @@ START, WELL, UNWELL, SILENT, DIED, DUE, STOP = (
 TABLE: Final[dict[tuple[str, str], str]] = {
     (WAITING, START): STARTING,
     (STARTING, WELL): READY,
+    (STARTING, WAITS): UNREADY,
     (STARTING, SILENT): KILLING,
     (STARTING, DIED): PAUSING,
     (READY, UNWELL): UNREADY,
@@ -61,6 +63,11 @@ TABLE: Final[dict[tuple[str, str], str]] = {
 
 #: In these a process exists.
 ALIVE: Final = frozenset({STARTING, READY, UNREADY, KILLING, STOPPING})
+
+
+def waits(why: str) -> bool:
+    """Whether a process that is not ready says that it waits for people: the token is sealed, or has no keys yet."""
+    return "sealed: " in why
 
 
 def pause_s(deaths: int, jitter: float) -> float:
@@ -108,7 +115,7 @@ class Watch:
         self.why = why
         if well is not None:
             self.missed, self.answered = 0, True
-            return self.hear(WELL if well else UNWELL, now_s)
+            return self.hear(WELL if well else WAITS if waits(why) and self.state == STARTING else UNWELL, now_s)
         if self.state == STARTING and not self.answered:
             return now_s - self.since_s >= START_S_MAX and self.hear(SILENT, now_s)
         self.missed += 1

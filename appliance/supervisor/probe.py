@@ -14,6 +14,7 @@ from appliance.settings import address
 
 from .plan import Child
 
+REASON_CHARACTERS_MAX = 500  # a problem's text and, after it, which check failed
 BODY_OCTETS_MAX = 4096  # of an answer, for its reason
 
 
@@ -67,7 +68,7 @@ class Probe:
         if status == b"200":
             return True, ""
         body = rest.partition(b"\r\n\r\n")[2].decode(errors="replace").strip()
-        return False, f"{path} says {status.decode()}: {' '.join(body.split())[:200]}"
+        return False, f"{path} says {status.decode()}: {' '.join(body.split())[:REASON_CHARACTERS_MAX]}"
 
     def close(self) -> None:
         if self._client is not None:

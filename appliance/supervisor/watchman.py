@@ -17,7 +17,22 @@ from appliance.limits import HEALTH_S, PROBE_S_MAX, SETTLE_S_MAX, STARTS_FAILED_
 
 from .body import Body, LogShelf
 from .plan import Child
-from .policy import ALIVE, DIED, DUE, KILLING, PAUSING, READY, START, STARTING, STOP, STOPPED, STOPPING, WAITING, Watch
+from .policy import (
+    ALIVE,
+    DIED,
+    DUE,
+    KILLING,
+    PAUSING,
+    READY,
+    START,
+    STARTING,
+    STOP,
+    STOPPED,
+    STOPPING,
+    UNREADY,
+    WAITING,
+    Watch,
+)
 from .probe import Probe
 from .state_file import StateFile
 
@@ -111,7 +126,7 @@ class Watchman:
                 post.body.go()
             post.task = asyncio.ensure_future(self._tend(post))
             told = began + 5.0
-            while post.watch.state != READY:
+            while post.watch.state not in (READY, UNREADY):
                 looked: asyncio.Future[Any] = asyncio.ensure_future(post.changed.wait())
                 await asyncio.wait({looked, stopped}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
                 looked.cancel()
@@ -124,7 +139,8 @@ class Watchman:
                     told += 10.0
                     why = post.watch.why or "waiting"
                     self.say(post.name, f"still {post.watch.state}: {why} (log/{post.name}.log of the state folder)")
-            self.say("casemate", f"{post.name} is ready ({monotonic_s() - began:.1f} s)")
+            how = "is ready" if post.watch.state == READY else "runs, and waits for the token to be opened"
+            self.say("casemate", f"{post.name} {how} ({monotonic_s() - began:.1f} s)")
         return True
 
     # --- while it runs ----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from appliance.access import Access
 from appliance.cli.program import main
 from appliance.settings import parse
 from tests.stories.test_keys import Keys, refused, today
+from tests.support.auditor_alone import AuditorAlone
 from tests.support.tokens import TOKENS
 
 pytestmark = pytest.mark.stories
@@ -35,6 +36,7 @@ class Office:
 
     def __init__(self, home: Path, make: Any) -> None:
         self.keys = Keys(home)
+        self.auditor = AuditorAlone(home).start()
         made = make(home / "token")
         self.keys.config = made.settings
         self.keys.environment = made.environment
@@ -74,6 +76,7 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     yield made
     if made.keys.process is not None:
         made.keys.stop(signal.SIGTERM)
+    made.auditor.stop()
 
 
 @pytest.mark.timeout(300)
@@ -119,7 +122,7 @@ def test_a_root_is_rotated_and_a_day_erased_by_two_people(office: Office) -> Non
     other = keys.ring.for_day(today())
     assert other.key_id != key["key_id"]
     assert refused(lambda: other.open(sealed, b"n")).code == "key_refused"
-    record = keys.on_record()
+    record = office.auditor.what() + keys.on_record()
     assert {"root.changed", "key.rewrapped", "key.destroyed", "key.hold_set", "key.hold_lifted"} <= set(record)
     assert record.count("approval.used") == 7
     assert PASSWORD not in "".join(f.read_text(errors="replace") for f in keys.home.glob("*.toml"))

@@ -37,6 +37,8 @@ ON_RECORD: dict[str, str] = {
     "console page_link.start_trace": "link.trace_on link.trace_off",
     "console page_messages.by_number": "message.searched_by_number",
     "console page_routes.why": "routes.explained",
+    "console page_register.export": "register.exported",
+    "console page_register.csr": "register.csr_made",
     "console page_senders.add": "sender.requested",
     "console page_senders.confirm": "sender.confirmed",
     "console page_senders.expire": "sender.expired",
@@ -148,6 +150,20 @@ ON_RECORD: dict[str, str] = {
     "cli key_acts.hold": "key.hold_set",
     "cli key_acts.confirm_clock": "clock.confirmed",
     "cli replication.replicate": "approval.used hsm.replicated",
+    "cli ceremony.run": "ceremony.begun ceremony.ended",
+    "cli register.export": "register.exported",
+    "cli register.csr": "register.csr_made",
+    "cli key_gate.seal": "hsm.sealed",
+    "cli key_gate.unseal": "hsm.unsealed",
+    "keys seal": "hsm.sealed",
+    "keys unseal": "hsm.unsealed",
+    "keys share_enter": "custody.share_entered",
+    "keys share_show": "custody.share_shown",
+    "keys initialise": "token.initialised custody.shares_made",
+    "keys commit": "custody.changed",
+    "keys restore": "custody.restored",
+    "keys ceremony": "ceremony.begun",
+    "keys transcript": "ceremony.ended",
     "keys ask": "approval.asked",
     "keys decide": "approval.decided",
     "keys do": "approval.used",
@@ -180,6 +196,11 @@ UNRECORDED: dict[str, str] = {
     "keys erasure": "who the two persons of an erasure are, each of which is recorded",
     "keys compare": "whether two HSMs hold the same keys",
     "keys blind_index": "an index of a number that the caller has",
+    "keys custody": "counts",
+    "keys shares_forget": "forgets what was entered",
+    "keys prove": "compares copies with the keys; `commit` says that they are in use",
+    "keys abort": "undoes what was not in use; the ceremony's end says so",
+    "keys restore_read": "reads what the caller has",
     "keys sign": "the checkpoint that it signs says so itself; a certificate of erasure has its digest in an entry",
     "keys public_key": "public",
     "audit request": "a proof over what is recorded already",
@@ -193,7 +214,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.list_|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach|instances)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
@@ -218,7 +239,7 @@ def _operations(file: Source) -> Iterator[str]:
             if (
                 pairs
                 and all(ast.unparse(v).startswith("self.") for _, v in pairs)
-                and any(k.value == "ping" for k, _ in pairs)
+                and any(k.value in ("ping", "transcript") for k, _ in pairs)
             ):
                 yield from (str(k.value) for k, _ in pairs)
 
@@ -240,7 +261,9 @@ def acts() -> set[str]:
                     path = ast.literal_eval(call.args[0])
                     methods = [str(k.value) for k in call.args[1].keys if isinstance(k, ast.Constant)]
                     found |= {f"api {m} {path}" for m in methods if m != "GET" or f"api GET {path}" in ON_RECORD}
-        elif file.name.startswith(("appliance/engine/serve", "appliance/keys/desk", "appliance/audit/auditor")):
+        elif file.name.startswith(
+            ("appliance/engine/serve", "appliance/keys/desk", "appliance/keys/custody_desk", "appliance/audit/auditor")
+        ):
             found |= {f"{file.room} {name}" for name in _operations(file)}
     return found
 

@@ -124,6 +124,10 @@ class Played:
         self._ask("keys")
         return {"ready": True, "why": ""}
 
+    def derive(self, purpose: str, subject: str) -> bytes:
+        self._ask("keys")
+        return f"{purpose} {subject}".encode().ljust(32)[:32]
+
     def auditor_ping(self) -> dict[str, Any]:
         self._ask("auditor")
         return {"ready": True, "why": ""}

@@ -132,7 +132,7 @@ def test_the_page_draws_the_table() -> None:
     """appliance/README.md shows the table as it is."""
     page = (Path(__file__).parents[3] / "appliance" / "README.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
-    (head,) = [n for n, row in enumerate(rows) if row[:3] == ["state", "well", "unwell"]]
+    (head,) = [n for n, row in enumerate(rows) if row[:3] == ["state", "well", "waits"]]
     drawn = {
         (row[0], heard): cell
         for row in rows[head + 2 : head + 2 + len(STATES) - 1]
@@ -140,3 +140,16 @@ def test_the_page_draws_the_table() -> None:
         if cell
     }
     assert drawn == {key: state for key, state in TABLE.items() if key != (policy.WAITING, policy.START)}
+
+
+def test_a_sealed_token_holds_nothing_up() -> None:
+    """It is opened by people, who see at the console and in `casemate status` what is waited for."""
+    watch = Watch()
+    watch.hear(policy.START, 0.0)
+    assert not watch.probed(False, "hsm_unavailable: so nothing can be sealed", 1.0)
+    assert watch.probed(False, "sealed: the token is sealed", 1.0)
+    assert watch.state == policy.UNREADY
+    assert watch.probed(True, "", 2.0)
+    assert watch.state == policy.READY
+    assert watch.probed(False, "sealed: the token is sealed", 3.0)
+    assert watch.state == policy.UNREADY

@@ -26,18 +26,9 @@ def network() -> None:
     help="folder of the network unit",
 )
 def render(folder: Path, units: Path) -> None:
-    """Write firewall.nft, nginx.conf, chrony.d/ and the network unit: what the appliance does at boot and when settings change."""
+    """Write firewall.nft, nginx.conf, chrony.d/, the network unit and which processes there are more than one of: what the appliance does at boot and when settings change."""
     for host in render_files(load(home=home_of()), folder, units):
         click.echo(f"{host} has no address now; nothing may reach it until it has", err=True)
-
-
-@network.command("instances")
-def instances() -> None:
-    """Print the units of the second and further engines and gateways, as `engine.shards` and `api.gateways` say."""
-    settings = load(home=home_of())
-    for name, count in (("engine", settings["engine.shards"]), ("gateway", settings["api.gateways"])):
-        for index in range(1, count):
-            click.echo(f"casemate-{name}@{index}.service")
 
 
 @network.command("reach")

@@ -75,3 +75,9 @@ def clock_sources(settings: Settings) -> str:
     """chrony's sources: the site's own servers; `nts` authenticates them (RFC 8915)."""
     authenticated = " nts" if settings["network.nts"] else ""
     return "".join(f"server {host} iburst{authenticated}\n" for host in settings["network.time_servers"])
+
+
+def instances(settings: Settings) -> str:
+    """The units of the second and further engines and gateways, a line each."""
+    counts = {"engine": settings["engine.shards"], "gateway": settings["api.gateways"]}
+    return "".join(f"casemate-{name}@{n}.service\n" for name, count in counts.items() for n in range(1, count))

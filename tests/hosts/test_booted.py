@@ -22,7 +22,7 @@ from tests.hosts.lan import HERE, THERE, segment
 from tests.hosts.machine import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-READY_S_MAX = 900  # software emulation on a busy machine; real hardware takes seconds
+READY_S_MAX = 1800  # software emulation on a busy machine; real hardware takes seconds
 TOKEN = r"cm_[1-9][0-9]*_[A-Za-z0-9_-]{43}"
 RECOVERY = r"(?:[cbdefghijklnrtuv]{8}-){7}[cbdefghijklnrtuv]{8}"
 SMPP, CONTROL = 2775, 8090

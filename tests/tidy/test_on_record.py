@@ -216,7 +216,7 @@ UNRECORDED: dict[str, str] = {
 READING = re.compile(
     r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.list_|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
-    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach|instances)|numbers\.status|people\.list_\w+|program\.program"
+    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
     r"|templates\.(list_|show_|try_)|audit\.events|volume\.(status|open_|enrol_))"
 )

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.errors import Error
 from appliance.network import Reach, firewall, reach_of, render
-from appliance.network.files import clock_sources, front, network_unit
+from appliance.network.files import clock_sources, front, instances, network_unit
 from appliance.settings import Settings, parse
 
 LINK = {"name": "first", "host": "a.example", "port": 2775, "more_hosts": ["192.0.2.9:8775"], "system_id": "bank"}
@@ -125,6 +125,7 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
         "out/chrony.d/site.sources",
         "out/firewall.nft",
+        "out/instances",
         "out/nginx.conf",
         "units/10-casemate.network",
     ]
@@ -137,3 +138,13 @@ def test_a_door_on_this_machine_alone_is_not_opened(tmp_path: Path) -> None:
     for name in ("server.pem", "server.key"):
         (tmp_path / name).write_text("x")
     assert 'tcp dport 2776 accept comment "network.door_from"' in firewall(settings(tmp_path, door=given), {})
+
+
+def test_engines_and_gateways_beyond_the_first_have_units_of_their_own(tmp_path: Path) -> None:
+    assert instances(settings(tmp_path)) == ""
+    said = settings(tmp_path, engine={"shards": 3}, api={"gateways": 2})
+    assert instances(said).split() == [
+        "casemate-engine@1.service",
+        "casemate-engine@2.service",
+        "casemate-gateway@1.service",
+    ]

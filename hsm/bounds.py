@@ -23,6 +23,9 @@ RETURN_S: Final = 10.0  # default time that the first has to be well before it s
 RETURN_S_MAX: Final = 600.0
 FLAPS_S: Final = 3_600.0  # fail-overs of so long make it wait longer
 LOOK_S: Final = 0.1  # between two looks at both
+IN_STEP_S_MAX: Final = (
+    100.0  # after keys were passed: both workers open and are probed, on a busy machine or over a network
+)
 PROVE_AGAIN_S: Final = 2.0  # pause after a proof that failed: a person may be at it
 WORKERS: Final = 2  # a hung call must not stall the others
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from . import failover, replication, shown, wrapping
-from .bounds import FAILOVER_S, LOOK_S, OPEN_S_MAX, PROVE_AGAIN_S, RETURN_S, WORKERS
+from .bounds import FAILOVER_S, IN_STEP_S_MAX, LOOK_S, OPEN_S_MAX, PROVE_AGAIN_S, RETURN_S, WORKERS
 from .errors import HsmError
 from .failover import FIRST, NONE, SECOND, Failover
 from .place import Admit, Place, Told
@@ -22,6 +22,8 @@ from .seat import COMMAND
 
 #: What says something about the request, not about the HSM: the other would say the same.
 _ANSWERS: Final = frozenset({"key_refused", "invalid"})
+#: What changes nothing in a token, and may be asked of the other.
+_REPEATED: Final = frozenset({"wrap", "unwrap", "mac", "sign", "random"})
 _HINT: Final = "see `casemate keys status`"
 
 
@@ -49,6 +51,7 @@ class Pair:
         self._kept = Kept(places[0].folder / "proof.json")
         self._failover = Failover(return_s)
         self._proven: dict[str, list[dict[str, Any]]] = {}
+        self._roots_proven: dict[str, tuple[int, ...]] = {}
         self._apart: dict[str, HsmError] = {}  # why an HSM that answers does not serve
         self._again_s: dict[str, float] = {}
         self._progress: dict[str, Any] = {}
@@ -113,17 +116,17 @@ class Pair:
         return bytes(await self.call("random", octets=octets))
 
     async def call(self, op: str, **given: Any) -> Any:
-        """One operation: asked of the other when the one that serves does not do it in time. All operations may be done twice."""
+        """One operation: asked of the other when the one that serves does not do it in time, if it may be done twice."""
         if (why := self.why) is not None:
             raise why
         name = self._failover.serves
         other = SECOND if name == FIRST else FIRST
-        spare = other in self._proven
+        spare = other in self._proven and op in _REPEATED
         try:
             return await self.pools[name].call(op, self.within_s if spare else 0.0, **given)
         except HsmError as e:
             self._look()
-            if e.code in _ANSWERS or other not in self._proven:
+            if e.code in _ANSWERS or op not in _REPEATED or other not in self._proven:
                 raise
         return await self.pools[other].call(op, **given)
 
@@ -149,12 +152,16 @@ class Pair:
 
     async def cold_start(self) -> None:
         """Both anew, one after the other; each proves itself again."""
-        for name, pool in self.pools.items():
-            if name in self._proven:
-                await pool.cold_start()
-        async with asyncio.timeout(OPEN_S_MAX):
-            while self.why is not None:
-                await asyncio.sleep(LOOK_S)
+        well = set(self._proven)
+        for name in self.pools:
+            if name in well:
+                await self.pools[name].cold_start()
+        try:
+            async with asyncio.timeout(OPEN_S_MAX * len(well)):
+                while self.why is not None or well - self._proven.keys():
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise HsmError("hsm_unavailable", "an HSM did not open again in time", _HINT) from None
 
     def _need_both(self, what: str) -> None:
         self._look()
@@ -170,7 +177,7 @@ class Pair:
         try:
             count = await replication.passed(first, second, self._roots(), self._note)
             self._note(4, 4, "proving that both hold the same keys")
-            async with asyncio.timeout(OPEN_S_MAX * 2):
+            async with asyncio.timeout(IN_STEP_S_MAX):
                 while SECOND not in self._proven:
                     why = self._apart.get(SECOND)
                     if why is not None and second.why is None and why.code != "hsm_unavailable":
@@ -268,7 +275,15 @@ class Pair:
             pool.start("" if name == SECOND and pool.has_pin() else pin)
         while True:
             self._look()
+            self._prove_new_roots()
             await asyncio.sleep(LOOK_S)
+
+    def _prove_new_roots(self) -> None:
+        """A root that came since an HSM proved itself: it serves on, and proves that it has that one too or is out of step."""
+        roots = tuple(self._roots())
+        for name in [n for n in self._proven if self._roots_proven.get(n) != roots]:
+            if name not in self._proofs or self._proofs[name].done():
+                self._proofs[name] = asyncio.create_task(self._prove(name))
 
     def _look(self) -> None:
         """Who is well, who has to prove itself, who serves."""
@@ -291,14 +306,16 @@ class Pair:
 
     async def _prove(self, name: str) -> None:
         """Lets an HSM serve once it has shown that it holds the keys; else remembers why it does not."""
-        pool, other = self.pools[name], self.pools[SECOND if name == FIRST else FIRST]
-        proven = other if any(other is self.pools[n] for n in self._proven) else None
+        pool, roots = self.pools[name], tuple(self._roots())
+        # The first is the measure of the second, never the other way round: a second that lacks a key must not take the first with it.
+        measure = self.pools[FIRST] if name == SECOND and FIRST in self._proven else None
         try:
             if name == SECOND:
                 self._fits(pool)
-            rows = await prove(pool, proven, self._roots(), self._kept, founder=name == FIRST)
+            rows = await prove(pool, measure, roots, self._kept, founder=name == FIRST)
         except (HsmError, OSError) as e:
             error = e if isinstance(e, HsmError) else HsmError("hsm_unavailable", f"the proof cannot be kept: {e}", "")
+            self._proven.pop(name, None)
             known = self._apart.get(name)
             self._apart[name] = error
             self._again_s[name] = asyncio.get_running_loop().time() + PROVE_AGAIN_S
@@ -307,7 +324,7 @@ class Pair:
             return
         self._apart.pop(name, None)
         if pool.why is None:
-            self._proven[name] = rows
+            self._proven[name], self._roots_proven[name] = rows, roots
         self._look()
 
     def _fits(self, second: Pool) -> None:

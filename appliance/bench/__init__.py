@@ -9,8 +9,9 @@ from .parked import parked
 from .routes import routes
 from .stages import stages
 from .suppressions import suppressions
+from .unwraps import keys
 
-for _more in (audit, compare, hostile, numbers, parked, routes, stages, suppressions):
+for _more in (audit, compare, hostile, keys, numbers, parked, routes, stages, suppressions):
     bench.add_command(_more)
 
 __all__ = ["bench"]

@@ -124,7 +124,15 @@ def lines(found: dict[str, Any], at_ms: int) -> list[str]:
     )
     if hsm.get("clock"):
         out.append(f"clock         {hsm['clock']}")
+    out += [f"HSM           {row['hsm']}: {hsm_state(row)}" for row in hsm.get("hsms", []) if len(hsm["hsms"]) > 1]
     return out + _audit(audit, engine, int(found.get("cosigned_days", 7)), at_ms)
+
+
+def hsm_state(row: dict[str, Any]) -> str:
+    """One HSM of two."""
+    if row["in_step"]:
+        return "serves" if row["serves"] else "stands by"
+    return f"{'NOT IN STEP' if row['up'] else 'AWAY'}: {row['why'] or 'it has not proven its keys yet'}"
 
 
 def _audit(audit: dict[str, Any], engine: dict[str, Any], cosigned_days: int, at_ms: int) -> list[str]:
@@ -170,9 +178,9 @@ def _shard(row: dict[str, Any]) -> str:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="for programs")
 def status(as_json: bool) -> int:
-    """Show how the appliance is. Exits with 0 when engine, HSM, clock and audit log are well, 1 when one is not."""
+    """Show how the appliance is. Exits with 0 when engine, HSMs, clock and audit log are well, 1 when one is not."""
     found = gather(load(home=home_of()))
     well = all(found[part].get("ready") for part in ("engine", "hsm", "audit")) and not found["engine"].get("broken")
-    well = well and not found["hsm"].get("clock")
+    well = well and not found["hsm"].get("clock") and all(row["in_step"] for row in found["hsm"].get("hsms", []))
     click.echo(json.dumps(found, indent=1, default=str) if as_json else "\n".join(lines(found, now_ms())))
     return 0 if well else 1

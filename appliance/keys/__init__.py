@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from appliance.settings import Settings
@@ -32,6 +33,7 @@ __all__ = [
     "seal_text",
     "serve",
     "signed_text",
+    "unwrapped_rate",
 ]
 
 
@@ -71,6 +73,13 @@ def commission(settings: Settings, seconds: float, told: Callable[[str], None], 
         return asyncio.run(hsm.commission(place, seconds, told))
     except hsm.HsmError as e:
         raise Error(e.code, e.message, e.hint) from None
+
+
+def unwrapped_rate(folder: Path, seconds: float, callers: int, two: bool) -> dict[str, Any]:
+    """How many keys a second embedded tokens in `folder` unwrap, asked as the keys process asks. Raises Error."""
+    from .measured import unwrapped_rate as rate
+
+    return rate(folder, seconds, callers, two)
 
 
 def profiles() -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,13 @@ def test_a_short_batch_is_reported_drawn_and_compared(tmp_path: Path) -> None:
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
     assert "full life" in bench(tmp_path / "home", "compare", str(figures), str(figures))
     assert not list((tmp_path / "home").glob("bench-*")), "the folder of a run is gone after it"
+
+
+def test_two_hsms_are_measured(tmp_path: Path) -> None:
+    told = json.loads(bench(tmp_path / "home", "keys", "--seconds", "0.5", "--two", "--json"))
+    assert [row["what"] for row in told["rows"]] == ["unwrap", "mac", "wrap", "unwrap, the second alone"]
+    assert all(row["per_s"] > 0 for row in told["rows"])
+    assert told["wrong"] == 0
 
 
 def test_a_killed_box_sends_all_that_was_queued(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ CALLED = (
     *("C_EncryptInit", "C_Encrypt", "C_DecryptInit", "C_Decrypt", "C_SignInit", "C_Sign", "C_GenerateRandom"),
 )
 #: CASEMATE_CHAOS=all tries every function with every fault; else each function has its turn of one.
-FAULTS = ("dead", "hang", "lost", "full", "crash", "slow 900")
+#: Killed (crash), hung for ever, slow beyond the deadline, its sessions lost, full, cut off (dead: at once; stall: until the network is back);
+#: a wrong PIN is C_Login's.
+FAULTS = ("dead", "hang", "lost", "full", "crash", "slow 900", "stall")
 CALL_S_MAX = 0.5
 OPEN_S_MAX = 6.0
 FAULT_S = 1.2

@@ -68,8 +68,8 @@ def fits(
 
     `senders`: by position in `candidates`, every form its sender may have on the link. `texts`: by (day, key), the plain
     text of a segment. `digest`: keyed, as in `Claim.text_index`. `referenced`: the link sends references.
-    `others`: from when until when operators may have taken copies of messages to the number that are no candidates any more, having been
-    sent again: what was taken in such a time is nobody's.
+    `others`: from when until when operators may have taken copies of messages to the number that were sent again since: what was taken in
+    such a time is nobody's.
     """
     told = [_of(claim, candidates, senders, texts, digest, referenced) for claim in claims]
     for n, (claim, (_, how)) in enumerate(zip(claims, told, strict=True)):
@@ -89,28 +89,6 @@ def fits(
         open_ = candidate.status == INDETERMINATE or (claim.nameless and candidate.status == SENT)
         if open_ and meant[candidate.day, candidate.key] == 1:
             out.append(Fit(claim, candidate, how))
-    return out + _together(claims, candidates, told, meant)
-
-
-def _together(
-    claims: list[Claim],
-    candidates: list[Candidate],
-    told: list[tuple[list[int], str]],
-    meant: dict[tuple[int, int], int],
-) -> list[Fit]:
-    """As many receipts as segments in doubt, told by time, and all say the same: which is whose makes no difference."""
-    groups: dict[tuple[int, ...], list[Claim]] = {}
-    for claim, (places, how) in zip(claims, told, strict=True):
-        if how == "time" and len(places) > 1 and not claim.nameless:
-            groups.setdefault(tuple(places), []).append(claim)
-    out: list[Fit] = []
-    for of, those in groups.items():
-        found = [candidates[place] for place in of]
-        same = len({(claim.status, claim.error) for claim in those}) == 1
-        alone = all(meant[c.day, c.key] == len(those) and c.status == INDETERMINATE for c in found)
-        if len(those) == len(found) and same and alone:
-            found.sort(key=lambda c: (c.day, c.key))
-            out += [Fit(claim, c, "time") for claim, c in zip(those, found, strict=True)]
     return out
 
 

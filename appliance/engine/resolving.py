@@ -85,7 +85,7 @@ class Resolver:
         settled: set[tuple[int, int]] = set()
         used = 0
         if claims and link is not None and any(_open(c, claims) for c in candidates):
-            others = self._copies(number_index, candidates, claims)
+            others = self._copies(number_index, claims)
             for fit in await self._fits(link, claims, candidates, others):
                 how = {"time": "time of acceptance"}.get(fit.how, fit.how)
                 resolve(ledger, name, fit.claim, fit.candidate, how, now_ms)
@@ -106,13 +106,12 @@ class Resolver:
         else:
             ledger.doubts.done(pair)
 
-    def _copies(self, number_index: bytes, candidates: list[Candidate], claims: list[Claim]) -> list[tuple[int, int]]:
-        """When messages to a number that are settled by now may have been taken a first time: their first receipts may be parked."""
+    def _copies(self, number_index: bytes, claims: list[Claim]) -> list[tuple[int, int]]:
+        """When messages to a number that were sent again since may have been taken before: each has as many receipts as copies."""
         if not any(claim.accepted_ms is not None for claim in claims):
             return []
-        open_ = {(c.day, c.key >> 8) for c in candidates}
-        rows = [(p.day, *row) for p in self.ledger.partitions.values() for row in doubts.doubted(p, number_index)]
-        return [(since, until) for day, seq, since, until in rows if (day, seq) not in open_]
+        rows = [row for p in self.ledger.partitions.values() for row in doubts.doubted(p, number_index)]
+        return [(min(span), max(span)) for _, *span in rows]  # the clock may have been set back in between
 
     async def _fits(
         self, link: Link, claims: list[Claim], candidates: list[Candidate], others: list[tuple[int, int]]

@@ -166,8 +166,9 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
         world.violated(f"{said}: nothing moves it")
     if doubts:
         # What became of it is its policy's to say, and that nothing was lost or doubled in silence was seen above: but no guess.
-        arrived = [any(fate == spec.STATE_DELIVERED for _, _, fate in times) for times in parts.values()]
-        if status == DELIVERED and not (len(arrived) >= message.left and all(arrived)):
+        # By the cut of the link that it left over last.
+        last = [parts.get(part, []) for part in range(1, message.left + 1)]
+        if status == DELIVERED and not all(any(fate == spec.STATE_DELIVERED for *_, fate in times) for times in last):
             world.violated(f"{said}: was in doubt, and no handset has it: {dict(parts)}")
         return
     whole = len(parts) >= message.left

@@ -32,6 +32,8 @@ NAMED: Final[dict[int, str]] = {
     30_766: "a receipt came before its answer, and the clock was set forth by 25 hours in between: the receipt was taken for an old one",
     317: "a receipt that says nothing but number, sender and time was given to a segment in doubt; it was that of the first copy of another"
     " message, sent again since (while that rule was made)",
+    22_718: "as many such receipts as segments in doubt, and one of these had two, having been sent again (while that rule was made)",
+    41_144: "the same where the clock had been set back in between: receipts told by time now settle one segment alone or none",
     30_047: "the simulation took for committed what was read in the middle of a commit that power then cut; the product was right",
     10_016: "the same with a clock set forth by 25 hours between the parts",
 }

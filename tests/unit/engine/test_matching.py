@@ -87,26 +87,6 @@ def test_two_that_may_be_meant_stay_held(world: World, time: Time) -> None:
     assert {world.status(b.ids[0]) for b in (one, two)} == {"indeterminate"}
 
 
-@pytest.mark.parametrize(
-    ("stats", "said"), [(("DELIVRD", "DELIVRD"), "delivered"), (("DELIVRD", "UNDELIV"), "indeterminate")]
-)
-def test_as_many_receipts_as_segments_that_all_say_the_same(
-    world: World, time: Time, stats: tuple[str, str], said: str
-) -> None:
-    """Which is whose makes no difference then; where they say different things, nobody is told."""
-    one, two = batch("one"), batch("two")
-    lost(world, time, one, two)
-    at = minute(time)
-    for n, stat in enumerate(stats):
-        text = f"id:X{n} sub:001 dlvrd:001 submit date:{at} done date:{at} stat:{stat} err:000 text:"
-        world.say(pack_deliver(n + 5, "+393471234567", "BANK", 0x04, 0, text.encode()))
-        world.run()
-        world.step()
-    time.pass_(2)
-    world.step()
-    assert [world.status(b.ids[0]) for b in (one, two)] == [said, said]
-
-
 def test_two_receipts_that_one_may_have_leave_it_held(world: World, time: Time) -> None:
     b = batch("one")
     lost(world, time, b)

@@ -11,10 +11,14 @@ from .events import EVENTS
 from .outbox import Outbox, forward
 from .rate import Rate
 from .recorder import BlockingRecorder, Recorder
+from .reports import REPORTS
+from .review import RULES
 from .serving import serve
 
 __all__ = [
     "EVENTS",
+    "REPORTS",
+    "RULES",
     "BlockingRecorder",
     "Outbox",
     "Rate",

@@ -6,10 +6,9 @@ import contextlib
 import io
 import re
 import shutil
-import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,7 +16,7 @@ from typing import Any, Final, cast
 from flask import Blueprint, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.audit import EVENTS
+from appliance.audit import EVENTS, REPORTS, written
 from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.limits import COSIGNED_OCTETS_MAX
@@ -56,11 +55,9 @@ def _checkpoint() -> dict[str, Any] | None:
         return None
 
 
-def _sought() -> dict[str, str]:
+def _sought(given: Mapping[str, str]) -> dict[str, str]:
     """What is looked for; what no entry can hold is left out."""
-    asked = {
-        name: request.args.get(name, "").strip()[:128] for name in ("what", "who", "on", "outcome", "since", "until")
-    }
+    asked = {name: given.get(name, "").strip()[:128] for name in ("what", "who", "on", "outcome", "since", "until")}
     if asked["what"] not in EVENTS:
         asked["what"] = ""
     if asked["outcome"] not in OUTCOME_TONES:
@@ -74,7 +71,7 @@ def _sought() -> dict[str, str]:
 @views.get("/audit")
 @needs("audit.read")
 def page() -> str:
-    given = _sought()
+    given = _sought(request.args)
     entries: list[dict[str, Any]] = []
     well = True
     try:
@@ -92,6 +89,7 @@ def page() -> str:
     filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed(state), "siem": state.get("siem")}
     filled["marked"] = _newest("audit.reviewed") if well else None
     filled["review"] = _newest("audit.review") if well else None
+    filled |= {"reports": REPORTS, "two_people": desk().settings["audit.export_approval"]}
     return render_template("audit.html", events=EVENTS, done=request.args.get("done", ""), **filled)
 
 
@@ -158,10 +156,24 @@ def verify() -> str:
     return render_template(template, verdict=verdict, at_ms=desk().clock())
 
 
+#: Form of an export -> end of its file's name, and what it is.
+FORMS: Final = {
+    "archive": (".tar", "application/x-tar"),
+    "csv": (".csv", "text/csv; charset=utf-8"),
+    "pdf": (".pdf", "application/pdf"),
+}
+
+
 @views.post("/audit/export")
 @needs("audit.export")
 def export() -> AnyResponse:
-    """The log as `.tar.gz`. The auditor records the export before it makes it: what is exported holds its own entry."""
+    """The log, or the entries that are looked for, as a signed archive, CSV or PDF. The auditor records it before it makes it."""
+    form = request.form.get("form", "archive")
+    if form not in FORMS:
+        raise Error("invalid", "an export is an archive, CSV or PDF")
+    sought, number = _sought(request.form), request.form.get("request", "").strip()
+    if number and (not number.isascii() or not number.isdigit() or len(number) > 9):
+        raise Error("invalid", "this is no number of a request")
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone():
@@ -169,18 +181,18 @@ def export() -> AnyResponse:
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
         try:
-            desk().peers.export(str(folder / "audit"), who())
-            packed = cast(Any, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115  # closed with the answer
-            with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
-                tar.add(folder / "audit", arcname="casemate-audit", filter=_anonymous)
+            file = folder / "audit"
+            made = desk().peers.export(str(file), who(), form, sought, int(number or 0))
+            if form == "pdf":
+                file.write_bytes(written.entries_pdf(desk().peers.call, made["size"], sought))
+            packed = cast(Any, file.open("rb"))  # closed with the answer
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    packed.seek(0)
-    name = f"casemate-audit-{rfc3339(desk().clock())[:19].replace(':', '')}Z.tar.gz"
-    return send_file(packed, mimetype="application/gzip", as_attachment=True, download_name=name)
+    return sent(packed, "casemate-audit", form)
 
 
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
+def sent(content: Any, name: str, form: str) -> AnyResponse:
+    """A file to keep, with the moment in its name."""
+    end, kind = FORMS[form]
+    name = f"{name}-{rfc3339(desk().clock())[:19].replace(':', '')}Z{end}"
+    return send_file(content, mimetype=kind, as_attachment=True, download_name=name)

@@ -187,9 +187,10 @@ class Peers:
         reply: dict[str, Any] = self._client("auditor").call("verify", {"who": who}, VERIFY_S_MAX)
         return reply
 
-    def export(self, path: str, who: str) -> dict[str, Any]:
-        """The auditor records that `who` exports, then writes the log into a folder `path` that is not there yet."""
-        reply: dict[str, Any] = self._client("auditor").call("export", {"path": path, "who": who}, VERIFY_S_MAX)
+    def export(self, path: str, who: str, form: str, sought: dict[str, str], request: int) -> dict[str, Any]:
+        """The auditor records that `who` exports, then writes `path`, which is not there yet; of a PDF only the record is its own."""
+        asked = {"path": path, "who": who, "form": form, "sought": sought or None, "request": request or None}
+        reply: dict[str, Any] = self._client("auditor").call("export", asked, VERIFY_S_MAX)
         return reply
 
     # --- supervisor ---------------------------------------------------------------------------------------

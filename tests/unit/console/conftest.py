@@ -57,6 +57,7 @@ class Played:
     down: set[str] = field(default_factory=set)
     log: list[tuple[Any, ...]] = field(default_factory=list)
     rows: list[Found] = field(default_factory=lambda: [found(i) for i in new_ids(3, NOW)])
+    exported: tuple[Any, ...] = ()
     searched: list[dict[str, Any]] = field(default_factory=list)
     cursor: str | None = None
     verdict: dict[str, Any] = field(default_factory=lambda: {"ok": True, "size": 7, "problems": [], "unsigned": 0})
@@ -199,11 +200,29 @@ class Played:
         self._ask("auditor")
         return self.verdict
 
-    def export(self, path: str, who: str) -> dict[str, Any]:
+    def export(self, path: str, who: str, form: str, sought: dict[str, str], request: int) -> dict[str, Any]:
         self._ask("auditor")
-        Path(path).mkdir()
-        (Path(path) / "checkpoint").write_text("casemate.local/audit\n")
+        self.exported = (who, form, sought, request)
+        if form != "pdf":
+            Path(path).write_text("casemate.local/audit\n")
         return {"size": 5, "files": 1}
+
+    def review(self) -> dict[str, Any]:
+        self._ask("auditor")
+        return {"low": 0, "high": 5, "findings": [{"rule": "failures", "first": 3, "who": "console:eve", "times": 7}]}
+
+    def call(self, op: str, payload: dict[str, Any]) -> Any:
+        """What is read for paper."""
+        if op == "review":
+            return self.review()
+        if op == "checkpoint":
+            return self.checkpoint()
+        assert op == "entries"
+        return {
+            "entries": []
+            if payload.get("before") in (4, 9)
+            else self.audit_entries(None, 1, {"what": payload.get("what", "")})
+        }
 
 
 @pytest.fixture

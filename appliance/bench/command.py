@@ -27,8 +27,11 @@ from .steady import DEFAULTS, Level, measure
 from .timing import latency, otp_under_bulk
 
 #: What `casemate bench all` runs, in order, and for how long each.
-SUITE: Final = ("batch", "single", "door", "latency", "otp-under-bulk")
+SUITE: Final = ("batch", "single", "door", "latency", "otp-under-bulk", "backlog", "recover", "grow")
 SUITE_S: Final = 15.0
+#: How large the last three are there: minutes each. The whole of them takes the better part of an hour, by their own commands.
+SUITE_QUEUED: Final = 100_000
+SUITE_DAYS, SUITE_PER_DAY, SUITE_TIMES = 29, 200_000, 10
 
 
 class Files(NamedTuple):
@@ -286,17 +289,22 @@ def _codes(
 @reported
 @click.pass_context
 def _all(ctx: click.Context, seconds: float, files: Files) -> None:
-    """The scenarios that need minutes, not hours: batch, single, door, latency, otp-under-bulk. What `make bench` runs."""
+    """Every scenario, those that need hours as small ones: what `make bench` runs, about a quarter of an hour."""
+    small: dict[str, Callable[[], Outcome]] = {
+        "latency": lambda: latency(seconds, 20.0),
+        "otp-under-bulk": lambda: otp_under_bulk(200.0, 100_000),
+        "backlog": lambda: backlog(SUITE_QUEUED),
+        "recover": lambda: recover(SUITE_QUEUED),
+        "grow": lambda: grow(SUITE_DAYS, SUITE_PER_DAY, 5.0, 2, times=SUITE_TIMES),
+    }
     outcomes = []
     for name in SUITE:
         click.echo(f"{name} ...", err=True)
-        if name == "latency":
-            outcomes.append(latency(seconds, 20.0))
-        elif name == "otp-under-bulk":
-            outcomes.append(otp_under_bulk(200.0, 100_000))
-        else:
-            with a_box(False) as box:
-                outcomes.append(measure(name, box, seconds, DEFAULTS[name]))
+        if name in small:
+            outcomes.append(small[name]())
+            continue
+        with a_box(False) as box:
+            outcomes.append(measure(name, box, seconds, DEFAULTS[name]))
     tell(ctx, outcomes, files)
 
 

@@ -23,11 +23,13 @@ _COPIES: Final = (
     "INSERT INTO segment SELECT key+(:by<<8),status,link,submitted_ms,answered_ms,operator_id,receipted_ms,error FROM segment WHERE key<(:upto+1)<<8",
     "INSERT INTO event(seq,at_ms,status,detail) SELECT seq+:by,at_ms,status,detail FROM event WHERE seq<=:upto",
 )
-#: What operators' ids are there as: digests, of which any will do.
+#: What operators' ids are there as: digests, of which any will do; one for each message, put in place in order as the store does.
 _ENDED: Final = (
-    "INSERT OR IGNORE INTO ended WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k+1 FROM n WHERE k<:copies)"
-    " SELECT randomblob(8) entry FROM ended,n ORDER BY entry LIMIT :more"
+    "INSERT OR IGNORE INTO ended WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k+1 FROM n WHERE k<:more)"
+    " SELECT randomblob(8) entry FROM n ORDER BY entry"
 )
+#: All of them are in place: a start looks through what is not.
+_ENDED_UPTO: Final = "INSERT OR REPLACE INTO mark(name,value) SELECT 'ended_upto',coalesce(max(upto),0) FROM tally"
 _LAST: Final = "SELECT max(coalesce((SELECT max(seq) FROM message),0),coalesce((SELECT max(last) FROM batch),0))"
 
 
@@ -36,14 +38,12 @@ def widened(path: Path, times: int) -> None:
     conn = open_store(path)
     try:
         upto = conn.execute(_LAST).fetchone()[0]
-        ended = conn.execute("SELECT count(*) FROM ended").fetchone()[0]
         conn.execute("BEGIN IMMEDIATE")
         for copy in range(1, times):
             for statement in _COPIES:
                 conn.execute(statement, {"by": copy * upto, "upto": upto})
-        # In order, as the store puts them: an entry that falls anywhere costs a page.
-        more = ended * (times - 1)
-        conn.execute(_ENDED, {"copies": times - 1, "more": more})
+        conn.execute(_ENDED, {"more": conn.execute("SELECT coalesce(sum(count),0) FROM batch").fetchone()[0]})
+        conn.execute(_ENDED_UPTO)
         _indexed(conn)
         conn.execute("COMMIT")
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -34,7 +34,6 @@ def test_a_day_holds_so_many_times_as_much(tmp_path: Path) -> None:
     before.conn.execute(f"INSERT OR REPLACE INTO message VALUES({','.join('?' * 16)})", row)
     before.conn.execute("INSERT OR REPLACE INTO progress VALUES(?,?,1,1,1,NULL)", (before.last_seq, DELIVERED))
     rows = {table: before.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
-    rows["ended"] = 0
     count, last = stored.totals(before.conn)[DELIVERED], before.last_seq
     first, numbers = before.conn.execute("SELECT first,numbers FROM batch ORDER BY first LIMIT 1").fetchone()
     before.close()
@@ -45,6 +44,10 @@ def test_a_day_holds_so_many_times_as_much(tmp_path: Path) -> None:
         assert stored.totals(after.conn)[DELIVERED] == 4 * count and after.last_seq == 4 * last
         for table in TABLES[:-1]:
             assert after.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 4 * rows[table], table
+        assert after.conn.execute("SELECT count(*) FROM ended").fetchone()[0] >= 4 * count - 4, (
+            "a start would read them again"
+        )
+        assert after.mark("ended_upto") == after.conn.execute("SELECT max(upto) FROM tally").fetchone()[0]
         found = stored.by_number(after.conn, numbers[:16])
         assert found == [first + copy * last for copy in range(4)]
         ids = [row[0] for row in after.conn.execute("SELECT id FROM message")]

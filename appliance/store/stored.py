@@ -39,6 +39,11 @@ HOLDER: Final = "SELECT first,last FROM batch WHERE first<=? ORDER BY first DESC
 WHOSE_ROWS: Final = (
     "SELECT m.seq,m.id,m.key_id,m.content,m.caller,m.notify FROM json_each(?) j JOIN message m ON m.seq=j.value"
 )
+#: Batches that something of may wait in: those that are over are not read, which nearly all of many days are.
+WAITING_IN: Final = (
+    "SELECT b.first FROM batch b LEFT JOIN tally t ON t.first=b.first WHERE b.last>? AND b.first>=? AND b.classes&?"
+    " AND coalesce(t.open,1)>0 ORDER BY b.first"
+)
 MARK: Final = "SELECT value FROM mark WHERE name=?"
 
 
@@ -175,20 +180,16 @@ def waiting(
     `tally`: of a batch by its first message, if it is in memory.
     """
     out: list[tuple[Row, Tally]] = []
-    sql = "SELECT first,columns FROM batch WHERE last>? AND first>=? AND classes&? ORDER BY first"
     row = conn.execute(HOLDER, (after_seq,)).fetchone()
-    for first, packed in conn.execute(sql, (after_seq, row[0] if row else 0, 1 << class_)):
+    for (first,) in conn.execute(WAITING_IN, (after_seq, row[0] if row else 0, 1 << class_)):
         known = tally(first)
-        columns = None
+        if known is not None and QUEUED not in known.statuses:
+            continue
+        c, _ = columns_of(conn, first)
         if known is None:
-            done = conn.execute("SELECT 1 FROM tally WHERE first=? AND open=0", (first,)).fetchone()
-            if done is not None:
-                continue
-            columns = decode_columns(packed)
-            known = written_of(conn, day, first, columns.ids)
+            known = written_of(conn, day, first, c.ids)
         if QUEUED not in known.statuses:
             continue
-        c = columns or decode_columns(packed)
         for at, status in enumerate(known.statuses):
             seq = first + at
             if status == QUEUED and c.classes[at] == class_ and seq > after_seq:

@@ -7,7 +7,7 @@ from . import approval, entries, gate, gpt, slots, trust
 from .authority import Authority, crl, number_of
 from .bundle import Bundle, Checked, Recipient, check, looked_at
 from .medium import FileDisk, FolderEsp
-from .openssl import Tool
+from .openssl import Tool, raw_signed
 from .refusals import REFUSALS, Refused
 from .release import Manifest, Release
 from .trust import Box, grouped
@@ -42,6 +42,7 @@ __all__ = [
     "is_version",
     "looked_at",
     "number_of",
+    "raw_signed",
     "reinstate",
     "roll_back",
     "running_slot",

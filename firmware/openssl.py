@@ -123,6 +123,17 @@ def signed(content: bytes, certificate: Path, key: Path | str) -> bytes:
     return out
 
 
+def raw_signed(content: bytes, key: Path | str) -> bytes:
+    """The bare signature of SHA-256 over `content`: RSA by PKCS#1 v1.5 for an RSA key. Raises Tool."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "content").write_bytes(content)
+        words = ["dgst", "-sha256", *_key(key, "-sign", Path(folder)), Path(folder) / "content"]
+        code, out, said = run(words, env=token_env(key))
+    if code or not out:
+        raise Tool(f"openssl could not sign: {said.splitlines()[-1] if said else 'it said nothing'}")
+    return out
+
+
 def in_token(key: Path | str) -> bool:
     return str(key).startswith("pkcs11:")
 

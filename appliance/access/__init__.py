@@ -3,6 +3,7 @@
 from .api_keys import ApiKey, Verifier, well_formed
 from .door_accounts import ALPHABETS, DoorAccount, DoorAccounts
 from .doors import Access
+from .passwords import Passwords, check_rules
 from .people import Person, Session
 from .roles import PERMISSIONS, ROLES, may
 from .throttle import address_of
@@ -15,10 +16,12 @@ __all__ = [
     "ApiKey",
     "DoorAccount",
     "DoorAccounts",
+    "Passwords",
     "Person",
     "Session",
     "Verifier",
     "address_of",
+    "check_rules",
     "may",
     "well_formed",
 ]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import tomllib
 from pathlib import Path
 
 import click
 
-from appliance.network import reach_of
+from appliance.audit import BlockingRecorder
+from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.network import KEYS, Changing, reach_of
 from appliance.network import render as render_files
 from appliance.settings import home_of, load
 
@@ -36,3 +42,57 @@ def reach() -> None:
     """Print which process may open connections to what; nothing else leaves the box but name, time and address requests."""
     for row in reach_of(load(home=home_of())):
         click.echo(f"{row.user.removeprefix('casemate-'):8}  {row.host}:{row.port}  {row.transports}")
+
+
+def _changing() -> Changing:
+    return Changing(Path(os.environ.get("CASEMATE_CONFIG") or "/etc/casemate/casemate.toml"))
+
+
+@network.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--seconds", default=120, show_default=True, type=click.IntRange(20, 3600), help="to confirm; then it is undone"
+)
+def apply(file: Path, seconds: int) -> None:
+    """Apply the [network] section of FILE (TOML). `casemate network confirm` keeps it; else it is undone by itself."""
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8")).get("network", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise Error(
+            "file_invalid", f"{file.name} cannot be read: {e}", "a TOML file with a section [network]"
+        ) from None
+    changes = {key: value for key, value in given.items() if key in KEYS}
+    if not changes or set(given) - set(KEYS):
+        raise Error("invalid", "the file names nothing that can be changed like this", f"keys: {', '.join(KEYS)}")
+    until_ms = now_ms() + seconds * 1000
+    _record("network.changed", changed=", ".join(sorted(changes)), until_ms=until_ms)
+    _changing().apply(changes, until_ms)
+    click.echo(f"applied; undone at {rfc3339(until_ms)[11:19]} UTC unless `casemate network confirm`")
+
+
+@network.command("confirm")
+def confirm() -> None:
+    """Keep the change that was applied."""
+    _record("network.confirmed")
+    _changing().confirm()
+    click.echo("confirmed")
+
+
+@network.command("revert")
+@click.option("--due", is_flag=True, help="only when the time to confirm is over: for timers and the start of the box")
+def revert(due: bool) -> None:
+    """Undo the change that was not confirmed. Does not wait for the audit log."""
+    if _changing().revert(now_ms() if due else None):
+        try:
+            _record("network.reverted")
+        except Error as e:
+            click.echo(f"not on the audit log: {e.message}", err=True)
+        click.echo("undone: the network is as it was before")
+
+
+def _record(what: str, **detail: str | int | bool) -> None:
+    recorder = BlockingRecorder(load(home=home_of()))
+    try:
+        recorder.record(f"cli:{getpass.getuser()}", what, "settings:network", "ok", **detail)
+    finally:
+        recorder.close()

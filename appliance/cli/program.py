@@ -57,6 +57,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain who takes which message"),
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a database, look one up, go back"),
     "firmware": ("appliance.cli.firmware", "firmware", "releases: check, approve, install, roll back; hardware"),
+    "field": ("appliance.cli.field", "field", "the serial console, here for rehearsal"),
+    "breakglass": ("appliance.cli.field", "breakglass", "an officer's answer to a box that asks for it"),
     "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
     "backup": ("appliance.cli.backup", "backup", "make, restore and try encrypted backups"),
     "volume": ("appliance.cli.volume", "volume", "the sealed state volume of a box and its recovery key"),

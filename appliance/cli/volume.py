@@ -93,8 +93,8 @@ def confirm(key_file: IO[str] | None) -> None:
     try:
         after = known.confirmed(str(typed), who, now_ms())
     except Error:
-        recorder.record(who, "recovery.confirmed", "state volume", "refused")
+        recorder.record(who, "recovery.confirmed", "volume:state", "refused")
         raise
-    recorder.record(who, "recovery.confirmed", "state volume", "ok")
+    recorder.record(who, "recovery.confirmed", "volume:state", "ok")
     after.write(home)
     click.echo("confirmed: it is not shown again and stays valid")

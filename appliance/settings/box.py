@@ -1,4 +1,4 @@
-"""Settings of the box itself: its two slots and who may fill them; where its backups go."""
+"""Settings of the box itself: its two slots and who may fill them; its serial console; where its backups go, what leaves it with an engineer."""
 
 from __future__ import annotations
 
@@ -46,4 +46,17 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("backup.target", "str", "", "sftp://USER@HOST[:PORT]/FOLDER that backups are carried to; empty: they stay"),
     Setting("backup.sftp_key", "path", "", "private key (OpenSSH) of the user at the target"),
     Setting("backup.sftp_host_key", "str", "", "the target's own key, as ssh-keyscan prints it: TYPE BASE64"),
+    Setting(
+        "field.idle_minutes", "int", 10, "a session at the serial console ends after so long without a key", 1, 120
+    ),
+    Setting("field.confirm_s", "int", 120, "seconds to confirm a change of the network before it is undone", 20, 3600),
+    Setting("field.breakglass_needed", "int", 1, "officers who have to answer a break-glass challenge", 1, 2),
+    Setting("field.breakglass_minutes", "int", 60, "how long a break-glass session lasts", 5, 480),
+    Setting("field.media", "path", "/run/media/casemate", "folder where a USB stick is mounted"),
+    Setting(
+        "field.support_certificate",
+        "path",
+        "",
+        "certificate (RSA) to which support bundles are encrypted; empty: none are made",
+    ),
 )

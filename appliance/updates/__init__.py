@@ -5,6 +5,7 @@ appliance that is the serial console and the units of a start. What is privilege
 """
 
 from firmware import REFUSALS, Refused, Tool, grouped
+from firmware import raw_signed as signed_by
 
 from . import gating, inventory, stores, window
 from .desk import Asked, Updates
@@ -25,6 +26,7 @@ __all__ = [
     "grouped",
     "inventory",
     "restart",
+    "signed_by",
     "status_lines",
     "stores",
     "window",

@@ -311,7 +311,7 @@ class Updates:
         installed = self.book.fact("installed").split(" ")
         if installed[0] == left.version:
             self.book.spend("withdrawn", [installed[1]], self.clock())
-        self._record_or_keep(who, "firmware.rolled_back", f"release:{left.version}", why=why[:120], slot=running)
+        self.record_or_keep(who, "firmware.rolled_back", f"release:{left.version}", why=why[:120], slot=running)
         return left.version
 
     def reinstate(self, who: str, tries: int = 3) -> str:
@@ -331,7 +331,7 @@ class Updates:
             if e.code != "audit_unavailable":
                 raise
 
-    def _record_or_keep(self, who: str, what: str, on: str, **detail: str | int | bool) -> None:
+    def record_or_keep(self, who: str, what: str, on: str, **detail: str | int | bool) -> None:
         try:
             self.recorder.record(who, what, on, "ok", **detail)
         except Error as e:

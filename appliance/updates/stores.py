@@ -54,25 +54,25 @@ def snapshot(home: Path, version: str) -> list[str]:
     place = home / "updates" / FOLDER / version
     if (place / DONE).exists():
         return []
-    copied = {}
+    known = {}
     for path in found(home):
         name = path.relative_to(home).as_posix()
         if name.startswith(NOT_COPIED):
-            copied[name] = _noted(path)
+            known[name] = _noted(path)
             continue
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
-        copied[name] = _copy(path, target)
+        known[name] = copied(path, target)
     fresh = place / f"{DONE}.new"
     place.mkdir(parents=True, exist_ok=True)
-    fresh.write_text(json.dumps(copied, indent=1), encoding="utf-8")
+    fresh.write_text(json.dumps(known, indent=1), encoding="utf-8")
     _synced(fresh)
     fresh.replace(place / DONE)
     _synced(place)
-    return sorted(copied)
+    return sorted(known)
 
 
-def _copy(path: Path, target: Path) -> list[str]:
+def copied(path: Path, target: Path) -> list[str]:
     """The names of its migrations. Raises Error `store_damaged` or `store_full`."""
     target.unlink(missing_ok=True)
     source = open_store(path, read_only=True)

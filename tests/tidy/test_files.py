@@ -29,6 +29,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 HANDS: dict[str, set[str]] = {
     "socket": {
         "appliance/api/process.py",
+        "appliance/field/capture.py",  # headers of packets, at the serial console
         "appliance/console/wire.py",  # deadlines and counts of what gunicorn accepts
         "appliance/intercom/client.py",
         "appliance/intercom/server.py",
@@ -42,6 +43,7 @@ HANDS: dict[str, set[str]] = {
     "subprocess": {
         "appliance/backup/carry.py",
         "appliance/bench/started.py",
+        "appliance/field/programs.py",  # ping and its like, from a closed table
         "appliance/supervisor/body.py",
         "appliance/updates/inventory.py",  # fwupd, where it is installed
         "appliance/updates/machine.py",  # restarts the machine

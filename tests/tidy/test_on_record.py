@@ -99,6 +99,9 @@ ON_RECORD: dict[str, str] = {
     "cli door.change_account": "door.account_changed",
     "cli door.revoke_account": "door.account_revoked",
     "cli door.new_password": "door.account_password",
+    "cli network.apply": "network.changed",
+    "cli network.confirm": "network.confirmed",
+    "cli network.revert": "network.reverted",
     "cli firmware.ask": "approval.asked",
     "cli firmware.approve": "approval.decided",
     "cli firmware.refuse": "approval.decided",
@@ -182,6 +185,9 @@ ON_RECORD: dict[str, str] = {
 #: The others, and why nothing is recorded of them.
 UNRECORDED: dict[str, str] = {
     "api POST /v1/exemptions": "answers from counters; changes nothing, and what is done with it is told",
+    "cli field.field": "records each act where it is done: appliance/field",
+    "cli field.enrol": "runs on the bank's desk; the box records what is entered there",
+    "cli field.answer": "runs on the bank's desk; the box records challenge and answer",
     "api POST /v1/preview": "counts and prices a text; keeps nothing",
     "cli verification.purposes": "counts",
     "cli verification.conversion": "counts by prefixes, which are nobody's numbers",

@@ -1,0 +1,15 @@
+"""The serial console: a numbered menu and short commands for a field engineer, on a line that may be slow and that nobody watches.
+
+Standard library only; ASCII, 80 by 24, vt100; writes when a key was pressed and never by itself. What it does goes through the same rooms as the console
+and the commands, with the same rights and entries.
+"""
+
+from . import codes, officers
+from .console import Console
+from .hands import Hands
+from .manual import manual
+from .pages import PAGES
+from .sessions import Field
+from .terminal import Terminal
+
+__all__ = ["PAGES", "Console", "Field", "Hands", "Terminal", "codes", "manual", "officers"]

@@ -1,0 +1,265 @@
+"""The dialogue at the serial line: sign-in, menu, pages. Draws when a key was pressed, never by itself.
+
+What a page may do is the table in menu.py; how it is done is hands.py; who is there is sessions.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from appliance import __version__
+from appliance.access import may
+from appliance.errors import Error
+from appliance.updates import Refused
+
+from . import codes, screen
+from .breakglass import EXPIRED, HALF, LOCKED, OPEN, USED
+from .hands import Hands
+from .menu import MENU, Item, chosen
+from .sessions import Field, Person
+from .terminal import Cancelled, Left, Terminal
+
+SIGN_IN_IDLE_S: Final = 3_600.0  # nobody is there: the console sits and waits, without a byte on the line
+#: What a break-glass session is for -> words of the menu that it may use besides looking.
+GLASS_ITEMS: Final = {
+    "sign-in": frozenset(i.word for i in MENU) - {"admin", "reset"},
+    "reset-administrator": frozenset({"admin", "accounts"}),
+    "factory-reset": frozenset({"reset"}),
+}
+Page = Callable[["Console"], None]
+
+
+class Console:
+    """One terminal and who is at it."""
+
+    def __init__(self, terminal: Terminal, field: Field, hands: Hands, pages: dict[str, Page]) -> None:
+        assert {i.word for i in MENU} - {"out"} == set(pages)
+        self.terminal, self.field, self.hands, self.pages = terminal, field, hands, pages
+        self.person: Person | None = None
+        self.shown: list[str] = []
+
+    # --- words for pages ------------------------------------------------------------------------------------
+
+    @property
+    def who(self) -> str:
+        assert self.person is not None
+        return self.person.who
+
+    @property
+    def idle_s(self) -> float:
+        return float(self.field.settings["field.idle_minutes"] * 60)
+
+    def show(self, title: str, lines: Sequence[str]) -> None:
+        """A screen; more than one screen is paged: Enter for the next, Ctrl-C back to the menu."""
+        pages = screen.pages(lines)
+        for n, page in enumerate(pages):
+            right = f"{n + 1}/{len(pages)}" if len(pages) > 1 else self._corner
+            self.shown = screen.titled(title, right, page)
+            self.terminal.screen(self.shown)
+            if n + 1 < len(pages):
+                self.terminal.line("Enter: more   Ctrl-C: menu ", self.idle_s, self.shown)
+
+    @property
+    def _corner(self) -> str:
+        return f"{self.hands.updates.serial or 'no serial number'}  {self.person.name if self.person else ''}".strip()
+
+    def ask(self, prompt: str, secret: bool = False) -> str:
+        return self.terminal.line(f"{prompt}: ", self.idle_s, self.shown, secret).strip()
+
+    def yes(self, question: str) -> bool:
+        """Only the whole word: a stray key on a noisy line changes nothing."""
+        return self.ask(f"{question} Type yes to do it") == "yes"
+
+    def tell(self, *lines: str) -> None:
+        self.terminal.say(*(part for line in lines for part in screen.wrapped(line)))
+
+    def pick(self, what: str, names: Sequence[str]) -> str:
+        """One of a list by number or name; "" leaves."""
+        typed = self.ask(f"{what} (number or name, empty to leave)")
+        if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(names):
+            return names[int(typed) - 1]
+        return typed
+
+    def progress(self, what: str, octets: int, whole: int) -> None:
+        """A line at each tenth, and each 64 MiB of what has no end: a slow line is not to be held up."""
+        mark = f"{what} {octets * 10 // whole}" if whole else f"{what} {octets >> 26}"
+        if whole and mark != getattr(self, "_mark", ""):
+            self.tell(f"{what}: {octets * 100 // whole} %")
+        self._mark = mark
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Sign-in and menu, over and over, until the line is gone."""
+        while True:
+            try:
+                self.person = self._sign_in()
+                if self.person is not None:
+                    self._menu()
+            except Cancelled:
+                continue
+            except Left as e:
+                if self.person is None and not e.idle:
+                    return
+            finally:
+                if self.person is not None:
+                    self.field.signed_out(self.person)
+                    self.person = None
+
+    def once(self) -> None:
+        """One session: `casemate field` in a terminal ends with it."""
+        try:
+            while self.person is None:
+                try:
+                    self.person = self._sign_in()
+                except Cancelled:
+                    return
+            self._menu()
+        except Left:
+            return
+        finally:
+            if self.person is not None:
+                self.field.signed_out(self.person)
+
+    # --- sign-in --------------------------------------------------------------------------------------------
+
+    def _sign_in(self) -> Person | None:
+        new = not self.field.store.accounts()
+        lines = ["Only for people whom the bank sent. What is done here is recorded.", ""]
+        if new and self.field.untouched():
+            lines += ["This box has no field account yet. Type   new   to make the first one."]
+        lines += [
+            "Type your name, or   glass   to ask the bank's officers to let you in,",
+            "or   envelope   to use the PIN from the safe.",
+        ]
+        self.shown = screen.titled(f"Casemate {__version__}", self.hands.updates.serial or "no serial number", lines)
+        self.terminal.screen(self.shown)
+        name = self.terminal.line("name: ", SIGN_IN_IDLE_S, self.shown).strip()
+        try:
+            if name == "glass":
+                return self._glass()
+            if name == "envelope":
+                return self._envelope()
+            if name == "new" and new and self.field.untouched():
+                return self._first()
+            if not name:
+                return None
+            password, code = self.ask("password", secret=True), self.ask("code of your telephone")
+            person = self.field.sign_in(name, password, code)
+        except Error as e:
+            self._refused(e)
+            return None
+        if person is None:
+            self.tell("That was not right. Name, password or code is wrong; a code is taken once.")
+        return person
+
+    def _first(self) -> Person:
+        """The first account of a box that nobody used yet: whoever stands in front of it, as with any new machine."""
+        name, password = self.ask("name"), self.ask("password, 14 characters or more", secret=True)
+        if self.ask("the same again", secret=True) != password:
+            raise Error("invalid", "the two are not the same", "type   new   again")
+        secret = self.field.create(name, password, "administrator", "field:first")
+        self.tell(
+            "For the telephone's app (TOTP, 6 digits, 30 seconds), shown once:", "", f"  {screen.grouped(secret)}", ""
+        )
+        person = self.field.sign_in(name, password, self.ask("code of your telephone"))
+        if person is None:
+            self.field.remove(name, "field:first")
+            raise Error(
+                "unauthorized",
+                "the code does not fit; the account was not made",
+                "check the telephone's clock, then type   new   again",
+            )
+        return person
+
+    def _glass(self) -> Person | None:
+        purposes = list(codes.PURPOSES)
+        self.tell(*(f"  {n}  {p}" for n, p in enumerate(purposes, 1)))
+        purpose = self.pick("what for", purposes)
+        if purpose not in purposes:
+            return None
+        glass = self.field.challenge(purpose)
+        c = glass.challenge
+        shown = [f"serial   {c.serial}", f"purpose  {c.purpose}", f"nonce    {screen.grouped(c.nonce)}", ""]
+        shown += [
+            "An officer of the bank answers with",
+            f"  casemate breakglass answer {c.serial} {c.purpose} {c.nonce} --key KEY",
+            "within 15 minutes.",
+        ]
+        self.shown = screen.titled("Break-glass", c.serial, shown)
+        self.terminal.screen(self.shown)
+        while True:
+            glass, said = self.field.answered(self.ask("answer"))
+            if glass.state == OPEN:
+                return self.field.through_glass(glass)
+            if glass.state == HALF and said == "right":
+                self.tell("Right. A second officer has to answer, too.")
+            elif glass.state in (LOCKED, EXPIRED, USED):
+                words = {
+                    LOCKED: "Too many wrong answers: wait an hour, or use the envelope.",
+                    EXPIRED: "Too late: type   glass   again.",
+                    USED: "This challenge was used: type   glass   again.",
+                }
+                self.tell(words[glass.state])
+                return None
+            else:
+                self.tell("That was not right.")
+
+    def _envelope(self) -> Person | None:
+        person = self.field.open_envelope(self.ask("PIN", secret=True))
+        self.tell("The PIN is used up: menu 13 makes a new one." if person else "That was not right.")
+        return person
+
+    # --- menu -----------------------------------------------------------------------------------------------
+
+    def _menu(self) -> None:
+        assert self.person is not None
+        while True:
+            if self.person.until_s and self.field.now_s >= self.person.until_s:
+                self.tell("The time of this session is over.")
+                return
+            rows = [(str(i.number), f"{i.title} ({i.word})") for i in MENU]
+            foot = ["", "Number or word. Enter shows this again; Ctrl-C comes back here."]
+            self.shown = screen.titled("Casemate", self._corner, [*screen.columns(rows), *foot])
+            self.terminal.screen(self.shown)
+            item = None
+            try:
+                typed = self.terminal.line("> ", self.idle_s, self.shown).strip()
+                item = chosen(typed)
+                if item is None:
+                    if typed:
+                        self.tell("There is no such entry.")
+                    continue
+                if item.word == "out":
+                    return
+                self._page(item)
+            except Cancelled:
+                continue
+
+    def _page(self, item: Item) -> None:
+        why = self.barred(item)
+        if why:
+            self.tell(why)
+        else:
+            try:
+                self.pages[item.word](self)
+            except Error as e:
+                self._refused(e)
+            except Refused as e:
+                self.tell(f"Refused: {e.sentence}.", e.hint)
+            except OSError as e:
+                self.tell(f"The box could not do that: {e.strerror or e}.", "Menu 1 shows how it is.")
+        self.ask("Enter: menu")
+
+    def barred(self, item: Item) -> str:
+        """Why the person may not use an entry, "" when it is allowed."""
+        assert self.person is not None
+        if self.person.purpose and item.changes and item.word not in GLASS_ITEMS[self.person.purpose]:
+            return f"The officers let you in for {self.person.purpose}; sign out and ask for another purpose."
+        if not may(self.person.role, item.permission):
+            return f"The role {self.person.role} does not include this; an administrator of this console can (menu 13)."
+        return ""
+
+    def _refused(self, e: Error) -> None:
+        self.tell(f"Not done: {e.message} [{e.code}]", *([f"  {e.hint}"] if e.hint else []))

@@ -1,0 +1,308 @@
+"""What the serial console asks of the box and has done there: through the processes' own operations and the rooms' front doors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+
+from appliance import backup
+from appliance.access import Access
+from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.intercom import BlockingClient
+from appliance.limits import LINK_TEST_S_MAX
+from appliance.network import Changing, render
+from appliance.settings import Settings, load
+from appliance.shards import blocking_engines
+from appliance.updates import Updates, restart
+from appliance.volume import Escrow
+
+from . import packing, programs
+
+ASK_S_MAX: Final = 4.0
+LOG_OCTETS: Final = 256 * 1024  # of a log's end that is read
+LOG_LINES_MAX: Final = 400
+UNITS: Final = Path("/run/systemd/network")
+SITE: Final = Path("/run/casemate-site")
+
+
+class Hands:
+    """One box, as a person in front of it needs it."""
+
+    def __init__(
+        self, settings: Settings, config: Path, updates: Updates | None = None, clock: Callable[[], int] = now_ms
+    ) -> None:
+        self.settings, self.config, self.clock = settings, config, clock
+        self.updates = updates or Updates(settings)
+        self.changing = Changing(config, settings.home)
+
+    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
+        self.updates.recorder.record(who, what, on, outcome, **detail)
+
+    def _asked(self, client: Any, op: str) -> dict[str, Any]:
+        try:
+            found = client.call(op, {}, ASK_S_MAX)
+            return found if isinstance(found, dict) else {}
+        except Error as e:
+            return {"why": e.message}
+        finally:
+            client.close()
+
+    def asked(self, process: str) -> dict[str, Any]:
+        client = (
+            blocking_engines(self.settings) if process == "engine" else BlockingClient(self.settings.socket(process))
+        )
+        return self._asked(client, "state")
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    def status(self) -> list[str]:
+        """The box in about twenty lines."""
+        machine = self.updates.machine
+        found = self.updates.state()
+        secure = {True: "on", False: "OFF", None: "no UEFI"}[machine.secure_boot]
+        out = [f"release     {found['version']}    serial {found['serial'] or '-'}    {found['hardware']}"]
+        for slot in found["slots"]:
+            tries = f", {slot['left']} tries left" if slot["left"] is not None else ""
+            out.append(
+                f"slot {slot['name']}      {slot['version'] or '-'}  {slot['state']}{tries}{'  (runs)' if slot['name'] == found['running'] else ''}"
+            )
+        if not found["slots"]:
+            out.append("slots       none on this machine")
+        out.append(f"Secure Boot {secure}    TPM {machine.tpm or 'none'}")
+        keys, engine, audit = (self.asked(p) for p in ("keys", "engine", "auditor"))
+        out.append(f"HSM         {'ready' if keys.get('ready') else 'NOT READY: ' + str(keys.get('why', ''))}")
+        out.append(f"engine      {'ready' if engine.get('ready') else 'NOT READY: ' + str(engine.get('why', ''))}")
+        out.append(
+            f"audit log   {'recording' if audit.get('ready') else 'NOT RECORDING: ' + str(audit.get('why', ''))}"
+        )
+        for link in engine.get("links", [])[:6]:
+            out.append(
+                f"link        {link['name']}: {link['state']}, {link['queued']} queued"
+                + (f" ({link['last_error']})" if link["state"] != "up" else "")
+            )
+        if "queues" in engine:
+            out.append("queues      " + "  ".join(f"{name} {count}" for name, count in engine["queues"].items()))
+        disk = shutil.disk_usage(self.settings.home if self.settings.home.exists() else "/")
+        out.append(f"disk        {disk.free >> 30} of {disk.total >> 30} GiB free")
+        out += [f"certificate {line}" for line in self._certificates()]
+        out.append(f"clock       {rfc3339(self.clock())[:19]} UTC{self._clock_source()}")
+        waiting = self.changing.pending()
+        if waiting is not None:
+            out.append(f"network     A CHANGE WAITS TO BE CONFIRMED UNTIL {rfc3339(waiting)[11:19]} UTC: menu 2")
+        return out
+
+    def _certificates(self) -> list[str]:
+        out = []
+        for name in ("api.tls_certificate", "console.tls_certificate", "door.tls_certificate", "siem.tls_certificate"):
+            if self.settings[name]:
+                try:
+                    found = x509.load_pem_x509_certificate(Path(self.settings[name]).read_bytes())
+                except (OSError, ValueError):
+                    out.append(f"{name}: cannot be read")
+                    continue
+                left = (found.not_valid_after_utc - datetime.fromtimestamp(self.clock() / 1000, UTC)).days
+                out.append(f"{name.split('.')[0]}: {left} days left" + ("  RENEW IT" if left < 30 else ""))
+        return out
+
+    def _clock_source(self) -> str:
+        try:
+            said = programs.ran("clock")
+        except Error:
+            return ""
+        found = [line.split(":", 1)[1].strip() for line in said if line.startswith(("System time", "Leap status"))]
+        return f"  ({', '.join(found)})" if found else ""
+
+    def links(self) -> list[str]:
+        return [link["name"] for link in self.asked("engine").get("links", [])]
+
+    def tested(self, name: str, number: str, who: str) -> list[str]:
+        """The steps of a link's test, in lines. The number goes nowhere else."""
+        client = blocking_engines(self.settings)
+        try:
+            asked = {"link": name, "to": number, "text": "", "from": "", "who": who}
+            found = client.call("link_test", asked, LINK_TEST_S_MAX + 15.0)
+        finally:
+            client.close()
+        words = {True: "ok", False: "FAILED", None: "-"}
+        out = []
+        for step in found.get("steps", []):
+            out.append(
+                f"{words[step['ok']]:<7} {step['name']}"
+                + (f": {step['why']}" if step["why"] else "")
+                + f"  ({step['took_ms']} ms)"
+            )
+            if step["ok"] is False and step["hint"]:
+                out.append(f"{'':8}{step['hint']}")
+        return [*out, "", "the link works" if found["ok"] else "the link does not work; what failed is above"]
+
+    def logs(self) -> list[str]:
+        place = self.settings.home / "log"
+        return sorted(p.stem for p in place.glob("*.log")) if place.exists() else []
+
+    def log(self, name: str, wanted: str) -> list[str]:
+        """The newest lines of a log with `wanted` in them, newest last. Logs hold no number and no text of a message."""
+        path = self.settings.home / "log" / f"{name}.log"
+        if name not in self.logs():
+            raise Error("not_found", f"there is no log {name!r}", "the list of logs is above; an empty answer leaves")
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_OCTETS))
+            lines = file.read(LOG_OCTETS).decode("utf-8", "replace").splitlines()
+        return [line for line in lines if wanted.casefold() in line.casefold()][-LOG_LINES_MAX:]
+
+    # --- network --------------------------------------------------------------------------------------------
+
+    def network_apply(self, changes: dict[str, Any], who: str) -> int:
+        """Applies a change; until when it has to be confirmed (Unix milliseconds)."""
+        until_ms = self.clock() + self.settings["field.confirm_s"] * 1000
+        self.record(who, "network.changed", "settings:network", changed=", ".join(sorted(changes)), until_ms=until_ms)
+        self.changing.apply(changes, until_ms)
+        self._follow()
+        if not SITE.exists():
+            return until_ms
+        try:
+            # Should this console die meanwhile, systemd undoes it.
+            later = f"--on-active={self.settings['field.confirm_s'] + 5}"
+            env = [f"--setenv=CASEMATE_HOME={self.settings.home}", f"--setenv=CASEMATE_CONFIG={self.config}"]
+            words = [sys.executable, "-P", "-m", "appliance.cli", "network", "revert", "--due"]
+            programs.ran("later", later, *env, *words)
+        except Error:
+            pass
+        return until_ms
+
+    def network_confirm(self, who: str) -> None:
+        self.record(who, "network.confirmed", "settings:network")
+        self.changing.confirm()
+
+    def network_revert(self, who: str) -> bool:
+        """Does not wait for the log: the box may be cut off from everything."""
+        done = self.changing.revert()
+        if done:
+            self._follow()
+            self.updates.record_or_keep(who, "network.reverted", "settings:network")
+        return done
+
+    def _follow(self) -> None:
+        """On the appliance systemd-networkd takes the new addresses; elsewhere the file is all there is."""
+        if SITE.exists():
+            render(load(self.config, self.settings.home), SITE, UNITS)
+            try:
+                programs.ran("reload")
+            except Error:
+                pass
+
+    # --- sticks ---------------------------------------------------------------------------------------------
+
+    @property
+    def media(self) -> Path:
+        return Path(self.settings["field.media"])
+
+    def stick(self) -> Path:
+        """The folder of the stick that is in. Raises Error `not_found`."""
+        if not self.media.is_dir() or not os.access(self.media, os.W_OK):
+            raise Error(
+                "not_found", "no USB stick is in, or it cannot be written", f"put one in; it appears as {self.media}"
+            )
+        return self.media
+
+    def bundles(self) -> list[Path]:
+        return sorted(p for p in self.media.glob("*.raucb") if p.is_file())[:20] if self.media.is_dir() else []
+
+    def backup(self, who: str, told: Callable[[str], None]) -> list[str]:
+        """Stores and keys, each encrypted to the bank's key, straight to the stick. Raises Error."""
+        place, out = self.stick(), []
+        for kind in (backup.STATE, backup.KEYS):
+            recipients = self.settings["backup.recipients"]
+            made = backup.create(
+                self.settings.home, place, kind, recipients, self.clock(), lambda name, *_: told(f"  {name}")
+            )
+            detail = {"kind": kind, "digest": made.sha256, "files_count": made.files, "octets_count": made.octets}
+            self.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
+            out += [
+                f"{made.path.name}: {made.files} files",
+                f"  SHA-256 {made.sha256[:32]}",
+                f"{'':10}{made.sha256[32:]}",
+            ]
+        return [
+            *out,
+            "Both digests are on the audit log. The bank's key opens them; `casemate backup drill` tries one.",
+        ]
+
+    def recovery(self) -> list[str]:
+        """Whether the key that opens the state volume without the TPM is in the bank's safe."""
+        known = Escrow.of(self.settings.home)
+        if known is None:
+            return ["this box has no recovery key: only one with a sealed state volume has"]
+        confirmed = (
+            f"confirmed {rfc3339(known.confirmed_ms)[:10]} by {known.confirmed_by}"
+            if known.confirmed_ms
+            else "NOT CONFIRMED: a new one is shown at the next start"
+        )
+        return [f"made           {rfc3339(known.made_ms)[:10]}", f"in the safe    {confirmed}"]
+
+    def recovery_confirmed(self, typed: str, who: str) -> None:
+        """Raises Error `not_found`, `key_refused`."""
+        known = Escrow.of(self.settings.home)
+        if known is None:
+            raise Error("not_found", "this box has no recovery key", "only a box with a sealed state volume has one")
+        try:
+            after = known.confirmed(typed, who, self.clock())
+        except Error:
+            self.record(who, "recovery.confirmed", "volume:state", "refused")
+            raise
+        self.record(who, "recovery.confirmed", "volume:state")
+        after.write(self.settings.home)
+
+    def support(self, who: str) -> list[str]:
+        """Writes the bundle; says where, and its digest, which is on the audit log."""
+        given = self.settings["field.support_certificate"]
+        if not given:
+            hint = "`field.support_certificate` names it: of the bank, or of who supports the box"
+            raise Error("not_found", "there is no certificate to encrypt a support bundle to", hint)
+        place = self.stick()
+        facts = {p: self.asked(p) for p in ("keys", "engine", "auditor", "courier")}
+        logs = {name: self.log(name, "") for name in self.logs()}
+        parts = packing.parts(self.status(), facts, self.changing.text, logs)
+        sealed, digest = packing.sealed(parts, Path(given).read_bytes())
+        self.record(who, "support.made", "box:support", digest=digest)
+        path = place / f"support-{self.updates.serial or 'box'}-{rfc3339(self.clock())[:10]}.cms"
+        path.write_bytes(sealed)
+        return [
+            f"{path.name}: {len(sealed) >> 10} KiB, encrypted",
+            f"SHA-256 of its content {digest[:32]}",
+            f"{'':22}{digest[32:]}",
+            "that digest is on the audit log, which the HSM signs",
+        ]
+
+    # --- what cannot be taken back --------------------------------------------------------------------------
+
+    def reset_person(self, name: str, password: str, who: str) -> None:
+        """Raises Error `not_found`, `invalid`."""
+        access = Access(self.settings)
+        if access.user(name) is None:
+            known = ", ".join(p.name for p in access.users() if p.role == "administrator") or "none"
+            raise Error("not_found", f"there is no person {name!r}", f"administrators: {known}")
+        access.check_new_password(name, password)
+        self.record(who, "console.user_changed", f"user:{name}", changed="password")
+        access.set_password(name, password)
+
+    def factory_reset(self, who: str) -> list[str]:
+        """Keys first: from then on what is left on the disk is ciphertext. Then the volume's own key, where there is one."""
+        self.record(who, "box.reset", "box:self")
+        out = packing.destroy_keys(self.settings.home)
+        volume = Path("/dev/disk/by-partlabel/casemate-state")
+        if volume.exists():
+            programs.ran("erase", str(volume))
+            out.append("the key of the state volume is erased")
+        return out
+
+    def restart(self, off: bool, who: str) -> None:
+        self.record(who, "box.restarted", "box:self", act="power off" if off else "restart")
+        restart(off)

@@ -54,7 +54,13 @@ def _counted(name: str, number: int, count: int) -> None:
 
 
 @backup.command("create")
-@click.option("--kind", type=click.Choice([STATE, KEYS, "both"]), default="both", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice([STATE, KEYS, "both"]),
+    default="both",
+    show_default=True,
+    help="the state, the wrapped keys apart from it, or both",
+)
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),

@@ -59,6 +59,8 @@ class Line:
         """Status, body, and seconds from the moment it was due, waiting for a free connection counted."""
         loop, due_s = asyncio.get_running_loop(), monotonic_s()
         exchange = await self.free.get()
+        if not exchange.open:  # the last answer may have been the end of it
+            _, exchange = await loop.create_connection(Exchange, self.host, self.port)
         answered: asyncio.Future[tuple[int, bytes]] = loop.create_future()
         exchange.ask(
             post(self.host, path, self.key, json.dumps(body).encode()), lambda s, b: answered.set_result((s, b))

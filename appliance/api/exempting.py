@@ -249,9 +249,13 @@ class Exempting:
         await self._record(
             request, "exemption.rate_told", payment=asked.kind, quarter=quarter, fraud_cents=fraud, total_cents=total
         )
-        before = await self.book.do(lambda book: book.rates(asked.kind).get(quarter))
-        await self._act(lambda book: book.tell_rate(asked.kind, rate, who, at_ms))
-        return _noted(before != rate)
+
+        def tell(book: Payers) -> bool:
+            before = book.rates(asked.kind).get(quarter)
+            book.tell_rate(asked.kind, rate, who, at_ms)
+            return before != rate
+
+        return _noted(await self._act(tell))
 
     async def forget(self, request: Request) -> Answer:
         """POST /v1/exemptions/forget"""
@@ -264,7 +268,7 @@ class Exempting:
 
     async def _read(self, request: Request, body: type[Any]) -> Any:
         self.gateway.charge(request.caller, 0)
-        return decoded_once(_decoder(body), await request.body(SINGLE_BODY_OCTETS_MAX))
+        return decoded_once(_DECODERS[body], await request.body(SINGLE_BODY_OCTETS_MAX))
 
     async def _digests(self, request: Request, asked: Any) -> tuple[bytes, bytes, bytes]:
         """Payer, payee and series (payee, amount, currency) as the book knows them; empty for what was not said."""
@@ -309,10 +313,6 @@ def _cents(asked: ExemptionRequest | ReportRequest) -> int | None:
 def _quarter(at_ms: int) -> str:
     text = rfc3339(at_ms)
     return quarter_of(int(text[:4]), int(text[5:7]))
-
-
-def _decoder(body: type[Any]) -> Any:
-    return _DECODERS[body]
 
 
 _DECODERS: Final = {body: msgspec.json.Decoder(body) for body in EXEMPTION_BODIES}

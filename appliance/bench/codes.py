@@ -9,7 +9,6 @@ import re
 import statistics
 import threading
 import urllib.request
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -249,10 +248,8 @@ def codes(seconds: float, rate: float, tries: int, opened: int) -> Outcome:
         if opened:
             open_ones(where / "verify.db", opened)
         run = Run(box, rate, seconds, tries)
-        done: list[Figure] = []
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            work: Callable[[], Awaitable[list[Figure]]] = run.whole
-            done = runner.run(work())  # type: ignore[arg-type]
+            done = runner.run(run.whole())
         rss = _rss(where)
         octets = sum(file.stat().st_size for file in where.glob("verify.db*"))
     figures = [

@@ -121,10 +121,7 @@ def ask(file: Path, reason: str, user: str, password_file: Path | None) -> int:
 @signed
 def approve(request: int, user: str, password_file: Path | None) -> int:
     """Approve REQUEST of another person; it has to be installed within a day of being asked for."""
-    updates = _updates()
-    state = updates.decide(request, True, proved(updates.settings, "firmware.approve", user, password_file))
-    click.echo(f"request {request} is {state}")
-    return 0
+    return _decided(request, True, user, password_file)
 
 
 @firmware.command()
@@ -132,8 +129,12 @@ def approve(request: int, user: str, password_file: Path | None) -> int:
 @signed
 def refuse(request: int, user: str, password_file: Path | None) -> int:
     """Refuse REQUEST, or take back your own."""
+    return _decided(request, False, user, password_file)
+
+
+def _decided(request: int, approves: bool, user: str, password_file: Path | None) -> int:
     updates = _updates()
-    state = updates.decide(request, False, proved(updates.settings, "firmware.approve", user, password_file))
+    state = updates.decide(request, approves, proved(updates.settings, "firmware.approve", user, password_file))
     click.echo(f"request {request} is {state}")
     return 0
 

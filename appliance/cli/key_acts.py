@@ -9,7 +9,6 @@ import contextlib
 import json
 import sys
 import threading
-from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 
 import click
 
-from appliance.access import Access, may
 from appliance.clock import day_name, now_ms, rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
 from appliance.settings import Settings, home_of, load
+
+from .proving import proved, signed
 
 PAUSE_S = 1.0  # between two passes over the stores
 BAR_CHARACTERS = 30
@@ -32,14 +32,6 @@ ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-h
 _EPOCH = date(1970, 1, 1).toordinal()
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for programs")
-_user = click.option("--user", required=True, help="your name at the console")
-_password = click.option(
-    "--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="instead of typing it"
-)
-
-
-def signed(command: Callable[..., int]) -> Callable[..., int]:
-    return _user(_password(command))
 
 
 def called(op: str, payload: dict[str, Any], settings: Settings | None = None) -> dict[str, Any]:
@@ -52,24 +44,10 @@ def called(op: str, payload: dict[str, Any], settings: Settings | None = None) -
         client.close()
 
 
-def signed_in(settings: Settings, permission: str, user: str, password_file: Path | None) -> str:
-    """`console:NAME` of somebody who has just proved who they are. Raises Error `unauthorized` and `forbidden`."""
-    if password_file is not None:
-        password = password_file.read_text(encoding="utf-8").strip()
-    else:
-        password = click.prompt(f"console password of {user}", hide_input=True, err=True)
-    person = Access(settings).sign_in(user, password, "127.0.0.1", now_ms())
-    if person is None:
-        raise Error("unauthorized", "the name or the password is wrong")
-    if not may(person.role, permission):
-        raise Error("forbidden", f"the role {person.role} does not include this")
-    return f"console:{person.name}"
-
-
 def as_person(op: str, permission: str, user: str, password_file: Path | None, **payload: Any) -> dict[str, Any]:
     """Asks in the name of a person. Raises Error `unauthorized` and `forbidden`."""
     settings = load(home=home_of())
-    who = signed_in(settings, permission, user, password_file)
+    who = proved(settings, permission, user, password_file)
     return called(op, {**payload, "who": who}, settings)
 
 
@@ -205,7 +183,7 @@ def reseal(key: int, user: str, password_file: Path | None, as_json: bool) -> in
     from appliance.keys import Resealing
 
     settings = load(home=home_of())
-    who = signed_in(settings, "keys.ask", user, password_file)
+    who = proved(settings, "keys.ask", user, password_file)
     recorder = BlockingRecorder(settings)
 
     def call(process: str, op: str, payload: dict[str, Any], timeout_s: float = ACT_S_MAX) -> Any:

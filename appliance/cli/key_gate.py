@@ -12,7 +12,8 @@ from appliance.ceremony import Console, Stopped
 from appliance.errors import Error
 from appliance.keys import read_line
 
-from .key_acts import as_json_option, as_person, called, say, signed
+from .key_acts import as_json_option, as_person, called, say
+from .proving import signed
 
 SHARE_LINES = 4
 

@@ -17,8 +17,9 @@ from appliance.intercom import BlockingClient
 from appliance.settings import Settings
 
 from .consent import _settings
-from .key_acts import as_json_option, signed, signed_in
+from .key_acts import as_json_option
 from .people import Desk, show
+from .proving import proved, signed
 
 PAUSE_S = 1.0  # for messages that are leaving just then
 
@@ -188,7 +189,7 @@ def erase(
     if (reason is None) == (request is None):
         raise click.UsageError("give --reason to ask for an erasure, or --request to do it")
     number, settings, desk = number_of(number_file), _settings(), Desk()
-    who = signed_in(settings, "keys.ask", user, password_file)
+    who = proved(settings, "keys.ask", user, password_file)
     ring = BlockingKeyring(settings)
     try:
         erasing = _erasing(settings, ring, desk.recorder)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
-from typing import Final
 
 import click
 
 from appliance.clock import now_ms, rfc3339
-from appliance.errors import Error
 from appliance.settings import home_of, load
-from appliance.verify import Block, Book, check_prefix
+from appliance.verify import BLOCK_HOURS_MAX, Book, by_person, check_prefix
 
 from .people import Desk, show, time_text
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
-_HOURS: Final = re.compile(r"[1-9][0-9]{0,3}")
 
 
 @click.group()
@@ -60,19 +56,19 @@ def blocks(as_json: bool) -> None:
     """Prefixes that get no codes now, why, and until when."""
     with _open() as book:
         rows = book.blocks(now_ms())
-    keys = [("prefix", "why", "since", "until")]
-    cells = [(b.prefix, b.why, time_text(b.since_ms), time_text(b.until_ms)) for b in rows]
-    show([dict(zip(keys[0], row, strict=True)) for row in cells], as_json)
+    cells = [
+        {"prefix": b.prefix, "why": b.why, "since": time_text(b.since_ms), "until": time_text(b.until_ms)} for b in rows
+    ]
+    show(cells, as_json)
 
 
 @verification.command("block")
 @click.argument("prefix")
-@click.option("--hours", type=click.IntRange(1, 8_760), default=24, show_default=True, help="for how long")
+@click.option("--hours", type=click.IntRange(1, BLOCK_HOURS_MAX), default=24, show_default=True, help="for how long")
 def block(prefix: str, hours: int) -> None:
     """Send no codes to numbers that begin with PREFIX: + calling code and three digits, such as +39347."""
     check_prefix(prefix)
-    desk, at_ms = Desk(), now_ms()
-    made = Block(prefix, "person", at_ms, at_ms + hours * 3_600_000)
+    desk, made = Desk(), by_person(prefix, hours, now_ms())
     desk.record("verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=rfc3339(made.until_ms))
     with _open() as book:
         book.act(lambda b: b.block(made))
@@ -84,11 +80,7 @@ def block(prefix: str, hours: int) -> None:
 def open_(prefix: str) -> None:
     """Let codes go to PREFIX again; what it became suspect by is forgotten."""
     with _open() as book:
-        held = [b for b in book.blocks(now_ms()) if b.prefix == prefix]
-        if not held:
-            raise Error(
-                "not_found", "this prefix is not blocked", "`casemate verification blocks` lists those that are"
-            )
-        Desk().record("verification.prefix_opened", f"prefix:{prefix}", why=held[0].why)
+        held = book.blocked(prefix, now_ms())
+        Desk().record("verification.prefix_opened", f"prefix:{prefix}", why=held.why)
         book.act(lambda b: b.unblock(prefix, now_ms()))
     click.echo(f"codes go to {prefix} again", err=True)

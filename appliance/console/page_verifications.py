@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
-from appliance.verify import WHY, Block, Book, check_prefix
+from appliance.verify import BLOCK_HOURS_MAX, WHY, Book, by_person, check_prefix
 
 from .desk import desk, who
 from .guard import needs
@@ -17,7 +17,6 @@ from .guard import needs
 views = Blueprint("verifications", __name__)
 
 DAYS: Final = 7
-HOURS_MAX: Final = 8_760
 
 
 def _book() -> Book:
@@ -51,12 +50,11 @@ def block() -> Any:
     prefix, hours = request.form.get("prefix", "").strip(), request.form.get("hours", "")
     try:
         check_prefix(prefix)
-        if not (hours.isascii() and hours.isdigit() and 1 <= int(hours) <= HOURS_MAX):
-            raise Error("invalid", f"hours are a whole number from 1 to {HOURS_MAX:,}")
+        if not (hours.isascii() and hours.isdigit() and 1 <= int(hours) <= BLOCK_HOURS_MAX):
+            raise Error("invalid", f"hours are a whole number from 1 to {BLOCK_HOURS_MAX:,}")
     except Error as error:
         return _page(error.message[:1].upper() + error.message[1:] + ".", 422)
-    now_ms = desk().clock()
-    made = Block(prefix, "person", now_ms, now_ms + int(hours) * 3_600_000)
+    made = by_person(prefix, int(hours), desk().clock())
     until = rfc3339(made.until_ms)
     desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=until)
     book = _book()
@@ -73,10 +71,8 @@ def open_() -> AnyResponse:
     prefix = request.form.get("prefix", "")
     book = _book()
     try:
-        held = [b for b in book.blocks(desk().clock()) if b.prefix == prefix]
-        if not held:
-            raise Error("not_found", "this prefix is not blocked")
-        desk().peers.record(who(), "verification.prefix_opened", f"prefix:{prefix}", why=held[0].why)
+        held = book.blocked(prefix, desk().clock())
+        desk().peers.record(who(), "verification.prefix_opened", f"prefix:{prefix}", why=held.why)
         book.act(lambda b: b.unblock(prefix, desk().clock()))
     finally:
         book.close()

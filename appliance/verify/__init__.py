@@ -16,7 +16,6 @@ from .book import UNSENT, Book, Checked, Renewed, Verification, check_resend, no
 from .codes import Drawing, code_of
 from .exemption_rules import (
     KINDS,
-    REFERENCE_RATES,
     RISKS,
     Asked,
     Counters,
@@ -29,7 +28,7 @@ from .exemption_rules import (
 )
 from .forgetting import forget_subject, verifications_of
 from .payers import Payers
-from .prefixes import Block, Conversion
+from .prefixes import BLOCK_HOURS_MAX, Block, Conversion, by_person
 from .pumping import WHY, Guard, check_admitted, check_prefix, prefix_of
 from .rates import Pace, paces
 from .resealing import reseal
@@ -40,11 +39,11 @@ from .wording import TEXTS, Said, Wording, built_in
 
 __all__ = [
     "AMOUNT",
+    "BLOCK_HOURS_MAX",
     "CURRENCY",
     "KINDS",
     "NONE",
     "REASONS",
-    "REFERENCE_RATES",
     "RISKS",
     "STATES",
     "TEXTS",
@@ -72,6 +71,7 @@ __all__ = [
     "articles",
     "best",
     "built_in",
+    "by_person",
     "canonical",
     "cents_of",
     "check_admitted",

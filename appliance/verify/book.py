@@ -278,6 +278,10 @@ class Book:
     def block(self, made: Block) -> None:
         prefixes.block(self.conn, made)
 
+    def blocked(self, prefix: str, at_ms: int) -> Block:
+        """Raises Error `not_found`."""
+        return prefixes.blocked(self.conn, prefix, at_ms)
+
     def unblock(self, prefix: str, at_ms: int) -> Block:
         """Raises Error `not_found`."""
         return prefixes.unblock(self.conn, prefix, at_ms)

@@ -8,9 +8,10 @@ from appliance.errors import Error
 from appliance.store import Connection
 
 from .pumping import JUDGED_EACH, RECENT_SLOTS, SLOT_MS, USUAL_SLOTS, Guard, Traffic, suspect
+from .rates import HOUR_MS
 
 SHOWN_MAX: Final = 200
-FOREVER_MS: Final = 4_611_686_018_427_387_904
+BLOCK_HOURS_MAX: Final = 8_760  # a year: what lasts longer belongs in verify.countries
 
 
 class Block(NamedTuple):
@@ -20,6 +21,11 @@ class Block(NamedTuple):
     why: str
     since_ms: int
     until_ms: int
+
+
+def by_person(prefix: str, hours: int, at_ms: int) -> Block:
+    """What a person blocks."""
+    return Block(prefix, "person", at_ms, at_ms + hours * HOUR_MS)
 
 
 class Conversion(NamedTuple):
@@ -37,7 +43,7 @@ def check_open(conn: Connection, prefix: str, at_ms: int) -> None:
         raise Error(
             "destination_blocked",
             "no codes go to numbers with this beginning for now",
-            "an administrator sees why with `casemate verify blocks`",
+            "an administrator sees why with `casemate verification blocks`",
             rule="prefix",
         )
 
@@ -83,15 +89,22 @@ def block(conn: Connection, made: Block) -> None:
     conn.execute("INSERT OR REPLACE INTO block (prefix, why, since_ms, until_ms) VALUES (?, ?, ?, ?)", made)
 
 
-def unblock(conn: Connection, prefix: str, at_ms: int) -> Block:
-    """Lets codes go there again, and forgets by what it became suspect. Raises Error `not_found`."""
+def blocked(conn: Connection, prefix: str, at_ms: int) -> Block:
+    """The block that holds now. Raises Error `not_found`."""
     row = conn.execute(
-        "DELETE FROM block WHERE prefix = ? AND until_ms > ? RETURNING prefix, why, since_ms, until_ms", (prefix, at_ms)
+        "SELECT prefix, why, since_ms, until_ms FROM block WHERE prefix = ? AND until_ms > ?", (prefix, at_ms)
     ).fetchone()
     if row is None:
-        raise Error("not_found", "this prefix is not blocked", "`casemate verify blocks` lists those that are")
-    conn.execute("DELETE FROM traffic WHERE prefix = ?", (prefix,))
+        raise Error("not_found", "this prefix is not blocked", "`casemate verification blocks` lists those that are")
     return Block(*row)
+
+
+def unblock(conn: Connection, prefix: str, at_ms: int) -> Block:
+    """Lets codes go there again, and forgets by what it became suspect. Raises Error `not_found`."""
+    found = blocked(conn, prefix, at_ms)
+    conn.execute("DELETE FROM block WHERE prefix = ?", (prefix,))
+    conn.execute("DELETE FROM traffic WHERE prefix = ?", (prefix,))
+    return found
 
 
 def blocks(conn: Connection, at_ms: int) -> list[Block]:

@@ -1,11 +1,10 @@
-"""People of the console and their sessions. Passwords are argon2id, a session's cookie is kept only as SHA-256."""
+"""People of the console: made, changed, removed, and how they sign in. Passwords are argon2id."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from appliance.clock import now_ms
@@ -13,45 +12,21 @@ from appliance.errors import Error
 from appliance.settings import Settings
 
 from . import throttle
-from .attempts import Attempts
+from .factors import ALPHABET, Factors
 from .passwords import Passwords, check_rules
+from .person import COLUMNS, GLASS, OPENED, SEALED, Person
 from .roles import ROLES
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-SEEN_EVERY_MS: Final = 10_000  # how exactly the last request of a session is kept
+GLASS_CHARACTERS: Final = 24  # of the password in the envelope: 120 bits
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One person of the console. Times are Unix milliseconds."""
-
-    id: int
-    name: str
-    role: str
-    created_ms: int
-    password_ms: int
-    disabled_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session that is valid now: who, since when, and when it ends by itself."""
-
-    person: Person
-    started_ms: int
-    seen_ms: int
-    idle_ends_ms: int
-    ends_ms: int
-
-
-class People(Attempts):
+class People(Factors):
     """The people's part of `Access`."""
 
     def __init__(self, settings: Settings, passwords: Passwords | None = None) -> None:
         super().__init__(settings)
         self._passwords = passwords or Passwords()
-        self.idle_ms = int(settings["console.idle_minutes"]) * 60_000
-        self.absolute_ms = int(settings["console.absolute_hours"]) * 3_600_000
 
     # --- people -------------------------------------------------------------------------------------------
 
@@ -73,29 +48,30 @@ class People(Attempts):
         """Raises Error `invalid` when this user cannot be made now."""
         if not NAME.fullmatch(name):
             raise Error("invalid", "a user name is 1 to 32 letters, digits, dots, dashes or underscores")
-        if role not in ROLES:
-            raise Error("invalid", f"there is no role {role!r}", f"roles: {', '.join(ROLES)}")
+        check_role(role)
+        if name.casefold() == GLASS:
+            raise Error("invalid", "this name is the break-glass account's", "`casemate user seal` makes it")
         if self.user(name) is not None:
             raise Error("invalid", "this user name is taken")
         check_rules(password, name)
 
     def users(self) -> list[Person]:
-        return [
-            Person(*row)
-            for row in self.rows(
-                "SELECT id, name, role, created_ms, password_ms, disabled_ms FROM person ORDER BY name"
-            )
-        ]
+        return [Person(*row) for row in self.rows(f"SELECT {COLUMNS} FROM person ORDER BY name")]  # noqa: S608 # our own column names
 
     def user(self, name: str) -> Person | None:
-        row = self.row("SELECT id, name, role, created_ms, password_ms, disabled_ms FROM person WHERE name = ?", name)
+        row = self.row(f"SELECT {COLUMNS} FROM person WHERE name = ?", name)  # noqa: S608 # our own column names
+        return Person(*row) if row else None
+
+    def user_of_id(self, number: int) -> Person | None:
+        row = self.row(f"SELECT {COLUMNS} FROM person WHERE id = ?", number)  # noqa: S608 # our own column names
         return Person(*row) if row else None
 
     def check_password(self, name: str, password: str) -> Person | None:
         """The person, or None for a wrong name or password, a disabled person included. Not throttled. Slow."""
         row = self.row(
-            "SELECT password, id, name, role, created_ms, password_ms FROM person WHERE name = ? AND disabled_ms IS NULL",
+            f"SELECT password, {COLUMNS} FROM person WHERE name = ? AND disabled_ms IS NULL AND glass != ?",  # noqa: S608 # our own column names
             name,
+            OPENED,
         )
         if not self._passwords.matches(row[0] if row else None, password) or row is None:
             return None
@@ -124,6 +100,46 @@ class People(Attempts):
             conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
         return Person(person.id, person.name, person.role, person.created_ms, changed_ms, person.disabled_ms)
 
+    def set_role(self, name: str, role: str) -> Person:
+        """The person as it is now; the session ends, so that nothing goes on with the old role. Raises Error `invalid`, `not_found`."""
+        check_role(role)
+        person = self.user(name)
+        if person is None:
+            raise Error("not_found", "there is no such user")
+        if person.glass:
+            raise Error("invalid", "the break-glass account keeps its role")
+        with self.writing() as conn:
+            conn.execute("UPDATE person SET role = ? WHERE id = ?", (role, person.id))
+            conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
+        return replace(person, role=role)
+
+    # --- break-glass --------------------------------------------------------------------------------------
+
+    def seal_glass(self, at_ms: int) -> str:
+        """A new password for the envelope, shown once; the account opens once with it. What was opened before is closed. Slow."""
+        password = "".join(secrets.choice(ALPHABET) for _ in range(GLASS_CHARACTERS))
+        hashed = self._passwords.hashed(password)
+        with self.writing() as conn:
+            conn.execute("DELETE FROM session WHERE person IN (SELECT id FROM person WHERE name = ?)", (GLASS,))
+            conn.execute(
+                "INSERT INTO person (name, role, password, created_ms, password_ms, glass, glass_ms)"
+                " VALUES (?, 'administrator', ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+                " password = excluded.password, password_ms = excluded.password_ms, glass = excluded.glass, glass_ms = excluded.glass_ms",
+                (GLASS, hashed, at_ms, at_ms, SEALED, at_ms),
+            )
+        return password
+
+    def open_glass(self, person: Person, at_ms: int) -> bool:
+        """Whether it was sealed until now: two cannot both open it."""
+        with self.writing() as conn:
+            sql = "UPDATE person SET glass = ?, glass_ms = ? WHERE id = ? AND glass = ?"
+            return bool(conn.execute(sql, (OPENED, at_ms, person.id, SEALED)).rowcount)
+
+    def opened_glass(self) -> Person | None:
+        """The break-glass account when it was used and not sealed since: what every officer is shown."""
+        row = self.row(f"SELECT {COLUMNS} FROM person WHERE glass = ?", OPENED)  # noqa: S608 # our own column names
+        return Person(*row) if row else None
+
     def remove_user(self, name: str) -> Person:
         """The person who was; the session ends with it. Raises Error `not_found`."""
         person = self.user(name)
@@ -149,47 +165,8 @@ class People(Attempts):
             self.end_attempt(keys, counts, at_ms)
         return person
 
-    # --- sessions -----------------------------------------------------------------------------------------
 
-    def start_session(self, person: Person, at_ms: int) -> str:
-        """The cookie's value: 43 url-safe characters. Ends the person's other session."""
-        token = secrets.token_urlsafe(32)
-        with self.writing() as conn:
-            conn.execute(
-                "INSERT OR REPLACE INTO session (person, hash, started_ms, seen_ms) VALUES (?, ?, ?, ?)",
-                (person.id, _hash(token), at_ms, at_ms),
-            )
-        return token
-
-    def session(self, token: str, at_ms: int, touch: bool = True) -> Session | None:
-        """The session, or None when it is unknown or over. `touch` False (a page that polls) does not keep it alive."""
-        row = self.row(
-            "SELECT s.started_ms, s.seen_ms, id, name, role, created_ms, password_ms FROM session s"
-            " JOIN person ON id = s.person WHERE s.hash = ? AND disabled_ms IS NULL",
-            _hash(token),
-        )
-        if row is None:
-            return None
-        started_ms, seen_ms, *columns = row
-        person = Person(*columns)
-        if not seen_ms - 60_000 <= at_ms < min(seen_ms + self.idle_ms, started_ms + self.absolute_ms):
-            self.end_session(token)
-            return None
-        if touch and at_ms - seen_ms >= SEEN_EVERY_MS:
-            with self.writing() as conn:
-                conn.execute("UPDATE session SET seen_ms = ? WHERE hash = ?", (at_ms, _hash(token)))
-        if touch:
-            seen_ms = max(seen_ms, at_ms)
-        return Session(person, started_ms, seen_ms, seen_ms + self.idle_ms, started_ms + self.absolute_ms)
-
-    def end_session(self, token: str) -> None:
-        with self.writing() as conn:
-            conn.execute("DELETE FROM session WHERE hash = ?", (_hash(token),))
-
-    def end_sessions_of(self, person: Person) -> None:
-        with self.writing() as conn:
-            conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def check_role(role: str) -> None:
+    """Raises Error `invalid`."""
+    if role not in ROLES:
+        raise Error("invalid", f"there is no role {role!r}", f"roles: {', '.join(ROLES)}")

@@ -1,4 +1,4 @@
-"""Who may do what in the console: one table of permissions and the roles that have them."""
+"""Who may do what in the console: one table of permissions, the roles that have them, and which acts ask again who it is."""
 
 from __future__ import annotations
 
@@ -6,51 +6,72 @@ from typing import Final
 
 ROLES: Final[dict[str, str]] = {
     "administrator": "runs the appliance: API keys, people, links, messages in doubt, and all that can be seen",
-    "compliance": "reviews and exports: messages, search by number, the audit log",
+    "operator": "on shift: traffic, links, messages by number, messages in doubt; drains and tests links",
+    "security": "security officer: people, API keys, certificates, keys; approves what another asked for",
+    "compliance": "compliance officer: reviews, reveals and exports: messages, search by number, the audit log",
+    "field": "field engineer: health, links and their tests, network, releases; no message",
     "viewer": "sees traffic, links and single messages",
 }
 
+EVERYBODY: Final = frozenset(ROLES)
+
 PERMISSIONS: Final[dict[str, frozenset[str]]] = {
-    "overview.read": frozenset({"administrator", "compliance", "viewer"}),
-    "messages.read": frozenset({"administrator", "compliance", "viewer"}),
-    "messages.search_by_number": frozenset({"administrator", "compliance"}),
-    "links.read": frozenset({"administrator", "compliance", "viewer"}),
-    "door.read": frozenset({"administrator"}),
+    "overview.read": EVERYBODY,
+    "messages.read": frozenset({"administrator", "operator", "compliance", "viewer"}),
+    "messages.search_by_number": frozenset({"administrator", "operator", "compliance"}),
+    "links.read": EVERYBODY,
+    "door.read": frozenset({"administrator", "operator", "security"}),
     "door.write": frozenset({"administrator"}),
-    "consent.read": frozenset({"administrator", "compliance"}),
-    "consent.look_up": frozenset({"administrator", "compliance"}),
+    "consent.read": frozenset({"administrator", "operator", "compliance"}),
+    "consent.look_up": frozenset({"administrator", "operator", "compliance"}),
     "consent.decide": frozenset({"administrator", "compliance"}),
-    "verifications.read": frozenset({"administrator", "compliance", "viewer"}),
-    "verifications.block": frozenset({"administrator"}),
+    "verifications.read": frozenset({"administrator", "operator", "compliance", "viewer"}),
+    "verifications.block": frozenset({"administrator", "operator"}),
     "evidence.export": frozenset({"administrator", "compliance"}),
-    "senders.read": frozenset({"administrator", "compliance"}),
+    "senders.read": frozenset({"administrator", "operator", "compliance"}),
     "senders.write": frozenset({"administrator"}),
-    "links.write": frozenset({"administrator"}),
-    "messages.decide": frozenset({"administrator"}),
-    "templates.read": frozenset({"administrator", "compliance", "viewer"}),
-    "routes.explain": frozenset({"administrator", "compliance"}),
-    "register.read": frozenset({"administrator", "compliance"}),
-    "register.ask": frozenset({"administrator"}),
-    "audit.read": frozenset({"administrator", "compliance"}),
-    "audit.verify": frozenset({"administrator", "compliance"}),
-    "audit.export": frozenset({"administrator", "compliance"}),
-    "box.look": frozenset({"administrator", "compliance"}),
-    "box.network": frozenset({"administrator"}),
-    "box.release": frozenset({"administrator"}),
+    "links.write": frozenset({"administrator", "operator"}),
+    "links.test": frozenset({"administrator", "operator", "field"}),
+    "messages.decide": frozenset({"administrator", "operator"}),
+    "templates.read": frozenset({"administrator", "operator", "compliance", "viewer"}),
+    "routes.explain": frozenset({"administrator", "operator", "compliance"}),
+    "register.read": frozenset({"administrator", "security", "compliance", "field"}),
+    "register.ask": frozenset({"administrator", "security"}),
+    "audit.read": frozenset({"administrator", "security", "compliance"}),
+    "audit.verify": frozenset({"administrator", "security", "compliance"}),
+    "audit.export": frozenset({"administrator", "security", "compliance"}),
+    "box.look": frozenset({"administrator", "operator", "compliance", "field"}),
+    "box.network": frozenset({"administrator", "field"}),
+    "box.release": frozenset({"administrator", "field"}),
     "box.reset": frozenset({"administrator"}),
-    "box.restart": frozenset({"administrator"}),
+    "box.restart": frozenset({"administrator", "field"}),
     "firmware.ask": frozenset({"administrator"}),
-    "firmware.approve": frozenset({"administrator", "compliance"}),
-    "keys.ask": frozenset({"administrator", "compliance"}),
-    "keys.decide": frozenset({"administrator", "compliance"}),
-    "apikeys.read": frozenset({"administrator"}),
-    "apikeys.write": frozenset({"administrator"}),
-    "users.read": frozenset({"administrator"}),
-    "users.write": frozenset({"administrator"}),
-    "account.write": frozenset({"administrator", "compliance", "viewer"}),
+    "firmware.approve": frozenset({"administrator", "security", "compliance"}),
+    "keys.ask": frozenset({"administrator", "security", "compliance"}),
+    "keys.decide": frozenset({"administrator", "security", "compliance"}),
+    "apikeys.read": frozenset({"administrator", "security"}),
+    "apikeys.write": frozenset({"administrator", "security"}),
+    "users.read": frozenset({"administrator", "security"}),
+    "users.write": frozenset({"administrator", "security"}),
+    "account.write": EVERYBODY,
 }
 
+#: Permissions of acts that ask again who it is, when that was shown some time ago (`console.prove_minutes`): keys, people, exports, secrets.
+PROVEN: Final = frozenset(
+    {
+        "apikeys.write",
+        "audit.export",
+        "door.write",
+        "evidence.export",
+        "keys.ask",
+        "keys.decide",
+        "register.ask",
+        "users.write",
+    }
+)
+
 assert all(roles <= ROLES.keys() for roles in PERMISSIONS.values())
+assert PERMISSIONS.keys() >= PROVEN
 
 
 def may(role: str, permission: str) -> bool:

@@ -1,7 +1,8 @@
 """The tables of `access.db`.
 
 Trust: this store decides who comes in, so it is trusted, and it is mode 0600 of the appliance's own user. Somebody who can
-read it learns names, roles and hashes: API keys and session tokens are 32 random octets, which no hash search finds;
+read it learns names, roles, secrets of telephones' codes (TOTP; in clear, so that people come in when the HSM is what is broken; each is worth nothing without the
+password) and hashes: API keys and session tokens are 32 random octets, which no hash search finds;
 passwords are argon2id. An SMPP door account's password of eight random characters
 is 46 bits behind argon2id: a search for one is years of many graphics cards, not impossible; with `--long` it is.
 Somebody who can write it can give themselves an API key or a role; that leaves no entry in the audit
@@ -26,6 +27,12 @@ def _first(db: Database) -> None:
 @MIGRATIONS(name="0002_door_accounts")
 def _second(db: Database) -> None:
     db.execute(_SECOND)
+
+
+@MIGRATIONS(name="0003_factors")
+def _third(db: Database) -> None:
+    for statement in _THIRD:
+        db.execute(statement)
 
 
 _FIRST: Final = (
@@ -84,3 +91,36 @@ _SECOND: Final = """CREATE TABLE door_account (
     password_ms INTEGER NOT NULL,
     revoked_ms INTEGER
 ) STRICT"""
+
+_THIRD: Final = (
+    "ALTER TABLE person ADD COLUMN glass TEXT NOT NULL DEFAULT ''",  # break-glass: sealed, opened; '' is anybody else
+    "ALTER TABLE person ADD COLUMN glass_ms INTEGER",  # since when
+    "ALTER TABLE session ADD COLUMN factor TEXT NOT NULL DEFAULT 'password'",  # what the person showed last
+    "ALTER TABLE session ADD COLUMN proven_ms INTEGER NOT NULL DEFAULT 0",  # when
+    "ALTER TABLE session ADD COLUMN remote TEXT NOT NULL DEFAULT ''",  # from where it was started
+    """CREATE TABLE totp (
+        person INTEGER PRIMARY KEY REFERENCES person (id) ON DELETE CASCADE,
+        secret BLOB NOT NULL,
+        used_step INTEGER NOT NULL DEFAULT 0, -- the last code's; it and older ones are not taken again
+        confirmed_ms INTEGER -- NULL: shown, and no right code typed yet
+    ) STRICT""",
+    """CREATE TABLE security_key (
+        id BLOB PRIMARY KEY, -- credential id of WebAuthn
+        person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+        public BLOB NOT NULL, -- COSE
+        signed INTEGER NOT NULL, -- the key's own count of its signatures
+        name TEXT NOT NULL,
+        made_ms INTEGER NOT NULL,
+        used_ms INTEGER
+    ) STRICT""",
+    """CREATE TABLE recovery_code (
+        hash BLOB PRIMARY KEY CHECK (length(hash) = 32), -- SHA-256 of 80 random bits
+        person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE dialogue (
+        hash BLOB PRIMARY KEY CHECK (length(hash) = 32), -- SHA-256 of what the browser is bound to by cookie, and what for
+        person INTEGER REFERENCES person (id) ON DELETE CASCADE, -- NULL: nobody has said who it is
+        challenge BLOB NOT NULL, -- of WebAuthn; empty: none
+        begun_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from appliance.access import ROLES, Access
+from appliance.access import GLASS, ROLES, Access, Person
 from appliance.audit import BlockingRecorder
-from appliance.clock import rfc3339
+from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.settings import home_of, load
 
@@ -150,6 +150,49 @@ def create_user(name: str, role: str, password_file: Any) -> None:
     desk.record("console.user_created", f"user:{name}", role=role)
     person = desk.access.create_user(name, password, role)
     click.echo(f"user {person.name} ({person.role}) may sign in to the console")
+
+
+@user.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(list(ROLES)))
+def change_role(name: str, role: str) -> None:
+    """Give the console user NAME another ROLE. The session ends."""
+    desk = Desk()
+    found = _known(desk, name)
+    desk.record("console.user_changed", f"user:{found.name}", change="role", role=role)
+    desk.access.set_role(found.name, role)
+    click.echo(f"user {found.name} has the role {role} from the next sign-in on")
+
+
+@user.command("forget-factors")
+@click.argument("name")
+def forget_factors(name: str) -> None:
+    """Forget the second factors of the console user NAME, who lost them. The next sign-in enrols a new one."""
+    desk = Desk()
+    found = _known(desk, name)
+    desk.record("console.factor_removed", f"user:{found.name}", factor="all")
+    desk.access.forget_factors(found)
+    click.echo(f"the second factors of {found.name} are forgotten")
+
+
+def _known(desk: Desk, name: str) -> Person:
+    found = desk.access.user(name)
+    if found is None:
+        raise Error("not_found", "there is no such user", "see `casemate user list`")
+    return found
+
+
+@user.command("seal")
+def seal_glass() -> None:
+    """Print a new password of the break-glass account `breakglass`, for an envelope in the safe.
+
+    It opens the console once, for an hour, without a second factor; everybody who looks after people is shown so, and the log and the SIEM are told. The password before no longer works.
+    """
+    desk = Desk()
+    desk.record("console.glass_sealed", f"user:{GLASS}")
+    password = desk.access.seal_glass(now_ms())
+    click.echo(f"name `{GLASS}`; the password is not shown again:", err=True)
+    click.echo(password)
 
 
 @user.command("list")

@@ -24,11 +24,13 @@ from . import (
     page_consent,
     page_door,
     page_evidence,
+    page_factors,
     page_held,
     page_link,
     page_links,
     page_messages,
     page_overview,
+    page_prove,
     page_register,
     page_review,
     page_routes,
@@ -49,6 +51,29 @@ log = logging.getLogger(__name__)
 
 FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form brings a checkpoint with a few cosignatures
 
+#: Every page; a new one stands here, in `frame.html` and in the stories of the console.
+PAGES: Final = (
+    page_sign,
+    page_overview,
+    page_messages,
+    page_held,
+    page_links,
+    page_link,
+    page_routes,
+    page_consent,
+    page_verifications,
+    page_evidence,
+    page_review,
+    page_api_keys,
+    page_door,
+    page_senders,
+    page_register,
+    page_templates,
+    page_users,
+    page_account,
+    page_factors,
+    page_prove,
+)
 #: Error code -> HTTP status; what is not here is our own mistake.
 HTTP_STATUS: Final = {
     "invalid": 422,
@@ -120,28 +145,13 @@ def create_app(
         TemplateBook(settings),
     )
     app.extensions["casemate"] = desk
-    pages = (
-        *(page_sign, page_overview, page_messages, page_held, page_links, page_link, page_routes),
-        *(
-            page_consent,
-            page_verifications,
-            page_evidence,
-            page_review,
-            page_api_keys,
-            page_door,
-            page_senders,
-            page_register,
-            page_templates,
-            page_users,
-            page_account,
-        ),
-    )
-    for page in pages:
+    for page in PAGES:
         app.register_blueprint(page.views)
     app.register_blueprint(health)
     guard.install(app)
     words.install(app)
     app.jinja_env.globals["coming"] = page_register.coming
+    app.jinja_env.globals["opened_glass"] = desk.access.opened_glass
     app.register_error_handler(Error, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _mistake)

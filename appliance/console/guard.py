@@ -17,11 +17,18 @@ from flask import Flask, Response, abort, current_app, g, make_response, redirec
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.access import may
+from appliance.access import PROVEN, Person, may
 
 from .desk import desk
 
-PUBLIC: Final = frozenset({"static", "sign.form", "sign.enter", "health.healthz", "health.readyz"})
+PUBLIC: Final = frozenset(
+    {
+        *("static", "health.healthz", "health.readyz"),
+        *("sign.form", "sign.enter", "sign.second", "sign.second_enter", "sign.options", "sign.key"),
+    }
+)
+#: Where somebody without the second factor that is required may go, and nowhere else.
+ENROLLING: Final = frozenset({"factors", "account", "prove", "sign"})
 #: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
 POLLED: Final = frozenset({"overview.live", "overview.now", "links.now", "link.now", "link.trace_now"})
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -35,20 +42,22 @@ HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), publickey-credentials-create=(self), publickey-credentials-get=(self)",
     "Referrer-Policy": "same-origin",  # with no-referrer browsers would send `Origin: null` with our own forms
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
 View = TypeVar("View", bound=Callable[..., Any])
+Page = Callable[[str], AnyResponse]  # a page with what is wrong said on it
 
 
-def needs(permission: str) -> Callable[[View], View]:
-    """Marks a view with the permission that opens it."""
+def needs(permission: str, proven: bool | None = None) -> Callable[[View], View]:
+    """Marks a view with the permission that opens it. `proven`: a write asks again who it is; None: as the permission has it."""
 
     def mark(view: View) -> View:
         view.permission = permission  # type: ignore[attr-defined]  # a mark on the function, read in _before
+        view.proven = permission in PROVEN if proven is None else proven  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -145,6 +154,23 @@ def _to_sign_in() -> AnyResponse:
     return response
 
 
+def must_enrol(person: Person) -> bool:
+    """Whether this person has to enrol a second factor before anything else."""
+    it = desk()
+    return bool(it.settings["console.second_factor"]) and not person.glass and not it.access.factors(person).any
+
+
+def _to_prove() -> AnyResponse:
+    """What was asked is not done; afterwards the person is where the form was."""
+    sent_from = request.headers.get("Referer", "").removeprefix(request.host_url.rstrip("/"))
+    where = url_for("prove.page", next=safe_next(sent_from))
+    if not is_htmx():
+        return redirect(where, 303)
+    response = make_response("", 401)
+    response.headers["HX-Redirect"] = where
+    return response
+
+
 def known_host() -> bool:
     """In clear text the console is on loopback, so no other name leads to it but by a trick (DNS rebinding).
 
@@ -178,6 +204,11 @@ def _before() -> AnyResponse | None:
         abort(403)
     if request.method not in SAFE and not csrf_right(token):
         abort(400, "csrf")
+    if endpoint.split(".")[0] not in ENROLLING and must_enrol(session.person):
+        return redirect(url_for("factors.page"), 303) if request.method in SAFE and not is_htmx() else abort(403)
+    window_ms = int(desk().settings["console.prove_minutes"]) * 60_000
+    if request.method not in SAFE and getattr(view, "proven", True) and at_ms - session.proven_ms > window_ms:
+        return _to_prove()
     return None
 
 

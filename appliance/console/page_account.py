@@ -18,7 +18,14 @@ views = Blueprint("account", __name__)
 def _form(problem: str = "", status: int = 200) -> tuple[str, int]:
     role = g.person.role
     allowed = sorted(p for p, roles in PERMISSIONS.items() if role in roles)
-    page = render_template("account.html", problem=problem, session=g.session, role_means=ROLES[role], allowed=allowed)
+    page = render_template(
+        "account.html",
+        problem=problem,
+        session=g.session,
+        role_means=ROLES[role],
+        allowed=allowed,
+        has=desk().access.factors(g.person),
+    )
     return page, status
 
 

@@ -77,7 +77,7 @@ def resume(name: str) -> AnyResponse:
 
 
 @views.post("/links/<name>/test")
-@needs("links.write")
+@needs("links.test")
 def test(name: str) -> tuple[str, int]:
     """Binds anew and, when a number is given, sends one message. The number is in the form's body only."""
     _settings_of(name)
@@ -95,7 +95,7 @@ def test(name: str) -> tuple[str, int]:
 
 
 @views.post("/links/<name>/trace")
-@needs("links.write")
+@needs("links.test")
 def start_trace(name: str) -> AnyResponse:
     _settings_of(name)
     text = request.form.get("minutes", "")
@@ -109,13 +109,13 @@ def start_trace(name: str) -> AnyResponse:
 
 
 @views.get("/links/<name>/trace")
-@needs("links.write")
+@needs("links.test")
 def trace(name: str) -> str:
     return render_template("trace.html", **_picture(name), **_traced(name), minutes=TRACE_MINUTES)
 
 
 @views.get("/links/<name>/trace/now")
-@needs("links.write")
+@needs("links.test")
 def trace_now(name: str) -> str:
     return render_template("_trace.html", **_picture(name), **_traced(name))
 

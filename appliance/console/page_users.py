@@ -1,11 +1,13 @@
-"""People of the console: list, create, remove. Administrators only, and nobody removes themselves: one administrator stays."""
+"""People of the console: list, create, change, sign out, remove. Nobody changes or removes themselves here: one who may stays."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.access import ROLES
+from appliance.access import ROLES, Person, check_role
 from appliance.errors import Error
 
 from .desk import desk, who
@@ -13,14 +15,32 @@ from .guard import needs
 
 views = Blueprint("users", __name__)
 
+SAID: Final = {
+    "created": "The user may sign in now. Let them change the password on their account page.",
+    "removed": "The user is removed and signed out.",
+    "role": "The user has the new role from the next sign-in on, and is signed out.",
+    "ended": "The session is ended.",
+    "forgotten": "The second factors are forgotten. The next sign-in enrols a new one.",
+}
+
 
 def _list(problem: str = "", status: int = 200) -> tuple[str, int]:
+    access = desk().access
     given = {k: request.form.get(k, "") for k in ("name", "role")} if status == 422 else {}
-    done = request.args.get("done", "")
-    page = render_template(
-        "users.html", people=desk().access.users(), roles=ROLES, problem=problem, entered=given, done=done
-    )
-    return page, status
+    sessions = {s.person.id: s for s in access.sessions(desk().clock())}
+    people = [(p, access.factors(p), sessions.get(p.id)) for p in access.users()]
+    filled = {"people": people, "roles": ROLES, "entered": given, "done": request.args.get("done", ""), "said": SAID}
+    return render_template("users.html", problem=problem, **filled), status
+
+
+def _other(name: str) -> Person:
+    """Raises Error `not_found`, `forbidden` for oneself."""
+    person = desk().access.user(name)
+    if person is None:
+        raise Error("not_found", "there is no such user")
+    if person.id == g.person.id:
+        raise Error("forbidden", "nobody changes or removes themselves", "ask another who may")
+    return person
 
 
 @views.get("/users")
@@ -46,14 +66,38 @@ def create() -> AnyResponse | tuple[str, int]:
     return redirect(url_for("users.page", done="created"), 303)
 
 
+@views.post("/users/<name>/role")
+@needs("users.write")
+def role(name: str) -> AnyResponse:
+    person, new = _other(name), request.form.get("role", "")
+    check_role(new)
+    desk().peers.record(who(), "console.user_changed", f"user:{person.name}", change="role", role=new)
+    desk().access.set_role(person.name, new)
+    return redirect(url_for("users.page", done="role"), 303)
+
+
+@views.post("/users/<name>/end-session")
+@needs("users.write")
+def end_session(name: str) -> AnyResponse:
+    person = _other(name)
+    desk().peers.record(who(), "console.session_ended", f"user:{person.name}")
+    desk().access.end_sessions_of(person)
+    return redirect(url_for("users.page", done="ended"), 303)
+
+
+@views.post("/users/<name>/forget-factors")
+@needs("users.write")
+def forget(name: str) -> AnyResponse:
+    person = _other(name)
+    desk().peers.record(who(), "console.factor_removed", f"user:{person.name}", factor="all")
+    desk().access.forget_factors(person)
+    return redirect(url_for("users.page", done="forgotten"), 303)
+
+
 @views.post("/users/<name>/remove")
 @needs("users.write")
-def remove(name: str) -> AnyResponse | tuple[str, int]:
-    person = desk().access.user(name)
-    if person is None:
-        raise Error("not_found", "there is no such user")
-    if person.id == g.person.id:
-        return _list("Nobody removes themselves: ask another administrator.", 422)
+def remove(name: str) -> AnyResponse:
+    person = _other(name)
     desk().peers.record(who(), "console.user_removed", f"user:{person.name}", role=person.role)
     desk().access.remove_user(person.name)
     return redirect(url_for("users.page", done="removed"), 303)

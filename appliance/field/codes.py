@@ -1,4 +1,4 @@
-"""Codes that a person types: TOTP (RFC 6238), and the answer to a break-glass challenge. Pure; the time is passed in.
+"""Codes that a person types: the answer to a break-glass challenge. Pure; the time is passed in.
 
 **Break-glass.** The box shows its serial number, the purpose and a nonce; an officer of the bank answers with a code of 16 characters:
 
@@ -12,44 +12,16 @@ no other. 80 bits against five tries in all.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import struct
 from typing import Final, NamedTuple
 
-STEP_S: Final = 30
-DIGITS: Final = 6
-AROUND: Final = 1  # steps that a telephone's clock may be off
 ANSWER_CHARACTERS: Final = 16
 NONCE_CHARACTERS: Final = 8
 LIFE_S: Final = 900  # a challenge that nobody answered in a quarter of an hour
 TRIES_MAX: Final = 5
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PURPOSES: Final = ("sign-in", "reset-administrator", "factory-reset")
-
-
-def totp(secret: bytes, step: int) -> str:
-    """RFC 4226 section 5.3 with the step as counter."""
-    made = hmac.digest(secret, struct.pack(">Q", step), "sha1")
-    at = made[-1] & 15
-    (number,) = struct.unpack_from(">I", made, at)
-    return str((number & 0x7FFFFFFF) % 10**DIGITS).zfill(DIGITS)
-
-
-def totp_step(secret: bytes, typed: str, at_s: int, used: int) -> int:
-    """The step that a code is of, 0 for a wrong one. One that was used, or an older one, is wrong (RFC 6238 section 5.2)."""
-    now = at_s // STEP_S
-    found = 0
-    for step in range(now - AROUND, now + AROUND + 1):
-        if hmac.compare_digest(totp(secret, step).encode(), typed.strip().encode("utf-8")) and step > used:
-            found = step
-    return found
-
-
-def secret_text(secret: bytes) -> str:
-    """For the telephone's app: base32 (RFC 4648)."""
-    return base64.b32encode(secret).decode("ascii").rstrip("=")
 
 
 class Challenge(NamedTuple):

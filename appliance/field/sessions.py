@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from appliance.access import ROLES, Access, Passwords, check_rules
+from appliance.access import ROLES, Access, Passwords, check_rules, secret_text, totp_step
 from appliance.audit import BlockingRecorder, entry
 from appliance.clock import now_ms
 from appliance.errors import Error
@@ -77,7 +77,7 @@ class Field:
         self.recorder.record(who, "field.account_created", f"account:{name}", role=role)
         secret = secrets.token_bytes(20)
         self.store.put_account(Account(name, role, self.passwords.hashed(password), secret, 0), self.clock())
-        return codes.secret_text(secret)
+        return secret_text(secret)
 
     def untouched(self) -> bool:
         """Whether nobody has used this box yet: no account, no officer, no envelope here, and no person of the console."""
@@ -105,7 +105,7 @@ class Field:
         self.store.failed(subject, self.now_s)  # counted before the slow check
         found = self.store.account(name)
         right = self.passwords.matches(found.password if found else None, password)
-        step = codes.totp_step(found.secret, code, self.now_s, found.used_step) if found else 0
+        step = totp_step(found.secret, code, self.now_s, found.used_step) if found else 0
         if found is None or not right or not step or not self.store.use_step(found.name, step):
             self.said("field.login", "serial:console", "refused", self._known(name))
             return None

@@ -49,6 +49,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),
     Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
     Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
+    Setting(
+        "console.second_factor",
+        "bool",
+        True,
+        "people of the console enrol a security key or a telephone's codes at their first sign-in; off: the password alone opens it",
+    ),
+    Setting(
+        "console.prove_minutes",
+        "int",
+        5,
+        "for so long who signed in, or showed again who it is, may do what asks for it",
+        1,
+        480,
+    ),
     *HSM_SETTINGS,
     Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
     Setting(

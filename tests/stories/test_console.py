@@ -44,7 +44,7 @@ import sys
 from pathlib import Path
 from appliance.console import main
 from appliance.settings import parse
-main(parse({{"console": {{"listen": "{listen}"}}, "link": {links}}}, Path("{home}"), "story"))
+main(parse({{"console": {{"listen": "{listen}", "second_factor": False, "prove_minutes": 480}}, "link": {links}}}, Path("{home}"), "story"))
 """
 LINKS = [
     {"name": "simulated", "host": "127.0.0.1", "port": 2775},
@@ -90,6 +90,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Box, li
     settings = parse({"link": LINKS}, home, "story")
     access = Access(settings)
     access.create_user("anna", PASSWORD, "administrator")
+    access.create_user("katja", PASSWORD, "security")
     access.create_api_key("core-banking")
     ids = fill(settings.store, number=NUMBER)
     with Box(settings) as running, console(settings, listen) as (url, _):
@@ -142,12 +143,12 @@ class Watched:
                 return
         pytest.fail(f"the keyboard does not reach {words!r}")
 
-    def sign_in(self) -> None:
+    def sign_in(self, name: str = "anna", then: str = "/") -> None:
         self.page.goto(f"{self.url}/sign-in")
-        self.page.fill("#name", "anna")
+        self.page.fill("#name", name)
         self.page.fill("#password", PASSWORD)
-        self.page.click("button[type=submit]")
-        self.page.wait_for_url(f"{self.url}/")
+        self.page.click("button:text-is('Sign in')")
+        self.page.wait_for_url(f"{self.url}{then}")
 
 
 @pytest.fixture
@@ -187,6 +188,49 @@ def test_signing_in_and_moving_about_by_keyboard_alone(watched: Watched) -> None
     page.wait_for_selector("text=You are signed out")
     page.goto(watched.url + "/")
     assert page.url.endswith("/sign-in")
+
+
+def test_a_security_key_is_enrolled_opens_the_console_and_shows_again_who_it_is(
+    browser: Any, box: tuple[str, Box, list[bytes]]
+) -> None:
+    """A virtual authenticator of Chromium's own, by the DevTools protocol; everything else is as with a real one."""
+    watched = Watched(browser, box[0].replace("127.0.0.1", "localhost"))
+    page = watched.page
+    tools = watched.context.new_cdp_session(page)
+    tools.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    key = tools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {"options": options | {"isUserVerified": True, "automaticPresenceSimulation": True}},
+    )["authenticatorId"]
+    watched.sign_in("katja")
+    page.goto(watched.url + "/account/factors")
+    page.fill("#name", "blue key")
+    page.click("button:text-is('Enrol a security key')")
+    page.wait_for_selector("text=The second factor is in use from now on")
+    page.wait_for_selector(".row-name:text-is('blue key')")
+
+    page.goto(watched.url + "/account")
+    page.click("text=Sign out")
+    page.click("button:text-is('Sign in with a security key')")
+    page.wait_for_url(watched.url + "/")
+    page.click("text=Sign out")
+    watched.sign_in("katja", "/sign-in/second?next=/")
+    page.click("button:text-is('Use a security key')")
+    page.wait_for_url(watched.url + "/")
+    page.goto(watched.url + "/prove?next=/users")
+    page.click("button:text-is('Use a security key')")
+    page.wait_for_url(watched.url + "/users")
+    assert watched.errors == [], "no error and no CSP violation in the browser's console"
+
+    tools.send("WebAuthn.setUserVerified", {"authenticatorId": key, "isUserVerified": False})
+    page.goto(watched.url + "/account")
+    page.click("text=Sign out")
+    page.click("button:text-is('Sign in with a security key')")
+    page.wait_for_selector("text=The security key did not answer")  # alone it has to ask for a PIN or a finger
+    page.goto(watched.url + "/links")
+    assert "/sign-in" in page.url and watched.foreign == []
+    watched.context.close()
 
 
 def test_the_overview_moves(watched: Watched) -> None:
@@ -277,7 +321,17 @@ PAGES = (
         "/audit",
         "/audit/review",
     ),
-    *("/consent", "/verifications", "/api-keys", "/door", "/senders", "/users", "/account"),
+    *(
+        "/consent",
+        "/verifications",
+        "/api-keys",
+        "/door",
+        "/senders",
+        "/users",
+        "/account",
+        "/account/factors",
+        "/prove",
+    ),
 )
 
 

@@ -227,7 +227,7 @@ class Played:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return parse({}, tmp_path, "test")
+    return parse({"console": {"second_factor": False}}, tmp_path, "test")
 
 
 @pytest.fixture

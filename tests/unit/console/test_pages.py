@@ -21,7 +21,9 @@ def test_signing_in_is_recorded_and_gives_a_new_session(client: FlaskClient, pee
     response = sign_in(client)
     assert response.status_code == 303
     assert "x" * 43 not in str(response.headers.getlist("Set-Cookie")), "a cookie planted before is not taken over"
-    assert peers.log == [("console:anna", "console.login", "console:session", "ok", {"role": "administrator"})]
+    assert peers.log == [
+        ("console:anna", "console.login", "console:session", "ok", {"role": "administrator", "factor": "password"})
+    ]
     assert "anna" in client.get("/").text
 
 
@@ -284,7 +286,7 @@ def test_people_come_and_go_on_the_record(app: Flask, client: FlaskClient, acces
     for wrong in ({"name": "dora"}, {"name": "x y"}, {"name": "e", "password": "short"}, {"name": "e", "role": "root"}):
         refused = client.post("/users", data=new | wrong)
         assert refused.status_code == 422 and PASSWORD not in refused.text
-    assert client.post("/users/anna/remove", data={"csrf": csrf}).status_code == 422, "one administrator stays"
+    assert client.post("/users/anna/remove", data={"csrf": csrf}).status_code == 403, "one administrator stays"
     assert client.post("/users/nobody/remove", data={"csrf": csrf}).status_code == 404
     assert len(peers.log) == before
     assert client.post("/users/dora/remove", data={"csrf": csrf}).status_code == 303

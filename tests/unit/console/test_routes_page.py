@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
         {"prefix": "39", "classes": ["otp"], "links": ["backup"], "name": "codes"},
     ]
     links = [{**link, "name": "simulated"}, {**link, "name": "backup"}]
-    return parse({"link": links, "route": routes}, tmp_path, "test")
+    return parse({"console": {"second_factor": False}, "link": links, "route": routes}, tmp_path, "test")
 
 
 @pytest.fixture
@@ -78,7 +78,13 @@ def test_two_consoles_of_one_process_have_each_their_own_routes(
     assert "italy" in client.get("/routes").text
     link = {"name": "simulated", "host": "127.0.0.1", "port": 2775}
     other = parse(
-        {"link": [link], "route": [{"prefix": "44", "links": ["simulated"], "name": "britain"}]}, tmp_path / "b", "test"
+        {
+            "console": {"second_factor": False},
+            "link": [link],
+            "route": [{"prefix": "44", "links": ["simulated"], "name": "britain"}],
+        },
+        tmp_path / "b",
+        "test",
     )
     second = create_app(other, access, peers, clock=lambda: NOW).test_client()  # type: ignore[arg-type]
     sign_in(second, "vera")

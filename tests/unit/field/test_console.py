@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from appliance.access import Access, Passwords
+from appliance.access import Access, Passwords, totp
 from appliance.errors import Error
 from appliance.field import PAGES, Console, Field, Hands, codes, manual
 from appliance.field.menu import MENU, chosen
@@ -85,7 +85,7 @@ class Bench:
 
     def code(self, secret: bytes | None = None) -> str:
         self.now += 60_000
-        return codes.totp(secret or self.secret, self.now // 30_000)
+        return totp(secret or self.secret, self.now // 30_000)
 
     def dialogue(self, *answers: str, name: str = "ann", secret: bytes | None = None) -> Line:
         """Signs in, then types; fails on any screen that a vt100 does not show as it was meant."""
@@ -202,7 +202,7 @@ def test_sign_in_needs_all_three_and_a_code_once(bench: Bench) -> None:
 def test_too_many_wrong_tries_wait(bench: Bench) -> None:
     for _ in range(3):
         bench.typed("ann", "wrong", "000000")
-    assert "[rate_limited]" in bench.typed("ann", PASSWORD, codes.totp(bench.secret, bench.now // 30_000)).text
+    assert "[rate_limited]" in bench.typed("ann", PASSWORD, totp(bench.secret, bench.now // 30_000)).text
     bench.now += 3_600_000
     assert "Sign out" in bench.dialogue("0").text
 
@@ -268,7 +268,7 @@ def test_the_envelope_works_once(bench: Bench) -> None:
 def test_a_new_box_lets_its_first_account_be_made_and_no_second(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.field.store.remove_account("ann")
     monkeypatch.setattr("secrets.token_bytes", lambda n: b"s" * n)
-    code = codes.totp(b"s" * 20, (bench.now + 60_000) // 30_000)
+    code = totp(b"s" * 20, (bench.now + 60_000) // 30_000)
     bench.now += 60_000
     line = bench.typed("new", "eve", PASSWORD, PASSWORD, code, "0")
     assert "For the telephone" in line.text and bench.kept[0] == ("field.login", "ok", "field:eve")
@@ -420,7 +420,7 @@ def test_a_whole_installation_by_cable_is_typed_in_25_answers(
     bench.field.store.remove_account("ann")
     monkeypatch.setattr("secrets.token_bytes", lambda n: b"s" * n)
     bench.now += 60_000
-    code = codes.totp(b"s" * 20, bench.now // 30_000)
+    code = totp(b"s" * 20, bench.now // 30_000)
     from appliance.volume import Escrow, digest
 
     Escrow(digest(RECOVERY), NOW_MS).write(bench.home)

@@ -3,11 +3,13 @@
 Decisions are pure (`trust`, `slots`, `entries`, `gate`), the hands are few (`openssl`, `medium`, `building`); README.md has the pictures.
 """
 
-from . import approval, entries, gate, gpt, slots, trust
+from . import approval, copying, entries, gate, gpt, slots, trust
 from .authority import Authority, crl, number_of
 from .bundle import Bundle, Checked, Recipient, check, looked_at
 from .medium import FileDisk, FolderEsp
-from .openssl import Tool, raw_signed
+from .openssl import Tool, is_signed, raw_signed
+from .openssl import signed as cms_signed
+from .openssl import verified as cms_verified
 from .refusals import REFUSALS, Refused
 from .release import Manifest, Release
 from .trust import Box, grouped
@@ -33,12 +35,16 @@ __all__ = [
     "approval",
     "bless",
     "check",
+    "cms_signed",
+    "cms_verified",
+    "copying",
     "crl",
     "entries",
     "gate",
     "gpt",
     "grouped",
     "install",
+    "is_signed",
     "is_version",
     "looked_at",
     "number_of",

@@ -120,6 +120,12 @@ def changed(table: Table, changes: Mapping[int, tuple[str, str]]) -> bytes:
     return bytes(out)
 
 
+def without(table: Table, number: int) -> bytes:
+    """The entries without a partition: its place is free."""
+    n = (number - 1) * ENTRY_OCTETS
+    return table.entries[:n] + bytes(ENTRY_OCTETS) + table.entries[n + ENTRY_OCTETS :]
+
+
 def write(disk: Disk, table: Table, entries: bytes) -> None:
     """Both copies with these entries: backup first, each on the medium before the next is begun."""
     sector = table.sector

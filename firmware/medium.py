@@ -11,11 +11,19 @@ _READ_OCTETS: Final = 1 << 20
 
 
 class FileDisk:
-    """A block device, or a file, opened for reading and writing. `read_only` for those who only look."""
+    """A block device, or a file, opened for reading and writing. `read_only` for those who only look; `alone`: the kernel refuses
+    a device of which anything is mounted or held (open(2), O_EXCL)."""
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
-        self._handle = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | os.O_CLOEXEC)
+    def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
+        flags = (os.O_RDONLY if read_only else os.O_RDWR) | (os.O_EXCL if alone else 0) | os.O_CLOEXEC
+        self._handle = os.open(path, flags)
         self._octets = os.lseek(self._handle, 0, os.SEEK_END)
+
+    def __enter__(self) -> FileDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def octets(self) -> int:

@@ -55,6 +55,11 @@ def kind_of(cms: bytes) -> bytes:
     return SIGNED if SIGNED in head else SEALED if SEALED in head else b""
 
 
+def is_signed(cms: bytes) -> bool:
+    """Whether it says of itself that it is signed."""
+    return kind_of(cms) == SIGNED
+
+
 def opened(cms: bytes, certificate: Path, key: Path | str) -> bytes:
     """What is inside a CMS that was encrypted to `certificate`. Raises Refused `not_for_us`."""
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """What a box needs to be built again: a consistent copy of its stores, encrypted to the bank's key, provable by its audit log, tried by a drill."""
 
-from .age import generate, identity, recipient
+from .age import encrypted, generate, identity, recipient
 from .archive import KEYS, STATE, Made, create
 from .carry import Target, carry, target_of
 from .restore import Restored, drill, restore
@@ -14,6 +14,7 @@ __all__ = [
     "carry",
     "create",
     "drill",
+    "encrypted",
     "generate",
     "identity",
     "recipient",

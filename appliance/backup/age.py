@@ -122,6 +122,14 @@ class Writer(io.RawIOBase):
             super().close()
 
 
+def encrypted(octets: bytes, recipients: list[str]) -> bytes:
+    """Few octets as a whole age file. Raises Error `settings_invalid`."""
+    out = io.BytesIO()
+    with Writer(out, [recipient(text) for text in recipients]) as sealed:
+        sealed.write(octets)
+    return out.getvalue()
+
+
 class Reader(io.RawIOBase):
     """What was encrypted, from `source`, with the identity of one recipient. Raises Error `file_invalid` for any other octet than was written."""
 

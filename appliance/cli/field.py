@@ -8,10 +8,57 @@ from pathlib import Path
 
 import click
 
+from appliance import ceremony
 from appliance.errors import Error
-from appliance.field import PAGES, Console, Field, Hands, Terminal, codes, officers
-from appliance.settings import home_of, load
+from appliance.field import PAGES, Cancelled, Console, Field, Hands, Left, Terminal, codes, officers
+from appliance.settings import Settings, home_of, load
 from appliance.updates import Updates
+from appliance.volume import root_disk
+
+
+class _Line:
+    """The serial console's terminal as a ceremony uses one."""
+
+    def __init__(self, terminal: Terminal, idle_s: float) -> None:
+        self.terminal, self.idle_s = terminal, idle_s
+
+    def say(self, text: str = "") -> None:
+        self.terminal.say(*text.split("\n"))
+
+    def ask(self, prompt: str, hidden: bool = False) -> str:
+        try:
+            typed = self.terminal.line(f"{prompt} ", self.idle_s, secret=hidden).strip()
+        except (Cancelled, Left):
+            raise ceremony.Stopped from None
+        if typed == "STOP":
+            raise ceremony.Stopped
+        return typed
+
+    def wipe(self) -> None:
+        self.terminal.wipe()
+
+
+class _Ceremonies:
+    """Ceremonies for the serial console; their transcripts lie where those of `casemate ceremony` do."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def listed(self) -> list[tuple[str, str]]:
+        return [(name, ceremony.load(name).title) for name in ceremony.names()]
+
+    def held(
+        self, name: str, terminal: Terminal, idle_s: float, needed: int, custodians: int, rehearsal: bool
+    ) -> tuple[bool, str]:
+        folder = ceremony.new_folder(self.settings, f"rehearsal-{name}" if rehearsal else name)
+        backup = (
+            Path(self.settings["field.media"], "keys-backup")
+            if name in ("back-up", "restore") and not rehearsal
+            else None
+        )
+        hold = ceremony.rehearse if rehearsal else ceremony.run
+        terms = ceremony.Terms(folder, needed, custodians, backup)
+        return hold(self.settings, name, _Line(terminal, idle_s), terms).state == ceremony.DONE, str(folder)
 
 
 @click.command()
@@ -31,6 +78,9 @@ def field(forever: bool, manual: bool) -> int:
     config = Path(os.environ.get("CASEMATE_CONFIG") or "/etc/casemate/casemate.toml")
     updates = Updates(settings)
     hands = Hands(settings, config, updates)
+    hands.ceremonies = _Ceremonies(settings)
+    if forever and updates.machine.root_hash:  # the box itself, started from its own disk: never a rehearsal
+        hands.disk = Path("/dev", root_disk())
     with Terminal(sys.stdin.fileno(), sys.stdout.fileno()) as terminal:
         console = Console(terminal, Field(settings, updates.serial), hands, PAGES)
         console.run() if forever else console.once()

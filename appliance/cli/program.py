@@ -61,6 +61,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "breakglass": ("appliance.cli.field", "breakglass", "an officer's answer to a box that asks for it"),
     "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
     "backup": ("appliance.cli.backup", "backup", "make, restore and try encrypted backups"),
+    "install": ("appliance.cli.install", "install", "write the running system to a disk, attended or not"),
+    "site": ("appliance.cli.install", "site", "a signed site file: what a new box is to become"),
     "volume": ("appliance.cli.volume", "volume", "the sealed state volume of a box and its recovery key"),
     "selftest": ("appliance.cli.selftest", "selftest", "is this box enough, what was shipped, and closed"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),

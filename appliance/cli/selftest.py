@@ -12,8 +12,8 @@ import click
 from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
-from appliance.selftest import findings, gathered, report
-from appliance.settings import LOOPBACK, Settings, address, home_of, load
+from appliance.selftest import findings, gathered, named_ports, report
+from appliance.settings import Settings, home_of, load
 
 ASK_S_MAX: Final = 10.0
 REPORT: Final = "run/selftest.json"
@@ -28,14 +28,6 @@ def _hsm(settings: Settings) -> str:
         return e.message
     finally:
         client.close()
-
-
-def named_ports(settings: Settings) -> set[int]:
-    """Ports that are open to somebody outside, as the settings say; and the one where DHCP answers, when it is asked."""
-    host, port = address(settings["door.listen"])
-    faces = {settings["network.api_port"], settings["network.console_port"]}
-    door = {port} if settings["door.enabled"] and host not in LOOPBACK else set()
-    return faces | door | ({68} if settings["network.address"] == "dhcp" else set())
 
 
 @click.command()

@@ -63,20 +63,25 @@ class Erased(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[bytes] = []
 
 
-def web_client() -> httpx.AsyncClient:
-    """The HTTP client of the rounds: no redirects, no cookies, no proxies; the system's certificate authorities.
+def web_client(proxy: str = "") -> httpx.AsyncClient:
+    """The HTTP client of the rounds: no redirects, no cookies, no proxy but the settings' (HOST:PORT); the system's certificate authorities.
 
     A bank puts its own authority where the system keeps them, not into a Python package's bundle.
     """
     # httpcore asks for this optional module at every request, and one that is missing is looked for on disk each time:
     # four fifths of an attempt's CPU. None means at once "not there"; it then takes asyncio, which is right.
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+    context = ssl.create_default_context()
+    limits = httpx.Limits(max_connections=WEBHOOK_CONCURRENT_MAX, max_keepalive_connections=WEBHOOK_CONCURRENT_MAX)
+    # Through the proxy goes what leaves the machine: https. It sees names, not content (RFC 9110, CONNECT).
+    through = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=f"http://{proxy}") if proxy else None
     client = httpx.AsyncClient(
-        verify=ssl.create_default_context(),
+        verify=context,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(WEBHOOK_TIMEOUT_S, connect=CONNECT_S_MAX),
-        limits=httpx.Limits(max_connections=WEBHOOK_CONCURRENT_MAX, max_keepalive_connections=WEBHOOK_CONCURRENT_MAX),
+        limits=limits,
+        mounts={"https://": through} if through is not None else None,
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
@@ -212,7 +217,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     book = Book(settings.home / "courier" / "courier.db")
-    client = web_client()
+    client = web_client(settings["network.proxy"])
     ring = Keyring(settings)
     rounds = Rounds(
         book,

@@ -7,9 +7,22 @@ and the commands, with the same rights and entries.
 from . import codes, officers
 from .console import Console
 from .hands import Hands
+from .keys_page import Ceremonies
 from .manual import manual
 from .pages import PAGES
 from .sessions import Field
-from .terminal import Terminal
+from .terminal import Cancelled, Left, Terminal
 
-__all__ = ["PAGES", "Console", "Field", "Hands", "Terminal", "codes", "manual", "officers"]
+__all__ = [
+    "PAGES",
+    "Cancelled",
+    "Ceremonies",
+    "Console",
+    "Field",
+    "Hands",
+    "Left",
+    "Terminal",
+    "codes",
+    "manual",
+    "officers",
+]

@@ -125,10 +125,12 @@ class Console:
     # --- sign-in --------------------------------------------------------------------------------------------
 
     def _sign_in(self) -> Person | None:
-        new = not self.field.store.accounts()
+        new = not self.field.begun()
         lines = ["Only for people whom the bank sent. What is done here is recorded.", ""]
-        if new and self.field.untouched():
+        if new:
             lines += ["This box has no field account yet. Type   new   to make the first one."]
+        if self.hands.live:
+            lines += ["Started from a USB stick. Type   install   to write the system to a disk.", ""]
         lines += [
             "Type your name, or   glass   to ask the bank's officers to let you in,",
             "or   envelope   to use the PIN from the safe.",
@@ -141,7 +143,10 @@ class Console:
                 return self._glass()
             if name == "envelope":
                 return self._envelope()
-            if name == "new" and new and self.field.untouched():
+            if name == "install" and self.hands.live:
+                self._installing()
+                return None
+            if name == "new" and new:
                 return self._first()
             if not name:
                 return None
@@ -154,8 +159,24 @@ class Console:
             self.tell("That was not right. Name, password or code is wrong; a code is taken once.")
         return person
 
+    def _installing(self) -> None:
+        """One page and no more: whoever starts a machine from a stick has all of it, and there is no state yet to guard."""
+        self.person = Person("install", "administrator")
+        try:
+            self._page(next(i for i in MENU if i.word == "install"))
+        finally:
+            self.person = None
+
     def _first(self) -> Person:
-        """The first account of a box that nobody used yet: whoever stands in front of it, as with any new machine."""
+        """The first account: made by whoever stands in front of a box that nobody used yet, as with any new machine; once there are people of the
+        web console, by one of its administrators (the first start shows one)."""
+        if not self.field.untouched():
+            self.tell("The web console has people already: one of its administrators vouches for you.")
+            admin = self.ask("administrator (empty: admin, whom the first start showed)") or "admin"
+            password = self.ask(f"password of {admin}", secret=True)
+            if not self.field.vouched(admin, password, lambda: self.ask("code of the telephone, or a recovery code")):
+                hint = "the first start shows one; or the bank's officers let you in: glass"
+                raise Error("unauthorized", "that is no administrator of the web console, or not the password", hint)
         name, password = self.ask("name"), self.ask("password, 14 characters or more", secret=True)
         if self.ask("the same again", secret=True) != password:
             raise Error("invalid", "the two are not the same", "type   new   again")

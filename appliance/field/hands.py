@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from cryptography import x509
 
 from appliance import backup
 from appliance.access import Access
+from appliance.audit import commands
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
@@ -21,12 +23,14 @@ from appliance.limits import LINK_TEST_S_MAX
 from appliance.network import Changing, render
 from appliance.settings import Settings, load
 from appliance.shards import blocking_engines
-from appliance.updates import Updates, restart
-from appliance.volume import Escrow
+from appliance.updates import LIVE, Installer, Updates, resetting, restart
+from appliance.volume import Escrow, state_device
 
 from . import packing, programs
+from .keys_page import Ceremonies
 
 ASK_S_MAX: Final = 4.0
+ACT_S_MAX: Final = 60.0
 LOG_OCTETS: Final = 256 * 1024  # of a log's end that is read
 LOG_LINES_MAX: Final = 400
 UNITS: Final = Path("/run/systemd/network")
@@ -42,6 +46,14 @@ class Hands:
         self.settings, self.config, self.clock = settings, config, clock
         self.updates = updates or Updates(settings)
         self.changing = Changing(config, settings.home)
+        self.installer = Installer(self.updates)
+        self.ceremonies: Ceremonies | None = None  # these two are given by the wiring: on a desk there are none
+        self.disk: Path | None = None  # the box's own, of which a reset takes the state volume
+
+    @property
+    def live(self) -> bool:
+        """Whether this start is from an installation's medium and keeps nothing."""
+        return LIVE.exists()
 
     def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
         self.updates.recorder.record(who, what, on, outcome, **detail)
@@ -60,6 +72,15 @@ class Hands:
             blocking_engines(self.settings) if process == "engine" else BlockingClient(self.settings.socket(process))
         )
         return self._asked(client, "state")
+
+    def called(self, process: str, op: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """An operation of a process that may take as long as an HSM does. Raises Error."""
+        client = BlockingClient(self.settings.socket(process))
+        try:
+            found: dict[str, Any] = client.call(op, payload, ACT_S_MAX)
+            return found
+        finally:
+            client.close()
 
     # --- looking --------------------------------------------------------------------------------------------
 
@@ -157,6 +178,10 @@ class Hands:
             lines = file.read(LOG_OCTETS).decode("utf-8", "replace").splitlines()
         return [line for line in lines if wanted.casefold() in line.casefold()][-LOG_LINES_MAX:]
 
+    def fresh(self) -> Settings:
+        """The settings as they are in the file now: this console sits for weeks."""
+        return load(self.config, self.settings.home) if self.config.exists() else self.settings
+
     # --- network --------------------------------------------------------------------------------------------
 
     def network_apply(self, changes: dict[str, Any], who: str) -> int:
@@ -224,7 +249,8 @@ class Hands:
                 self.settings.home, place, kind, recipients, self.clock(), lambda name, *_: told(f"  {name}")
             )
             detail = {"kind": kind, "digest": made.sha256, "files_count": made.files, "octets_count": made.octets}
-            self.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
+            index, _ = self.updates.recorder.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
+            self.proof(index, made.path)
             out += [
                 f"{made.path.name}: {made.files} files",
                 f"  SHA-256 {made.sha256[:32]}",
@@ -232,7 +258,7 @@ class Hands:
             ]
         return [
             *out,
-            "Both digests are on the audit log. The bank's key opens them; `casemate backup drill` tries one.",
+            "Beside each lies its proof from the audit log. The bank's key opens them; `casemate backup drill` tries one.",
         ]
 
     def recovery(self) -> list[str]:
@@ -261,25 +287,36 @@ class Hands:
         after.write(self.settings.home)
 
     def support(self, who: str) -> list[str]:
-        """Writes the bundle; says where, and its digest, which is on the audit log."""
-        given = self.settings["field.support_certificate"]
-        if not given:
-            hint = "`field.support_certificate` names it: of the bank, or of who supports the box"
-            raise Error("not_found", "there is no certificate to encrypt a support bundle to", hint)
+        """Writes the bundle and the proof that the audit log, which the HSM signs, holds its digest. Raises Error."""
+        to, certificate = self.settings["field.support_recipients"], self.settings["field.support_certificate"]
+        if not to and not certificate:
+            hint = "`field.support_recipients` or `field.support_certificate` names it: of the bank, or of who supports the box"
+            raise Error("not_found", "there is no key to encrypt a support bundle to", hint)
         place = self.stick()
         facts = {p: self.asked(p) for p in ("keys", "engine", "auditor", "courier")}
         logs = {name: self.log(name, "") for name in self.logs()}
-        parts = packing.parts(self.status(), facts, self.changing.text, logs)
-        sealed, digest = packing.sealed(parts, Path(given).read_bytes())
-        self.record(who, "support.made", "box:support", digest=digest)
-        path = place / f"support-{self.updates.serial or 'box'}-{rfc3339(self.clock())[:10]}.cms"
+        octets = packing.packed(packing.parts(self.status(), facts, self.changing.text, logs))
+        stem = f"support-{self.updates.serial or 'box'}-{rfc3339(self.clock())[:19].replace(':', '')}Z"
+        if to:
+            path, sealed = place / f"{stem}.age", backup.encrypted(octets, to)
+        else:
+            path, sealed = place / f"{stem}.cms", packing.enveloped(octets, Path(certificate).read_bytes())
+        digest = hashlib.sha256(sealed).hexdigest()
+        index, _ = self.updates.recorder.record(who, "support.made", "box:support", "ok", digest=digest)
         path.write_bytes(sealed)
+        proof = self.proof(index, path)
         return [
             f"{path.name}: {len(sealed) >> 10} KiB, encrypted",
-            f"SHA-256 of its content {digest[:32]}",
-            f"{'':22}{digest[32:]}",
-            "that digest is on the audit log, which the HSM signs",
+            f"SHA-256 {digest[:32]}",
+            f"{'':8}{digest[32:]}",
+            f"signed: {proof} proves that the audit log holds this digest",
         ]
+
+    def proof(self, index: int, path: Path) -> str:
+        """The name of the proof that was written beside a file on the stick (C2SP tlog-proof; `verify.py` checks it). Raises Error."""
+        proof = path.with_suffix(".tlog-proof")
+        proof.write_text("\n".join([*commands.proof(self.settings, index).lines, ""]), encoding="utf-8")
+        return proof.name
 
     # --- what cannot be taken back --------------------------------------------------------------------------
 
@@ -293,14 +330,23 @@ class Hands:
         self.record(who, "console.user_changed", f"user:{name}", changed="password")
         access.set_password(name, password)
 
+    def forget_factors(self, name: str, who: str) -> bool:
+        """Whether the person had a second factor: who lost it enrols another at the next sign-in."""
+        access = Access(self.settings)
+        person = access.user(name)
+        if person is None or not access.factors(person).any:
+            return False
+        self.record(who, "console.factor_removed", f"user:{person.name}", factor="all")
+        access.forget_factors(person)
+        return True
+
     def factory_reset(self, who: str) -> list[str]:
-        """Keys first: from then on what is left on the disk is ciphertext. Then the volume's own key, where there is one."""
+        """Keys first: from then on what is left on the disk is ciphertext. Then the volume's own, where there is one; the next start is a new box's."""
         self.record(who, "box.reset", "box:self")
         out = packing.destroy_keys(self.settings.home)
-        volume = Path("/dev/disk/by-partlabel/casemate-state")
-        if volume.exists():
-            programs.ran("erase", str(volume))
-            out.append("the key of the state volume is erased")
+        if self.disk is not None and resetting.state_partition(self.disk):
+            programs.ran("erase", state_device(self.disk.name))
+            out += resetting.erase(self.disk)
         return out
 
     def restart(self, off: bool, who: str) -> None:

@@ -31,7 +31,7 @@ MENU: Final[tuple[Item, ...]] = (
         "Network",
         "box.network",
         True,
-        "address, gateway, name and time servers: applied, then confirmed, or undone by itself",
+        "address, VLAN, bond, routes, name and time servers, proxy: applied, then confirmed, or undone by itself",
     ),
     Item(
         3,
@@ -50,7 +50,14 @@ MENU: Final[tuple[Item, ...]] = (
         "ping, path, lights and counters of cards, capture of packet headers to USB",
     ),
     Item(5, "logs", "Logs", "box.look", False, "by process, filtered, paged"),
-    Item(6, "keys", "Keys and HSM", "overview.read", True, "state of keys and token; unseal"),
+    Item(
+        6,
+        "keys",
+        "Keys and HSM",
+        "overview.read",
+        True,
+        "state of keys and token; a sealed token opened by PIN or custodians; ceremonies",
+    ),
     Item(
         7,
         "release",

@@ -1,8 +1,7 @@
-"""A support bundle: redacted, then encrypted to one certificate. And keys destroyed."""
+"""A support bundle: redacted, packed, encrypted. And keys destroyed."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -47,8 +46,8 @@ def parts(status: list[str], facts: dict[str, Any], settings: str, logs: dict[st
     return {name: redacted(text) for name, text in made.items()}
 
 
-def sealed(texts: dict[str, str], certificate: bytes) -> tuple[bytes, str]:
-    """(CMS encrypted to the certificate (RFC 5652, AES-256), SHA-256 of the archive inside). Raises Error `settings_invalid`, `too_large`."""
+def packed(texts: dict[str, str]) -> bytes:
+    """The archive, not encrypted yet. Raises Error `too_large`."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=6) as tar:
         for name, text in sorted(texts.items()):
@@ -59,16 +58,20 @@ def sealed(texts: dict[str, str], certificate: bytes) -> tuple[bytes, str]:
     octets = archive.getvalue()
     if len(octets) > SUPPORT_OCTETS_MAX:
         raise Error("too_large", "the support bundle is too large", "it holds the ends of all logs; see the disk")
+    return octets
+
+
+def enveloped(octets: bytes, certificate: bytes) -> bytes:
+    """CMS encrypted to the certificate (RFC 5652, AES-256). Raises Error `settings_invalid`."""
     try:
         to = x509.load_pem_x509_certificate(certificate)
         builder = pkcs7.PKCS7EnvelopeBuilder().set_data(octets).add_recipient(to)
         builder = builder.set_content_encryption_algorithm(algorithms.AES256)
-        made = builder.encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
+        return builder.encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
     except (ValueError, TypeError) as e:
         raise Error(
             "settings_invalid", f"field.support_certificate cannot be used: {e}", "a certificate with an RSA key, PEM"
         ) from None
-    return made, hashlib.sha256(octets).hexdigest()
 
 
 def destroy_keys(home: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Final
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
@@ -11,69 +11,13 @@ from appliance.updates import asked_lines
 
 from . import capture, programs, screen, status_page
 from .console import Console, Page
-from .terminal import Left
+from .installing import install
+from .keys_page import keys
+from .network_page import network
 
 
 def status(c: Console) -> None:
     c.show("Status", c.hands.status())
-
-
-def network(c: Console) -> None:
-    """Apply, then confirm or it is undone: a box that nobody reaches any more comes back by itself."""
-    if c.hands.changing.pending() is not None:
-        c.tell("A change waits to be confirmed.")
-        _confirm(c)
-        return
-    s = c.hands.settings
-    now = [
-        f"{key:<13}{s['network.' + key]}" for key in ("interface", "address", "gateway", "dns", "time_servers", "nts")
-    ]
-    c.show("Network", [*now, "", "Empty keeps what is there, - takes it away. Several values: with commas."])
-    changes: dict[str, Any] = {}
-    for key, words in (
-        ("interface", "card"),
-        ("address", "address, as 10.20.0.5/24, or dhcp"),
-        ("gateway", "gateway"),
-        ("dns", "name servers"),
-        ("time_servers", "time servers"),
-    ):
-        typed = c.ask(words)
-        if typed:
-            plain = "" if typed == "-" else typed
-            many = isinstance(s[f"network.{key}"], list)
-            changes[key] = [w.strip() for w in plain.split(",") if w.strip()] if many else plain
-    if not changes:
-        c.tell("Nothing was changed.")
-        return
-    c.tell("", *(f"{key}: {value}" for key, value in changes.items()))
-    if not c.yes("Apply this?"):
-        c.tell("Nothing was changed.")
-        return
-    until_ms = c.hands.network_apply(changes, c.who)
-    c.tell(f"Applied. It is undone at {rfc3339(until_ms)[11:19]} UTC unless you confirm it.")
-    _confirm(c)
-
-
-def _confirm(c: Console) -> None:
-    """Waits for the word; what is not confirmed in time, by whatever reason, is undone."""
-    try:
-        left = max(1.0, ((c.hands.changing.pending() or 0) - c.hands.clock()) / 1000)
-        typed = c.terminal.line("Type confirm to keep it: ", left).strip()
-    except Left as e:
-        c.hands.network_revert(c.who)
-        c.tell("Not confirmed: the network is as it was before.")
-        if not e.idle:
-            raise
-        return
-    except BaseException:
-        c.hands.network_revert(c.who)
-        raise
-    if typed == "confirm":
-        c.hands.network_confirm(c.who)
-        c.tell("Confirmed.")
-    else:
-        c.hands.network_revert(c.who)
-        c.tell("Not confirmed: the network is as it was before.")
 
 
 def link(c: Console) -> None:
@@ -81,7 +25,7 @@ def link(c: Console) -> None:
     if not names:
         raise Error("not_found", "the engine shows no link", "menu 1 shows the engine; links are in the settings file")
     c.show("Test an operator link", [f"{n:>3}  {name}" for n, name in enumerate(names, 1)])
-    name = c.pick("link", names)
+    name = c.pick("link", names) if len(names) > 1 else names[0]
     if not name:
         return
     number = c.ask("number of yours that gets a test message (empty: none is sent)")
@@ -126,27 +70,6 @@ def logs(c: Console) -> None:
     if name:
         lines = c.hands.log(name, c.ask("only lines with (empty: all)"))
         c.show(f"Log {name}", lines or ["no such line"])
-
-
-def keys(c: Console) -> None:
-    found = c.hands.asked("keys")
-    lines = [
-        f"HSM       {'ready' if found.get('ready') else 'not ready: ' + str(found.get('why', ''))}",
-        f"token     {found.get('token') or '-'}",
-    ]
-    lines += [f"root v{version:<5}{state}" for version, state in found.get("roots", {}).items()]
-    lines.append(
-        f"keys      {sum(k.get('state') == 'active' for k in found.get('keys', []))} active of {len(found.get('keys', []))}"
-    )
-    if found.get("ready"):
-        lines += ["", "Nothing to unseal: the token is open."]
-    else:
-        lines += [
-            "",
-            "The PIN is a file (`hsm.pin_file`) or a credential of the unit; acts on keys",
-            "take two people of the console: `casemate keys ask`, `casemate keys approve`.",
-        ]
-    c.show("Keys and HSM", lines)
 
 
 def release(c: Console) -> None:
@@ -251,6 +174,9 @@ def admin(c: Console) -> None:
     if c.yes(f"Give {name} a new password? The session there ends."):
         c.hands.reset_person(name, password, c.who)
         c.tell("The new password, shown once; to be changed at the first sign-in:", "", f"  {password}")
+        if c.yes("Forget the second factor, too?"):
+            had = c.hands.forget_factors(name, c.who)
+            c.tell("Forgotten: another is enrolled at the next sign-in." if had else f"{name} had none.")
 
 
 def recovery(c: Console) -> None:
@@ -303,21 +229,6 @@ def accounts(c: Console) -> None:
             "",
             f"  {screen.grouped(c.field.seal_envelope(c.who))}",
         )
-
-
-def install(c: Console) -> None:
-    """The installer belongs to the image's own medium; here is what it needs, and why it is not offered when that is not there."""
-    if not c.hands.updates.machine.root_hash:
-        raise Error(
-            "not_found",
-            "this is no start from the install medium",
-            "start the box from the release's USB image; this entry then writes it to a disk",
-        )
-    raise Error(
-        "not_found",
-        "this medium has no installer",
-        "write the release's .raw to the disk with the BMC's virtual medium or dd; see the manual, On a machine",
-    )
 
 
 def reset(c: Console) -> None:

@@ -27,6 +27,7 @@ from .store import Account, Store, wait_s
 GLASS: Final = "breakglass"
 ENVELOPE: Final = "envelope"
 ENVELOPE_CHARACTERS: Final = 24
+SERIAL: Final = "127.0.0.1"  # where tries at this box's own line are counted
 KEPT_ENTRIES_MAX: Final = 200
 
 
@@ -84,6 +85,22 @@ class Field:
         return not (
             self.store.accounts() or self.store.officers() or self.store.fact(ENVELOPE) or Access(self.settings).users()
         )
+
+    def begun(self) -> bool:
+        """Whether somebody may come in here already: an account, an officer, or the envelope."""
+        return bool(self.store.accounts() or self.store.officers() or self.store.fact(ENVELOPE))
+
+    def vouched(self, name: str, password: str, code: Callable[[], str]) -> bool:
+        """Whether this is an administrator of the web console: who may make the first account here. `code` is asked when there is a second factor.
+        Raises Error `rate_limited`. Slow."""
+        access = Access(self.settings)
+        found = access.sign_in(name, password, SERIAL, self.clock())
+        right = found is not None and not found.glass and found.role == "administrator"
+        if found is not None and right and access.factors(found).any:
+            right = bool(access.check_code(found, code(), SERIAL, self.clock()))
+        if not right:
+            self.said("field.login", "serial:console", "refused", "field:first")
+        return right
 
     def remove(self, name: str, who: str) -> None:
         if self.store.account(name) is None:

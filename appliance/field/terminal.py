@@ -84,6 +84,10 @@ class Terminal:
         self.octets = 0
         self.say("", *lines)
 
+    def wipe(self) -> None:
+        """Nothing that was shown can be read any more: erased (ECMA-48 ED, CUP), then a screenful of lines for terminals that keep what scrolled off."""
+        self._write("\x1b[2J\x1b[H" + "\r\n" * 24 + "\x1b[2J\x1b[H")
+
     # --- reading --------------------------------------------------------------------------------------------
 
     def _key(self, until: float) -> str:

@@ -16,7 +16,12 @@ from typing import Any, Final
 from appliance.errors import Error
 from appliance.settings import home_of, parse
 
-KEYS: Final = ("interface", "address", "gateway", "dns", "time_servers", "nts")
+from .files import hostname, network_units
+
+KEYS: Final = (
+    *("interface", "vlan", "bond", "bond_mode", "address", "gateway", "routes", "dns", "time_servers", "nts"),
+    *("proxy", "hostname"),
+)
 PENDING: Final = "pending.json"
 
 
@@ -94,7 +99,8 @@ class Changing:
             )
         before = self.text
         after = edited(before, changes)
-        parse(tomllib.loads(after), self.place.parent, "the change", self.settings.parent)
+        said = parse(tomllib.loads(after), self.place.parent, "the change", self.settings.parent)
+        network_units(said), hostname(said)  # refused before anything is written, not at the next start
         self.place.mkdir(parents=True, exist_ok=True)
         _replaced(self.place / PENDING, json.dumps({"before": before, "until_ms": until_ms}))
         _replaced(self.settings, after)

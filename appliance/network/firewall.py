@@ -36,7 +36,10 @@ def reach_of(settings: Settings) -> list[Reach]:
     for link in settings.links:
         out.append(Reach("casemate-engine", link.host, link.port))
         out += [Reach("casemate-engine", host, port) for host, port in link.more_hosts]
-    out += [Reach("casemate-courier", host, HTTPS) for host in settings["webhook.hosts"]]
+    if settings["network.proxy"]:
+        out.append(Reach("casemate-courier", *address(settings["network.proxy"])))
+    else:
+        out += [Reach("casemate-courier", host, HTTPS) for host in settings["webhook.hosts"]]
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
     if settings["backup.target"]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.settings import Settings
 
-from .files import clock_sources, front, instances, network_unit
+from .files import clock_sources, front, hostname, instances, network_units
 from .firewall import firewall, reach_of
 
 
@@ -26,14 +26,20 @@ def addresses_of(host: str) -> list[str]:
 
 
 def render(settings: Settings, folder: Path, units: Path) -> list[str]:
-    """Writes firewall.nft, nginx.conf, instances and chrony.d/site.sources into `folder`, the network unit into `units`; the hosts without an address."""
+    """Writes firewall.nft, nginx.conf, instances, hostname and chrony.d/site.sources into `folder`, the files of the network into `units`; the hosts without an address."""
     hosts = sorted({reach.host for reach in reach_of(settings)} | set(settings["network.time_servers"]))
     resolved = {host: addresses_of(host) for host in hosts}
     _write(folder / "firewall.nft", firewall(settings, resolved), 0o600)
     _write(folder / "nginx.conf", front(settings))
     _write(folder / "chrony.d" / "site.sources", clock_sources(settings))
     _write(folder / "instances", instances(settings))
-    _write(units / "10-casemate.network", network_unit(settings))
+    _write(folder / "hostname", hostname(settings))
+    made = network_units(settings)
+    for path in units.glob("1?-casemate*.net*"):
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        _write(units / name, text)
     return [host for host in hosts if not resolved[host]]
 
 

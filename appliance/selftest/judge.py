@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from appliance.settings import LOOPBACK, Settings, address
+
 from .facts import Facts
 
 WELL: Final = "well"
@@ -99,6 +101,14 @@ def _sockets(found: tuple[tuple[str, int], ...], named: set[int]) -> Finding:
         else "not named: " + ", ".join(stray)
     )
     return Finding("open ports", WRONG if stray else WELL, words)
+
+
+def named_ports(settings: Settings) -> set[int]:
+    """Ports that are open to somebody outside, as the settings say; and the one where DHCP answers, when it is asked."""
+    host, port = address(settings["door.listen"])
+    faces = {settings["network.api_port"], settings["network.console_port"]}
+    door = {port} if settings["door.enabled"] and host not in LOOPBACK else set()
+    return faces | door | ({68} if settings["network.address"] == "dhcp" else set())
 
 
 def findings(facts: Facts, named: set[int], hsm: str) -> list[Finding]:

@@ -15,6 +15,12 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("firmware.esp", "path", "/efi/EFI/Linux", "folder of boot entries on the EFI system partition"),
     Setting("firmware.trust", "path", "/usr/share/casemate/trust", "folder with the authorities of release keys"),
+    Setting(
+        "firmware.site_trust",
+        "path",
+        "/efi/casemate",
+        "folder with authority/*.pem: who may sign site files, on the medium that the box is started from",
+    ),
     Setting("firmware.serial", "str", "", "serial number of this box; empty: what the machine's DMI says"),
     Setting("firmware.certificate", "path", "", "certificate to which bundles of this bank are encrypted"),
     Setting("firmware.key", "str", "", "its key: a file, or a PKCS#11 URI"),
@@ -57,6 +63,12 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
         "field.support_certificate",
         "path",
         "",
-        "certificate (RSA) to which support bundles are encrypted; empty: none are made",
+        "certificate (RSA) to which support bundles are encrypted, as CMS",
+    ),
+    Setting(
+        "field.support_recipients",
+        "strs",
+        [],
+        "age public keys (age1...) to which they are encrypted; with neither of the two none are made",
     ),
 )

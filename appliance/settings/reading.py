@@ -172,8 +172,9 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
         Hours.read(tuple(values["review.hours"]), values["review.timezone"])
     except ValueError as e:
         raise Error("settings_invalid", f"{source}: review.hours: {e}", HINT) from None
-    if values["siem.target"]:
-        address(values["siem.target"])
+    for name in ("siem.target", "network.proxy"):
+        if values[name]:
+            address(values[name])
     if 0 < values["audit.keep_days"] < AUDIT_KEEP_DAYS_MIN:
         hint = "PCI DSS 4 requirement 10.5.1 asks for twelve months; 0 keeps it for ever"
         raise Error("settings_invalid", f"{source}: `audit.keep_days` is below {AUDIT_KEEP_DAYS_MIN}", hint)

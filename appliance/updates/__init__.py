@@ -7,26 +7,32 @@ appliance that is the serial console and the units of a start. What is privilege
 from firmware import REFUSALS, Refused, Tool, grouped
 from firmware import raw_signed as signed_by
 
-from . import gating, inventory, stores, window
+from . import disks, gating, inventory, resetting, site, stores, window
 from .desk import Asked, Updates
+from .installer import LIVE, Installer
 from .machine import Machine, restart
 from .starting import at_start
 from .telling import asked_lines, status_lines
 
 __all__ = [
+    "LIVE",
     "REFUSALS",
     "Asked",
+    "Installer",
     "Machine",
     "Refused",
     "Tool",
     "Updates",
     "asked_lines",
     "at_start",
+    "disks",
     "gating",
     "grouped",
     "inventory",
+    "resetting",
     "restart",
     "signed_by",
+    "site",
     "status_lines",
     "stores",
     "window",

@@ -31,6 +31,16 @@ def device_of(disk: str, number: int, block: Path = BLOCK) -> str:
     raise Error("not_found", f"{disk} shows no partition {number}", "see the journal of this start")
 
 
+def portable(disk: str, block: Path = BLOCK) -> bool:
+    """Whether it is a stick, or a BMC's virtual medium: on USB, or removable. Such a one is for installing, not for a box's state."""
+    place = (block / disk).resolve()
+    try:
+        removable = (place / "removable").read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        removable = False
+    return removable or any(part.startswith("usb") for part in place.parts)
+
+
 def root_device(mounts: Path = Path("/proc/self/mountinfo"), numbers: Path = Path("/sys/dev/block")) -> str:
     """The kernel's name of what is mounted on `/`: `dm-0`."""
     for line in mounts.read_text(encoding="utf-8").splitlines():

@@ -23,6 +23,7 @@ class Programs(Protocol):
 
     def named(self, disk: str) -> dict[str, int]: ...
     def make(self, disk: str) -> None: ...
+    def live(self, name: str) -> None: ...
     def settle(self) -> None: ...
     def open_by_tpm(self, device: str, name: str) -> None: ...
     def open_by_key(self, device: str, name: str, key: str) -> None: ...
@@ -50,7 +51,16 @@ class _Walk:
         return state_device(self.disk, self.hands, self.block)
 
     def looking(self) -> str:
-        return "there" if LABEL in self.hands.named(f"/dev/{self.disk}") else "absent"
+        if LABEL in self.hands.named(f"/dev/{self.disk}"):
+            return "there"
+        return "live" if disks.portable(self.disk, self.block) else "absent"
+
+    def living(self) -> str:
+        self.say(
+            "started from a USB stick: state is in memory and ends with this start; `install` writes the system to a disk"
+        )
+        self.hands.live(NAME)
+        return "done"
 
     def making(self) -> str:
         self.say(f"a new box: making the state volume on /dev/{self.disk} ...")

@@ -1,7 +1,7 @@
 """What is done about the state volume at a start, as a table. Pure.
 
 Only a disk that has no state volume at all gets one. One that is there and does not open waits for a person with its recovery key: nothing leads
-from there to making another.
+from there to making another. A USB stick without one is the medium of an installation: its state is in memory and ends with the start.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 LOOKING: Final = "looking"  # whether the disk has a state volume
+LIVING: Final = "living"  # the disk is an installation's medium: state in memory, under a key that nobody keeps
 MAKING: Final = "making"  # on what the disk has beyond the slots
 OPENING: Final = "opening"  # by the TPM
 ASKING: Final = "asking"  # for the recovery key, on screen and serial line
@@ -20,7 +21,10 @@ STUCK: Final = "stuck"  # a person has to look at the disk
 STEPS: Final[dict[tuple[str, str], str]] = {
     (LOOKING, "failed"): STUCK,
     (LOOKING, "absent"): MAKING,
+    (LOOKING, "live"): LIVING,
     (LOOKING, "there"): OPENING,
+    (LIVING, "done"): OPEN,
+    (LIVING, "failed"): STUCK,
     (MAKING, "done"): OPENING,
     (MAKING, "failed"): STUCK,
     (OPENING, "done"): OPEN,

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from appliance.errors import Error
@@ -24,6 +25,7 @@ KEY: Final = re.compile(
     r"\b(?:[cbdefghijklnrtuv]{8}-){7}[cbdefghijklnrtuv]{8}\b"
 )  # systemd-cryptenroll(1): 256 bits as modhex
 MINUTES: Final = 60
+LIVE: Final = Path("/run/casemate-live")  # there only when state is in memory
 
 
 def named(disk: str) -> dict[str, int]:
@@ -36,6 +38,30 @@ def named(disk: str) -> dict[str, int]:
 def make(disk: str) -> None:
     """Adds the partitions that the disk lacks, the state volume sealed to the TPM; what is there is never written."""
     _run(["systemd-repart", "--dry-run=no", f"--definitions={DEFINITIONS}", *SEAL, disk], 15 * MINUTES)
+
+
+def live(name: str) -> None:
+    """A volume of that name in memory, as large as half of it, under a random key: for a start from an installation's medium."""
+    LIVE.mkdir(mode=0o755, exist_ok=True)
+    _run(["mount", "-t", "tmpfs", "-o", "size=50%,mode=0700,nosuid,nodev,noexec", "tmpfs", str(LIVE)], MINUTES)
+    octets = os.statvfs(LIVE).f_frsize * os.statvfs(LIVE).f_blocks
+    with (LIVE / "state").open("wb") as file:
+        file.truncate(octets * 9 // 10 >> 20 << 20)
+    device = _run(["losetup", "--find", "--show", str(LIVE / "state")], MINUTES).strip()
+    words = [
+        "cryptsetup",
+        "open",
+        "--type",
+        "plain",
+        "--cipher",
+        "aes-xts-plain64",
+        "--key-size",
+        "512",
+        "--key-file",
+        "/dev/urandom",
+    ]
+    _run([*words, device, name], 5 * MINUTES)
+    _run(["mkfs.ext4", "-q", f"/dev/mapper/{name}"], 5 * MINUTES)
 
 
 def open_by_tpm(device: str, name: str) -> None:

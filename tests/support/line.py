@@ -42,6 +42,13 @@ class Line(Terminal):
         self.screens.append(b"")
         super().screen(lines)
 
+    def wipe(self) -> None:
+        """What was shown is gone from a vt100; what comes next is looked at for itself."""
+        before = self.screens[-1]
+        super().wipe()
+        assert not any(shown(self.screens[-1]))
+        self.screens[-1:] = [before, b""]
+
     def line(self, *given: Any, **more: Any) -> str:
         answer = super().line(*given, **more)
         self.screens.append(b"")  # what comes after an answer is looked at for itself

@@ -107,6 +107,8 @@ ON_RECORD: dict[str, str] = {
     "cli consent.decide": "consent.reviewed",
     "cli backup.create_": "backup.made backup.carried",
     "cli backup.drill_": "backup.drilled",
+    "cli install.to": "box.installed",
+    "cli install.unattended": "box.installed",
     "cli volume.confirm": "recovery.confirmed",
     "cli door.again": "door.letters_again",
     "cli door.create_account": "door.account_created",
@@ -244,7 +246,7 @@ READING = re.compile(
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
-    r"|templates\.(list_|show_|try_)|audit\.events|volume\.(status|open_|enrol_))"
+    r"|templates\.(list_|show_|try_)|audit\.events|volume\.(status|open_|enrol_)|install\.(disks_|sign|check|take|wanted|live))"
 )
 
 #: Events that nothing records yet. This list may only shrink.

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.errors import Error
 from appliance.network import Reach, firewall, reach_of, render
-from appliance.network.files import clock_sources, front, instances, network_unit
+from appliance.network.files import clock_sources, front, hostname, instances, network_units
 from appliance.settings import Settings, parse
 
 LINK = {"name": "first", "host": "a.example", "port": 2775, "more_hosts": ["192.0.2.9:8775"], "system_id": "bank"}
@@ -101,15 +101,83 @@ def test_time_is_asked_of_the_named_servers_with_nts(tmp_path: Path) -> None:
 
 
 def test_an_address_of_its_own_or_one_that_is_given(tmp_path: Path) -> None:
-    fixed = network_unit(
-        settings(tmp_path, network={"address": "10.20.0.5/24", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]})
-    )
+    fixed = unit(settings(tmp_path, network={"address": "10.20.0.5/24", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]}))
     assert "Address=10.20.0.5/24\nGateway=10.20.0.1\nDNS=10.20.0.2\n" in fixed
-    given = network_unit(settings(tmp_path))
+    given = unit(settings(tmp_path))
     assert "DHCP=ipv4" in given
     assert "UseDNS=no" in given
     with pytest.raises(Error, match=r"network\.address"):
-        network_unit(settings(tmp_path, network={"address": "10.20.0"}))
+        unit(settings(tmp_path, network={"address": "10.20.0"}))
+
+
+def unit(said: Settings) -> str:
+    """Of a box with one card."""
+    (text,) = network_units(said).values()
+    return text
+
+
+def test_a_bond_and_a_vlan_are_named_from_the_cards_up(tmp_path: Path) -> None:
+    said = settings(
+        tmp_path,
+        network={
+            "bond": ["eno1", "eno2"],
+            "bond_mode": "802.3ad",
+            "vlan": 120,
+            "address": "10.20.0.5/24",
+            "gateway": "10.20.0.1",
+            "routes": ["10.0.0.0/8 via 10.20.0.254", "2001:db8::/48 via 2001:db8:1::1"],
+        },
+    )
+    made = network_units(said)
+    assert sorted(made) == [
+        "10-casemate-bond.netdev",
+        "10-casemate-cards.network",
+        "10-casemate-vlan.netdev",
+        "10-casemate.network",
+        "11-casemate-lower.network",
+    ]
+    assert "Kind=bond\n\n[Bond]\nMode=802.3ad\n" in made["10-casemate-bond.netdev"]
+    assert made["10-casemate-cards.network"].startswith("[Match]\nName=eno1 eno2\n\n[Network]\nBond=bond0\n")
+    assert "Id=120\n" in made["10-casemate-vlan.netdev"]
+    assert made["11-casemate-lower.network"].startswith("[Match]\nName=bond0\n\n[Network]\nVLAN=vlan120\n")
+    top = made["10-casemate.network"]
+    assert top.startswith("[Match]\nName=vlan120\n") and "Address=10.20.0.5/24\nGateway=10.20.0.1\n" in top
+    assert "[Route]\nDestination=10.0.0.0/8\nGateway=10.20.0.254\n" in top and "Gateway=2001:db8:1::1\n" in top
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"routes": ["10.0.0.0/8"]}, "is no route"),
+        ({"routes": ["10.0.0.1/8 via 10.20.0.254"]}, "host bits"),
+        ({"routes": ["10.0.0.0/8 via gateway"]}, "IPv4 or IPv6"),
+        ({"bond": ["eno1", "-bad"]}, "no network card"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(tmp_path: Path, given: dict[str, Any], why: str) -> None:
+    with pytest.raises(Error, match=why):
+        network_units(settings(tmp_path, network={"address": "10.20.0.5/24", **given}))
+
+
+def test_a_name_of_the_box(tmp_path: Path) -> None:
+    assert hostname(settings(tmp_path)) == ""
+    assert hostname(settings(tmp_path, network={"hostname": "casemate-1.bank.example"})) == "casemate-1.bank.example\n"
+    with pytest.raises(Error, match="is no name"):
+        hostname(settings(tmp_path, network={"hostname": "a b"}))
+
+
+def test_behind_a_proxy_the_courier_reaches_the_proxy_alone(tmp_path: Path) -> None:
+    said = settings(tmp_path, webhook={"hosts": ["core.example"]}, network={"proxy": "proxy.example:3128"})
+    assert reach_of(said) == [Reach("casemate-courier", "proxy.example", 3128)]
+    with pytest.raises(Error, match="ADDRESS:PORT"):
+        settings(tmp_path, network={"proxy": "proxy.example"})
+
+
+def test_files_of_a_network_that_is_no_more_go(tmp_path: Path) -> None:
+    render(settings(tmp_path, network={"vlan": 7}), tmp_path / "out", tmp_path / "units")
+    (tmp_path / "units/99-other.network").write_text("")
+    render(settings(tmp_path), tmp_path / "out", tmp_path / "units")
+    assert sorted(p.name for p in (tmp_path / "units").iterdir()) == ["10-casemate.network", "99-other.network"]
 
 
 def test_the_front_has_both_ports_and_no_metrics(tmp_path: Path) -> None:
@@ -125,6 +193,7 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
         "out/chrony.d/site.sources",
         "out/firewall.nft",
+        "out/hostname",
         "out/instances",
         "out/nginx.conf",
         "units/10-casemate.network",

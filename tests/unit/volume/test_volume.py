@@ -35,6 +35,10 @@ class Hands:
         self._did("make")
         self.there()
 
+    def live(self, name: str) -> None:
+        assert name == "state"
+        self._did("live")
+
     def there(self) -> Hands:
         """The disk has a state volume."""
         self.table = {**self.table, "casemate-state": 8}
@@ -82,6 +86,27 @@ def block(tmp_path: Path) -> Path:
     for name, place in (("vda", disk), ("vda2", disk / "vda2"), ("vda3", disk / "vda3")):
         (there / name).symlink_to(place)
     return there
+
+
+@pytest.mark.parametrize(("removable", "where"), [("1", "pci/ata1"), ("0", "pci/usb2/2-1")])
+def test_a_stick_keeps_its_state_in_memory_and_nothing_is_made_on_it(
+    tmp_path: Path, removable: str, where: str
+) -> None:
+    place = tmp_path / "devices" / where / "vda"
+    place.mkdir(parents=True)
+    (place / "removable").write_text(removable + "\n")
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block/vda").symlink_to(place)
+    hands, said = Hands(place), list[str]()
+    open_volume("vda", said.append, hands, tmp_path / "block")
+    assert hands.done == ["live"] and "USB stick" in said[0]
+    # One that somebody keeps a box on all the same is opened like any other.
+    partition(place, "vda8", 8)
+    (tmp_path / "block/vda8").symlink_to(place / "vda8")
+    hands = Hands(place)
+    hands.table = {**hands.table, "casemate-state": 8}
+    open_volume("vda", said.append, hands, tmp_path / "block")
+    assert hands.done == ["tpm"]
 
 
 def test_nothing_but_an_absent_volume_leads_to_making_one() -> None:

@@ -34,6 +34,8 @@ CODES: Final[dict[str, str]] = {
     "not_held": "the message does not wait for a person's decision",
     "not_redactable": "the message has not left yet: its content is still needed",
     "verification_ended": "the verification is not pending any more",
+    "workflow_invalid": "a workflow's definition has mistakes; `problems` says each with its line",
+    "workflow_state": "the version of the workflow, or its run, is not in a state for that",
     "idempotency_conflict": "the idempotency key was used before with another body",
     "rate_limited": "the caller sends faster than it was allowed to",
     "unauthorized": "no valid credential was presented",

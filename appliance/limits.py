@@ -87,6 +87,23 @@ VERIFY_KEPT_MS: Final = (
     86_400_000  # a verification is erased so long after its end; for as long a request is known again
 )
 
+# --- workflows --------------------------------------------------------------------------------------------
+FLOW_OCTETS_MAX: Final = 512 * 1024  # one definition with its texts in many languages and its tests
+FLOW_STATES_MAX: Final = 100  # a picture of more says nothing any more
+FLOW_TESTS_MAX: Final = 200
+FLOW_VISITS_MAX: Final = 20  # of one bounded state: a customer is not asked more often
+FLOW_WAIT_S_MAX: Final = 14 * 86_400
+FLOW_LIFE_S_MAX: Final = 30 * 86_400  # no run is older; the key of its day lives longer
+FLOW_STEPS_MAX: Final = FLOW_STATES_MAX * (FLOW_VISITS_MAX + 2)  # of one run: what the validator promises, and no more
+FLOW_VARIABLES_OCTETS_MAX: Final = 16 * 1024  # what a run is started with
+FLOW_RUNS_AT_ONCE: Final = 500  # that share one commit
+FLOW_EFFECTS_AT_ONCE: Final = 64  # messages, codes and webhooks being handed on
+FLOW_EFFECT_S_MAX: Final = (
+    20 * 3_600
+)  # so long it may be handed on again: the other side knows its key for a day at least
+FLOW_KEPT_MS: Final = 30 * 86_400_000  # after the end, without the number and what it was about
+FLOW_LOOK_S: Final = 0.1  # between two looks at what has come
+
 # --- engine -----------------------------------------------------------------------------------------------
 COMMIT_ROWS_MAX: Final = 4_000  # rows written in one transaction; more wait for the next
 STORE_FREE_OCTETS_MIN: Final = 4 * 1024 * 1024  # after a write that failed, less room than this is a full disk still

@@ -43,6 +43,8 @@ FINAL: Final = frozenset({DELIVERED, UNDELIVERED, FAILED, EXPIRED, CANCELLED, RE
 REDACTED: Final = 254
 #: Nor this: what a customer wrote, on its way to a webhook.
 RECEIVED: Final = 253
+#: Nor this: what a workflow tells the bank.
+WORKFLOW: Final = 252
 
 #: Bits of a message's `notify`: the callback address in its content; the system that sent it through the SMPP door, of
 #: every final status, or of those that are not `delivered`.

@@ -9,12 +9,15 @@ import msgspec
 
 from appliance.access import ApiKey, address_of
 from appliance.errors import CODES, Error
+from appliance.flows import published
 from appliance.intake import Refusals
 
 from . import problems
 from .asgi import TEXT, Answer, Application, Request, Route
 from .consenting import Consenting
 from .exempting import Exempting
+from .flow_hands import FlowHands, runner_of
+from .flowing import Flowing
 from .gateway import Gateway
 from .hearing import Hearing
 from .looking_up import LookingUp
@@ -39,6 +42,10 @@ def application(
     sending, reading, standing = Sending(gateway), Reading(gateway), Standing(gateway)
     templating, registering = Templating(gateway), Registering(gateway)
     verifying, exempting = Verifying(gateway, sending), Exempting(gateway)
+    flowing = Flowing(gateway, verifying)
+    if gateway.courier is not None:
+        hands = FlowHands(gateway, sending, verifying, gateway.courier)
+        gateway.runner = runner_of(gateway.settings, gateway, hands, gateway.flows)
     hearing, consenting = Hearing(gateway), Consenting(gateway)
     routes = [
         Route("/v1/messages", {"POST": sending.one, "GET": reading.search}),
@@ -60,6 +67,16 @@ def application(
         Route("/v1/verifications/{id}/check", {"POST": verifying.check}),
         Route("/v1/verifications/{id}/cancel", {"POST": verifying.cancel}),
         Route("/v1/verifications/{id}/resend", {"POST": verifying.resend}),
+        Route("/v1/workflow-schema.json", {"GET": standing.workflow_schema}, open_to_all=True),
+        Route("/v1/workflows", {"GET": flowing.list}),
+        Route("/v1/workflows/{id}", {"GET": flowing.one, "PUT": flowing.save}),
+        Route("/v1/workflow-checks", {"POST": flowing.check}),
+        Route("/v1/workflow-trials", {"POST": flowing.try_}),
+        Route("/v1/runs", {"POST": flowing.start}),
+        Route("/v1/runs/{id}", {"GET": flowing.run}),
+        Route("/v1/runs/{id}/check", {"POST": flowing.check_code}),
+        Route("/v1/runs/{id}/answer", {"POST": flowing.answer}),
+        Route("/v1/runs/{id}/cancel", {"POST": flowing.cancel}),
         Route("/v1/exemptions", {"POST": exempting.ask}),
         Route("/v1/exemptions/reports", {"POST": exempting.report}),
         Route("/v1/exemptions/trusted", {"POST": exempting.trust}),
@@ -87,6 +104,10 @@ class Standing:
     async def openapi(self, request: Request) -> Answer:
         """GET /v1/openapi.json"""
         return Answer(200, self._document)
+
+    async def workflow_schema(self, request: Request) -> Answer:
+        """GET /v1/workflow-schema.json"""
+        return Answer(200, _encode(published()))
 
     async def healthz(self, request: Request) -> Answer:
         """GET /healthz: alive, whatever the others are."""

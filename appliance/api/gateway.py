@@ -14,6 +14,7 @@ from appliance.consent import ConsentWatch
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.evidence import EvidenceWatch, basis_of
+from appliance.flows import FlowWatch, Runner
 from appliance.intake import LOOK_S_MAX, Caller, Peers, Portability, Rates, Ring, Seals, Spread
 from appliance.message import Batch
 from appliance.router import RouteWatch
@@ -70,6 +71,7 @@ class Gateway:
         self.routing = RouteWatch(settings)
         self.evidence = EvidenceWatch(settings, f"gateway-{index}")
         self.verifications = VerifyWatch(settings)
+        self.flows = FlowWatch(settings)
         self.exemptions: StoreWatch[Payers] = StoreWatch(
             "the exemptions", lambda: Payers(settings.home / "exemptions.db")
         )
@@ -78,6 +80,8 @@ class Gateway:
         self.numbers.ready = self._ready
         self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
+        self.courier: Caller | None = None
+        self.runner: Runner | None = None  # of workflows, where this gateway has it
         self.door: Caller | None = None  # asked for its counts only; None: it is closed
         self._state_at_s = -1.0
         # One thread with its own Reader for single messages, one for searches, so that a slow search holds up no status.
@@ -185,6 +189,7 @@ class Gateway:
         self.evidence.close()
         self.verifications.close()
         self.exemptions.close()
+        self.flows.close()
         for pool, reader in self._readers.items():
             pool.submit(reader.close)
             pool.shutdown(wait=True)

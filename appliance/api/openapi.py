@@ -16,6 +16,8 @@ from .calls import ALWAYS, REF, WITH_BODY, call, json_of, open_call
 from .consenting import SuppressionList, SuppressionRequest, SuppressionView
 from .exempting import EXEMPTION_BODIES
 from .exempting_calls import exemptions
+from .flowing_bodies import FLOW_BODIES
+from .flowing_calls import workflows
 from .hearing import InboundPage
 from .looking_up import LookupView
 from .requests import Message, MessageBatch, Preview, SenderChange, SenderRequest
@@ -36,7 +38,7 @@ from .views import (
     TemplateView,
 )
 
-BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem, *VERIFICATION_BODIES, *EXEMPTION_BODIES)  # fmt: skip
+BODIES: Final = (Message, MessageBatch, Preview, Accepted, BatchAnswer, Previewed, MessageView, Page, Cancelled, Redacted, Links, Body, TemplateView, TemplateList, SenderRequest, SenderChange, SenderView, SenderList, LookupView, InboundPage, SuppressionRequest, SuppressionView, SuppressionList, Alive, Ready, Problem, *VERIFICATION_BODIES, *EXEMPTION_BODIES, *FLOW_BODIES)  # fmt: skip
 
 SENDS: Final = (
     *("hsm_unavailable", "audit_unavailable", "rate_limited"),
@@ -186,6 +188,7 @@ def _others() -> dict[str, Any]:
         **_lookup(),
         **_customers(),
         **verifications(IDEMPOTENCY, REPLAYED),
+        **workflows(IDEMPOTENCY, REPLAYED),
         **exemptions(),
         "/v1/links": {"get": call("listLinks", "The operator links", 200, "Links", (*ALWAYS, "engine_unavailable"))},
         "/v1/openapi.json": {

@@ -23,6 +23,8 @@ STATUS: Final[dict[str, int]] = {
     "not_held": 409,
     "not_redactable": 409,
     "verification_ended": 409,
+    "workflow_state": 409,
+    "workflow_invalid": 422,
     "idempotency_conflict": 409,
     "key_state": 409,
     "legal_hold": 409,
@@ -92,7 +94,7 @@ def document(error: Error) -> dict[str, Any]:
         "code": error.code,
         "hint": error.hint,
     }
-    for name in ("field", "rule", "checks"):
+    for name in ("field", "rule", "checks", "problems"):
         if name in error.detail:
             body[name] = error.detail[name]
     return body

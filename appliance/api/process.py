@@ -44,6 +44,7 @@ async def serve(settings: Settings, index: int = 0) -> None:
     if settings["door.enabled"]:
         gateway.door = Client(settings.socket("door"))
     courier = Client(settings.socket("courier"))
+    gateway.courier = courier if index == 0 else None  # one gateway runs the workflows
     if settings.enums:
         gateway.ask_by_enum(courier)
     try:
@@ -94,6 +95,8 @@ async def _until(
         asyncio.create_task(gateway.verifications.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
+    if gateway.runner is not None:
+        watching.append(asyncio.create_task(gateway.runner.keep_running()))
     # `_serve` is `serve` without its own signal handlers: the process has its own.
     serving = asyncio.create_task(server._serve([listening]))
     stopping: asyncio.Task[Any] = asyncio.create_task(stop.wait())

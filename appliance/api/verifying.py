@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -68,6 +68,14 @@ APPROVED: Final = _encode(VerificationChecked("approved"))
 DENIED: Final = _encode(VerificationChecked("denied"))
 
 
+class Begun(NamedTuple):
+    """A verification whose message is durable; `before`: the request came before."""
+
+    id: bytes
+    expires_ms: int
+    before: bool
+
+
 class Verifying:
     """Endpoints as bound methods."""
 
@@ -90,7 +98,23 @@ class Verifying:
         gateway.charge(caller, 1)
         gateway.funnel.check_room(1)
         asked: VerificationRequest = decoded_once(_request, body)
-        kept = self._kept(asked)
+        row = await self.begun(request, asked, given, body)
+        headers = ((b"idempotency-replayed", b"true"),) if row.before else ()
+        return _begun(row, headers)
+
+    async def begun(
+        self,
+        request: Any,
+        asked: VerificationRequest,
+        given: bytes,
+        body: bytes,
+        flow: bytes | None = None,
+        sender: str = "",
+        address: str = "",
+    ) -> Begun:
+        """A verification whose message is durable. `request`: who asks; `flow`, `sender`, `address`: of a workflow's step."""
+        gateway, caller = self.gateway, request.caller
+        kept = msgspec.structs.replace(self._kept(asked), sender=sender, address=address)
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
         key_mac, body_mac = macs(sealing, caller.id, given, ADDRESS, body) if given else (None, None)
@@ -120,6 +144,7 @@ class Verifying:
             key_mac,
             body_mac,
             prefix=prefix,
+            flow=flow,
         )
 
         def begun(book: Book) -> tuple[Verification, Block | None]:
@@ -132,14 +157,17 @@ class Verifying:
         await self._told(block)
         await self._sent(row, intake, "verification.created", shown, request)
         gateway.numbers.verified(purpose, "created")
-        return _begun(row)
+        return Begun(row.id, row.expires_ms, False)
 
     async def check(self, request: Request) -> Answer:
         """POST /v1/verifications/{id}/check: on the audit log before its answer leaves."""
         verification = _id(request)
+        self.gateway.charge(request.caller, 0)
+        return await self.tried(request, verification, decoded_once(_check, await request.body(SINGLE_BODY_OCTETS_MAX)))
+
+    async def tried(self, request: Request, verification: bytes, asked: CheckRequest) -> Answer:
+        """One try of a code."""
         gateway, caller = self.gateway, request.caller
-        gateway.charge(caller, 0)
-        asked: CheckRequest = decoded_once(_check, await request.body(SINGLE_BODY_OCTETS_MAX))
         payment = presented(asked.payee, asked.amount, asked.currency)
         key, code = await self._key(), asked.code
         checked = await self.watch.act(
@@ -184,6 +212,16 @@ class Verifying:
             row = await self._again(row, request, key_mac)
         return Answer(200, _encode(_view(row)))
 
+    async def resent(self, request: Any, verification: bytes, given: bytes, sender: str, address: str) -> Verification:
+        """The same for a step of a workflow, by another sender; done again under the same key it is the same message."""
+        caller = request.caller.id
+        row: Verification = await self.watch.do(lambda book: book.one(verification, caller))
+        where = b"/v1/verifications/%s/resend" % verification.hex().encode()
+        key_mac, _ = macs(await self.gateway.seals.at(now_ms()), caller, given, where, b"")
+        if row.resend != key_mac or row.claimed_ms:
+            row = await self._again(row, request, key_mac, (sender, address))
+        return row
+
     # --- their parts --------------------------------------------------------------------------------------
 
     def _kept(self, asked: VerificationRequest) -> Kept:
@@ -224,8 +262,9 @@ class Verifying:
         gateway = self.gateway
         code = kept.code or await self.drawing.code(kept.digits)
         said = self.wording.text(purpose, kept.locale, code, kept.payment, kept.life_s // 60, gateway.templates.now)
-        message = Message(kept.to, said.text, gateway.settings["verify.sender"] or None, "otp", validity_s=kept.life_s)
-        intake = await self.sending.taken([message], caller, indexed=False, key=key)
+        sender = kept.sender or gateway.settings["verify.sender"] or None
+        message = Message(kept.to, said.text, sender, "otp", validity_s=kept.life_s, callback_url=kept.address or None)
+        intake = await self.sending.taken([message], caller, indexed=False, key=key, own=bool(kept.address))
         if intake.errors:
             gateway.refused(intake.errors[0][1])
             raise intake.errors[0][1]
@@ -237,7 +276,7 @@ class Verifying:
         sealed: bytes = key.seal(packed(kept), aad(verification))
         return sealed
 
-    async def _begun_before(self, row: Verification, request: Request) -> Answer:
+    async def _begun_before(self, row: Verification, request: Any) -> Begun:
         """The answer to a request that came before: the same, once its message is durable, whoever makes it so."""
         caller, verification = request.caller.id, row.id
         while row.in_hand(now_ms()):
@@ -245,14 +284,18 @@ class Verifying:
             row = await self.watch.do(lambda book: book.one(verification, caller))
         if row.claimed_ms:  # the first request was cut off: nobody knows whether its message left
             row = await self._again(row, request, None)
-        return _begun(row, ((b"idempotency-replayed", b"true"),))
+        return Begun(row.id, row.expires_ms, True)
 
-    async def _again(self, row: Verification, request: Request, key_mac: bytes | None) -> Verification:
+    async def _again(
+        self, row: Verification, request: Any, key_mac: bytes | None, way: tuple[str, str] | None = None
+    ) -> Verification:
         """Sends a verification's message once more. Raises Error `verification_ended`, `rate_limited` or `overloaded`."""
         gateway, at_ms = self.gateway, now_ms()
         check_resend(row, self.limits, at_ms)
         old = await gateway.ring.by_id(row.key_id)
         kept = unpacked(old.open(row.sealed, aad(row.id)))
+        if way is not None:
+            kept = msgspec.structs.replace(kept, sender=way[0], address=way[1])
         code, intake, shown = await self._written(kept, row.purpose, row.caller, _send_key(row.id, row.sends + 1))
         sealing, key = await gateway.seals.at(at_ms), await self._key()
         mac = code_mac(key, row.id, row.subject, row.purpose, kept.payment, code)
@@ -267,7 +310,7 @@ class Verifying:
         gateway.numbers.verified(row.purpose, "resent")
         return renewed._replace(claimed_ms=0)
 
-    async def _sent(self, row: Verification, intake: Any, event: str, shown: str, request: Request) -> None:
+    async def _sent(self, row: Verification, intake: Any, event: str, shown: str, request: Any) -> None:
         """Records it and makes the message durable; what is not known to be is marked, for whoever repeats the request."""
         verification, sends = row.id, row.sends
         try:
@@ -283,7 +326,7 @@ class Verifying:
         caller, verification = request.caller.id, _id(request)
         return await self.watch.do(lambda book: book.one(verification, caller))
 
-    async def _record(self, request: Request, row: Verification, event: str, **detail: str) -> None:
+    async def _record(self, request: Any, row: Verification, event: str, **detail: str) -> None:
         on = f"verification:{id_text(row.id)}"
         detail = _detail(row.purpose, row.bound) | detail
         await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, **detail)
@@ -309,7 +352,7 @@ def _detail(purpose: str, bound: bytes) -> dict[str, Any]:
     return {"purpose": purpose, "bound": bool(bound)} | ({"digest": bound.hex()} if bound else {})
 
 
-def _begun(row: Verification, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+def _begun(row: Begun, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
     text = id_text(row.id)
     location = (b"location", f"/v1/verifications/{text}".encode())
     return Answer(

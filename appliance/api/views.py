@@ -190,6 +190,7 @@ class Problem(Struct):
     hint: str
     field: str | None = None
     checks: dict[str, str] | None = None
+    problems: list[dict[str, str | int]] | None = None
 
 
 StatusWord = Literal[STATUSES]  # type: ignore[valid-type]  # the table is the one place that lists them

@@ -194,9 +194,14 @@ def reseal(key: int, user: str, password_file: Path | None, as_json: bool) -> in
     try:
         recorder.record(who, "key.reseal_begun", f"key:{key}")
         pause = partial(threading.Event().wait, PAUSE_S)
-        done = Resealing(settings, call, {"verify": partial(_verifications, settings, ring)}, now_ms, pause, _bar).run(
-            key, who
-        )
+        done = Resealing(
+            settings,
+            call,
+            {"verify": partial(_verifications, settings, ring), "flows": partial(_runs, settings, ring)},
+            now_ms,
+            pause,
+            _bar,
+        ).run(key, who)
         recorder.record(who, "key.resealed", f"key:{key}", rows=done["rows"])
     finally:
         ring.close()
@@ -214,6 +219,14 @@ def _verifications(settings: Settings, ring: BlockingKeyring, key: int) -> tuple
     old, new = ring.by_id(key), ring.successor(key)
     with contextlib.closing(Book(settings.home / "verify.db")) as book:
         return reseal_book(book, key, new.key_id, lambda sealed, aad: new.seal(old.open(sealed, aad), aad))
+
+
+def _runs(settings: Settings, ring: BlockingKeyring, key: int) -> tuple[int, int]:
+    from appliance.flows import Book, reseal
+
+    old, new = ring.by_id(key), ring.successor(key)
+    with contextlib.closing(Book(settings.home / "flows.db")) as book:
+        return reseal(book, key, new.key_id, lambda sealed, aad: new.seal(old.open(sealed, aad), aad))
 
 
 def _bar(what: str, share: float, rows: int) -> None:

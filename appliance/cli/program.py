@@ -32,6 +32,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "verification",
         "one-time codes: what became of them, blocked prefixes",
     ),
+    "workflow": (
+        "appliance.cli.workflow",
+        "workflow",
+        "workflows: check, test, try, save; activated by two people; runs",
+    ),
     "consent": ("appliance.cli.consent", "consent", "who asked not to be written to: import, export, decide"),
     "subject": ("appliance.cli.subject", "subject", "what the box holds about one number, for its owner"),
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),

@@ -68,6 +68,8 @@ def _asker(settings: Settings) -> Any:
 
 def _others(settings: Settings, ring: Any, number: str) -> dict[str, Callable[[bytes], Iterator[dict[str, Any]]]]:
     """What rooms hold that the subject's does not know."""
+    from appliance.flows import Book as FlowBook
+    from appliance.flows import opened, runs_of
     from appliance.message import id_text
     from appliance.verify import Book, unpacked, verifications_of
     from appliance.verify import aad as verify_aad
@@ -92,13 +94,29 @@ def _others(settings: Settings, ring: Any, number: str) -> dict[str, Callable[[b
                     "erased": kept is None,
                 }
 
+    def workflows(index: bytes) -> Iterator[dict[str, Any]]:
+        with closing(FlowBook(settings.home / "flows.db")) as book:
+            for row in runs_of(book, index):
+                kept = opened(ring.by_id(row.key_id), row.id, row.sealed) if row.sealed else None
+                yield {
+                    "id": id_text(row.id),
+                    "workflow": row.workflow,
+                    "state": row.machine.state,
+                    "outcome": row.machine.outcome or None,
+                    "started_at": rfc3339(row.started_ms),
+                    "changed_at": rfc3339(row.changed_ms),
+                    "to": kept.to if kept is not None else None,
+                    "values": kept.variables if kept is not None else None,
+                    "erased": kept is None,
+                }
+
     def waiting(_: bytes) -> Iterator[dict[str, Any]]:
         call = _asker(settings)
         yield {"kept_by": "courier", **call("courier", "known_number", {"number": number})}
         if settings["door.enabled"]:
             yield {"kept_by": "door", **call("door", "known_number", {"number": number}, 120.0)}
 
-    return {"verifications": verifications, "waiting": waiting}
+    return {"verifications": verifications, "workflows": workflows, "waiting": waiting}
 
 
 @subject.command()
@@ -132,6 +150,8 @@ def _sites(settings: Settings) -> dict[str, Any]:
     """Stores that commands may open, by their names on the certificate."""
     from appliance.consent import Book as ConsentBook
     from appliance.consent import forget_number
+    from appliance.flows import Book as FlowBook
+    from appliance.flows import forget_subject as forget_runs
     from appliance.verify import Book as VerifyBook
     from appliance.verify import forget_subject
 
@@ -144,7 +164,12 @@ def _sites(settings: Settings) -> dict[str, Any]:
         with closing(VerifyBook(settings.home / "verify.db")) as book:
             return forget_subject(book, index, stands_for)
 
-    return {"consent": consent, "verify": verify}
+    def flows(index: bytes, stands_for: bytes, _: int) -> dict[str, int]:
+        with closing(FlowBook(settings.home / "flows.db")) as book:
+            return forget_runs(book, index, stands_for)
+
+    # Workflows first: a run that heard how its code ended would go on.
+    return {"consent": consent, "flows": flows, "verify": verify}
 
 
 def _erasing(settings: Settings, ring: Any, recorder: Any) -> Any:

@@ -419,6 +419,150 @@ class Calls:
         asked = Asked("POST", "/v1/verifications/{id}/resend", (id,), {}, None, True, idempotency_key)
         return cast(types.VerificationView, self._ask(asked))
 
+    def workflow_schema(
+        self,
+    ) -> Any:
+        """The JSON Schema (2020-12) of a workflow's definition."""
+        asked = Asked("GET", "/v1/workflow-schema.json", (), {}, None, False, None)
+        return cast(Any, self._ask(asked))
+
+    def list_workflows(
+        self,
+    ) -> types.WorkflowList:
+        """Workflows and how they stand."""
+        asked = Asked("GET", "/v1/workflows", (), {}, None, False, None)
+        return cast(types.WorkflowList, self._ask(asked))
+
+    def get_workflow(
+        self,
+        id: str,
+    ) -> types.WorkflowView:
+        """One workflow with its definition."""
+        asked = Asked("GET", "/v1/workflows/{id}", (id,), {}, None, False, None)
+        return cast(types.WorkflowView, self._ask(asked))
+
+    def save_workflow(
+        self,
+        id: str,
+        *,
+        definition: str | dict[str, Any],
+    ) -> types.WorkflowView:
+        """Save a draft; two people activate it in the console."""
+        asked = Asked("PUT", "/v1/workflows/{id}", (id,), {}, given({"definition": definition}), False, None)
+        return cast(types.WorkflowView, self._ask(asked))
+
+    def check_workflow(
+        self,
+        *,
+        definition: str | dict[str, Any],
+    ) -> types.WorkflowChecked:
+        """Is a definition right, and do its tests pass; nothing is saved."""
+        asked = Asked("POST", "/v1/workflow-checks", (), {}, given({"definition": definition}), False, None)
+        return cast(types.WorkflowChecked, self._ask(asked))
+
+    def try_workflow(
+        self,
+        *,
+        workflow: str | None = None,
+        definition: str | dict[str, Any] | None = None,
+        params: dict[str, str | int | dict[str, str]] | None = None,
+        locale: str | None = None,
+        happens: list[dict[str, Any]] | None = None,
+    ) -> types.TrialView:
+        """Step through a workflow without sending anything."""
+        asked = Asked(
+            "POST",
+            "/v1/workflow-trials",
+            (),
+            {},
+            given(
+                {"workflow": workflow, "definition": definition, "params": params, "locale": locale, "happens": happens}
+            ),
+            False,
+            None,
+        )
+        return cast(types.TrialView, self._ask(asked))
+
+    def start_run(
+        self,
+        *,
+        workflow: str,
+        to: str,
+        params: dict[str, str | int | dict[str, str]] | None = None,
+        locale: str | None = None,
+        reference: str | None = None,
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> types.RunBegun:
+        """Start a workflow for one customer."""
+        asked = Asked(
+            "POST",
+            "/v1/runs",
+            (),
+            {},
+            given(
+                {
+                    "workflow": workflow,
+                    "to": to,
+                    "params": params,
+                    "locale": locale,
+                    "reference": reference,
+                    "callback_url": callback_url,
+                }
+            ),
+            True,
+            idempotency_key,
+        )
+        return cast(types.RunBegun, self._ask(asked))
+
+    def get_run(
+        self,
+        id: str,
+    ) -> types.RunView:
+        """How a run stands, and its story."""
+        asked = Asked("GET", "/v1/runs/{id}", (id,), {}, None, False, None)
+        return cast(types.RunView, self._ask(asked))
+
+    def check_run(
+        self,
+        id: str,
+        *,
+        code: str,
+        payee: str | None = None,
+        amount: str | None = None,
+        currency: str | None = None,
+    ) -> types.VerificationChecked:
+        """Try the code of a run: approved once, or denied, whatever was wrong."""
+        asked = Asked(
+            "POST",
+            "/v1/runs/{id}/check",
+            (id,),
+            {},
+            given({"code": code, "payee": payee, "amount": amount, "currency": currency}),
+            False,
+            None,
+        )
+        return cast(types.VerificationChecked, self._ask(asked))
+
+    def answer_run(
+        self,
+        id: str,
+        *,
+        answer: str,
+        who: str,
+    ) -> types.RunView:
+        """What a person of the bank decided."""
+        asked = Asked("POST", "/v1/runs/{id}/answer", (id,), {}, given({"answer": answer, "who": who}), False, None)
+        return cast(types.RunView, self._ask(asked))
+
+    def cancel_run(
+        self,
+        id: str,
+    ) -> types.RunView:
+        """End a run."""
+        asked = Asked("POST", "/v1/runs/{id}/cancel", (id,), {}, None, False, None)
+        return cast(types.RunView, self._ask(asked))
+
     def ask_exemption(
         self,
         *,
@@ -973,6 +1117,150 @@ class AsyncCalls:
         """Send its message again, with a new code unless the settings say the same."""
         asked = Asked("POST", "/v1/verifications/{id}/resend", (id,), {}, None, True, idempotency_key)
         return cast(types.VerificationView, await self._ask(asked))
+
+    async def workflow_schema(
+        self,
+    ) -> Any:
+        """The JSON Schema (2020-12) of a workflow's definition."""
+        asked = Asked("GET", "/v1/workflow-schema.json", (), {}, None, False, None)
+        return cast(Any, await self._ask(asked))
+
+    async def list_workflows(
+        self,
+    ) -> types.WorkflowList:
+        """Workflows and how they stand."""
+        asked = Asked("GET", "/v1/workflows", (), {}, None, False, None)
+        return cast(types.WorkflowList, await self._ask(asked))
+
+    async def get_workflow(
+        self,
+        id: str,
+    ) -> types.WorkflowView:
+        """One workflow with its definition."""
+        asked = Asked("GET", "/v1/workflows/{id}", (id,), {}, None, False, None)
+        return cast(types.WorkflowView, await self._ask(asked))
+
+    async def save_workflow(
+        self,
+        id: str,
+        *,
+        definition: str | dict[str, Any],
+    ) -> types.WorkflowView:
+        """Save a draft; two people activate it in the console."""
+        asked = Asked("PUT", "/v1/workflows/{id}", (id,), {}, given({"definition": definition}), False, None)
+        return cast(types.WorkflowView, await self._ask(asked))
+
+    async def check_workflow(
+        self,
+        *,
+        definition: str | dict[str, Any],
+    ) -> types.WorkflowChecked:
+        """Is a definition right, and do its tests pass; nothing is saved."""
+        asked = Asked("POST", "/v1/workflow-checks", (), {}, given({"definition": definition}), False, None)
+        return cast(types.WorkflowChecked, await self._ask(asked))
+
+    async def try_workflow(
+        self,
+        *,
+        workflow: str | None = None,
+        definition: str | dict[str, Any] | None = None,
+        params: dict[str, str | int | dict[str, str]] | None = None,
+        locale: str | None = None,
+        happens: list[dict[str, Any]] | None = None,
+    ) -> types.TrialView:
+        """Step through a workflow without sending anything."""
+        asked = Asked(
+            "POST",
+            "/v1/workflow-trials",
+            (),
+            {},
+            given(
+                {"workflow": workflow, "definition": definition, "params": params, "locale": locale, "happens": happens}
+            ),
+            False,
+            None,
+        )
+        return cast(types.TrialView, await self._ask(asked))
+
+    async def start_run(
+        self,
+        *,
+        workflow: str,
+        to: str,
+        params: dict[str, str | int | dict[str, str]] | None = None,
+        locale: str | None = None,
+        reference: str | None = None,
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> types.RunBegun:
+        """Start a workflow for one customer."""
+        asked = Asked(
+            "POST",
+            "/v1/runs",
+            (),
+            {},
+            given(
+                {
+                    "workflow": workflow,
+                    "to": to,
+                    "params": params,
+                    "locale": locale,
+                    "reference": reference,
+                    "callback_url": callback_url,
+                }
+            ),
+            True,
+            idempotency_key,
+        )
+        return cast(types.RunBegun, await self._ask(asked))
+
+    async def get_run(
+        self,
+        id: str,
+    ) -> types.RunView:
+        """How a run stands, and its story."""
+        asked = Asked("GET", "/v1/runs/{id}", (id,), {}, None, False, None)
+        return cast(types.RunView, await self._ask(asked))
+
+    async def check_run(
+        self,
+        id: str,
+        *,
+        code: str,
+        payee: str | None = None,
+        amount: str | None = None,
+        currency: str | None = None,
+    ) -> types.VerificationChecked:
+        """Try the code of a run: approved once, or denied, whatever was wrong."""
+        asked = Asked(
+            "POST",
+            "/v1/runs/{id}/check",
+            (id,),
+            {},
+            given({"code": code, "payee": payee, "amount": amount, "currency": currency}),
+            False,
+            None,
+        )
+        return cast(types.VerificationChecked, await self._ask(asked))
+
+    async def answer_run(
+        self,
+        id: str,
+        *,
+        answer: str,
+        who: str,
+    ) -> types.RunView:
+        """What a person of the bank decided."""
+        asked = Asked("POST", "/v1/runs/{id}/answer", (id,), {}, given({"answer": answer, "who": who}), False, None)
+        return cast(types.RunView, await self._ask(asked))
+
+    async def cancel_run(
+        self,
+        id: str,
+    ) -> types.RunView:
+        """End a run."""
+        asked = Asked("POST", "/v1/runs/{id}/cancel", (id,), {}, None, False, None)
+        return cast(types.RunView, await self._ask(asked))
 
     async def ask_exemption(
         self,

@@ -27,6 +27,13 @@ class Alive(TypedDict):
     alive: bool
 
 
+class AnswerRequest(TypedDict):
+    """What a person of the bank decided: one of the run's `answers`."""
+
+    answer: str
+    who: str
+
+
 class ArticleSaid(TypedDict):
     """What one article of Delegated Regulation (EU) 2018/389 says."""
 
@@ -330,6 +337,7 @@ class Problem(TypedDict):
     hint: str
     field: NotRequired[str | None]
     checks: NotRequired[dict[str, str] | None]
+    problems: NotRequired[list[dict[str, str | int]] | None]
 
 
 class RateRequest(TypedDict):
@@ -398,6 +406,62 @@ class Ruling(TypedDict):
     outcome: str
     why: str
     version: NotRequired[str | None]
+
+
+class RunBegun(TypedDict):
+    """A run that is on disk."""
+
+    id: str
+    workflow: str
+    version: int
+    status: Literal["running"]
+
+
+class RunCheck(TypedDict):
+    """What the customer entered; for a payment also the one that is about to be executed."""
+
+    code: str
+    payee: NotRequired[str | None]
+    amount: NotRequired[str | None]
+    currency: NotRequired[str | None]
+
+
+class RunRequest(TypedDict):
+    """A run to be started for one customer."""
+
+    workflow: str
+    to: str
+    params: NotRequired[dict[str, str | int | dict[str, str]] | None]
+    locale: NotRequired[str | None]
+    reference: NotRequired[str | None]
+    callback_url: NotRequired[str | None]
+
+
+class RunStep(TypedDict):
+    """One line of a run's story. Never a text, a number or a code."""
+
+    at: str
+    step: int
+    state: str
+    heard: str
+    to: str
+
+
+class RunView(TypedDict):
+    """How a run stands. `verification`: of its newest code."""
+
+    id: str
+    workflow: str
+    version: int
+    status: Literal["ended", "running"]
+    state: str
+    waits_for: str
+    outcome: str
+    started_at: str
+    changed_at: str
+    verification: str | None
+    answers: list[str]
+    story: list[RunStep]
 
 
 class SenderChange(TypedDict):
@@ -494,6 +558,39 @@ class TemplateView(TypedDict):
     in_use: bool
 
 
+class TrialLine(TypedDict):
+    """One step: seconds since the start, the state, what was heard there, where it went, what was said."""
+
+    after_s: int
+    state: str
+    heard: str
+    to: str
+    says: str
+
+
+class TrialRequest(TypedDict):
+    """A run to be tried without sending anything: of a workflow that is there, or of a definition; `happens` as in its tests."""
+
+    workflow: NotRequired[str | None]
+    definition: NotRequired[str | dict[str, Any] | None]
+    params: NotRequired[dict[str, str | int | dict[str, str]] | None]
+    locale: NotRequired[str | None]
+    happens: NotRequired[list[dict[str, Any]] | None]
+
+
+class TrialView(TypedDict):
+    """How it went, and where it stands: in `state`, waiting for `waits_for`; `outcome` when it ended."""
+
+    state: str
+    waits_for: str
+    until_s: int
+    outcome: str
+    path: list[str]
+    lines: list[TrialLine]
+    texts: list[str]
+    webhooks: list[str]
+
+
 class TrustRequest(TypedDict):
     """A payee put on a payer's list of trusted beneficiaries, with strong authentication (article 13(1)), or taken from it."""
 
@@ -543,3 +640,52 @@ class VerificationView(TypedDict):
     expires_at: str
     sends: int
     tries: int
+
+
+class WorkflowChecked(TypedDict):
+    """Whether a definition could be used."""
+
+    right: bool
+    problems: list[WorkflowProblem]
+    tests: list[WorkflowTest]
+
+
+class WorkflowList(TypedDict):
+    """All of them, without their definitions."""
+
+    workflows: list[WorkflowView]
+
+
+class WorkflowProblem(TypedDict):
+    """What is wrong with a definition: the line, where that is, and the reason."""
+
+    line: int
+    where: str
+    why: str
+
+
+class WorkflowRequest(TypedDict):
+    """A definition to be saved as a draft or to be checked."""
+
+    definition: str | dict[str, Any]
+
+
+class WorkflowTest(TypedDict):
+    """One of the definition's own tests; `why` is empty when it passed."""
+
+    name: str
+    passed: bool
+    why: str
+
+
+class WorkflowView(TypedDict):
+    """One workflow: the version in use, else the newest, and how it stands."""
+
+    name: str
+    version: int
+    state: Literal["active", "asked", "draft", "refused", "retired"]
+    title: str
+    params: dict[str, str]
+    saved_at: str
+    digest: str
+    definition: NotRequired[dict[str, Any] | None]

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.message import RECEIVED, REDACTED
+from appliance.message import RECEIVED, REDACTED, WORKFLOW
 from appliance.store import migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.courier")
@@ -66,6 +66,12 @@ def _second(db: Database) -> None:
     db.conn.execute("ALTER TABLE parcel ADD COLUMN received INTEGER NOT NULL DEFAULT 0")
 
 
+@MIGRATIONS(name="0003 workflows")
+def _third(db: Database) -> None:
+    # What a workflow tells: the run and the step that wait for the outcome.
+    db.conn.execute("ALTER TABLE parcel ADD COLUMN flow BLOB")
+
+
 class Parcel(NamedTuple):
     """A message's sealed attachment as it came, not yet sorted; `received`: it is what a customer wrote."""
 
@@ -97,6 +103,7 @@ class Sorted(NamedTuple):
     id: bytes
     host: str | None
     sealed: bytes
+    tally: str = "refused"  # what its events count as when it goes nowhere
 
 
 class Outcome(NamedTuple):
@@ -187,6 +194,38 @@ class Book:
             raise
         return upto
 
+    def take_letter(
+        self, id_: bytes, caller: int, key_id: int, sealed: bytes, host: str, flow: bytes, now_ms: int
+    ) -> None:
+        """What a workflow tells, sorted already; the same again changes nothing while it is due."""
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            put = conn.execute(
+                "INSERT INTO parcel(id, caller, key_id, sealed, host, flow) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (id_, caller, key_id, sealed, host, flow),
+            )
+            if put.rowcount == 1:
+                conn.execute(
+                    "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms, host) VALUES (?1, ?2, ?3, '', ?3, ?3, ?4)",
+                    (id_, WORKFLOW, now_ms, host),
+                )
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
+    def events_of(self, id_: bytes) -> list[tuple[int, int, str]]:
+        """(status, at_ms, error) of what waits to be told of a message."""
+        return list(
+            self._conn.execute("SELECT status, at_ms, error FROM event WHERE id = ? ORDER BY n", (id_,)).fetchall()
+        )
+
+    def flow_of(self, id_: bytes) -> bytes | None:
+        """The run and step that wait for the outcome of a parcel."""
+        row = self._conn.execute("SELECT flow FROM parcel WHERE id = ?", (id_,)).fetchone()
+        return bytes(row[0]) if row and row[0] is not None else None
+
     def unsorted(self, limit: int) -> list[Parcel]:
         sql = "SELECT id, key_id, sealed, received FROM parcel WHERE host IS NULL LIMIT ?"
         return [Parcel(i, key_id, sealed, bool(of)) for i, key_id, sealed, of in self._conn.execute(sql, (limit,))]
@@ -196,7 +235,8 @@ class Book:
         conn = self._conn
         found = list(found)
         kept = [(s.host, s.sealed, s.id) for s in found if s.host is not None]
-        lost = [(s.id,) for s in found if s.host is None]
+        lost = [(s.id,) for s in found if s.host is None and s.tally == "refused"]
+        runs = [(s.id,) for s in found if s.host is None and s.tally != "refused"]
         conn.execute("BEGIN IMMEDIATE")
         try:
             conn.executemany("UPDATE parcel SET host = ?, sealed = ? WHERE id = ?", kept)
@@ -205,8 +245,9 @@ class Book:
                 [(host, id_) for host, _, id_ in kept],
             )
             gone = conn.executemany("DELETE FROM event WHERE id = ?", lost).rowcount if lost else 0
-            conn.executemany("DELETE FROM parcel WHERE id = ?", lost)
-            self._count({"refused": max(gone, 0)})
+            heard = conn.executemany("DELETE FROM event WHERE id = ?", runs).rowcount if runs else 0
+            conn.executemany("DELETE FROM parcel WHERE id = ?", lost + runs)
+            self._count({"refused": max(gone, 0), "workflow": max(heard, 0)})
             conn.execute("COMMIT")
         except BaseException:
             conn.execute("ROLLBACK")

@@ -13,11 +13,13 @@ import json
 from typing import Any, Final
 
 from appliance.clock import rfc3339
-from appliance.message import RECEIVED, STATUSES, id_text
+from appliance.message import RECEIVED, STATUSES, WORKFLOW, id_text
 
 SECRET_PREFIX: Final = "whsec_"
 EVENT_TYPE: Final = "message.status"
 RECEIVED_TYPE: Final = "message.received"
+WORKFLOW_TYPE: Final = "workflow."
+_OTHERS: Final = {RECEIVED: "received", WORKFLOW: "workflow"}
 
 
 def secret_text(key: bytes) -> str:
@@ -48,9 +50,15 @@ def received_body(at_ms: int, told: dict[str, Any]) -> bytes:
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def workflow_body(at_ms: int, told: dict[str, Any]) -> bytes:
+    """The JSON of what a workflow tells: `told` has its `event`, which is the type."""
+    whole = {"type": f"{WORKFLOW_TYPE}{told['event']}", "timestamp": rfc3339(at_ms), "data": told}
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
 def webhook_id(message_id: bytes, status: int) -> str:
     """One name per message and status, so that the bank can tell a repetition. Has no dot: the signature counts on that."""
-    return f"{id_text(message_id)}-{'received' if status == RECEIVED else STATUSES[status]}"
+    return f"{id_text(message_id)}-{_OTHERS.get(status) or STATUSES[status]}"
 
 
 def headers(key: bytes, name: str, now_ms: int, octets: bytes) -> dict[str, str]:

@@ -18,8 +18,9 @@ import httpx
 import msgspec
 from msgspec import Meta
 
-from appliance.clock import monotonic_s, now_ms
+from appliance.clock import day_of, monotonic_s, now_ms
 from appliance.errors import Error
+from appliance.flows import book_of
 from appliance.intercom import Peer, Server
 from appliance.keys import BlockingKeyring, Keyring
 from appliance.limits import BATCH_MESSAGES_MAX, WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
@@ -27,11 +28,13 @@ from appliance.message import REDACTED, STATUSES
 from appliance.settings import InboundWebhook, Settings
 from appliance.store import OperationalError
 
+from .addresses import address_of, callback_allowed
 from .book import Book
-from .letter import secret_text
+from .letter import secret_text, workflow_body
 from .naptr import Portability
 from .received import Heard, parcel_id, parcels
-from .rounds import Rounds
+from .rounds import Label, Rounds
+from .runs import Runs
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,16 @@ class ReceivedMessages(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     first: int
     messages: list[Heard]
+
+
+class Letter(msgspec.Struct, forbid_unknown_fields=True):
+    """What a workflow tells: `flow` is its run and step, `id` is made of them."""
+
+    id: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    flow: Annotated[bytes, Meta(min_length=20, max_length=20)]
+    caller: int
+    url: str
+    told: dict[str, Any]
 
 
 class Erased(msgspec.Struct, forbid_unknown_fields=True):
@@ -113,8 +126,10 @@ class Desk:
         portability: Portability,
         webhooks: tuple[InboundWebhook, ...] = (),
         ring: Keyring | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self.ring = ring
+        self.runs = runs
         self.book = book
         self.webhooks = webhooks
         self.rounds = rounds
@@ -159,12 +174,36 @@ class Desk:
         if given.first < 1 or len(given.messages) > WEBHOOK_EVENTS_MAX or any(len(m.id) != 16 for m in given.messages):
             raise Error("invalid", "received: numbers start at 1, at most 10,000 messages a call")
         rows = parcels(given.first, given.messages, self.webhooks)
+        if self.runs is not None:
+            self.runs.wrote(given.messages)
         try:
             upto = self.book.take_received(given.source, given.first, len(given.messages), rows, now_ms())
         except OperationalError as e:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         self.rounds.brought()
         return {"settled": upto}
+
+    async def letter(self, payload: Any, peer: Peer) -> dict[str, str]:
+        """What a workflow tells the bank, durable when this answers. Raises Error `callback_not_allowed` or `store_full`."""
+        assert self.ring is not None
+        try:
+            given = msgspec.convert(payload, Letter)
+        except msgspec.ValidationError as e:
+            raise Error("malformed", f"letter: {e}") from None
+        host = address_of(given.url)
+        if host is None or not callback_allowed(given.url, self.rounds.hosts, self.rounds.allow_loopback):
+            raise Error("callback_not_allowed", "the address is not on the list of allowed hosts", "webhook.hosts")
+        at_ms = now_ms()
+        key = await self.ring.for_day(day_of(at_ms))
+        label = Label(given.url, None, None, workflow_body(at_ms, given.told), given.id)
+        sealed = key.seal(msgspec.msgpack.encode(label), b"w" + given.id)
+        try:
+            self.book.take_letter(given.id, given.caller, key.key_id, sealed, host, given.flow, at_ms)
+        except OperationalError as e:
+            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+        self.rounds.known(host)
+        self.rounds.brought()
+        return {"host": host}
 
     async def forget(self, payload: Any, peer: Peer) -> dict[str, int]:
         """Messages that were erased. What is still to be told of them is dropped."""
@@ -207,6 +246,21 @@ class Desk:
         return {"forgotten": self.portability.forget(str(payload["number"]))}
 
 
+def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
+    return {
+        "ping": desk.ping,
+        "state": desk.state,
+        "status_events": desk.status_events,
+        "received": desk.received,
+        "letter": desk.letter,
+        "forget": desk.forget,
+        "reseal": desk.reseal,
+        "known_number": desk.known_number,
+        "forget_number": desk.forget_number,
+        "enum": desk.enum,
+    }
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; what was not told by then is told after the next start."""
     # httpx would log every address it calls, and an address may carry a token.
@@ -219,6 +273,8 @@ async def serve(settings: Settings) -> None:
     book = Book(settings.home / "courier" / "courier.db")
     client = web_client(settings["network.proxy"])
     ring = Keyring(settings)
+    flows = book_of(settings)
+    runs = Runs(flows)
     rounds = Rounds(
         book,
         ring,
@@ -228,21 +284,11 @@ async def serve(settings: Settings) -> None:
         now_ms,
         random.random,
         settings.inbound_webhooks,
+        runs,
     )
     portability = Portability(settings.enums, monotonic_s)
-    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring)
-    operations: dict[str, Callable[[Any, Peer], Awaitable[Any]]] = {
-        "ping": desk.ping,
-        "state": desk.state,
-        "status_events": desk.status_events,
-        "received": desk.received,
-        "forget": desk.forget,
-        "reseal": desk.reseal,
-        "known_number": desk.known_number,
-        "forget_number": desk.forget_number,
-        "enum": desk.enum,
-    }
-    server = Server(operations)
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs)
+    server = Server(_operations(desk))
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
     loops.append(asyncio.ensure_future(ring.watch()))  # a destroyed key is not kept
@@ -260,6 +306,7 @@ async def serve(settings: Settings) -> None:
         await client.aclose()
         ring.close()
         book.close()
+        flows.close()
     for error in failed:
         if error is not None:
             raise error

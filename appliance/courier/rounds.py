@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from appliance.errors import Error
+from appliance.flows import OWN_ADDRESS
 from appliance.limits import (
     WEBHOOK_ANSWER_OCTETS_MAX,
     WEBHOOK_CONCURRENT_MAX,
@@ -28,6 +29,7 @@ from .addresses import address_of, callback_allowed
 from .book import Book, Due, Outcome, Parcel, Sorted
 from .letter import body, headers, webhook_id
 from .received import Received, body_of
+from .runs import Runs
 from .schedule import AGAIN, DONE, next_attempt_ms, retry_after_ms, verdict
 
 log = logging.getLogger(__name__)
@@ -103,7 +105,10 @@ class Rounds:
         now: Callable[[], int],
         dice: Callable[[], float],
         webhooks: tuple[InboundWebhook, ...] = (),
+        runs: Runs | None = None,
     ) -> None:
+        self.runs = runs
+        self._of_runs: dict[bytes, str] = {}
         self.book = book
         self.ring = ring
         self.client = client
@@ -142,6 +147,11 @@ class Rounds:
         parcels = self.book.unsorted(SORT_ROWS)
         found = [await self._sorted(p) for p in parcels]
         if found:
+            # Without a wait in between: what comes meanwhile is of the next sorting.
+            of_runs, self._of_runs = self._of_runs, {}
+            if self.runs is not None:
+                for message, url in of_runs.items():
+                    self.runs.receipts(message, url, self.book.events_of(message), self.now())
             self.book.sort(found)
             for s in found:
                 if s.host is not None:
@@ -160,6 +170,9 @@ class Rounds:
                 raise
             return Sorted(parcel.id, None, b"")
         url = content.callback_url
+        if url is not None and url.startswith(OWN_ADDRESS):
+            self._of_runs[parcel.id] = url
+            return Sorted(parcel.id, None, b"", "workflow")
         if url is None or not callback_allowed(url, self.hosts, self.allow_loopback):
             return Sorted(parcel.id, None, b"")
         label = Label(url, content.reference, content.metadata)
@@ -173,6 +186,10 @@ class Rounds:
         octets = body_of(received.heard, hook, key)
         label = Label(hook.url, None, None, octets, received.heard.id, hook.name)
         return Sorted(parcel.id, address_of(hook.url), key.seal(_encode(label), b"w" + parcel.id))
+
+    def known(self, host: str) -> None:
+        """Something is due to this host."""
+        self._known.setdefault(host, _Host())
 
     # --- sending ------------------------------------------------------------------------------------------
     async def send_forever(self) -> None:
@@ -190,6 +207,9 @@ class Rounds:
         """Writes down every outcome since the last time, in one transaction; only then a message's next event may go."""
         if not self._outcomes:
             return
+        if self.runs is not None:
+            over = [(o, self.book.flow_of(o.id)) for o in self._outcomes if o.next_ms is None]
+            self.runs.told([(o.id, flow, o.tally == "told") for o, flow in over if flow is not None], self.now())
         outcomes, self._outcomes = self._outcomes, []
         self.book.settle(outcomes, self.now())
         for o in outcomes:

@@ -79,8 +79,8 @@ class Engine:
         self.bench = Workbench(self.links, self.beat, self.name, self._do)
         self.listener = Listener(self.ledger, self.beat, s, self.keyring, self.inbound)
         door = Client(s.socket("door")) if s["door.enabled"] else None
-        listeners = bool(s.inbound_webhooks)
-        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door, listeners)
+        # Customers' messages go to the courier always: a workflow may wait for one.
+        self.outward = Outward(self.ledger, Client(s.socket("auditor")), Client(s.socket("courier")), door, True)
         self.beat.before_commit.append(self.outward.settle)
         self.beat.before_commit.append(self._set_floor)
         self.sharing = Sharing(self.ledger, self.inbound, self.links, s, index, self._must_run, self._do)

@@ -36,7 +36,7 @@ from .partition import Partition, Sent, link_numbers
 from .reader import Found, Heard, Reader
 from .readers import Readers
 from .stored import NUMBER_OCTETS
-from .watch import StoreWatch
+from .watch import ActingWatch, StoreWatch
 from .work import Work
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "SPAN_MS_MAX",
     "SQLITE_VERSION",
     "SUBMITTED",
+    "ActingWatch",
     "Candidate",
     "Claim",
     "Columns",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -74,3 +74,52 @@ class StoreWatch(Generic[B]):
     def _close(self) -> None:
         if self._book is not None:
             self._book.close()
+
+
+class Acts(Book, Protocol):
+    """A store that does several acts in one commit."""
+
+    def together(self, acts: Sequence[Callable[[Any], Any]]) -> list[Any]: ...
+
+
+A = TypeVar("A", bound=Acts)
+
+
+class ActingWatch(StoreWatch[A]):
+    """`act` is how requests change the store: those that wait share a commit."""
+
+    def __init__(self, what: str, opened: Callable[[], A], at_once: int) -> None:
+        super().__init__(what, opened)
+        self._at_once = at_once
+        self._waiting: list[tuple[Callable[[A], Any], asyncio.Future[Any]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def act(self, what: Callable[[A], T]) -> T:
+        """The result of `what`, once it is on disk. Raises what it raised, or Error `store_full`."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((what, future))
+        if self._writing is None:
+            self._writing = asyncio.ensure_future(self._write())
+        return await future
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                now, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
+                acts = [what for what, _ in now]
+                try:
+                    results = await self.do(lambda book, acts=acts: book.together(acts))  # type: ignore[misc]
+                except Exception as e:
+                    results = [e] * len(now)
+                for (_, future), result in zip(now, results, strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(result, Exception):
+                        future.set_exception(result)
+                    else:
+                        future.set_result(result)
+        finally:
+            self._writing = None
+
+    def take(self, found: Any) -> None:
+        raise AssertionError("nothing is read")

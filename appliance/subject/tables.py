@@ -103,7 +103,7 @@ _CONSENT: Final = {
 _VERIFY: Final = {
     "verification": Table(
         "id caller purpose state subject mac bound key_id sealed created_ms expires_ms sends tries claimed_ms request request_body"
-        " resend checks prefix",
+        " resend checks prefix flow",
         "subject mac bound sealed",
         "verifications.json",
         "verify.forget_subject",
@@ -119,7 +119,10 @@ _VERIFY: Final = {
 
 _COURIER: Final = {
     "parcel": Table(
-        "id caller key_id sealed host received", "sealed", "copies of messages.json and inbound.json", "courier: forget"
+        "id caller key_id sealed host received flow",
+        "sealed",
+        "copies of messages.json and inbound.json",
+        "courier: forget",
     ),
     "event": Table("n id status at_ms error received_ms attempts next_ms host", why="goes with its parcel"),
     "source": Table("name upto", why="how far something is"),
@@ -142,6 +145,31 @@ _PARTS: Final = {
     "whole": Table("id mac account total first_ms", "mac", "waiting.json", "door: forget_number, with its parts"),
 }
 
+_FLOWS: Final = {
+    "definition": Table(
+        "name version body saved_ms who state asked_by asked_ms reason decided_by decided_ms",
+        why="the bank's own texts and people",
+    ),
+    "run": Table(
+        "id workflow version caller caller_name subject key_id sealed machine state phase effect next_ms wait_ms started_ms changed_ms"
+        " outcome request request_body",
+        "subject sealed",
+        "workflows.json",
+        "flows.forget_subject",
+    ),
+    "trace": Table(
+        "run n at_ms step state heard went", why="names of states, and as which word a reply counted: goes with its run"
+    ),
+    "inbox": Table(
+        "n source run heard at_ms after_ms message key_id number content recipient",
+        "number content",
+        "copies of inbound.json, until their run has read them: a second",
+        "by the next turn: whose run was erased has no other; the key with its day",
+    ),
+    "seen": Table("source at_ms", why="ids of messages, for two days"),
+    "tally": Table("workflow outcome n", why=_COUNTS),
+}
+
 _ERASURE: Final = {
     "erasure": Table(
         "n request subject stands_for asked_ms begun_ms done_ms done_by certificate signature entry",
@@ -157,6 +185,7 @@ TABLES: Final[dict[str, dict[str, Table]]] = {
     "partition": _PARTITION | _OWN | _AUDIT_OUTBOX,
     "consent.db": _CONSENT | _OWN,
     "verify.db": _VERIFY | {"_sqlite_migrations": _OWN["_sqlite_migrations"]},
+    "flows.db": _FLOWS | _OWN,
     "courier.db": _COURIER | _OWN,
     "door.db": _DOOR | _OWN,
     "door-parts.db": _PARTS | {"_sqlite_migrations": _OWN["_sqlite_migrations"]},

@@ -28,6 +28,7 @@ NOT_COPIED: Final = (
     "courier/",
     "consent.db",
     "verify.db",
+    "flows.db",
     "door.db",
     "door-parts.db",
     "erasure.db",

@@ -26,6 +26,7 @@ from .exemption_rules import (
     quarter_before,
     quarter_of,
 )
+from .flows import ended_of_runs, told_to_runs
 from .forgetting import forget_subject, verifications_of
 from .payers import Payers
 from .prefixes import BLOCK_HOURS_MAX, Block, Conversion, by_person
@@ -79,6 +80,7 @@ __all__ = [
     "check_resend",
     "code_mac",
     "code_of",
+    "ended_of_runs",
     "forget_subject",
     "guard_of",
     "keyed",
@@ -93,6 +95,7 @@ __all__ = [
     "quarter_before",
     "quarter_of",
     "reseal",
+    "told_to_runs",
     "unpacked",
     "verifications_of",
 ]

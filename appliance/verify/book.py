@@ -62,6 +62,7 @@ class Verification(NamedTuple):
     request_body: bytes | None
     resend: bytes | None = None
     prefix: str = ""
+    flow: bytes | None = None
 
     def status(self, at_ms: int) -> str:
         return EXPIRED if self.state == PENDING and at_ms >= self.expires_ms else self.state

@@ -28,6 +28,13 @@ def _prefixes(db: Database) -> None:
         db.execute(statement)
 
 
+@MIGRATIONS(name="0003_flows")
+def _flows(db: Database) -> None:
+    # The run of a workflow that waits for its end, and the step; NULL once the run knows.
+    db.execute("ALTER TABLE verification ADD COLUMN flow BLOB")
+    db.execute("CREATE INDEX verification_flow ON verification (id) WHERE flow IS NOT NULL AND state != 'pending'")
+
+
 _PREFIXES: Final = (
     # Calling code and three digits: the range of an operator or an area, no number of anybody.
     "ALTER TABLE verification ADD COLUMN prefix TEXT NOT NULL DEFAULT ''",

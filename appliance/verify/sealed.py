@@ -18,6 +18,8 @@ class Kept(msgspec.Struct, array_like=True):
     digits: int
     life_s: int
     code: str = ""
+    sender: str = ""  # of a workflow's way; else the settings' own
+    address: str = ""  # where a workflow hears of its message's receipt
 
     @property
     def payment(self) -> Payment:

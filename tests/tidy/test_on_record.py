@@ -81,6 +81,16 @@ ON_RECORD: dict[str, str] = {
     "api POST /v1/verifications/{id}/check": "verification.checked",
     "api POST /v1/verifications/{id}/cancel": "verification.cancelled",
     "api POST /v1/verifications/{id}/resend": "verification.resent",
+    "api PUT /v1/workflows/{id}": "workflow.saved",
+    "api POST /v1/runs": "batch.committed",
+    "api POST /v1/runs/{id}/check": "verification.checked",
+    "api POST /v1/runs/{id}/answer": "workflow.answered",
+    "api POST /v1/runs/{id}/cancel": "workflow.cancelled",
+    "cli workflow.save_": "workflow.saved",
+    "cli workflow.ask_": "workflow.asked",
+    "cli workflow.approve_": "workflow.decided",
+    "cli workflow.refuse_": "workflow.decided",
+    "cli workflow.retire_": "workflow.retired",
     "api POST /v1/exemptions/reports": "exemption.reported",
     "api POST /v1/exemptions/trusted": "exemption.trusted",
     "api POST /v1/exemptions/forget": "exemption.forgotten",
@@ -200,6 +210,8 @@ ON_RECORD: dict[str, str] = {
 
 #: The others, and why nothing is recorded of them.
 UNRECORDED: dict[str, str] = {
+    "api POST /v1/workflow-checks": "says what is wrong with what the caller has",
+    "api POST /v1/workflow-trials": "sends nothing and keeps nothing",
     "api POST /v1/exemptions": "answers from counters; changes nothing, and what is done with it is told",
     "cli field.field": "records each act where it is done: appliance/field",
     "cli field.enrol": "runs on the bank's desk; the box records what is entered there",
@@ -246,7 +258,7 @@ READING = re.compile(
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
-    r"|templates\.(list_|show_|try_)|audit\.events|volume\.(status|open_|enrol_)|install\.(disks_|sign|check|take|wanted|live))"
+    r"|templates\.(list_|show_|try_)|workflow\.(schema|check_|try_|list_|show_|versions_|runs_|run_)|audit\.events|volume\.(status|open_|enrol_)|install\.(disks_|sign|check|take|wanted|live))"
 )
 
 #: Events that nothing records yet. This list may only shrink.

@@ -13,6 +13,7 @@ from appliance.consent import Book as ConsentBook
 from appliance.courier.book import Book as CourierBook
 from appliance.door.book import Book as DoorBook
 from appliance.door.parts import Parts
+from appliance.flows import Book as FlowBook
 from appliance.settings import parse
 from appliance.store import Connection, Partition
 from appliance.subject import TABLES, Journal
@@ -23,6 +24,7 @@ APPLIANCE = Path(__file__).parents[3] / "appliance"
 #: A migration set, by the name its room gives it -> the store that TABLES knows it by.
 STORES = {
     "partition": "partition", "consent": "consent.db", "verify": "verify.db", "casemate.courier": "courier.db",
+    "flows": "flows.db",
     "casemate.door": "door.db", "casemate.door_parts": "door-parts.db", "erasure": "erasure.db",
 }  # fmt: skip
 #: Columns that are made from a number, or sealed with one: wherever one of these names is, something is held.
@@ -38,6 +40,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Conne
         "partition": partition.conn,
         "consent.db": ConsentBook(folder / "consent.db").conn,
         "verify.db": VerifyBook(folder / "verify.db").conn,
+        "flows.db": FlowBook(folder / "flows.db").conn,
         "courier.db": CourierBook(folder / "courier.db")._conn,
         "door.db": DoorBook(folder / "door.db")._conn,
         "door-parts.db": parts._conn,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 DAY_MS: Final = 86_400_000
+_MOMENT_S: Final = 0.1
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")  # proc(5)
 
 
 def now_ms() -> int:
@@ -18,6 +21,24 @@ def now_ms() -> int:
 def monotonic_s() -> float:
     """Seconds that never go back; only differences mean anything."""
     return time.monotonic()
+
+
+def both() -> tuple[float, int]:
+    """(seconds that never go back, wall clock in ms) of one moment, also when the process stood still between the two."""
+    while True:
+        before_s = monotonic_s()
+        wall_ms = now_ms()
+        after_s = monotonic_s()
+        if after_s - before_s < _MOMENT_S:
+            return after_s, wall_ms
+
+
+def boot() -> str:
+    """Names the time since the machine was started, in which `monotonic_s` goes on; "" where the kernel does not say."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 class _Timex(ctypes.Structure):

@@ -16,7 +16,7 @@ from appliance.store import Heard
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .queries import fields_of
-from .reading import key_left
+from .reading import key_left, unreadable
 from .views import Redacted, Time
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,6 +28,7 @@ class InboundView(msgspec.Struct):
     """A customer's message. `text` is null for what is no text; `complete` false: parts named in `missing` never came.
 
     `redacted`: its content was erased; then `text` is null and `parts` 0, and `from` null once its day's key is destroyed.
+    `code`: why `from` and `text` are null although nobody erased them: what is sealed does not open.
     """
 
     id: str
@@ -39,6 +40,7 @@ class InboundView(msgspec.Struct):
     parts: int
     missing: list[int]
     redacted: bool
+    code: str | None
 
 
 class InboundPage(msgspec.Struct):
@@ -95,12 +97,18 @@ class Hearing:
         return sees
 
     async def _view(self, row: Heard) -> InboundView:
-        key = await key_left(self.gateway.ring, row.key_id)
-        if key is None:
-            return InboundView(id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [], True)
-        number = key.open(row.number, b"n" + row.id).decode() if row.number else None
         erased: dict[str, Any] = {"text": None, "parts": 0, "missing": []}
-        content = _content(key.open(row.content, b"h" + row.id)) if row.content else erased
+        number, code = None, None
+        try:
+            key = await key_left(self.gateway.ring, row.key_id)
+            if key is None:
+                return InboundView(
+                    id_text(row.id), None, row.recipient, None, rfc3339(row.at_ms), True, 0, [], True, None
+                )
+            number = key.open(row.number, b"n" + row.id).decode() if row.number else None
+            content = _content(key.open(row.content, b"h" + row.id)) if row.content else erased
+        except (Error, msgspec.MsgspecError, UnicodeDecodeError) as e:
+            content, code = erased, unreadable(e)
         missing = content["missing"]
         return InboundView(
             id_text(row.id),
@@ -112,6 +120,7 @@ class Hearing:
             content["parts"],
             missing,
             not row.content,
+            code,
         )
 
 

@@ -20,7 +20,7 @@ from appliance.store import Found
 
 from .asgi import Answer, Request
 from .gateway import Gateway
-from .views import Cancelled, Links, LinkView, MessageView, Page, Redacted, brief, whole
+from .views import Cancelled, Links, LinkView, Page, Redacted, brief, whole
 
 _encode: Final = msgspec.json.Encoder().encode
 _content: Final = msgspec.msgpack.Decoder(Content).decode
@@ -39,13 +39,13 @@ class Reading:
     async def message(self, request: Request) -> Answer:
         """GET /v1/messages/{id}"""
         found = await self._own(request)
-        to, content = await self._opened(found)
+        to, content, code = await self._opened(found)
         facts = Facts(
             to, found.class_, found.sender, found.accepted_ms, found.send_at_ms,
             tuple(content.ruled or ()) if content is not None else None, (found.link,) if found.link else (),
         )  # fmt: skip
         explanation = await self.gateway.evidence.explain(found.basis, facts)
-        view: MessageView = whole(found, to, content, explanation)
+        view = whole(found, to, content, code, explanation)
         return Answer(200, _encode(view))
 
     async def search(self, request: Request) -> Answer:
@@ -94,15 +94,19 @@ class Reading:
             )
         return found
 
-    async def _opened(self, found: Found) -> tuple[str | None, Content | None]:
+    async def _opened(self, found: Found) -> tuple[str | None, Content | None, str | None]:
+        """Number and content; the code of why they do not open where nobody erased them: one such row hides no other."""
         if not found.number and found.content is None:
-            return None, None
-        key = await key_left(self.gateway.ring, found.key_id)
-        if key is None:
-            return None, None
-        to = key.open(found.number, b"n" + found.id).decode() if found.number else None
-        content = _content(key.open(found.content, b"c" + found.id)) if found.content is not None else None
-        return to, content
+            return None, None, None
+        try:
+            key = await key_left(self.gateway.ring, found.key_id)
+            if key is None:
+                return None, None, None
+            to = key.open(found.number, b"n" + found.id).decode() if found.number else None
+            content = _content(key.open(found.content, b"c" + found.id)) if found.content is not None else None
+        except (Error, msgspec.MsgspecError, UnicodeDecodeError) as e:
+            return None, None, unreadable(e)
+        return to, content, None
 
 
 async def key_left(ring: Ring, key_id: int) -> Any:
@@ -113,6 +117,15 @@ async def key_left(ring: Ring, key_id: int) -> Any:
         if e.code != "key_destroyed":
             raise
         return None
+
+
+def unreadable(e: Exception) -> str:
+    """The code of a row that does not open. Raises what is no fault of the row."""
+    if not isinstance(e, Error):
+        return "key_refused"  # it opened, and was not what is sealed in such a place
+    if e.code not in ("key_refused", "key_missing"):
+        raise e
+    return e.code
 
 
 def query_of(query: bytes) -> dict[str, Any]:

@@ -87,7 +87,12 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    send_at: Annotated[datetime, Meta(tz=True, description="RFC 3339; up to 90 days ahead")] | None = None
+    send_at: (
+        Annotated[
+            datetime, Meta(tz=True, description="RFC 3339; up to 90 days ahead, and within `store.retention_days`")
+        ]
+        | None
+    ) = None
     callback_url: (
         Annotated[str, Meta(max_length=CALLBACK_CHARACTERS_MAX, description="https, on a host that the settings allow")]
         | None

@@ -8,11 +8,22 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance.clock import now_ms, rfc3339
+from appliance.clock import day_of, now_ms, rfc3339
 from appliance.consent import Wait
 from appliance.errors import Error
 from appliance.evidence import Facts, Ruling
-from appliance.intake import CONFLICT, Accepted, Intake, Rejected, Row, Sealing, least_urgent, quiet_hours, scheduled_ms
+from appliance.intake import (
+    CONFLICT,
+    Accepted,
+    Intake,
+    Rejected,
+    Row,
+    Sealing,
+    check_kept,
+    least_urgent,
+    quiet_hours,
+    scheduled_ms,
+)  # fmt: skip
 from appliance.limits import (
     BODY_OCTETS_MAX,
     GATEWAY_ROWS_AT_ONCE,
@@ -192,6 +203,8 @@ class Sending:
         validity_s = asked.validity_s or VALIDITY_S_DEFAULT[class_]
         send_at_ms = 0 if asked.send_at is None else scheduled_ms(asked.send_at.timestamp(), at_ms)
         begin_ms = send_at_ms or at_ms
+        if send_at_ms:
+            check_kept(day_of(at_ms), begin_ms + validity_s * 1000, self.gateway.settings.kept_days)
         held = self.gateway.consent.quiet.wait(to, calling_code, class_, asked.from_ or "", begin_ms)
         if held is not None and held.until_ms >= begin_ms + validity_s * 1000:
             raise quiet_hours(held)
@@ -241,6 +254,7 @@ class Sending:
             check_quiet=gateway.consent.quiet.wait if gateway.consent.quiet else None,
             basis=gateway.basis(),
             shard=await gateway.owner(rows, key_mac),
+            kept_days=gateway.settings.kept_days,
         )
         typed: list[Row | Error] = rows
         for first in range(0, len(typed), GATEWAY_ROWS_AT_ONCE):

@@ -86,6 +86,7 @@ class Verifying:
         self.limits, self.guard = self.watch.limits, self.watch.guard
         self.wording = Wording(gateway.settings)
         self.drawing = Drawing(gateway.ring.random)
+        self._marking: set[asyncio.Task[None]] = set()
 
     # --- endpoints ----------------------------------------------------------------------------------------
 
@@ -204,6 +205,9 @@ class Verifying:
         gateway.charge(request.caller, 1)
         gateway.funnel.check_room(1)
         row = await self._one(request)
+        while row.in_hand(now_ms()):  # also what was answered a moment ago and is being noted
+            await asyncio.sleep(LOOK_S)
+            row = await self._one(request)
         key_mac = None
         if given:
             address = b"/v1/verifications/%s/resend" % request.param.encode()
@@ -320,7 +324,18 @@ class Verifying:
         except BaseException:
             await asyncio.shield(self.watch.act(lambda book: book.sent(verification, sends, durable=False)))
             raise
-        await self.watch.act(lambda book: book.sent(verification, sends, durable=True))
+        self._mark(verification, sends)
+
+    def _mark(self, verification: bytes, sends: int) -> None:
+        """Notes that a message is durable, with the next commit: its caller need not wait. If power fails before, a repetition sends anew."""
+        task = asyncio.ensure_future(self.watch.act(lambda book: book.sent(verification, sends, durable=True)))
+        self._marking.add(task)
+        task.add_done_callback(self._marked)
+
+    def _marked(self, task: asyncio.Task[None]) -> None:
+        self._marking.discard(task)
+        if not task.cancelled() and (e := task.exception()) is not None:
+            log.warning("that a verification's message is durable could not be noted: %s", e)
 
     async def _one(self, request: Request) -> Verification:
         caller, verification = request.caller.id, _id(request)

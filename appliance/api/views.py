@@ -36,7 +36,7 @@ class PartView(Struct):
 
 
 class Brief(Struct):
-    """A message in a list."""
+    """A message in a list. `code`: why number and reference are null although nobody erased them: what is sealed does not open."""
 
     id: str
     status: str
@@ -51,12 +51,14 @@ class Brief(Struct):
     send_at: Time | None
     expires_at: Time
     error: str | None
+    code: str | None
 
 
 class MessageView(Struct):
     """A message with its text and its history; `text`, `reference` and `metadata` are null after redaction.
 
-    `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text.
+    `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why
+    what is sealed of it does not open, although nobody erased it.
     """
 
     id: str
@@ -74,6 +76,7 @@ class MessageView(Struct):
     send_at: Time | None
     expires_at: Time
     error: str | None
+    code: str | None
     events: list[Event]
     parts: list[PartView]
     explanation: list[Ruling]
@@ -201,7 +204,7 @@ def _time(at_ms: int | None) -> str | None:
     return rfc3339(at_ms) if at_ms else None
 
 
-def brief(found: Found, to: str | None, content: Content | None) -> Brief:
+def brief(found: Found, to: str | None, content: Content | None, code: str | None) -> Brief:
     return Brief(
         id_text(found.id),
         STATUSES[found.status],
@@ -216,10 +219,13 @@ def brief(found: Found, to: str | None, content: Content | None) -> Brief:
         _time(found.send_at_ms),
         rfc3339(found.expires_ms),
         found.error,
+        code,
     )
 
 
-def whole(found: Found, to: str | None, content: Content | None, explanation: list[Ruling]) -> MessageView:
+def whole(
+    found: Found, to: str | None, content: Content | None, code: str | None, explanation: list[Ruling]
+) -> MessageView:
     return MessageView(
         id_text(found.id),
         STATUSES[found.status],
@@ -236,6 +242,7 @@ def whole(found: Found, to: str | None, content: Content | None, explanation: li
         _time(found.send_at_ms),
         rfc3339(found.expires_ms),
         found.error,
+        code,
         [Event(rfc3339(at_ms), status, detail or None) for at_ms, status, detail in found.events],
         [
             PartView(p.part, p.status, _time(p.submitted_ms), _time(p.answered_ms), _time(p.receipted_ms), p.error)

@@ -32,7 +32,7 @@ from .steady import DISTINCT_MESSAGES, SEED
 from .texts import bodies, messages
 from .timing import FILL_S_MAX
 from .watch import Watch
-from .widening import widened
+from .widening import over, widened
 
 SETTLE_S: Final = 1.0
 SEARCHES: Final = 100
@@ -131,8 +131,11 @@ def _spread(home: Path, days: int) -> None:
     """The newest day's file as that of the days before."""
     store = parse({}, home, "bench").store
     lived, source = _lived(store)
-    for day in range(lived - days + 1, lived):
+    for day in range(lived - 1, lived - days, -1):
         shutil.copyfile(source, partition_path(store, day))
+        if day == lived - 1:
+            source = partition_path(store, day)
+            over(source)
 
 
 def _lived(store: Path) -> tuple[int, Path]:

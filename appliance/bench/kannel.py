@@ -27,6 +27,7 @@ from appliance.errors import Error
 from .started import killed, program
 
 START_S_MAX: Final = 30.0
+PASSWORD: Final = "bench"  # on loopback, for as long as a run lasts
 DELIVERED: Final = 1  # dlr types of chapter 8
 _CALLED: Final = re.compile(rb"GET /r\?i=(\d+)&s=(\d+) ")
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -34,7 +35,7 @@ _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 CONFIG: Final = """
 group = core
 admin-port = {admin}
-admin-password = bench
+admin-password = {password}
 admin-interface = 127.0.0.1
 smsbox-port = {box}
 smsbox-interface = 127.0.0.1
@@ -68,7 +69,7 @@ log-level = 3
 
 group = sendsms-user
 username = bank
-password = bench
+password = {password}
 max-messages = 10
 concatenation = true
 """
@@ -130,23 +131,21 @@ class _Called(asyncio.Protocol):
         self._transport.write(_OK * len(whole))
 
 
-class Kannel:
-    """Running. `sendsms`: HOST:PORT of its HTTP interface."""
+class Boxes:
+    """bearerbox and smsbox, running by a configuration. `sendsms`: HOST:PORT of the HTTP interface."""
 
-    def __init__(self, folder: Path, operator: str, receipts: Receipts, window: int) -> None:
+    def __init__(self, folder: Path, config: str, **given: Any) -> None:
+        """`config` has places for `admin`, `box`, `sendsms`, `password`, `folder` and what else is `given`. Raises Error `not_found`."""
         self._folder = folder
-        self._receipts = receipts
         self._programs = [shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("bearerbox", "smsbox")]
         if None in self._programs:
             raise Error("not_found", "Kannel is not installed", "apt-get install kannel")
-        host, _, port = operator.rpartition(":")
         self._admin, box, sendsms = asyncio.run(_free(3))
         self.sendsms = f"127.0.0.1:{sendsms}"
+        folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "kannel.conf"
         self._config.write_text(
-            CONFIG.format(
-                admin=self._admin, box=box, sendsms=sendsms, folder=folder, host=host, port=port, window=window
-            )
+            config.format(admin=self._admin, box=box, sendsms=sendsms, folder=folder, password=PASSWORD, **given)
         )
         self._running = contextlib.ExitStack()
         self._processes: list[Any] = []
@@ -185,21 +184,27 @@ class Kannel:
             pause.wait(0.05)
         raise Error("peer_unavailable", f"Kannel is not ready: {what}", f"see {self._folder}")
 
-    def _status(self) -> str:
-        return _got(self._admin, "/status.txt?password=bench")
-
     def _says(self, word: str) -> bool:
-        return word in self._status()
+        return word in _got(self._admin, f"/status.txt?password={PASSWORD}")
 
     def _takes(self) -> bool:
         return bool(_got(int(self.sendsms.rpartition(":")[2]), "/cgi-bin/sendsms"))
+
+
+class Kannel(Boxes):
+    """Bound to an operator."""
+
+    def __init__(self, folder: Path, operator: str, receipts: Receipts, window: int) -> None:
+        self._receipts = receipts
+        host, _, port = operator.rpartition(":")
+        super().__init__(folder, CONFIG, host=host, port=port, window=window)
 
     def request(self, number: int, to: str, text: str, class_: str = "") -> bytes:
         """A message whose receipt comes back under `number`."""
         coding = "0" if text.isascii() else "2"
         called = quote(f"http://127.0.0.1:{self._receipts.port}/r?i={number}&s=%d", safe="")
         path = (
-            f"/cgi-bin/sendsms?username=bank&password=bench&from=MYBANK&to={quote(to, safe='')}&charset=UTF-8"
+            f"/cgi-bin/sendsms?username=bank&password={PASSWORD}&from=MYBANK&to={quote(to, safe='')}&charset=UTF-8"
             f"&coding={coding}&text={quote(text, safe='')}&dlr-mask=3&dlr-url={called}"
         )
         return f"GET {path} HTTP/1.1\r\nHost: {self.sendsms}\r\n\r\n".encode()

@@ -51,8 +51,20 @@ def widened(path: Path, times: int) -> None:
         conn.close()
 
 
-def _indexed(conn: Connection) -> None:
-    """Inside the transaction: the index by number anew, all but what a search looks through batch by batch."""
+def over(path: Path) -> None:
+    """The day in a file that nobody has open is past: the engine puts all of it in place then."""
+    conn = open_store(path)
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        _indexed(conn, 1)
+        conn.execute("COMMIT")
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        conn.close()
+
+
+def _indexed(conn: Connection, least: int = GATHERED_MIN) -> None:
+    """Inside the transaction: the index by number anew, all but fewer than `least`: a search looks through these batch by batch."""
     index, cursor = Numbers("numbers_upto", 0), conn.cursor()
     conn.execute("DELETE FROM number")
     for first, last, numbers in conn.execute("SELECT first,last,numbers FROM batch ORDER BY first"):
@@ -60,4 +72,6 @@ def _indexed(conn: Connection) -> None:
         if index.enough(GATHERED_MIN):
             while not index.place(cursor, 1):
                 pass
+    while index.enough(least) and not index.place(cursor, 1):
+        pass
     conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES('numbers_upto',?)", (index.upto,))

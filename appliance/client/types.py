@@ -73,9 +73,10 @@ Brief = TypedDict(
         "send_at": "str | None",
         "expires_at": "str",
         "error": "str | None",
+        "code": "str | None",
     },
 )
-"""A message in a list."""
+"""A message in a list. `code`: why number and reference are null although nobody erased them: what is sealed does not open."""
 
 
 class Cancelled(TypedDict):
@@ -163,9 +164,10 @@ InboundView = TypedDict(
         "parts": "int",
         "missing": "list[int]",
         "redacted": "bool",
+        "code": "str | None",
     },
 )
-"""A customer's message. `text` is null for what is no text; `complete` false: parts named in `missing` never came. `redacted`: its content was erased; then `text` is null and `parts` 0, and `from` null once its day's key is destroyed."""
+"""A customer's message. `text` is null for what is no text; `complete` false: parts named in `missing` never came. `redacted`: its content was erased; then `text` is null and `parts` 0, and `from` null once its day's key is destroyed. `code`: why `from` and `text` are null although nobody erased them: what is sealed does not open."""
 
 
 class Leaving(TypedDict):
@@ -260,12 +262,13 @@ MessageView = TypedDict(
         "send_at": "str | None",
         "expires_at": "str",
         "error": "str | None",
+        "code": "str | None",
         "events": "list[Event]",
         "parts": "list[PartView]",
         "explanation": "list[Ruling]",
     },
 )
-"""A message with its text and its history; `text`, `reference` and `metadata` are null after redaction. `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text."""
+"""A message with its text and its history; `text`, `reference` and `metadata` are null after redaction. `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why what is sealed of it does not open, although nobody erased it."""
 
 
 class Noted(TypedDict):

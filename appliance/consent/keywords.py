@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .lists import HELP, LISTS, START, STOP, STOP_ALL, TELLING
@@ -36,6 +37,12 @@ def folded(text: str) -> str:
     return bare.replace("ı", "i")  # Turkish: a capital I says nothing about the dot of the small one
 
 
+@lru_cache(maxsize=1024)
+def _folded_once(word: str) -> str:
+    """The same for a word of the lists: each start compiles them all several times. Never for what a customer wrote."""
+    return folded(word)
+
+
 class Keywords:
     """The compiled lists of one country, with a programme's own words. Immutable."""
 
@@ -43,13 +50,13 @@ class Keywords:
         """`own`: action -> words of the programme; they count beside the lists. `country`: ISO 3166 of the customer."""
         self._actions: dict[str, str] = {}
         self._languages: dict[str, str] = {}
-        self._telling = {folded(word) for word in TELLING}
+        self._telling = {_folded_once(word) for word in TELLING}
         for action in reversed(_RANK):
             for words in LISTS:
                 if words.action == action and words.country in ("", country):
-                    self._actions.update(dict.fromkeys(map(folded, words.words), action))
+                    self._actions.update(dict.fromkeys(map(_folded_once, words.words), action))
                     for word in words.words:
-                        self._languages.setdefault(folded(word), words.language)
+                        self._languages.setdefault(_folded_once(word), words.language)
             for word in (own or {}).get(action, ()):
                 self._actions[folded(word)] = action
                 if action in (STOP, STOP_ALL):

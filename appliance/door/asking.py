@@ -120,7 +120,7 @@ class Asking:
         key = await self.desk.seals.ring.by_id(found.key_id)
         aad = b"c" + found.id
         before = content_of(key.open(found.content, aad))
-        new = replacement(pdu, account, found, before, self.desk.guard, now_ms())
+        new = replacement(pdu, account, found, before, self.desk.guard, now_ms(), self.desk.settings.kept_days)
         asked = {
             **new.fields,
             "id": found.id,

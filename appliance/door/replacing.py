@@ -12,7 +12,7 @@ import msgspec
 from appliance.access import DoorAccount
 from appliance.content import Guard
 from appliance.errors import Error
-from appliance.intake import scheduled_ms
+from appliance.intake import check_kept, scheduled_ms
 from appliance.limits import VALIDITY_S_MAX, VALIDITY_S_MIN
 from appliance.message import NOTIFY_ACCOUNT_SHIFT, OTP, Content
 from appliance.smpp import Pdu, PduError, spec
@@ -33,7 +33,9 @@ class New(NamedTuple):
     content: bytes
 
 
-def replacement(pdu: Pdu, account: DoorAccount, found: Found, before: Content, guard: Guard, at_ms: int) -> New:
+def replacement(
+    pdu: Pdu, account: DoorAccount, found: Found, before: Content, guard: Guard, at_ms: int, kept_days: int
+) -> New:
     """Raises PduError, or Error for a text that cannot be sent."""
     f: dict[str, Any] = pdu.fields
     note = before.door
@@ -53,7 +55,7 @@ def replacement(pdu: Pdu, account: DoorAccount, found: Found, before: Content, g
     coding = account.alphabet if note.data_coding == 0 else CODINGS[note.data_coding]
     text = guard.check(text_of(pdu.sequence, coding, octets), found.class_ == OTP).text
     encoding, payload, segments = encode(text)
-    send_at_ms, expires_ms = _times(pdu, found, at_ms)
+    send_at_ms, expires_ms = _times(pdu, found, at_ms, kept_days)
     notify = NOTIFY[registered]
     fields = {
         "payload": payload,
@@ -67,7 +69,7 @@ def replacement(pdu: Pdu, account: DoorAccount, found: Found, before: Content, g
     return New(fields, _pack(before))
 
 
-def _times(pdu: Pdu, found: Found, at_ms: int) -> tuple[int, int]:
+def _times(pdu: Pdu, found: Found, at_ms: int, kept_days: int) -> tuple[int, int]:
     f: dict[str, Any] = pdu.fields
     send_at_ms, expires_ms = found.send_at_ms, found.expires_ms
     asked_ms = time_of(pdu.sequence, f.get("schedule_delivery_time", b""), spec.ESME_RINVSCHED, at_ms)
@@ -82,4 +84,9 @@ def _times(pdu: Pdu, found: Found, at_ms: int) -> tuple[int, int]:
         expires_ms = min(until_ms, start_ms + VALIDITY_S_MAX * 1000)
     if expires_ms - start_ms < VALIDITY_S_MIN * 1000:
         raise PduError(spec.ESME_RINVEXPIRY, pdu.sequence, "the validity ends before the message could be sent")
+    if send_at_ms > at_ms:
+        try:
+            check_kept(found.day, expires_ms, kept_days)
+        except Error as e:
+            raise PduError(spec.ESME_RINVSCHED, pdu.sequence, e.message) from None
     return send_at_ms, expires_ms

@@ -128,7 +128,7 @@ class Submitting:
             len(rows), account.caller, sealing, at_ms, no_callback, desk.serves, True, ids,
             [row.notify for row in rows], desk.guard, [row.door for row in rows], self.check_sender(at_ms),
             desk.consent.consent.check, desk.consent.quiet.wait if desk.consent.quiet else None, desk.basis(),
-            shard=0 if ids is not None else await desk.owner(rows, account.class_),
+            shard=0 if ids is not None else await desk.owner(rows, account.class_), kept_days=desk.settings.kept_days,
         )  # fmt: skip
         intake.take(rows)
         for _, error in intake.errors:

@@ -28,7 +28,7 @@ from .replacing import replace, replacement_of
 from .undecided import send_again
 from .unfolding import erase, known_by_id
 
-DECIDED_AGAIN: Final = "sent again as a person decided; it may be a duplicate"
+DECIDED_AGAIN: Final = doubts.AGAIN + " as a person decided; it may be a duplicate"
 ID_OCTETS: Final = 16
 CLOSED: Final = "closed by a person"
 

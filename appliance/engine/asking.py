@@ -150,7 +150,7 @@ class Asker:
             return  # a receipt was faster
         ledger.outstanding.pop((one.link, one.canonical), None)
         ledger.just_ended.add((one.link, one.canonical))
-        settled(ledger, one.day, one.key, one.segments, status, "told by the operator when asked", now_ms)
+        settled(ledger, one.day, one.key, one.segments, status, doubts.ASKED, now_ms)
         error = None if STATUSES[status] == "delivered" else word
         settle(ledger, one.link, (one.day, one.key, one.segments, one.notify, None), status, error, now_ms)
         self.resolved += 1

@@ -62,6 +62,8 @@ def dispatch(
     if ledger.swap is not None:
         ledger.swap.slice(ledger)
     rooms = Rooms({name: link.room(now_s) for name, link in links.items()})
+    for link in links.values():
+        link.wanted = False
     for class_ in range(4):
         if class_ == OTP + 1:
             rooms.left = most
@@ -100,6 +102,11 @@ def _class(ledger: Ledger, links: dict[str, Link], rooms: Rooms, class_: int, no
             _unpin(ledger, queue, class_)
         elif choice:
             spread.append((group, queue, choice))
+    for name in by_link:
+        links[name].wanted = True
+    for _, _, choice in spread:
+        for link, _ in choice:
+            link.wanted = True
     if not spread:
         for n, (name, waiting) in enumerate(by_link.items(), 1):
             rooms.take_turns(len(by_link) - n)

@@ -88,7 +88,9 @@ class Inbound:
                         park(ledger, link.name, operator_id, code, error, self._signs(link, receipt), now_ms)
                 else:
                     signs = self._signs(link, receipt)
-                    park(ledger, link.name, _nameless(signs, code), code, error, signs, now_ms)
+                    operator_id = _nameless(signs, code)
+                    if not receipted(ledger, link.name, operator_id, code, error, now_ms):
+                        park(ledger, link.name, operator_id, code, error, signs, now_ms)
             answers.setdefault((bind, session), []).append((deliver.sequence, status))
         return [(*where, each) for where, each in answers.items()]
 
@@ -133,7 +135,7 @@ class Inbound:
             if at_ms is not None:  # the operator's clock is that of its absolute validities
                 accepted_ms = at_ms - link.settings.validity_offset_minutes * 60_000
             elif not receipt.message_id:
-                accepted_ms = 0
+                accepted_ms = 0  # it fits nothing
         return Signs(
             blind_index(index_key, number_of(receipt.source)),
             sender_of(receipt.dest),

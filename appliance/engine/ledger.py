@@ -23,6 +23,7 @@ from appliance.store import DatabaseError, Partition, Work, link_numbers, partit
 from .awaited import Doubts, Outstanding, Parked
 from .left_alone import Stops
 from .outcome import may_change, message_status
+from .steps import STEADY
 from .straight import Straight
 from .unfolding import odd, odd_seq
 from .unrecorded import Unrecorded
@@ -57,6 +58,7 @@ class Ledger:
         self.signpost: Signpost | None = None  # of several engines: who waits for which operator's id
         self.parked = Parked()
         self.doubts = Doubts()
+        self.steps = STEADY  # how the wall clock was set lately
         self.delayed = Delayed()
         self.work: defaultdict[int, Work] = defaultdict(Work)
         self.touched: set[tuple[int, int]] = set()  # long messages whose status must be worked out again

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from appliance import clock
@@ -69,6 +69,7 @@ class Link:
         #: Sees every octet both ways (`in`, `out`) while somebody traces or tests the link; never raises.
         self.tap: Tap | None = None
         self.drained = False  # takes nothing new and is not bound, until a person says otherwise
+        self.wanted = False  # at the last beat something waited for it, and for no other
         self.submitted = self.answered = self.receipted = self.errors = self.delivered = 0
         self._was_up = False
         self._turn = 0
@@ -127,13 +128,14 @@ class Link:
         pace = self.paces.classes[class_]
         return UNLIMITED if pace is None else pace.allowed(now_s)
 
-    def next_s(self, now_s: float) -> float:
-        """Seconds until pace or a pause lets something go; 0 when neither holds it back, or nobody can say."""
-        if self.drained or not self.up:
-            return UNLIMITED
+    def next_s(self, now_s: float, lengths: Sequence[int]) -> float:
+        """Seconds until paces or a pause let something go of what waits, by class; 0 when none holds it back, or nobody can say."""
+        if not self.wanted or self.drained or not self.up or not any(bind.room for bind in self.submitters):
+            return UNLIMITED  # a new message, a bind, or an answer wakes the beat
         if now_s < self.throttle.paused_until_s:
             return self.throttle.paused_until_s - now_s
-        return self.paces.link.next_s()
+        paces = [pace for pace, n in zip(self.paces.classes, lengths, strict=True) if n]
+        return max(self.paces.link.next_s(), min((pace.next_s() if pace else 0.0 for pace in paces), default=0.0))
 
     def shares(self, segments: int) -> list[tuple[Bind, int]]:
         """How many of `segments` (at most the sum of the windows' room) leave over which bind, in the order of leaving."""

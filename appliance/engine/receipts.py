@@ -166,7 +166,7 @@ def any_candidate(ledger: Ledger, link: str, number_index: bytes, now_ms: int) -
             if number is None:
                 continue
             # A message of a batch may have its receipt: then it only keeps others from guessing.
-            if partition.batched_to(number_index) or doubts.candidates(partition, number, number_index):
+            if partition.batched_to(number_index) or doubts.owners(partition, number, number_index):
                 return True
         except DatabaseError:
             ledger.quarantine(day, now_ms)

@@ -21,7 +21,7 @@ from .inbound import Inbound
 from .ledger import Ledger
 from .left_alone import report
 from .link import Link
-from .matching import Fit, fits, plain, sender_of
+from .matching import Fit, Known, fits, plain, sender_of
 from .undecided import AGAIN, resolve, send_again
 from .unfolding import known_by_number
 
@@ -76,7 +76,7 @@ class Resolver:
             try:
                 if claims:  # without one nothing of a batch is in question
                     known_by_number(ledger, day, number_index, SENT, SUBMITTED)
-                candidates += doubts.candidates(partition, number, number_index)
+                candidates += doubts.owners(partition, number, number_index)
             except DatabaseError:
                 ledger.quarantine(day, now_ms)
         candidates = [c for c in candidates if c.day in ledger.partitions]
@@ -85,15 +85,14 @@ class Resolver:
         settled: set[tuple[int, int]] = set()
         used = 0
         if claims and link is not None and any(_open(c, claims) for c in candidates):
-            others = self._copies(number_index, claims)
-            for fit in await self._fits(link, claims, candidates, others):
+            for fit in await self._fits(link, claims, candidates):
                 how = {"time": "time of acceptance"}.get(fit.how, fit.how)
                 resolve(ledger, name, fit.claim, fit.candidate, how, now_ms)
                 settled.add((fit.candidate.day, fit.candidate.key))
                 used += 1
         left = [c for c in candidates if (c.day, c.key) not in settled]
         for c in left:
-            if c.act != doubts.TO_RESEND:
+            if c.act != doubts.TO_RESEND or not c.here:
                 continue
             why = ledger.stops.unwanted(number_index, c.class_, c.sender)
             if why is not None:
@@ -106,44 +105,40 @@ class Resolver:
         else:
             ledger.doubts.done(pair)
 
-    def _copies(self, number_index: bytes, claims: list[Claim]) -> list[tuple[int, int]]:
-        """When messages to a number that were sent again since may have been taken before: each has as many receipts as copies."""
-        if not any(claim.accepted_ms is not None for claim in claims):
-            return []
-        rows = [row for p in self.ledger.partitions.values() for row in doubts.doubted(p, number_index)]
-        return [(min(span), max(span)) for _, *span in rows]  # the clock may have been set back in between
-
-    async def _fits(
-        self, link: Link, claims: list[Claim], candidates: list[Candidate], others: list[tuple[int, int]]
-    ) -> list[Fit]:
+    async def _fits(self, link: Link, claims: list[Claim], candidates: list[Candidate]) -> list[Fit]:
         if self.inbound.keys is None:
             raise Error("hsm_unavailable", "the key of the blind index is not here yet")
         index_key = self.inbound.keys[1]
-        keys: dict[int, DataKey] = {}
+        keys: dict[int, DataKey | None] = {}
         for key_id in {c.key_id for c in candidates}:
-            async with asyncio.timeout(KEY_S_MAX):
-                keys[key_id] = await self.keyring.by_id(key_id)
+            try:
+                async with asyncio.timeout(KEY_S_MAX):
+                    keys[key_id] = await self.keyring.by_id(key_id)
+            except Error as e:
+                if e.code not in ("key_destroyed", "key_missing"):
+                    raise
+                keys[key_id] = None  # it was destroyed: what it sealed may be anything
         compared = any(claim.text_index is not None for claim in claims)
-        texts = {(c.day, c.key): _text(link, c, keys[c.key_id]) for c in candidates} if compared else {}
-        senders = {n: self._senders(link, c, keys[c.key_id]) for n, c in enumerate(candidates)}
-        return fits(
-            claims,
-            candidates,
-            senders,
-            texts,
+        known = Known(
+            [self._senders(link, c, keys[c.key_id]) for c in candidates],
+            [_text(link, c, keys[c.key_id]) if compared else None for c in candidates],
             lambda text: blind_index(index_key, "text:" + text),
             link.settings.user_message_reference,
-            others,
+            self.ledger.steps,
+            not self.ledger.damaged,
         )
+        return fits(claims, candidates, known)
 
-    def _senders(self, link: Link, candidate: Candidate, key: DataKey) -> frozenset[str]:
+    def _senders(self, link: Link, candidate: Candidate, key: DataKey | None) -> frozenset[str] | None:
         """Every sender that the segment may have left with on the link: its own, the link's, or what its route puts."""
         default = link.settings.default_sender
         forms = {candidate.sender or default}
         try:
-            to = key.open(candidate.number, b"n" + candidate.message_id).decode()
+            to = key.open(candidate.number, b"n" + candidate.message_id).decode() if key is not None else ""
         except (Error, UnicodeDecodeError):
-            return frozenset()
+            to = ""
+        if not to:
+            return None
         group = self.ledger.routes.group(to, candidate.class_, candidate.sender)
         if group.rewrites:
             forms |= {way.put(candidate.sender, CLASSES[candidate.class_]) or default for way in group.ways}
@@ -152,20 +147,23 @@ class Resolver:
 
 def _open(candidate: Candidate, claims: list[Claim]) -> bool:
     """Whether a receipt may still settle it."""
-    return candidate.status == INDETERMINATE or (
-        candidate.status in (SENT, SUBMITTED) and any(claim.nameless for claim in claims)
+    return candidate.here and (
+        candidate.status == INDETERMINATE
+        or (candidate.status in (SENT, SUBMITTED) and any(claim.nameless for claim in claims))
     )
 
 
-def _text(link: Link, candidate: Candidate, key: DataKey) -> str:
-    """The plain text of a segment, "" when it cannot be read or was cut in another way than usual."""
+def _text(link: Link, candidate: Candidate, key: DataKey | None) -> str | None:
+    """The plain text of a segment; None when it cannot be read or was cut in another way than usual."""
+    if key is None:
+        return None
     try:
         content = _decode(key.open(candidate.content or b"", b"c" + candidate.message_id))
         if candidate.segments == 1:
             return plain(decode(content.encoding, content.payload))
         parts = split(content.encoding, content.payload, link.settings.reference_bits)
         if len(parts) != candidate.segments:
-            return ""
+            return None
         return plain(decode(content.encoding, parts[(candidate.key & 255) - 1]))
     except (Error, msgspec.MsgspecError, ValueError):
-        return ""
+        return None

@@ -40,6 +40,7 @@ from .retention import retire
 from .routing import Routing
 from .scrubbing import Scrubbing
 from .sharing import Sharing, joined
+from .steps import StepWatch
 from .workbench import Workbench
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Engine:
         }
         self.resolver = Resolver(self.ledger, self.links, self.inbound, self.keyring)
         self.asker = Asker(self.ledger, self.links)
+        self.steps = StepWatch(self.ledger, clock.boot())
         self.campaigns = Campaigns(s, self.ledger, self.links)
         self.beat = Beat(self.ledger, self.links, self.inbound)
         self.drains = Drains(self.links, self.beat, folder, self._do)
@@ -236,9 +238,12 @@ class Engine:
             return 0.0
         if not len(self.ledger.queues):
             return IDLE_S
+        waiting = self.ledger.queues.lengths
         # While windows are full, an answer wakes it; while pace or a pause holds everything back, the time is known.
         now_s = clock.monotonic_s()
-        return min(max(min((link.next_s(now_s) for link in self.links.values()), default=IDLE_S), WAITING_S), IDLE_S)
+        return min(
+            max(min((link.next_s(now_s, waiting) for link in self.links.values()), default=IDLE_S), WAITING_S), IDLE_S
+        )
 
     async def _beats(self) -> None:
         while not (self.stopping.is_set() and self._settled()):
@@ -255,9 +260,10 @@ class Engine:
             await self._beat_once()
 
     async def _beat_once(self) -> None:
-        now_s, now_ms = clock.monotonic_s(), clock.now_ms()
+        now_s, now_ms = clock.both()
         if not await self._open_days(now_ms):
             return
+        self.steps.look(now_s, now_ms)
         if not self.stopping.is_set():  # neither is needed any more, and the HSM may hang
             await self.hand.fetch(now_s, now_ms)
             await self.pager.fill(now_s, now_ms)
@@ -339,6 +345,7 @@ class Engine:
             loop.add_signal_handler(sign, self._stop)
         self.started_ms = clock.now_ms()
         undecided = self.pager.recover(self.started_ms)
+        self.steps.recover(*clock.both())
         await server.start(self.settings.socket(self.name))  # who asks is told why it is not ready
         while not await self._open_days(self.started_ms) and not self.stopping.is_set():
             pass

@@ -19,7 +19,7 @@ from .waiting import Waiting
 
 ACTS = {"report": doubts.REPORTED, "hold": doubts.HELD, "resend": doubts.TO_RESEND}
 ERRORS = ("no answer", "no answer, held for a decision", "no answer")  # by act
-AGAIN = "sent again as the class's policy says; it may be a duplicate"
+AGAIN = doubts.AGAIN + " as the class's policy says; it may be a duplicate"
 
 
 def lost(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
@@ -99,6 +99,9 @@ def resolve(ledger: Ledger, link: str, claim: doubts.Claim, found: doubts.Candid
     known = (found.day, found.key, found.segments, found.notify, None)
     number = ledger.link_numbers[claim.day][link]
     ledger.work[claim.day].unparked.append((number, claim.operator_id))
+    if claim.nameless:
+        ledger.work[claim.day].spent.append(doubts.spent(number, claim.operator_id))
+        ledger.just_ended.add((link, claim.operator_id))
     ledger.parked.pop(link, claim.operator_id)
     if found.status == INDETERMINATE:
         if not claim.nameless:

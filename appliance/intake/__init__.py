@@ -2,7 +2,7 @@
 
 from .accepted import Accepted, Rejected
 from .funnel import CONFLICT, Funnel
-from .intake import CLASS, Intake, empty_batch, no_route, quiet_hours, scheduled_ms
+from .intake import CLASS, Intake, check_kept, empty_batch, no_route, quiet_hours, scheduled_ms
 from .peers import LOOK_S_MAX, Caller, Peers
 from .portability import Portability
 from .rate import Rates
@@ -12,7 +12,30 @@ from .sealing import Key, Ring, Sealing, Seals
 from .spread import Spread, carried, least_urgent
 
 __all__ = [
-    "CLASS", "CONFLICT", "LOOK_S_MAX", "Accepted", "Caller", "Funnel", "Intake", "Key", "Pauses", "Peers", "Portability", "Rates",
-    "Refusals", "Rejected", "Ring", "Row", "Sealing", "Seals", "Spread", "carried", "empty_batch", "least_urgent",
-    "no_route", "quiet_hours", "scheduled_ms",
+    "CLASS",
+    "CONFLICT",
+    "LOOK_S_MAX",
+    "Accepted",
+    "Caller",
+    "Funnel",
+    "Intake",
+    "Key",
+    "Pauses",
+    "Peers",
+    "Portability",
+    "Rates",
+    "Refusals",
+    "Rejected",
+    "Ring",
+    "Row",
+    "Sealing",
+    "Seals",
+    "Spread",
+    "carried",
+    "check_kept",
+    "empty_batch",
+    "least_urgent",
+    "no_route",
+    "quiet_hours",
+    "scheduled_ms",
 ]  # fmt: skip

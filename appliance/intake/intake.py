@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import UNSET
 
-from appliance.clock import rfc3339
+from appliance.clock import DAY_MS, day_of, rfc3339
 from appliance.content import Guard
 from appliance.errors import Error
 from appliance.limits import SCHEDULE_AHEAD_S_MAX, SCHEDULE_BEHIND_S_MAX, VALIDITY_S_DEFAULT
@@ -77,6 +77,7 @@ class Intake:
         check_quiet: Callable[[str, int, int, str, int], Held | None] | None = None,
         basis: str = "",
         shard: int = 0,
+        kept_days: int = 0,
     ) -> None:
         self.ids = new_ids(count, at_ms, shard) if ids is None else ids
         self.callers = [caller] * count if isinstance(caller, int) else caller
@@ -91,6 +92,7 @@ class Intake:
         self.check_sender = check_sender
         self.check_consent = check_consent
         self.check_quiet = check_quiet
+        self.kept_days = kept_days  # 0: whoever asks does not keep what it takes
         self.ruled: dict[int, list[str]] = {}
         self.accepted: list[Accepted] = []
         self.errors: list[tuple[int, Error]] = []
@@ -187,6 +189,8 @@ class Intake:
         send_at_ms = 0 if row.send_at is None else scheduled_ms(row.send_at.timestamp(), at_ms)
         validity_s = VALIDITY_S_DEFAULT[class_] if row.validity_s is None else row.validity_s
         until_ms = (send_at_ms or at_ms) + validity_s * 1000
+        if send_at_ms and self.kept_days:
+            check_kept(day_of(at_ms), until_ms, self.kept_days)
         if self.check_quiet is None:
             return send_at_ms, until_ms, None
         held = self.check_quiet(to, calling_code, class_, sender, send_at_ms or at_ms)
@@ -244,6 +248,17 @@ def scheduled_ms(at_s: float, now_ms: int) -> int:
     if at_ms > now_ms + _AHEAD_MS:
         raise Error("invalid", "`send_at` is too far ahead", f"at most {SCHEDULE_AHEAD_S_MAX // 86_400} days")
     return at_ms
+
+
+def check_kept(day: int, until_ms: int, kept_days: int) -> None:
+    """Raises Error `invalid` for a message of a day that may still wait when this day's key is destroyed."""
+    if until_ms > (day + kept_days) * DAY_MS:
+        raise Error(
+            "invalid",
+            "`send_at` is too far ahead: the message would be erased before it is sent",
+            f"`send_at` and its validity end within {kept_days} days, or `store.retention_days` is longer",
+            field="send_at",
+        )
 
 
 def _with_field(error: Error, field: str) -> Error:

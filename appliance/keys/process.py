@@ -101,11 +101,6 @@ def second_place_of(settings: Settings) -> Place | None:
     )
 
 
-def kept_days(settings: Settings) -> int:
-    """Days that a daily key outlives its day: as long as anything sealed under it is kept."""
-    return int(max(settings["store.retention_days"], settings["door.keep_days"]))
-
-
 class Keys:
     """One box's keys: register, pool and desk put together."""
 
@@ -217,7 +212,7 @@ class Keys:
                     self.desk.today()  # before a key of a day that may never be is there
                     for day in days_wanted(now_ms(), KEY_AHEAD_MS):
                         await self.desk.keeper.for_day(day)
-                    await self.desk.keeper.turn(kept_days(self.settings), self.desk.today())
+                    await self.desk.keeper.turn(self.settings.kept_days, self.desk.today())
                     pause_s = KEY_AHEAD_LOOK_S
                 except (Error, HsmError) as e:
                     log.warning("keys: a day's key could not be made ahead: %s", e)

@@ -91,6 +91,11 @@ class Settings:
         """Folder of the message partitions of the first engine; those of the others are in it."""
         return self.home / "store"
 
+    @property
+    def kept_days(self) -> int:
+        """Days that a daily key outlives its day: as long as anything sealed under it is kept."""
+        return int(max(self["store.retention_days"], self["door.keep_days"]))
+
     def store_of(self, shard: int) -> Path:
         """Folder of the message partitions of one engine."""
         return self.store / f"shard-{shard}" if shard else self.store

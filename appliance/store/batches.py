@@ -102,6 +102,9 @@ def packed(columns: Columns) -> bytes:
     return _encode(columns)
 
 
+_OVER: Final = (*sorted(FINAL), ODD)
+
+
 class Tally:
     """What became of each message of a batch. Times in milliseconds, 0: not yet."""
 
@@ -124,7 +127,7 @@ class Tally:
         self.day = day
         self.first = first
         self.statuses = statuses
-        self.open = sum(1 for status in statuses if status not in FINAL and status != ODD)
+        self.open = size - sum(map(statuses.count, _OVER))
         self.links = bytearray(size)
         self.submitted = [0] * size
         self.answered = [0] * size

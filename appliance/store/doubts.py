@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
+from appliance.message import INDETERMINATE, SENT
+
+from .batches import SUBMITTED
+from .behind import ended_entry
 from .partition import Partition
 
 #: What is done with an indeterminate segment: told and left, held for a person, sent again unless a parked receipt settles it.
 REPORTED, HELD, TO_RESEND = range(3)
+WAITING: Final = frozenset({SENT, INDETERMINATE, SUBMITTED})  # of a segment that has no receipt
 
-CANDIDATES: Final = (
+ASKED: Final = "told by the operator when asked"  # what an event says, or ends with, of what query_sm settled
+AGAIN: Final = "sent again"  # what it begins with when a segment that was in doubt leaves once more
+
+#: What may own a receipt: what waits for one, and of the rest whatever was in doubt once or settled without one.
+OWNERS: Final = (
     "SELECT s.key,s.status,m.segments,m.notify,m.id,m.class,m.encoding,m.sender,m.calling_code,m.number,m.content,m.key_id,"
-    "s.submitted_ms,m.expires_ms,s.operator_id,coalesce(u.act,-1),u.at_ms FROM message m"
+    "s.submitted_ms,m.expires_ms,s.operator_id,coalesce(u.act,-1),u.at_ms,s.link=?2,m.accepted_ms,s.answered_ms,"
+    "(SELECT max(e.at_ms) FROM event e WHERE e.seq=m.seq AND e.status=10),"
+    "(SELECT count(*) FROM event e WHERE e.seq=m.seq AND e.detail LIKE 'sent again%'),s.receipted_ms,"
+    "EXISTS (SELECT 1 FROM event e WHERE e.seq=m.seq AND e.detail LIKE '%told by the operator when asked%') FROM message m"
     " JOIN segment s ON s.key>=m.seq<<8 AND s.key<(m.seq+1)<<8 LEFT JOIN undecided u ON u.key=s.key"
-    " WHERE m.number_index=? AND s.link=? AND s.status IN (3,10,20)"
+    " WHERE m.number_index=?1 AND s.link>0 AND (s.link=?2 AND s.status IN (3,10,20) OR EXISTS (SELECT 1 FROM event e"
+    " WHERE e.seq=m.seq AND (e.status=10 OR e.detail LIKE '%told by the operator when asked%')))"
 )
 CLAIMS: Final = (
     "SELECT operator_id,status,at_ms,error,sender,reference,text_length,text_index,accepted_ms FROM parked"
@@ -23,7 +36,7 @@ CLAIMS: Final = (
 
 
 class Candidate(NamedTuple):
-    """A segment to one number over one link that has no receipt: under way, sent, or indeterminate."""
+    """A segment to one number that may own a receipt of one link: it left over it, and what became of each of its copies is not known."""
 
     day: int
     key: int
@@ -38,11 +51,16 @@ class Candidate(NamedTuple):
     number: bytes
     content: bytes | None
     key_id: int
-    submitted_ms: int
+    submitted_ms: int  # when it last left
     expires_ms: int
     operator_id: str | None
     act: int  # -1: not indeterminate
     lost_ms: int | None  # when it became so
+    here: bool  # the link is the one over which it last left
+    accepted_ms: int
+    answered_ms: int | None
+    doubted_ms: int | None  # when its message was last in doubt
+    again: int  # how often its message was sent again
 
 
 class Claim(NamedTuple):
@@ -65,10 +83,22 @@ class Claim(NamedTuple):
         return self.operator_id.startswith("?")
 
 
-def candidates(partition: Partition, link: int, number_index: bytes) -> list[Candidate]:
-    """Segments of a day over a link to a number that have no receipt."""
-    rows = partition.conn.execute(CANDIDATES, (number_index, link)).fetchall()
-    return [Candidate(partition.day, *row) for row in rows]
+def owners(partition: Partition, link: int, number_index: bytes) -> list[Candidate]:
+    """Segments of a day to a number that may own a receipt of a link.
+
+    Not: those that left once and have their receipt, or were refused each time. What the operator told when it was asked is no
+    receipt, nor is what a person decided: theirs may still come. What was sent again may have left over any link before.
+    """
+    out = []
+    for *row, again, receipted_ms, asked in partition.conn.execute(OWNERS, (number_index, link)).fetchall():
+        candidate = Candidate(partition.day, *(*row, again))
+        waits = candidate.status in WAITING
+        if not candidate.here and not again:
+            continue
+        if not waits and not again and receipted_ms is not None and not asked:
+            continue
+        out.append(candidate)
+    return out
 
 
 def claims(partition: Partition, link: int, number_index: bytes) -> list[Claim]:
@@ -76,13 +106,9 @@ def claims(partition: Partition, link: int, number_index: bytes) -> list[Claim]:
     return [Claim(partition.day, *row) for row in partition.conn.execute(CLAIMS, (number_index, link)).fetchall()]
 
 
-def doubted(partition: Partition, number_index: bytes) -> list[tuple[int, int, int]]:
-    """(seq, when it was accepted, when it was in doubt) of messages to a number that were sent again: each time that they were in doubt."""
-    return partition.conn.execute(
-        "SELECT m.seq,m.accepted_ms,e.at_ms FROM message m JOIN event e ON e.seq=m.seq WHERE m.number_index=? AND e.status=10"
-        " AND EXISTS (SELECT 1 FROM event a WHERE a.seq=m.seq AND a.detail LIKE 'sent again%')",
-        (number_index,),
-    ).fetchall()
+def spent(link: int, operator_id: str) -> tuple[bytes]:
+    """What stands for a receipt without an id that was given to its segment: the same words once more are the same receipt."""
+    return (ended_entry(link, operator_id),)
 
 
 def any_claim(partition: Partition, link: int, number_index: bytes) -> bool:

@@ -134,8 +134,8 @@ def search(conn: Connection, day: int, upto: int, limit: int, wanted: Wanted) ->
     """At most `limit` messages that are in batches, newest first, before number `upto`; inside a transaction."""
     out: list[Found] = []
     links = links_of(conn)
-    seqs = None if wanted.number_index is None else set(stored.by_number(conn, wanted.number_index))
-    firsts = None if seqs is None else sorted({stored.holder(conn, seq) or 0 for seq in seqs}, reverse=True)
+    seqs = None if wanted.number_index is None else stored.by_number(conn, wanted.number_index)
+    firsts = None if seqs is None else stored.holders(conn, seqs)
     for first, last, columns in stored.batches_down(conn, upto, wanted.class_, firsts):
         if wanted.status not in (None, QUEUED) and not stored.may_hold(conn, first, last, wanted.status or 0):
             continue

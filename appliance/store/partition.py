@@ -271,6 +271,11 @@ class Partition:
         row = self.conn.execute("SELECT value FROM mark WHERE name=?", (name,)).fetchone()
         return row[0] if row else 0
 
+    def marks(self, beginning: str) -> list[tuple[str, int]]:
+        """Name and value of those whose name begins so."""
+        sql = "SELECT name,value FROM mark WHERE name>=? AND name<?"
+        return self.conn.execute(sql, (beginning, beginning + "\U0010ffff")).fetchall()
+
     def set_mark(self, name: str, value: int) -> None:
         """Inside the caller's transaction."""
         self.conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES(?,?)", (name, value))

@@ -52,13 +52,15 @@ HEARD = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n>? 
 
 
 class Reader:
-    """Reads the partitions of one store. Keeps the newest few open; safe for one thread at a time."""
+    """Reads the partitions of one store. Keeps those it looked at open; safe for one thread at a time."""
 
-    OPEN_MAX = 8
+    OPEN_MAX = 40  # a month and more: to open a file costs more than to find a number in it
+    CACHE_KIB = 512  # of each; the kernel's cache is behind it
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open: dict[int, Connection] = {}
+        self._batched: set[int] = set()  # days whose files have batches: that does not change
 
     def message(self, message_id: bytes) -> Found | None:
         """One message with its events and parts; its day is within its id."""
@@ -128,6 +130,7 @@ class Reader:
         if callers is not None:
             callers = numbers = [int(c) for c in callers]
             where.append(f"m.caller IN ({','.join(map(str, numbers))})")
+        sql = f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} AND m.seq<? ORDER BY m.seq DESC LIMIT ?"
         wanted = Wanted(status, class_, link, from_ms, to_ms, number_index, callers)
         rows: list[Found] = []
         for day in reversed(partition_days(self.folder)):
@@ -142,10 +145,9 @@ class Reader:
                 continue
             upto = before[1] if before is not None and day == before[0] else 1 << 62
             most = limit + 1 - len(rows)
-            sql = f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} AND m.seq<? ORDER BY m.seq DESC LIMIT ?"
             with _moment(conn):
                 odd = [_found(row, day) for row in conn.execute(sql, (*values, upto, most))]
-                usual = search(conn, day, upto, most, wanted) if stored.has_batches(conn) else []
+                usual = search(conn, day, upto, most, wanted) if self._has_batches(conn, day) else []
             rows += sorted(odd + usual, key=lambda found: -found.seq)[:most]
             if len(rows) > limit:
                 rows = rows[:limit]
@@ -234,10 +236,17 @@ class Reader:
         for conn in self._open.values():
             conn.close()
         self._open.clear()
+        self._batched.clear()
+
+    def _has_batches(self, conn: Connection, day: int) -> bool:
+        if day not in self._batched and stored.has_batches(conn):
+            self._batched.add(day)
+        return day in self._batched
 
     def _partition(self, day: int) -> Connection | None:
         conn = self._open.pop(day, None)
         if not partition_exists(self.folder, day):
+            self._batched.discard(day)
             if conn is not None:
                 conn.close()  # erased since: what is still readable through an open file is gone for us, too
             return None
@@ -246,6 +255,7 @@ class Reader:
             try:
                 conn = open_store(path, read_only=True)
                 conn.execute("SELECT 1 FROM message LIMIT 1")
+                conn.execute(f"PRAGMA cache_size=-{self.CACHE_KIB}")
             except Error:
                 return None
             except DatabaseError:

@@ -80,6 +80,19 @@ def holder(conn: Connection, seq: int) -> int | None:
     return row[0] if row is not None and seq <= row[1] else None
 
 
+def holders(conn: Connection, seqs: list[int]) -> list[int]:
+    """The first messages of the batches that have some messages, given in order: the newest first."""
+    out: list[int] = []
+    last = -1
+    for seq in seqs:
+        if seq > last:
+            row = conn.execute(HOLDER, (seq,)).fetchone()
+            if row is not None and seq <= row[1]:
+                out.append(row[0])
+                last = row[1]
+    return out[::-1]
+
+
 def columns_of(conn: Connection, first: int) -> tuple[Columns, bytes]:
     """A batch's columns and blind indexes."""
     columns, numbers = conn.execute("SELECT columns,numbers FROM batch WHERE first=?", (first,)).fetchone()

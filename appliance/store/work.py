@@ -7,6 +7,7 @@ from typing import Any, Final
 from appliance.message import DELIVERED, FINAL, NOTIFY_DOOR, NOTIFY_DOOR_FAILURES, NOTIFY_WEBHOOK
 
 from .batches import INSERT_BATCH, REWRITE, UNFOLD_MESSAGE, UNFOLD_PROGRESS, UNFOLD_SEGMENT, Moves, Tally
+from .behind import INSERT_ENDED
 
 INSERT_MESSAGE: Final = (
     "INSERT INTO message(seq,id,caller,class,encoding,segments,sender,calling_code,number_index,number,content,key_id,"
@@ -111,6 +112,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("doors", DOOR),
     ("parked", PARK),
     ("unparked", UNPARK),
+    ("spent", INSERT_ENDED),
     ("doubts", DOUBT),
     ("decided", DECIDED),
     ("inbound", INBOUND),
@@ -179,6 +181,7 @@ class Work:
     doors: list[tuple[Any, ...]]
     parked: list[tuple[Any, ...]]
     unparked: list[tuple[Any, ...]]
+    spent: list[tuple[Any, ...]]
     doubts: list[tuple[Any, ...]]
     decided: list[tuple[Any, ...]]
     inbound: list[tuple[Any, ...]]

@@ -75,7 +75,7 @@ class Bank:
         self.written: dict[int, str] = {}  # letters of customers
         self.drained: dict[str, bool] = {}  # links as a person wants them
         self.done: Counter[str] = Counter()  # what people asked for and got
-        self.customers = [f"+39347{chance.randrange(10**6, 10**7)}" for _ in range(8)]
+        self.customers = [f"+39347{chance.randrange(10**6, 10**7)}" for _ in range(8)][: world.plan.customers]
 
     async def gateway(self, n: int) -> None:
         """Hands in its batches, at odd moments, as long as there is trouble."""
@@ -148,7 +148,9 @@ class Bank:
             sender = chance.choice(("BANK", "ALERTS"))
             if class_ == BULK and self._left_alone(to, class_, sender):
                 class_ = ALERT
-            encoding, payload, segments = encode(text_of(number, chance.random() < plan.long, chance.random() < 0.1))
+            encoding, payload, segments = encode(
+                text_of(number, chance.random() < plan.long, chance.random() < 0.1, plan.alike)
+            )
             life_ms = chance.randrange(500, 8_000) if chance.random() < plan.short_lives else 7_200_000
             at_ms = now_ms + chance.randrange(100, 9_000) if chance.random() < plan.scheduled else 0
             notify = chance.choice((0, NOTIFY_WEBHOOK, NOTIFY_WEBHOOK | NOTIFY_DOOR, NOTIFY_DOOR))

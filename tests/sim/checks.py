@@ -85,6 +85,8 @@ def unsettled(world: World) -> list[str]:
     out = []
     for message_id, status in found.items():
         message = world.bank.by_id.get(message_id)
+        if status == SENT and _nameless(world):
+            continue  # its receipt may have been one that two messages could mean
         if status in OPEN and (message is None or message.send_at_ms < now_ms):
             out.append(f"{world.named(message_id)} is {STATUSES[status]}")
         elif status == SCHEDULED:
@@ -162,16 +164,24 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
     again = sum(max(0, len(times) - 1) for times in parts.values())
     if again > doubts:
         world.violated(f"{said}: taken {again} times too often, {doubts} doubts on record: {dict(parts)}")
-    if status in OPEN:
+    nameless = status == SENT and _nameless(world)
+    if status in OPEN and not nameless:
         world.violated(f"{said}: nothing moves it")
+    told = [detail for _, detail in events if "resolved by receipt (" in detail]
+    world.told_by.update(detail.partition("(")[2].partition(")")[0] for detail in told)
     if doubts:
         # What became of it is its policy's to say, and that nothing was lost or doubled in silence was seen above: but no guess.
         # By the cut of the link that it left over last.
         last = [parts.get(part, []) for part in range(1, message.left + 1)]
         if status == DELIVERED and not all(any(fate == spec.STATE_DELIVERED for *_, fate in times) for times in last):
             world.violated(f"{said}: was in doubt, and no handset has it: {dict(parts)}")
+        fates = {FATES[fate] for times in last for *_, fate in times}
+        if told and message.left == 1 and status in FATES.values() and status not in fates:
+            world.violated(f"{said}: a receipt settled it, and it was another's: {dict(parts)}")
         return
     whole = len(parts) >= message.left
+    if nameless and (whole or message.left > 1):  # a refused part counts when the others have theirs
+        return
     fates = [times[0][2] for times in parts.values()]
     if whole and message.left == 1 and status != FATES[fates[0]]:
         world.violated(
@@ -183,6 +193,11 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
         world.violated(f"{said}: not all of it left: {dict(parts)}")
     elif status == INDETERMINATE:
         world.violated(f"{said}: without a doubt on record")
+
+
+def _nameless(world: World) -> bool:
+    """Whether an operator's receipts have no ids."""
+    return any(link.get("receipt_format") == "csv" for link in world.plan.links)
 
 
 def _told(world: World, found: dict[bytes, int]) -> None:

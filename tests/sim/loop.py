@@ -30,6 +30,7 @@ class Process:
 
 
 WORLD: Final = Process("world")
+OPERATORS: Final = Process("operators")  # machines of others: nobody kills them, and their clocks are their own
 CURRENT: contextvars.ContextVar[Process] = contextvars.ContextVar("process", default=WORLD)
 
 

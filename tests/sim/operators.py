@@ -52,6 +52,11 @@ class SimOperator(Operator):
         self.more = address.replace(name, f"{name}b", 1)
         self.listening: list[Any] = []
 
+    def begin(self, network: Network) -> None:
+        """As its machine: what it schedules reads that one's clock."""
+        self.listen(network)
+        self.loop.create_task(self.keep_looking())
+
     def listen(self, network: Network) -> None:
         self.listening = [network.listen(each, lambda: Session(self)) for each in (self.address, self.more)]
 
@@ -98,8 +103,8 @@ def number_in(octets: bytes) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def text_of(number: int, long: bool, wide: bool) -> str:
+def text_of(number: int, long: bool, wide: bool, alike: bool) -> str:
     """A text in whose every part the number can be read."""
     mark = f"#{number:06d}#"
-    text = mark * (40 if long else 1) + ("" if long else " your code")
+    text = mark * 40 if long else f"Your statement is ready {mark}" if alike else f"{mark} your code"
     return text + " €ж" if wide else text

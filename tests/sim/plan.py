@@ -11,6 +11,7 @@ from typing import Any, Final
 
 HOUR_S: Final = 3_600.0
 DAY_MS: Final = 86_400_000
+RECEIPTS_FROM: Final = 500_000  # the first seed that draws receipts of every kind
 POLICIES: Final = ("resend", "hold", "report")
 
 
@@ -46,6 +47,9 @@ class Plan:
     pending_batches: int = 256
     letters: int = 0  # texts of customers, some in parts
     drains: list[tuple[float, int, float]] = field(default_factory=list)  # when, which link, for how long
+    own_clock: bool = False  # operators' clocks are right, whatever the box's is set to
+    alike: bool = False  # texts begin alike
+    customers: int = 8
 
     def told(self) -> list[str]:
         """The plan as lines for people."""
@@ -84,6 +88,8 @@ def plan_of(seed: int) -> Plan:
     if chance.random() < 0.25:
         plan.stops = chance.randrange(1, 4)
     _more(Random(seed * 7 + 9), plan)
+    if seed >= RECEIPTS_FROM:
+        _receipts(Random(seed * 7 + 10), plan)
     return plan
 
 
@@ -108,6 +114,21 @@ def _more(chance: Random, plan: Plan) -> None:
             link["query_sm"] = True
         if chance.random() < 0.15:
             operator["id_form"] = chance.choice(("hex", "uuid", "text"))
+
+
+def _receipts(chance: Random, plan: Plan) -> None:
+    """Receipts of every kind, and what makes it hard to say whose one is. Only from a number on: named seeds stay what they were."""
+    plan.own_clock = chance.random() < 0.5
+    plan.alike = chance.random() < 0.4
+    plan.customers = chance.choice((3, 3, 8))
+    for link, operator in zip(plan.links, plan.operators, strict=True):
+        if chance.random() < 0.6:
+            operator["receipt_format"] = chance.choice(("text", "short", "sloppy", "payload", "csv"))
+            operator["receipt_reference"] = "no"
+        if operator["receipt_format"] == "csv":
+            link["receipt_format"] = "csv"
+        if chance.random() < 0.5:
+            operator["fail_rate"] = 0.5
 
 
 def _link(chance: Random, n: int) -> dict[str, Any]:

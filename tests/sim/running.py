@@ -104,7 +104,7 @@ def run_seeds(seeds: Iterable[int], told: bool = False, digest: bool = False) ->
         del world
         if n % 20 == 0:
             gc.collect()
-        if n % 1_000 == 0:
+        if n % 200 == 0:
             print(f"{n} seeds, {len(bad)} with violations, {time.process_time() - began:.0f} s of CPU", flush=True)
     if not digest:
         print(f"{n} seeds, {len(bad)} with violations, {time.process_time() - began:.1f} s of CPU")

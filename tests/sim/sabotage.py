@@ -201,7 +201,7 @@ def guesses() -> Iterator[None]:
     """A receipt of an unknown id settles whatever is in doubt to that number."""
 
     def any_one(claims: list[Any], candidates: list[Any], *_: Any) -> list[Any]:
-        pairs = zip(claims, [c for c in candidates if c.act >= 0], strict=False)
+        pairs = zip(claims, [c for c in candidates if c.act >= 0 and c.here], strict=False)
         return [matching.Fit(claim, candidate, "time") for claim, candidate in pairs]
 
     from appliance.engine import resolving

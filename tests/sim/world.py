@@ -20,7 +20,7 @@ from appliance.store import opening
 from . import checks
 from .bank import Bank
 from .disk import Disk
-from .loop import CURRENT, T0_S, WORLD, Process, SimLoop
+from .loop import CURRENT, OPERATORS, T0_S, WORLD, Process, SimLoop
 from .network import Network
 from .operators import SimOperator, Truth
 from .others import Auditor, Keys, Taker
@@ -46,6 +46,7 @@ class World:
         self.clock_ms = self.clock_most_ms = 0
         self.conns: dict[Process, list[Connection]] = {}
         self.submits = self.looks = self.restarts = self.doubted = 0
+        self.told_by: Counter[str] = Counter()  # what told whose a receipt is
         self.strike: tuple[int, str] | None = None
         self.slow = False
         self.settings = settings_of(plan, folder)
@@ -86,7 +87,8 @@ class World:
     # --- time and disk ----------------------------------------------------------------------------------
 
     def now_ms(self) -> int:
-        return self.plan.base_ms + self.clock_ms + int((self.loop.now_s - T0_S) * 1000)
+        set_ms = 0 if self.plan.own_clock and CURRENT.get() is OPERATORS else self.clock_ms
+        return self.plan.base_ms + set_ms + int((self.loop.now_s - T0_S) * 1000)
 
     def _job_s(self) -> tuple[float, float]:
         low, high = self.plan.job_s if not self.trouble_over else (0.0002, 0.006)
@@ -282,7 +284,7 @@ class World:
             self._later(long_s, lambda: network.dark.discard(address))
         elif what == "closed":
             operator.shut()
-            self._later(long_s, lambda: operator.listen(network))
+            self._later(long_s, lambda: self.loop.within(OPERATORS, lambda: operator.listen(network)))
         else:
             before, network.latency_s = network.latency_s, (0.1, 0.6)
             self._later(long_s, lambda: setattr(network, "latency_s", before))
@@ -323,9 +325,8 @@ class World:
         for n, options in enumerate(plan.operators):
             made = Options.made(options)
             operator = SimOperator(f"op{n}", f"op{n}.example:2775", made, self.loop, self.truth)
-            operator.listen(self.network)
+            self.loop.within(OPERATORS, lambda operator=operator: operator.begin(self.network))
             self.operators.append(operator)
-            self.loop.create_task(operator.keep_looking())
         self.start_box()
         self._plan_trouble()
         for n in range(plan.gateways):
@@ -375,6 +376,7 @@ class World:
                 "letter": len(self.bank.written),
                 "answer of the box": len(self.truth.answers),
                 "doubt": self.doubted,
+                **{f"told by {how}": n for how, n in self.told_by.items()},
                 "sent again": again,
                 "restart": self.restarts - 1,
                 "power cut": said["power"],

@@ -53,6 +53,8 @@ class FakeRing:
     async def by_id(self, key_id: int) -> FakeKey:
         if key_id in self.destroyed:
             raise Error("key_destroyed", f"key {key_id} was destroyed")
+        if key_id not in self.keys:
+            raise Error("key_missing", f"there is no key {key_id}")
         return self.keys[key_id]
 
     async def successor(self, key_id: int) -> FakeKey:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import shutil
-import socket
-import subprocess
 import threading
 import urllib.parse
 from pathlib import Path
@@ -14,13 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.appliance import wait_for
+from appliance.bench.kannel import PASSWORD, Boxes
+from appliance.errors import Error
 from tests.support.peers import SENDER, Door
 
 CONFIG = """
 group = core
 admin-port = {admin}
-admin-password = secret
+admin-password = {password}
 admin-interface = 127.0.0.1
 smsbox-port = {box}
 smsbox-interface = 127.0.0.1
@@ -38,7 +36,7 @@ port = {port}
 transceiver-mode = true
 use-ssl = {tls}
 smsc-username = {system_id}
-smsc-password = {password}
+smsc-password = {door_password}
 system-type = ""
 source-addr-autodetect = true
 enquire-link-interval = 5
@@ -53,7 +51,7 @@ log-level = 1
 
 group = sendsms-user
 username = bank
-password = secret
+password = {password}
 max-messages = 20
 concatenation = true
 
@@ -65,66 +63,31 @@ get-url = "http://127.0.0.1:{hears}/inbound?text=%a"
 """
 
 
-def _free(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 class Kannel:
     """Bound when it is made. Long messages are cut by Kannel itself; TLS is its own (OpenSSL)."""
 
     def __init__(self, door: Door, folder: Path) -> None:
-        bearerbox, smsbox = shutil.which("bearerbox", path="/usr/sbin"), shutil.which("smsbox", path="/usr/sbin")
-        if bearerbox is None or smsbox is None:
-            pytest.skip("Kannel is not installed")
         self._ends: list[str] = []
         self._texts: list[str] = []
         self._listen()
-        admin, box, self._sendsms = _free(3)
-        self._admin = admin
-        folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "kannel.conf"
-        config.write_text(
-            CONFIG.format(
-                admin=admin,
-                box=box,
-                sendsms=self._sendsms,
+        try:
+            self._boxes = Boxes(
+                folder,
+                CONFIG,
                 hears=self._server.server_port,
-                folder=folder,
                 trust=f'ssl-trusted-ca-file = "{door.ca}"' if door.ca else "",
                 tls="true" if door.ca else "false",
                 host="localhost" if door.ca else door.host,
                 port=door.port,
                 system_id=door.system_id,
-                password=door.password,
+                door_password=door.password,
             )
-        )
+        except Error as e:
+            self._deaf()
+            if e.code == "not_found":
+                pytest.skip(e.message)
+            raise
         self._http = httpx.Client(timeout=10, trust_env=False)
-        self._processes = [self._run(bearerbox, config, folder)]
-        wait_for("bearerbox to be bound", lambda: "(online" in self._status(), 20)
-        self._processes.append(self._run(smsbox, config, folder))
-        wait_for("smsbox", lambda: "smsbox" in self._status(), 20)
-        wait_for("smsbox to listen", self._listens, 10)
-
-    def _run(self, program: str, config: Path, folder: Path) -> subprocess.Popen[bytes]:
-        out = (folder / f"{Path(program).name}.out").open("wb")
-        with out:
-            return subprocess.Popen([program, str(config)], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-
-    def _status(self) -> str:
-        try:
-            return self._http.get(f"http://127.0.0.1:{self._admin}/status.txt?password=secret").text
-        except httpx.TransportError:
-            return ""
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._sendsms)) == 0
 
     def _listen(self) -> None:
         peer = self
@@ -149,9 +112,9 @@ class Kannel:
 
     def send(self, to: str, text: str) -> None:
         receipt = f"http://127.0.0.1:{self._server.server_port}/receipt?state=%d"
-        query = {"username": "bank", "password": "secret", "from": SENDER, "to": to, "text": text, "charset": "UTF-8"}
+        query = {"username": "bank", "password": PASSWORD, "from": SENDER, "to": to, "text": text, "charset": "UTF-8"}
         query |= {"coding": "0" if text.isascii() else "2", "dlr-mask": "31", "dlr-url": receipt}
-        answer = self._http.get(f"http://127.0.0.1:{self._sendsms}/cgi-bin/sendsms", params=query)
+        answer = self._http.get(f"http://{self._boxes.sendsms}/cgi-bin/sendsms", params=query)
         assert answer.status_code == 202, answer.text
 
     def delivered(self) -> int:
@@ -162,15 +125,11 @@ class Kannel:
     def heard(self) -> list[str]:
         return list(self._texts)
 
-    def close(self) -> None:
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+    def _deaf(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def close(self) -> None:
+        self._boxes.close()
+        self._deaf()
         self._http.close()

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.support.rsyslog import free_port
+from tests.support.siem import Siem
 
 BESIDE = Path(sys.prefix) / "beside"
 PROGRAM = BESIDE / "usr/sbin/syslog-ng"
@@ -36,12 +34,11 @@ def missing() -> str:
     return "" if PROGRAM.exists() else "syslog-ng is not unpacked in .venv/beside (make does that on Debian)"
 
 
-class SyslogNg:
-    """As `Rsyslog`."""
+class SyslogNg(Siem):
+    """`syslog-ng` on a port of its own."""
 
     def __init__(self, folder: Path, ca: Path, certificate: Path, key: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
+        super().__init__(folder)
         modules = next(BESIDE.rglob("libaffile.so")).parent
         folders = {
             str(p.parent)
@@ -55,31 +52,5 @@ class SyslogNg:
         assert version, said.stdout + said.stderr
         given = {"ca": ca, "certificate": certificate, "key": key, "port": self.port, "version": version[1]}
         (folder / "syslog-ng.conf").write_text(CONFIG.format(folder=folder, **given))
-
-    def start(self) -> None:
-        own = [
-            f"--{name}={self.folder / file}"
-            for name, file in (("cfgfile", "syslog-ng.conf"), ("persist-file", "persist"))
-        ]
-        own += [f"--{name}={self.folder / file}" for name, file in (("pidfile", "ng.pid"), ("control", "ng.ctl"))]
-        with open(self.folder / "said", "ab") as said:
-            self._process = subprocess.Popen(
-                [*self.command, "-F", "--no-caps", *own], stdout=said, stderr=said, env=self.environment
-            )
-        until = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert self._process.poll() is None, (self.folder / "said").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-    def stop(self, kill: bool = False) -> None:
-        if self._process.poll() is None:
-            (self._process.kill if kill else self._process.terminate)()
-            self._process.wait(30)
-
-    def lines(self, name: str = "raw") -> list[str]:
-        path = self.folder / name
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        files = (("cfgfile", "syslog-ng.conf"), ("persist-file", "persist"), ("pidfile", "pid"), ("control", "ng.ctl"))
+        self.command += ["-F", "--no-caps", *(f"--{name}={folder / file}" for name, file in files)]

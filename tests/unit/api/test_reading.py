@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from tests.support.api_alone import Alone
@@ -97,6 +99,27 @@ def test_a_message_whose_day_s_key_was_destroyed_shows_as_erased(alone: Alone) -
     assert [(m["id"], m["to"], m["status"]) for m in page] == [(one, None, before["status"])]
     again = alone.post("/v1/messages", GOOD | {"reference": "r"}, headers)
     assert (again.status, again.json["code"]) == (409, "idempotency_conflict")
+
+
+@pytest.mark.parametrize("what", ["number", "content", "whose", "key"])
+def test_a_row_that_does_not_open_says_so_and_hides_no_other(alone: Alone, what: str) -> None:
+    """Changed on the disk, or copied there from elsewhere: its seal fails."""
+    ids = [alone.post("/v1/messages", GOOD | {"reference": str(n)}).json["id"] for n in range(3)]
+    row = alone.engine.rows[UUID(ids[1]).bytes]
+    if what == "whose":
+        row.content = alone.engine.rows[UUID(ids[0]).bytes].content
+    elif what == "key":
+        row.key_id = 99
+    else:
+        sealed = getattr(row, what)
+        setattr(row, what, sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    page = alone.get("/v1/messages?number=%2B393331234567")
+    assert page.status == 200
+    code = "key_missing" if what == "key" else "key_refused"
+    shown = [(m["reference"], m["to"], m["code"]) for m in page.json["messages"]]
+    assert shown == [("2", GOOD["to"], None), (None, None, code), ("0", GOOD["to"], None)]
+    one = alone.get(f"/v1/messages/{ids[1]}")
+    assert (one.status, one.json["text"], one.json["code"]) == (200, None, code)
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,25 @@ def test_a_time_that_just_passed_means_now(alone: Alone) -> None:
     assert batch.expires_ms[0] == batch.send_at_ms[0] + 60_000 > now_ms() + 100_000
 
 
+@pytest.mark.parametrize(
+    ("days", "keep", "taken"), [(10, 30, True), (29, 30, True), (31, 30, False), (60, 30, False), (60, 90, True)]
+)
+def test_a_message_that_would_be_erased_before_it_is_sent_is_refused(days: int, keep: int, taken: bool) -> None:
+    """Its key is destroyed with its day: it was accepted, and ended failed."""
+    from appliance.clock import DAY_MS, day_of, now_ms, rfc3339
+
+    alone = Alone(store={"retention_days": keep})
+    at = rfc3339((day_of(now_ms()) + days) * DAY_MS - 7_200_000)
+    reply = alone.post("/v1/messages", GOOD | {"send_at": at, "validity_s": 3_600})
+    assert reply.status == (202 if taken else 422)
+    if not taken:
+        assert (reply.json["code"], reply.json["field"]) == ("invalid", "send_at")
+        assert "retention_days" in reply.json["hint"]
+    told = alone.post("/v1/preview", {"to": GOOD["to"], "text": "x", "send_at": at, "validity_s": 3_600})
+    alone.close()
+    assert (b"retention_days" in told.body) is not taken
+
+
 @pytest.mark.parametrize("address", ["/v1/messages", "/v1/messages/batch"])
 def test_a_repeated_request_gets_the_same_answer(alone: Alone, address: str) -> None:
     body = GOOD if address == "/v1/messages" else {"messages": [GOOD, GOOD | {"to": "x"}]}

@@ -455,6 +455,7 @@ def test_a_message_is_replaced_in_the_coding_it_came_in(alone: Alone, accepted: 
         ({"registered_delivery": 3}, 0x07),
         ({"schedule_delivery_time": b"200101000000000+"}, spec.ESME_RINVSCHED),
         ({"schedule_delivery_time": b"000030000000000R"}, spec.ESME_RINVEXPIRY),
+        ({"schedule_delivery_time": b"000040000000000R", "validity_period": b"000040010000000R"}, spec.ESME_RINVSCHED),
         ({"validity_period": b"000000000005000R"}, spec.ESME_RINVEXPIRY),
         ({"source_addr": b"", "source_addr_ton": 0}, 0),
         ({"schedule_delivery_time": b"000000010000000R"}, 0),

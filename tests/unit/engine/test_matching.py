@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance import clock
+from appliance.engine import acts
 from appliance.message import OTP, Batch
 from appliance.smpp import pack_deliver
 from tests.support.engine_alone import Time, World, batch
@@ -41,6 +44,26 @@ def lost(world: World, time: Time, *batches: Batch, after_s: float = 10.0) -> No
     world.drop()
     world.step()
     world.bind()
+
+
+def acted(world: World, act: Any) -> None:
+    """As the process does it: inside a beat."""
+
+    async def once() -> Any:
+        future = asyncio.get_running_loop().create_future()
+        world.beat.acts.append((act, future))
+        await world.beat.once()
+        return await future
+
+    assert asyncio.run(once()) in ("close", "redacted")
+
+
+def decide(world: World, b: Batch, word: str) -> None:
+    acted(world, lambda: acts.decide(world.ledger, b.day, b.ids[0], word, "console:anna", clock.now_ms()))
+
+
+def redact(world: World, b: Batch) -> None:
+    acted(world, lambda: acts.redact(world.ledger, b.day, b.ids[0], "console:anna", clock.now_ms()))
 
 
 def receipt(world: World, operator_id: str, accepted: str, sender: str = "BANK") -> None:
@@ -169,3 +192,102 @@ def test_a_clock_set_forth_between_receipt_and_answer_makes_no_receipt_old(world
     world.answer(submit.sequence, "A2")
     world.run()
     assert world.status(later.ids[0]) == "sent"
+
+
+def csv(world: World, sequence: int, accepted: str, word: str = "Delivered") -> None:
+    """As operators write it whose receipts have no id."""
+    world.say(
+        pack_deliver(
+            sequence,
+            "+393471234567",
+            "BANK",
+            0x04,
+            0,
+            f"{word},20{accepted}00,20{accepted}00,0,+393471234567,BANK".encode(),
+        )
+    )
+    world.run()
+    world.step()
+
+
+def sent(world: World, text: str, operator_id: str) -> Batch:
+    b = batch(text)
+    world.accept(b)
+    (submit,) = world.submits()
+    world.answer(submit.sequence, operator_id)
+    world.run()
+    return b
+
+
+def test_a_receipt_without_an_id_that_comes_again_is_not_the_next_ones(tmp_path: Path, time: Time) -> None:
+    """The same words once more are the same receipt; other words are of the other, for the first has its own."""
+    world = World(tmp_path, receipt_format="csv")
+    world.bind()
+    one = sent(world, "one", "A1")
+    csv(world, 1, minute(time))
+    assert world.status(one.ids[0]) == "delivered"
+    two = sent(world, "two", "A2")
+    csv(world, 2, minute(time))
+    for _ in range(2):
+        time.pass_(5)
+        world.step()
+    assert world.status(two.ids[0]) == "sent"
+    world.crash()
+    again = World(tmp_path, receipt_format="csv")  # it is known after a restart, too
+    again.start()
+    again.bind()
+    csv(again, 3, minute(time))
+    assert again.status(two.ids[0]) == "sent"
+    csv(again, 4, minute(time), "Undelivered")
+    assert again.status(two.ids[0]) == "undelivered"
+
+
+def test_the_receipt_of_one_that_a_person_closed_is_not_the_next_ones(world: World, time: Time) -> None:
+    """By time, and by a text that both have: it may still come, and is the closed one's."""
+    closed, b = batch("Your statement is ready"), batch("Your statement is ready")
+    lost(world, time, closed)
+    decide(world, closed, "close")
+    lost(world, time, b)
+    said = minute(time)
+    receipt(world, "X7", said)
+    assert world.status(b.ids[0]) == "indeterminate"
+    text = f"id:X8 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:Your statement is re"
+    world.say(pack_deliver(8, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_one_whose_text_was_erased_may_be_meant_by_any_text(world: World, time: Time) -> None:
+    erased, b = batch("Your statement is ready"), batch("Your statement is ready")
+    lost(world, time, erased, b)
+    redact(world, erased)
+    said = minute(time)
+    text = f"id:X8 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:Your statement is re"
+    world.say(pack_deliver(8, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
+def test_a_copy_that_failed_does_not_settle_one_that_was_sent_again(tmp_path: Path, time: Time) -> None:
+    """The other copy may be with its customer; one that was delivered settles it, whichever it was."""
+    world = World(tmp_path)
+    world.bind()
+    code = batch("code of some length", class_=OTP)
+    world.accept(code)
+    for _ in range(5):  # until it is sent no more
+        world.submits()
+        time.pass_(10)
+        world.drop()
+        world.step()
+        world.bind()
+        world.run()
+    assert world.status(code.ids[0]) == "indeterminate"
+    said = minute(time)
+    for n, stat, status in ((7, "UNDELIV", "indeterminate"), (8, "DELIVRD", "delivered")):
+        text = f"id:X{n} sub:001 dlvrd:001 submit date:{said} done date:{said} stat:{stat} err:000 text:code of some length"
+        world.say(pack_deliver(n, "+393471234567", "BANK", 0x04, 0, text.encode()))
+        world.run()
+        world.step()
+        assert world.status(code.ids[0]) == status

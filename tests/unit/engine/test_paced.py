@@ -111,7 +111,7 @@ def test_jasmin_648_a_pace_of_zero_is_no_limit_and_divides_nothing(tmp_path: Pat
     world, (side,) = world_of(tmp_path, pace=0, pace_sender=0, pace_otp=0, pace_bulk=0, window=500, enquire_s=3_600)
     world.accept(of_sender("A", *(f"{n}" for n in range(300))))
     (first, *others) = side.submits()
-    assert len(others) == 299 and world.link.next_s(hands.s) == 0
+    assert len(others) == 299 and world.link.next_s(hands.s, [0] * 4) == 0
     side.answer(first.sequence, "", THROTTLED)  # nothing had been taken yet
     world.run()
     world.link.tick(hands.s)

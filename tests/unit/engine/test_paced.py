@@ -118,3 +118,13 @@ def test_jasmin_648_a_pace_of_zero_is_no_limit_and_divides_nothing(tmp_path: Pat
     assert world.link.state()["pace_now"] == 1.0
     recover(world, hands)
     assert world.link.state()["pace_now"] == 0
+
+
+def test_how_long_nothing_can_leave_is_known(tmp_path: Path, hands: Hands) -> None:
+    """While a window is full, or a class's pace holds, a beat every few milliseconds would find nothing."""
+    world, (side,) = world_of(tmp_path, pace_bulk=2.0, window=3, enquire_s=3_600)
+    world.accept(batch(*(f"{n}" for n in range(6)), class_=BULK))
+    lengths = world.ledger.queues.lengths
+    assert len(side.submits()) < 3 and 0.1 < world.link.next_s(hands.s, lengths) <= 0.5
+    world.accept(batch(*(f"{n}" for n in range(6)), class_=TRANSACTION))
+    assert side.submits() and world.link.next_s(hands.s, lengths) > 3_600, "an answer wakes it"

@@ -37,6 +37,7 @@ class Failover:
 
     def __init__(self, return_s: float) -> None:
         self.serves = NONE
+        self.last = FIRST  # who serves, or served last
         self.count = 0  # fail-overs from one to the other, ever
         self._return_s = return_s
         self._lately: deque[float] = deque()
@@ -52,9 +53,14 @@ class Failover:
         if heard is None:
             return None
         self.serves = TABLE[self.serves, heard]
-        if heard == FAILS:
-            self.count += 1
-            self._lately.append(now_s)
+        if self.serves not in (
+            NONE,
+            self.last,
+        ):  # also by way of none: the first failed, and the second was not well just then
+            self.last = self.serves
+            if heard != KEPT_WELL:
+                self.count += 1
+                self._lately.append(now_s)
         return heard
 
     def _heard(self, first_well: bool, second_well: bool, now_s: float) -> str | None:

@@ -156,6 +156,7 @@ class Pair:
         for name in self.pools:
             if name in well:
                 await self.pools[name].cold_start()
+                self._proven.pop(name, None)  # by workers of now, also when nobody looked while it was closed
         try:
             async with asyncio.timeout(OPEN_S_MAX * len(well)):
                 while self.why is not None or well - self._proven.keys():
@@ -295,14 +296,16 @@ class Pair:
             idle = name not in self._proofs or self._proofs[name].done()
             if name not in self._proven and idle and now >= self._again_s.get(name, 0.0) and self._tasks:
                 self._proofs[name] = asyncio.create_task(self._prove(name))
-        before = self._failover.serves
+        before = self._failover.last
         heard = self._failover.look(FIRST in self._proven, SECOND in self._proven, now)
-        if heard == failover.FAILS:
-            why = self.pools[before].why
+        if self._failover.last == before:
+            return
+        if heard == failover.KEPT_WELL:
+            self._told("hsm.returned", {"hsm": self._failover.serves})
+        else:
+            why = self.pools[before].why or self._apart.get(before)
             code = why.code if why is not None else "hsm_unavailable"
             self._told("hsm.failed_over", {"hsm": self._failover.serves, "code": code})
-        elif heard == failover.KEPT_WELL:
-            self._told("hsm.returned", {"hsm": self._failover.serves})
 
     async def _prove(self, name: str) -> None:
         """Lets an HSM serve once it has shown that it holds the keys; else remembers why it does not."""

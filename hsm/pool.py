@@ -83,9 +83,12 @@ class Pool:
         """Ends every worker and waits for new ones: what they then unwrap, they unwrap from a cold start."""
         for seat in self.seats:
             await self._lose(seat, HsmError("hsm_unavailable", "the HSM is opened anew on purpose", _HINT))
-        async with asyncio.timeout(OPEN_S_MAX * len(self.seats)):
-            while self.why is not None:
-                await asyncio.sleep(RESTART_S_MIN / 2)
+        try:
+            async with asyncio.timeout(OPEN_S_MAX * len(self.seats)):
+                while self.why is not None:
+                    await asyncio.sleep(RESTART_S_MIN / 2)
+        except TimeoutError:
+            raise HsmError("hsm_unavailable", "the HSM did not open again in time", _HINT) from None
 
     async def mac(self, body: bytes) -> bytes:
         return bytes(await self.call("mac", body=body))

@@ -6,7 +6,7 @@ what it did; `serve` is the auditor process that owns the log, `commands` what t
 """
 
 from . import commands, note, written
-from .entry import entry
+from .entry import entry, impersonal
 from .events import EVENTS
 from .outbox import Outbox, forward
 from .rate import Rate
@@ -26,6 +26,7 @@ __all__ = [
     "commands",
     "entry",
     "forward",
+    "impersonal",
     "note",
     "serve",
     "written",

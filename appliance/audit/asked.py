@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from appliance.clock import day_of, now_ms
@@ -14,6 +15,7 @@ from appliance.settings import Hours
 
 from .cosigning import Cosigning
 from .entry import impersonal
+from .guarding import ACT, REMEMBERED, TOLD
 from .journal import Sought
 from .note import Checkpoint
 from .payloads import table_of
@@ -25,6 +27,8 @@ from .witness import Vouched
 if TYPE_CHECKING:
     from .auditor import Auditor
 
+
+log = logging.getLogger(__name__)
 
 FORMS: Final = ("folder", "archive", "csv", "pdf")
 EXPORT_ACT: Final = "export-log"
@@ -198,6 +202,33 @@ class Asked:
                 "audit_unavailable", "the audit log has no signed checkpoint yet", "the keys process must answer first"
             )
         return checkpoint, self._log.publisher.note
+
+    # --- settings that weaken the log ----------------------------------------------------------------------
+
+    async def tell_weaker(self) -> None:
+        """Says once that a settings file would weaken the log and is not obeyed; remembers what is in force."""
+        guard = self._log.guard
+        told = str(guard.number())
+        if guard.changes:
+            log.critical(
+                "audit: %s would weaken the log and waits for two people: `casemate audit weaker`", guard.names()
+            )
+            if await self._log.run("read", self._log.reading.journal.said, TOLD) != told:
+                await self._log.record("audit.weakened", self._log.on, "refused", changed=guard.names())
+        await self._log.remember(**{REMEMBERED: guard.agreed(), TOLD: told})
+
+    async def accept(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Agrees to the weaker settings that request `request` was approved for; they are in force from the next start on."""
+        given = table_of(payload, {"who": str, "request": int})
+        who, guard = given["who"] or cli_name(peer.uid), self._log.guard
+        names = guard.names()
+        if not names:
+            raise Error("invalid", "no setting waits for two people", "see `casemate audit weaker`")
+        asked = {"request": given["request"] or 0, "act": ACT, "on": guard.number(), "who": who}
+        await self._log.ask_keys("use", asked)
+        await self._log.record("audit.weakened", self._log.on, "ok", who, changed=names)
+        await self._log.remember(**{REMEMBERED: guard.accept(), TOLD: "0"})
+        return {"accepted": names.split()}
 
     # --- the review ----------------------------------------------------------------------------------------
 

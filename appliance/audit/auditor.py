@@ -30,10 +30,12 @@ from .asked import Asked
 from .cosigning import cosigners_of
 from .entry import canonical, entry, impersonal
 from .failing import Failing, told
-from .forwarding import Forwarder, Source
+from .forwarding import Forwarder, KeyFile, Source
+from .guarding import REMEMBERED, Guard
 from .journal import Call, Journal, Outcome
 from .note import Verifier, check_name, genuine
 from .payloads import call_of
+from .promptness import Promptness
 from .publish import Publisher, log_folder
 from .reading import Reading
 from .shelf import Shelf
@@ -53,10 +55,10 @@ T = TypeVar("T")
 class Auditor:
     """The log of one box, served on the socket `auditor`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, clear_key: KeyFile = contextlib.nullcontext) -> None:
+        self.guard, self._clear_key = Guard(settings), clear_key
         self.origin = check_name(settings["audit.origin"])
-        self._vkeys = check_witnesses(list(settings["audit.witnesses"]))
+        check_witnesses(list(settings["audit.witnesses"]))
         self.on = f"log:{impersonal(self.origin)}"
         self.size = 0
         self.asked = Asked(self)
@@ -76,8 +78,7 @@ class Auditor:
         }
         self._verifier: Verifier | None = None
         self._keys = Client(settings.socket("keys"))
-        self._siem = Forwarder(settings, Source(lambda: self.size, self._to_forward, self._forwarded, self.record))
-        self.cosigners = cosigners_of(settings, self.asked.cosigning())
+        self.prompt = Promptness()
         self._tasks: list[asyncio.Task[None]] = []
         self._server = Server(
             {
@@ -92,10 +93,16 @@ class Auditor:
                 "review": self.asked.review,
                 "reviewed": self.asked.reviewed,
                 "prune": self.asked.prune,
+                "accept": self.asked.accept,
                 "state": self._state,
                 "ping": self._ping,
             }
         )
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.guard.settings
 
     async def start(self) -> None:
         """Opens the store, checks the log against its last checkpoint, listens.
@@ -108,7 +115,11 @@ class Auditor:
         self._journal = await self.run("commit", Journal, path)
         self.publisher = Publisher(await self.run("publish", Journal, path, True), shelf, self.origin)
         self._forward = await self.run("forward", Journal, path, True)
-        self.witnesses = Witnesses(shelf, self._vkeys)
+        self.guard.begin(await self.run("forward", self._forward.said, REMEMBERED))
+        self.witnesses = Witnesses(shelf, check_witnesses(list(self.settings["audit.witnesses"])))
+        source = Source(lambda: self.size, self._to_forward, self._forwarded, self.record)
+        self._siem = Forwarder(self.settings, source, self._clear_key)
+        self.cosigners = cosigners_of(self.settings, self.asked.cosigning())
         self.reading = Reading(await self.run("read", Journal, path, True), shelf, self.witnesses)
         try:
             self.size = await self.run("commit", self._journal.size)
@@ -128,6 +139,7 @@ class Auditor:
         self._tasks = [asyncio.create_task(each()) for each in loops]
         if self.refused is None:
             await self.record("process.start", "process:auditor", pid=os.getpid())
+            await self.asked.tell_weaker()
         if self._siem.target:
             cursor = await self.run("forward", self._forward.said, "siem")
             self._tasks.append(asyncio.create_task(self._siem.run(int(cursor or 0))))
@@ -214,6 +226,7 @@ class Auditor:
                 self._stalled.set()
             if outcomes[-1].size > self.size:
                 self.size = outcomes[-1].size
+                self.prompt.sequenced((call for call, _ in group), now_ms())
                 self._fresh.set()
                 self._siem.poke()
             for (_, future), outcome in zip(group, outcomes, strict=True):
@@ -297,6 +310,7 @@ class Auditor:
             if not self.unsigned():
                 return
             try:
+                begun_ms = now_ms()
                 checkpoint = await self.run("publish", self.publisher.advance, self.size)
                 verifier, signature = await self.sign(PURPOSE, checkpoint.body())
                 at_ms = now_ms()
@@ -313,6 +327,7 @@ class Auditor:
                 raise
             since_ms, why = self.unsigned_since_ms, self.unsigned_why
             self.unsigned_since_ms, self.unsigned_why, self.checkpoint_ms = None, "", at_ms
+            self.prompt.signed(begun_ms if self.unsigned() else None, now_ms())
         if since_ms is not None:
             log.warning("audit: entries are signed again")
             await self.record("audit.unsigned", self.on, "failed", WHO, since_ms=since_ms, code=why)
@@ -372,7 +387,9 @@ class Auditor:
             "minimum": self.publisher.minimum,
             "siem": self._siem.state(),
             "network_witnesses": [each.state() for each in self.cosigners],
-            **as_state(await self.run("read", self.witnesses.vouched), self.size, len(self._vkeys)),
+            **self.prompt.state(),
+            **self.guard.state(),
+            **as_state(await self.run("read", self.witnesses.vouched), self.size, len(self.witnesses.vkeys)),
         }
 
     async def _ping(self, payload: Any, peer: Peer) -> dict[str, Any]:

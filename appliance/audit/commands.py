@@ -16,6 +16,8 @@ from appliance.settings import Settings
 from . import cosign as cosign_file
 from . import reports, written
 from . import verify as verifier_file
+from .guarding import ACT
+from .promptness import PROMISED_MS
 from .recorder import BlockingRecorder
 
 LONG_S_MAX: Final = 600.0  # verifying or exporting years of entries
@@ -187,6 +189,38 @@ def prune(settings: Settings, now: bool) -> Printed:
         return Printed(True, [f"nothing to prune; the log begins at entry {first}"], result)
     said = f"entries {first} to {upto - 1}"
     return Printed(True, [f"{said} were pruned" if now else f"{said} may go: `casemate audit prune --now`"], result)
+
+
+def status(settings: Settings) -> Printed:
+    """How the log is, and whether entries come and are signed as soon as is promised."""
+    state = _call(settings, "state", {})
+    said = f"{state['size']} entries, {state['checkpoint_size']} under a checkpoint"
+    lines = [said + (f"; not ready: {state['why']}" if state["why"] else "")]
+    for name, what in (("sequencing", "from the act to the log"), ("signing", "from the log to a checkpoint")):
+        row = state[name]
+        mean = row["sum_ms"] / row["count"] if row["count"] else 0.0
+        times = f"{row['count']} times, {mean:.0f} ms on average, {row['max_ms']} ms at most"
+        lines.append(f"{what:<30}{times}, {row['late']} later than {PROMISED_MS} ms")
+    return Printed(not state["why"], lines, state)
+
+
+def weaker(settings: Settings, request: int) -> Printed:
+    """Settings that would weaken the log and wait for two people; with the approved `request` they are agreed to."""
+    if request:
+        result = _call(settings, "accept", {"who": who(), "request": request})
+        said = f"agreed to: {', '.join(result['accepted'])}; in force when the auditor starts again"
+        return Printed(True, [said], result)
+    state = _call(settings, "state", {})
+    result = {"weaker": state["weaker"], "number": state["weaker_number"]}
+    if not result["weaker"]:
+        return Printed(True, ["no setting waits for two people"], result)
+    lines = [f"{c['name']}: {_plain(c['before'])} -> {_plain(c['now'])}" for c in result["weaker"]]
+    lines.append(f"not in force; `casemate keys ask {ACT} {result['number']}` asks another person for it")
+    return Printed(False, lines, result)
+
+
+def _plain(value: Any) -> str:
+    return (", ".join(value) if isinstance(value, list) else str(value)) or "none"
 
 
 def reviewed(settings: Settings, upto: int) -> Printed:

@@ -23,7 +23,7 @@ FIELDS: Final[dict[str, tuple[type, str]]] = {
     "bound": (bool, "whether the code is bound to payee, amount and currency"),
     "by": (str, "for whom the process did it"),
     "change": (str, "which property was changed"),
-    "changed": (str, "which property was changed"),
+    "changed": (str, "which property or setting was changed"),
     "class": (str, "class of messages, or inbound"),
     "code": (str, "error code"),
     "country": (str, "ISO 3166-1 country"),
@@ -256,6 +256,7 @@ DETAIL: Final[dict[str, str]] = {
     "audit.unsigned": "since_ms code",
     "audit.review": "from_index upto_index findings off_hours? failures? searches? administrators? credentials?"
     " key_acts? holds? gaps? unsigned? settings?",
+    "audit.weakened": "changed",
     "audit.pruned": "from_index upto_index",
     "audit.reviewed": "upto_index",
     "siem.connected": "",

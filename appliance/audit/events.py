@@ -152,6 +152,7 @@ EVENTS: Final[dict[str, str]] = {
     "audit.stalled": "the audit store takes entries again; detail holds since when it could not be written, and why",
     "audit.unsigned": "entries are signed again; detail holds since when none could be, and why",
     "audit.review": "the daily review by rules; detail holds how far it read and how many findings each rule had",
+    "audit.weakened": "a weaker setting of the log was agreed to by two people; outcome refused: it came without, and what was before goes on",
     "audit.pruned": "entries reached the end of their retention and were let go, by the pruning rule of tlog-tiles",
     "audit.reviewed": "an officer says that the log, up to an entry, was reviewed",
     "siem.connected": "the bank's SIEM takes the log: a connection stands",

@@ -17,7 +17,8 @@ import struct
 import termios
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
 
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
@@ -36,6 +37,9 @@ from .syslog import frame, hostname_of, message
 
 log = logging.getLogger(__name__)
 
+#: Why a sealed client key cannot be opened yet: the HSM opens after this process, or waits for people. The SIEM is not to blame.
+_KEY_LATER: Final = frozenset({"hsm_unavailable", "peer_unavailable"})
+
 
 class Source(NamedTuple):
     """What the forwarder needs of the log: its size, entries from one place to another, a durable note of the cursor, a record."""
@@ -46,11 +50,16 @@ class Source(NamedTuple):
     record: Callable[..., Awaitable[None]]
 
 
-class Forwarder:
-    """One connection to one SIEM. `poke` when the log grew. Nothing here ever stops the log."""
+#: Gives the name of a file that holds a private key in clear, for as long as it is read.
+KeyFile = Callable[[str], AbstractContextManager[str]]
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+
+class Forwarder:
+    """One connection to one SIEM. `poke` when the log grew. Nothing here ever stops the log. `clear_key` opens a key's file that is sealed."""
+
+    def __init__(self, settings: Settings, source: Source, clear_key: KeyFile = contextlib.nullcontext) -> None:
         self._settings = settings
+        self._clear_key = clear_key
         self._source = source
         self.target = str(settings["siem.target"])
         self.cursor = 0  # everything before it is with the SIEM
@@ -91,10 +100,12 @@ class Forwarder:
         while True:
             self.sent = before = self.cursor
             self._unproven.clear()
+            locked = False
             try:
                 await self._connection()
             except (Error, OSError, ValueError, TimeoutError) as e:
                 self.why = reason(e)
+                locked = isinstance(e, Error) and e.code in _KEY_LATER
             except Exception:
                 log.exception("siem: forwarding failed")
                 self.why = "internal"
@@ -105,7 +116,7 @@ class Forwarder:
             if not told:
                 log.error("siem: %s: %s; the log goes on and is sent afterwards", self.target, self.why)
                 told = await self._tell("siem.lost", "failed", why=self.why)
-            pause_s = SIEM_RETRY_S_MIN if self.cursor > before else min(SIEM_RETRY_S_MAX, pause_s * 2)
+            pause_s = SIEM_RETRY_S_MIN if locked or self.cursor > before else min(SIEM_RETRY_S_MAX, pause_s * 2)
             await asyncio.sleep(pause_s)
 
     async def _tell(self, what: str, outcome: str, **detail: str) -> bool:
@@ -117,7 +128,7 @@ class Forwarder:
     async def _connection(self) -> None:
         """From the handshake to its end, which is always an exception."""
         host, port = address(self.target)
-        context = tls_context(self._settings)
+        context = await asyncio.to_thread(tls_context, self._settings, self._clear_key)  # it may ask the keys process
         async with asyncio.timeout(SIEM_CONNECT_S_MAX):
             reader, writer = await asyncio.open_connection(
                 host, port, ssl=context, server_hostname=self._settings["siem.tls_name"] or host
@@ -192,13 +203,14 @@ def _unacknowledged(writer: asyncio.StreamWriter) -> bool:
     return bool(struct.unpack("i", left)[0])
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the server's certificate and name checked. Raises Error `settings_invalid`."""
+def tls_context(settings: Settings, clear_key: KeyFile = contextlib.nullcontext) -> ssl.SSLContext:
+    """TLS 1.2 or newer, the server's certificate and name checked. Raises Error `settings_invalid`, and the keys process's for a sealed key."""
     try:
         context = ssl.create_default_context(cafile=settings["siem.tls_ca"] or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings["siem.tls_certificate"]:
-            context.load_cert_chain(settings["siem.tls_certificate"], settings["siem.tls_key"] or None)
+            with clear_key(settings["siem.tls_key"]) as key:
+                context.load_cert_chain(settings["siem.tls_certificate"], key or None)
     except (OSError, ssl.SSLError) as e:
         raise Error(
             "settings_invalid",

@@ -26,7 +26,9 @@ _PERSONAL: Final = "message.searched_by_number number.looked_up consent.looked_u
 _FAILURES: Final = (
     "audit.gap audit.stalled audit.unsigned siem.lost hsm.lost hsm.failed_over hsm.out_of_step process.died"
 )
-_OF_THE_LOG: Final = "audit.pruned audit.exported audit.verified audit.reported audit.reviewed audit.cosigned"
+_OF_THE_LOG: Final = (
+    "audit.weakened audit.pruned audit.exported audit.verified audit.reported audit.reviewed audit.cosigned"
+)
 _DECISIONS: Final = "message.decided message.cancelled message.redacted consent.reviewed"
 
 

@@ -24,7 +24,7 @@ RULES: Final[dict[str, str]] = {
     "holds": "a legal hold was put on or lifted",
     "gaps": "entries may be missing: numbers were skipped, the store was not writable, the SIEM was lost, a check failed",
     "unsigned": "entries stood unsigned for a while",
-    "settings": "the settings file was changed",
+    "settings": "the settings file was changed, or would weaken the log",
 }
 
 REFUSALS: Final = frozenset({"console.login", "apikey.refused", "door.refused"})
@@ -48,6 +48,7 @@ EACH: Final[dict[str, str]] = {
     "siem.lost": "gaps",
     "audit.unsigned": "unsigned",
     "settings.changed": "settings",
+    "audit.weakened": "settings",
 }
 _ORDINARY: Final = b'"what":"batch.committed"'  # nearly all of a busy day, and nothing to any rule
 

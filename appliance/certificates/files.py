@@ -91,6 +91,12 @@ def slots(settings: Settings) -> list[Slot]:
     return [slot for slot in out if slot.path]
 
 
+def shown(settings: Settings) -> list[str]:
+    """Every place that shows a certificate of its own, whether there is one yet: what one may be asked for."""
+    links = [f"link {link.name} client" for link in settings.links]
+    return ["api server", "console server", "door server", "siem client", *links]
+
+
 def certificates(settings: Settings) -> Iterator[Item]:
     """One item for each certificate that counts: the first of a chain, every one of an authorities' file."""
     owners = settings["register.owners"]

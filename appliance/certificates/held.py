@@ -62,7 +62,8 @@ def _records(state: dict[str, Any], owners: list[str], each: bool) -> Iterator[I
     living = [key for key in daily if key["state"] != "destroyed"]
     if living:
         days = [key["day"] for key in living]
-        purpose = f"{len(living)} keys that seal messages, {day_name(min(days))} to {day_name(max(days))}"
+        span = " to ".join(day_name(day) for day in dict.fromkeys((min(days), max(days))))
+        purpose = f"{len(living)} {'keys that seal' if len(living) > 1 else 'key that seals'} messages, {span}"
         made, until = min(k["created_ms"] for k in living), max(k["to_ms"] for k in living)
         yield Item("data keys", KEY, purpose, owner_of("data key", owners), where, made, until, _ITSELF)
 

@@ -195,3 +195,21 @@ def report(name: str, since: str, until: str, pdf: Path | None, as_json: bool) -
 def prune(now: bool, as_json: bool) -> int:
     """Show what audit.keep_days lets go of the log's beginning. What stays is as provable as before."""
     return _print(commands.prune(load(home=home_of()), now), as_json)
+
+
+@audit.command()
+@click.option("--request", type=int, default=0, help="agree to them: the number that another person approved")
+@_json
+def weaker(request: int, as_json: bool) -> int:
+    """Show settings that would weaken the log (another SIEM, a witness gone, ...) and are not in force before two people agree.
+
+    Ask with `casemate keys ask weaken-audit NUMBER`, have it approved, then come back with --request.
+    """
+    return _print(commands.weaker(load(home=home_of()), request), as_json)
+
+
+@audit.command()
+@_json
+def status(as_json: bool) -> int:
+    """Show how many entries there are, and how soon they come and are signed."""
+    return _print(commands.status(load(home=home_of())), as_json)

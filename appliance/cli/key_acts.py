@@ -28,7 +28,16 @@ PAUSE_S = 1.0  # between two passes over the stores
 BAR_CHARACTERS = 30
 ACT_S_MAX = 180.0  # a rotation opens the HSM anew, twice
 #: What needs no ceremony; `back-up`, `replace-custodians` and `add-hsm` are asked for within theirs.
-ACTS = ("destroy-key", "compromised-key", "rotate-root", "destroy-root", "lift-hold", "export-log", "replicate")
+ACTS = (
+    "destroy-key",
+    "compromised-key",
+    "rotate-root",
+    "destroy-root",
+    "lift-hold",
+    "export-log",
+    "weaken-audit",
+    "replicate",
+)
 _EPOCH = date(1970, 1, 1).toordinal()
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="for programs")

@@ -11,7 +11,7 @@ import click
 
 from appliance.access import Access
 from appliance.audit import BlockingRecorder
-from appliance.certificates import KINDS, Item, as_csv, as_json, ask, due, slots
+from appliance.certificates import KINDS, Item, as_csv, as_json, ask, due, slots, token_key
 from appliance.certificates import register as read
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
@@ -104,7 +104,6 @@ def csr(
     settings = load(home=home_of())
     sealing = None
     if not clear:
-        _check_sealable(purpose)
         ring = BlockingKeyring(settings)
         try:
             sealing = ring.derive("sealed file", purpose)
@@ -126,10 +125,16 @@ def csr(
     return 0
 
 
-def _check_sealable(purpose: str) -> None:
-    """Raises Error `invalid` for what opens its key where no sealed one can be opened."""
-    if purpose.startswith("siem"):
-        raise Error("invalid", "the auditor opens no sealed key: it starts before the keys can be asked for", "--clear")
+@register.command("token-key")
+@click.argument("uri")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def token_key_(uri: str, file: Path) -> None:
+    """Write FILE for a private key that lives in a token: for nginx and others that read it through OpenSSL's pkcs11-provider.
+
+    URI is that of the key (RFC 7512), as pkcs11:token=tls;object=api;type=private. FILE holds the URI, no key and no PIN.
+    """
+    token_key.write(uri, file)
+    click.echo(f"{file}: put its name where the key's file is named")
 
 
 def _items(settings: Settings, each: bool) -> tuple[list[Item], str]:

@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ def _environ_config() -> Path | None:
     return Path(named) if named else standard if standard.exists() else None
 
 
+def _clear_key(path: str) -> AbstractContextManager[str]:
+    """For the auditor, which has its own reasons not to know the keys' room: loaded when there is a key to open."""
+    from appliance.keys import clear_key
+
+    return clear_key(path)
+
+
 def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, None]]:
     """The `serve` of a process that has an event loop; only its own room is loaded."""
     if name == "keys":
@@ -67,7 +75,7 @@ def _entry(name: str, index: int) -> Callable[[Settings], Coroutine[Any, Any, No
     if name == "auditor":
         from appliance.audit import serve as auditor
 
-        return auditor
+        return lambda settings: auditor(settings, _clear_key)
     if name == "courier":
         from appliance.courier import serve as courier
 

@@ -141,6 +141,9 @@ def _audit(audit: dict[str, Any], engine: dict[str, Any], cosigned_days: int, at
     out.append(f"audit log     {'recording' if audit.get('ready') else 'not ready: ' + str(audit.get('why', ''))}")
     if audit.get("failing_since_ms"):
         out.append(f"audit log     NOTHING RECORDED FOR {_ago(audit['failing_since_ms'], at_ms)}: see its disk")
+    if audit.get("weaker"):
+        names = ", ".join(change["name"] for change in audit["weaker"])
+        out.append(f"audit log     WEAKER SETTINGS ARE NOT IN FORCE: {names}; see `casemate audit weaker`")
     if engine.get("unrecorded"):
         out.append(f"audit log     {engine['unrecorded']} entries of the engines wait for it")
     if audit.get("unsigned_since_ms"):

@@ -146,41 +146,16 @@ def export(folder: Path, number_file: Any) -> None:
 # --- art. 17 --------------------------------------------------------------------------------------------------
 
 
-def _sites(settings: Settings) -> dict[str, Any]:
-    """Stores that commands may open, by their names on the certificate."""
-    from appliance.consent import Book as ConsentBook
-    from appliance.consent import forget_number
-    from appliance.flows import Book as FlowBook
-    from appliance.flows import forget_subject as forget_runs
-    from appliance.verify import Book as VerifyBook
-    from appliance.verify import forget_subject
-
-    def consent(index: bytes, _: bytes, at_ms: int) -> dict[str, int]:
-        with closing(ConsentBook(settings.home / "consent.db")) as book:
-            counts = forget_number(book, index, at_ms)
-        return {"numbers of decisions": counts["decisions"], "open reviews, now a STOP": counts["reviews"]}
-
-    def verify(index: bytes, stands_for: bytes, _: int) -> dict[str, int]:
-        with closing(VerifyBook(settings.home / "verify.db")) as book:
-            return forget_subject(book, index, stands_for)
-
-    def flows(index: bytes, stands_for: bytes, _: int) -> dict[str, int]:
-        with closing(FlowBook(settings.home / "flows.db")) as book:
-            return forget_runs(book, index, stands_for)
-
-    # Workflows first: a run that heard how its code ended would go on.
-    return {"consent": consent, "flows": flows, "verify": verify}
-
-
 def _erasing(settings: Settings, ring: Any, recorder: Any) -> Any:
-    from appliance.subject import Erasing, Journal
+    from appliance import flows, verify
+    from appliance.subject import Erasing, Journal, sites
 
     def told(done: int, of: int) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r  {done} of {of} days   ", err=True, nl=done == of)
 
     return Erasing(
-        settings, Journal(settings), _asker(settings), ring.index_of, _sites(settings), recorder, now_ms,
+        settings, Journal(settings), _asker(settings), ring.index_of, sites(settings, flows, verify), recorder, now_ms,
         lambda: threading.Event().wait(PAUSE_S), told,
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def _checkpoint() -> dict[str, Any] | None:
         return None
 
 
-def _sought(given: Mapping[str, str]) -> dict[str, str]:
+def sought_of(given: Mapping[str, str]) -> dict[str, str]:
     """What is looked for; what no entry can hold is left out."""
     asked = {name: given.get(name, "").strip()[:128] for name in ("what", "who", "on", "outcome", "since", "until")}
     if asked["what"] not in EVENTS:
@@ -71,7 +71,7 @@ def _sought(given: Mapping[str, str]) -> dict[str, str]:
 @views.get("/audit")
 @needs("audit.read")
 def page() -> str:
-    given = _sought(request.args)
+    given = sought_of(request.args)
     entries: list[dict[str, Any]] = []
     well = True
     try:
@@ -171,7 +171,7 @@ def export() -> AnyResponse:
     form = request.form.get("form", "archive")
     if form not in FORMS:
         raise Error("invalid", "an export is an archive, CSV or PDF")
-    sought, number = _sought(request.form), request.form.get("request", "").strip()
+    sought, number = sought_of(request.form), request.form.get("request", "").strip()
     if number and (not number.isascii() or not number.isdigit() or len(number) > 9):
         raise Error("invalid", "this is no number of a request")
     scratch = desk().settings.home / "export"

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, current_app, g, render_template, r
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.access import Access, may
-from appliance.certificates import KINDS, Due, Item, Watch, as_csv, ask, due, register, slots
+from appliance.certificates import KINDS, Due, Item, Watch, as_csv, ask, due, register, shown
 from appliance.clock import rfc3339
 from appliance.errors import Error
 
@@ -58,7 +58,7 @@ def _page(problem: str = "", done: str = "", status: int = 200) -> Any:
         "ending": {each.item.id: each for each in due(items, it.clock())},
         "tones": TONES,
         "silent": not state,
-        "places": [slot.id for slot in slots(it.settings) if slot.key and not slot.id.startswith("siem")],
+        "shown": shown(it.settings),
         "kinds": list(KINDS),
         "problem": problem,
         "done": done,
@@ -94,7 +94,7 @@ def csr() -> AnyResponse | Any:
     """A key, sealed, that stays on the box, and the request for its certificate."""
     it, form = desk(), request.form
     place = form.get("place", "")
-    if place not in [slot.id for slot in slots(it.settings) if slot.key and not slot.id.startswith("siem")]:
+    if place not in shown(it.settings):
         return _page("Choose what the certificate is for.", status=422)
     hosts = [host for host in form.get("hosts", "").replace(",", " ").split() if host]
     folder = it.settings.home / "certificates" / rfc3339(it.clock())[:19].replace(":", "")

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import render_template, request
+from flask import current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.audit import REPORTS, RULES, written
@@ -15,7 +15,8 @@ from appliance.errors import Error
 
 from .desk import desk, who
 from .guard import needs
-from .page_audit import FORMS, sent, views
+from .page_audit import FORMS, sent, sought_of, views
+from .searches import Searches
 
 DAYS = 60
 
@@ -28,7 +29,35 @@ def review() -> str:
     reviews = peers.audit_entries(None, DAYS, {"what": "audit.review"})
     marks = peers.audit_entries(None, 500, {"what": "audit.reviewed"})
     days = [days_row(one["entry"], marks) for one in reviews]
-    return render_template("review.html", found=found, rules=RULES, days=days)
+    saved = [(each, each.asked(desk().clock())) for each in searches().all()]
+    return render_template("review.html", found=found, rules=RULES, days=days, saved=saved)
+
+
+def searches() -> Searches:
+    """One for the application, made when it is first needed."""
+    made: Searches | None = current_app.extensions.get("casemate.searches")
+    if made is None:
+        made = current_app.extensions["casemate.searches"] = Searches(desk().settings)
+    return made
+
+
+@views.post("/audit/searches")
+@needs("audit.verify")
+def save() -> AnyResponse:
+    """Keeps the filter of the page under a name, for everybody who reviews."""
+    days = request.form.get("days", "0").strip() or "0"
+    if not days.isascii() or not days.isdigit() or len(days) > 4:
+        raise Error("invalid", "this is no number of days")
+    searches().save(request.form.get("name", ""), sought_of(request.form), int(days), who(), desk().clock())
+    return redirect(url_for("audit.review") + "#saved", 303)
+
+
+@views.post("/audit/searches/remove")
+@needs("audit.verify")
+def remove() -> AnyResponse:
+    if not searches().remove(request.form.get("name", "")):
+        raise Error("not_found", "there is no such search")
+    return redirect(url_for("audit.review") + "#saved", 303)
 
 
 def days_row(entry: dict[str, Any], marks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
+from appliance.limits import CALL_S_MAX
 from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
 from appliance.store import Found, Readers
@@ -46,6 +47,10 @@ class Peers:
             client = BlockingClient(self.settings.socket(name))
             setattr(self._local, name, client)
         return client
+
+    def ask(self, process: str, op: str, payload: dict[str, Any], timeout_s: float = CALL_S_MAX) -> Any:
+        """One operation of one process, as an erasure asks them all."""
+        return self._client(process).call(op, payload, timeout_s)
 
     # --- engine -------------------------------------------------------------------------------------------
 
@@ -143,12 +148,12 @@ class Peers:
         key: bytes = self._client("keys").call("derive", {"purpose": purpose, "subject": subject})["key"]
         return key
 
-    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> None:
-        """Returns when the entry is durable. Raises Error `audit_unavailable`: then the act must not happen."""
+    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: str | int | bool) -> tuple[int, int]:
+        """Place of the entry and size of the log, when the entry is durable. Raises Error `audit_unavailable`: then the act must not happen."""
         recorder: BlockingRecorder | None = getattr(self._local, "recorder", None)
         if recorder is None:
             recorder = self._local.recorder = BlockingRecorder(self.settings)
-        recorder.record(who, what, on, outcome, **detail)
+        return recorder.record(who, what, on, outcome, **detail)
 
     def audit_entries(self, before: int | None, limit: int, sought: dict[str, str]) -> list[dict[str, Any]]:
         asked: dict[str, Any] = {"before": before, "limit": limit, **sought}

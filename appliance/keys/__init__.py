@@ -13,7 +13,7 @@ from .datakey import DataKey, blind_index, blind_indexer
 from .keyring import BlockingKeyring, Keyring
 from .permits import PURPOSES
 from .resealing import Resealing
-from .sealed_file import key_path, open_text, seal_text
+from .sealed_file import clear_key, key_path, open_text, seal_text
 
 __all__ = [
     "PURPOSES",
@@ -24,6 +24,7 @@ __all__ = [
     "approvals",
     "blind_index",
     "blind_indexer",
+    "clear_key",
     "commission",
     "hosted",
     "key_path",

@@ -39,6 +39,7 @@ ACTS: Final[dict[str, str]] = {
     "lift-hold": "lifts a legal hold",
     "erase-subject": "erases one person: content and number of every message to and from a number",
     "export-log": "exports the audit log, where the settings want two people for it",
+    "weaken-audit": "lets a settings file weaken the audit log: another SIEM or none, a witness gone, entries kept for less long",
     "replicate": "passes the keys that the second HSM lacks to it",
     "back-up": "writes the HSM's keys out, wrapped, with the records of all keys",
     "replace-custodians": "makes new shares for the custodians; the old ones open nothing any more",
@@ -46,11 +47,11 @@ ACTS: Final[dict[str, str]] = {
 }
 
 #: Acts that another process does: it uses the approval up first.
-ELSEWHERE: Final = frozenset({"export-log"})
+ELSEWHERE: Final = frozenset({"export-log", "weaken-audit"})
 
 
 class Approval(NamedTuple):
-    """One request as stored. `on` is the number of a key, a root, a hold or an erasure; 0 for none."""
+    """One request as stored. `on` is the number of a key, a root, a hold or an erasure, or of a change of settings; 0 for none."""
 
     approval_id: int
     act: str

@@ -23,7 +23,7 @@ from .acts import Acts
 from .calendar import Calendar
 from .datakey import blind_index
 from .keeper import WHO, Keeper
-from .permits import PURPOSES, SIGNATURES, permit, permit_signature
+from .permits import PURPOSES, SIGNATURES, permit, permit_derivation, permit_signature
 from .record import INDEX, INDEX_VERSION, derivation
 from .register import Register
 
@@ -183,6 +183,7 @@ class Desk:
         purpose, subject = _text(payload, "purpose"), _text(payload, "subject")
         if purpose not in PURPOSES:
             raise Error("invalid", "no keys are derived for this purpose", f"one of {', '.join(PURPOSES)}")
+        permit_derivation(purpose, subject, peer.uid)
         key = await self._mac_once(derivation(purpose, subject))
         self._note(peer, "key.derived", f"purpose:{purpose}")
         return {"key": key}

@@ -41,7 +41,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "data_key": frozenset({"gateway", "engine", "courier", "console"}),
     "index_key": frozenset({"gateway", "engine"}),
     "blind_index": frozenset({"console", "gateway"}),
-    "derive": frozenset({"gateway", "courier", "console", "engine"}),
+    "derive": frozenset({"gateway", "courier", "console", "engine", "auditor"}),
     "random": frozenset({"gateway", "console"}),
     "held": frozenset({"engine", "console", "watcher", "auditor"}),
     "states": frozenset({"gateway", "engine", "courier", "console"}),
@@ -117,6 +117,17 @@ def permit_signature(purpose: str, body: bytes, uid: int) -> None:
         begins is not None and not body.startswith(begins)
     ):
         raise Error("invalid", f"what is to be signed is no {purpose}")
+
+
+#: Roles that may have keys of one purpose only, for one subject.
+DERIVE_ONLY: Final[dict[str, tuple[str, str]]] = {"auditor": ("sealed file", "siem client")}
+
+
+def permit_derivation(purpose: str, subject: str, uid: int) -> None:
+    """Raises Error `forbidden`."""
+    roles = roles_of(uid) & ROLES["derive"]
+    if roles and all(role in DERIVE_ONLY and DERIVE_ONLY[role] != (purpose, subject) for role in roles):
+        raise Error("forbidden", "this process may not have that key derived")
 
 
 def permit(op: str, uid: int) -> None:

@@ -264,8 +264,10 @@ class Register:
         return dict(self._conn.execute("SELECT version, state FROM root ORDER BY version"))
 
     def root_dates(self) -> dict[int, int]:
-        """Version of each root -> when it was made; 0: in a store of before, where nobody knows."""
-        return dict(self._conn.execute("SELECT version, created_ms FROM root ORDER BY version"))
+        """Version of each root -> when it was made. Of the first, which is there before there is a token: when it first wrapped a key; 0: not yet."""
+        sql = """SELECT version, CASE created_ms WHEN 0 THEN coalesce((SELECT min(created_ms) FROM key_record), 0)
+            ELSE created_ms END FROM root ORDER BY version"""
+        return dict(self._conn.execute(sql))
 
     def holds(self, lifted: bool = False) -> list[Hold]:
         where = "" if lifted else " WHERE lifted_ms IS NULL"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +60,17 @@ def key_path(path: str) -> str:
     number = os.memfd_create("casemate-key", os.MFD_CLOEXEC)
     os.write(number, open_text(text, key))
     return f"/proc/self/fd/{number}"
+
+
+@contextmanager
+def clear_key(path: str) -> Iterator[str]:
+    """The same for as long as a key is read: what was opened is gone afterwards. For who reads it again and again."""
+    name = key_path(path)
+    try:
+        yield name
+    finally:
+        if name != path:
+            os.close(int(name.rpartition("/")[2]))
 
 
 def _parts(text: str) -> tuple[str, bytes]:

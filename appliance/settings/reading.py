@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -64,6 +65,12 @@ class Settings:
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
+
+    def having(self, values: dict[str, Any]) -> Settings:
+        """The same settings with other values for some."""
+        other = copy.copy(self)
+        other._values = {**self._values, **values}
+        return other
 
     def socket(self, process: str) -> Path:
         """The Unix socket of a process: `keys`, `auditor`, `engine-0`, `gateway-0`, `courier`."""

@@ -5,6 +5,7 @@ from .erasing import Caller, Erasing, Site
 from .export import write
 from .holdings import Holdings
 from .journal import Erasure, Journal
+from .sites import sites
 from .tables import TABLES
 
-__all__ = ["TABLES", "Caller", "Erasing", "Erasure", "Holdings", "Journal", "Site", "certificate", "write"]
+__all__ = ["TABLES", "Caller", "Erasing", "Erasure", "Holdings", "Journal", "Site", "certificate", "sites", "write"]

@@ -201,6 +201,7 @@ WITHOUT_NUMBERS: Final = {
     "exemptions": "keyed digests of the bank's own ids of payers and payees, to which no number leads",
     "updates": "releases of the appliance's software",
     "field": "accounts of field engineers, officers' keys and tries at the serial console",
+    "searches": "filters of the audit log, which hold no number: checked when they are saved",
     "evidence": "policies, and counts of refusals",
     "audit": "entries without numbers, which is checked where each is made",
 }

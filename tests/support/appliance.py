@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ class Appliance:
         self.config.write_text(config, encoding="utf-8")
         self.settings = parse({}, self.home, "test")
         self.env: dict[str, str] = {}
+        self.verify: ssl.SSLContext | bool = True  # whom the API's certificate has to be signed by, where it has one
         self._out = self.base / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._children: dict[int, psutil.Process] = {}
@@ -165,7 +167,9 @@ class Appliance:
     def client(self, key: str | None = None) -> httpx.Client:
         """Calls to the REST API with the demo's key or another."""
         headers = {"authorization": f"Bearer {key or self.env['CASEMATE_API_KEY']}"}
-        return httpx.Client(base_url=self.env["CASEMATE_API"], headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(
+            base_url=self.env["CASEMATE_API"], headers=headers, timeout=30, trust_env=False, verify=self.verify
+        )
 
     def ask(self, process: str, op: str, payload: Any = None) -> Any:
         """One intercom call, on a connection of its own."""

@@ -49,6 +49,16 @@ class Log:
             self.size = self.journal.commit(self.size, [Call("", 0, entries)])[-1].size
             count -= some
 
+    def add_alike(self, count: int) -> None:
+        """So many that differ in their batch alone: making each by `sample` would take most of a test with a large log."""
+        one = canonical(sample(0))
+        assert one.count(b'"batch:0"') == 1
+        while count:
+            some = min(count, 5_000)
+            entries = [one.replace(b'"batch:0"', b'"batch:%x"' % (self.size + i)) for i in range(some)]
+            self.size = self.journal.commit(self.size, [Call("", 0, entries)])[-1].size
+            count -= some
+
     def publish(self) -> str:
         checkpoint = self.publisher.advance(self.size)
         note = signed(checkpoint, self.verifier, self.private.sign(checkpoint.body()))

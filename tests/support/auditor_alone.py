@@ -41,11 +41,12 @@ class AuditorAlone:
 
     async def _append(self, payload: dict[str, Any], peer: Peer) -> dict[str, Any]:
         self._check()
-        for n, each in enumerate(payload["entries"], payload["first"]):
-            if (payload["source"], n) not in self._seen:  # sent again by a process that was killed
-                self._seen.add((payload["source"], n))
+        source = payload.get("source", "")
+        for n, each in enumerate(payload["entries"], payload.get("first", 0)):
+            if not source or (source, n) not in self._seen:  # else: sent again by a process that was killed
+                self._seen.add((source, n))
                 self.entries.append(each)
-        return {}
+        return {"index": len(self.entries) - 1, "size": len(self.entries)}
 
     async def _checkpoint(self, payload: Any, peer: Peer) -> dict[str, Any]:
         self._check()

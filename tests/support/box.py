@@ -62,7 +62,13 @@ class Box:
 
     async def _start(self) -> None:
         self._keys = Server(
-            {"state": self._keys_state, "blind_index": self._index, "sign": self._sign, "public_key": self._public}
+            {
+                "state": self._keys_state,
+                "blind_index": self._index,
+                "sign": self._sign,
+                "public_key": self._public,
+                "requests": self._requests,
+            }
         )
         await self._keys.start(self.settings.socket("keys"))
         self._auditor: Auditor | None = Auditor(self.settings)
@@ -94,6 +100,9 @@ class Box:
 
     async def _keys_state(self, payload: Any, peer: Any) -> dict[str, Any]:
         return {"ready": self.keys_well, "why": "" if self.keys_well else "hsm_unavailable: the token does not answer"}
+
+    async def _requests(self, payload: Any, peer: Any) -> dict[str, Any]:
+        return {"requests": []}
 
     async def _index(self, payload: Any, peer: Any) -> dict[str, bytes]:
         if not self.keys_well:

@@ -27,6 +27,9 @@ ON_RECORD: dict[str, str] = {
     "console page_review.report": "audit.reported",
     "console page_consent.look_up": "consent.looked_up",
     "console page_consent.decide": "consent.reviewed",
+    "console page_erasure.ask": "approval.asked",
+    "console page_erasure.decide": "approval.decided",
+    "console page_erasure.erase": "subject.erase_begun subject.erased",
     "console page_evidence.export": "evidence.exported",
     "console page_door.create": "door.account_created",
     "console page_door.new_password": "door.account_password",
@@ -104,6 +107,8 @@ ON_RECORD: dict[str, str] = {
     "cli audit.reviewed": "audit.reviewed",
     "console page_audit.reviewed": "audit.reviewed",
     "audit reviewed": "audit.reviewed",
+    "audit accept": "audit.weakened",
+    "cli audit.weaker": "audit.weakened",
     "audit prune": "audit.pruned",
     "cli audit.prune": "audit.pruned",
     "audit cosigned": "audit.cosigned",
@@ -246,6 +251,8 @@ UNRECORDED: dict[str, str] = {
     "console page_prove.options": "a challenge, which the answer to it is recorded of",
     "console page_factors.options": "a challenge, which the answer to it is recorded of",
     "console page_factors.telephone": "a secret that opens nothing until a code of it was typed, which is recorded",
+    "console page_review.save": "a filter of the log under a name; nothing of the log",
+    "console page_review.remove": "a filter of the log under a name; nothing of the log",
     "console page_review.review_on_paper": "the page of it on paper",
     "audit review": "finds again what the daily review found",
     "audit state": "counts",
@@ -254,7 +261,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (firmware\.(status|check)|audit\.(request|cosign|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.list_|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (firmware\.(status|check)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from appliance.audit import Rate
+from appliance.audit import rate as rates
 
 
-def test_a_small_log(tmp_path: Path) -> None:
+def test_a_small_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "PROOFS", 50)
     rate = Rate(tmp_path)
     told = rate.sequence(1_200) | rate.prove() | rate.check()
     rate.close()

@@ -119,7 +119,7 @@ def test_keys_and_secrets_are_rows_and_none_is_a_key(settings: Settings) -> None
     } <= set(rows)
     assert rows["hsm root v2"].owner == "key officer" and rows["hsm root v1"].expires_ms == 0
     assert rows["hsm log key"].where == "derived from the MAC key in the token"
-    assert "1 keys" in rows["data keys"].purpose, "a destroyed one is gone"
+    assert "1 key that seals" in rows["data keys"].purpose, "a destroyed one is gone"
     each = register(settings, access, STATE, each=True)
     assert {"data key 2", "data key 3"} <= {item.id for item in each}
     assert token not in as_json(each) and token.split("_")[-1] not in as_csv(each)

@@ -153,11 +153,12 @@ class Played:
         self._ask("keys")
         return b"i" * 16
 
-    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: Any) -> None:
+    def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: Any) -> tuple[int, int]:
         if "auditor" in self.down:
             raise Error("audit_unavailable", "the act was not recorded and so did not happen")
         self.acts.append(what)
         self.log.append((who, what, on, outcome, detail))
+        return len(self.log) - 1, len(self.log)
 
     def audit_entries(self, before: int | None, limit: int, sought: dict[str, str]) -> list[dict[str, Any]]:
         self._ask("auditor")

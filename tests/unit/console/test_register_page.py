@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cryptography import x509
@@ -20,7 +21,12 @@ def ending(days: int) -> Item:
 
 def test_the_register_is_seen_and_exported_on_the_record(client: FlaskClient, peers: Played) -> None:
     sign_in(client)
-    assert "hsm mac key" in client.get("/register").text
+    page = client.get("/register").text
+    assert "hsm mac key" in page
+    wanted = re.search(r'<select id="place".*?</select>', page, re.DOTALL)
+    assert wanted is not None
+    places = ["api server", "console server", "door server", "siem client"]
+    assert re.findall("<option>(.*?)</option>", wanted[0])[:4] == places, "also those that have none yet"
     done = client.post("/register/export", data={"csrf": csrf_for(client)})
     assert done.mimetype == "text/csv" and done.text.startswith("id,kind,purpose")
     assert peers.log[-1][1] == "register.exported"

@@ -46,6 +46,23 @@ def test_both_gone_and_whoever_comes_first() -> None:
     assert f.look(True, False, 4.0) == FIRST_WELL
 
 
+def test_whoever_serves_after_the_other_took_over_from_it_also_by_way_of_none() -> None:
+    """The first fails in the moment in which the second is not well either: still a fail-over, and one that makes the return wait."""
+    f = Failover(10.0)
+    f.look(True, True, 0.0)
+    f.look(False, False, 1.0)
+    assert (f.last, f.count) == (FIRST, 0), "nobody took over"
+    assert f.look(False, True, 2.0) == SECOND_WELL
+    assert (f.serves, f.last, f.count) == (SECOND, SECOND, 1)
+    f.look(False, False, 3.0)
+    assert f.look(False, True, 4.0) == SECOND_WELL
+    assert f.count == 1, "the same goes on"
+    f.look(False, False, 5.0)
+    assert f.look(True, False, 6.0) == FIRST_WELL
+    assert (f.last, f.count) == (FIRST, 2)
+    assert f.patience_s(6.0) == 20.0
+
+
 def test_the_second_fails_while_it_serves() -> None:
     f = Failover(10.0)
     f.look(False, True, 0.0)

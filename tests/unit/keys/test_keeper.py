@@ -96,6 +96,13 @@ def test_a_year_wraps_its_days_and_the_root_wraps_the_year(world: World) -> None
     ]
 
 
+def test_the_first_root_has_a_date_from_its_first_key_on(world: World) -> None:
+    """It is in the store before there is a token; without a date its end would never be told."""
+    assert world.register.root_dates() == {1: 0}
+    world.key(TODAY)
+    assert world.register.root_dates() == {1: world.now_ms}
+
+
 def test_time_moves_keys_and_each_move_is_on_the_record(world: World) -> None:
     world.key(TODAY + 1)
     assert world.states() == {1: "active", 2: "pre-active"}

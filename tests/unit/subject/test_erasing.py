@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,17 @@ SUBJECT = blind_index(INDEX_KEY, ANNA)
 SIGNER = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
 
 
+@functools.cache
+def _lived() -> Path:
+    """The state folder of an engine that took two messages, made once: every test has a copy."""
+    made = tempfile.TemporaryDirectory(prefix="casemate-")
+    atexit.register(made.cleanup)
+    world = World(Path(made.name))
+    world.accept(batch("one", "two"))
+    world.crash()
+    return Path(made.name)
+
+
 class Killed(BaseException):
     """The command is gone."""
 
@@ -31,11 +46,9 @@ class Box:
     """Every process of the box, and the command that is killed after so many calls."""
 
     def __init__(self, home: Path) -> None:
+        shutil.copytree(_lived(), home, dirs_exist_ok=True)
         self.home = home
         self.settings = parse({"door": {"enabled": True}}, home, "test")
-        world = World(home)
-        world.accept(batch("one", "two"))
-        world.crash()
         self.day = clock.day_of(clock.now_ms())
         self.held: list[int] = []
         self.requests: dict[int, dict[str, Any]] = {}

@@ -1,20 +1,25 @@
 """Who may come in: API keys, people of the console, their sessions, accounts of the SMPP door. Keeps no token and no password, only what checks them."""
 
 from .api_keys import ApiKey, Verifier, well_formed
+from .changes import KINDS, Change, stands
 from .door_accounts import ALPHABETS, DoorAccount, DoorAccounts
 from .doors import Access
 from .factors import RECOVERY, SECURITY_KEY, TOTP, Kept, SecurityKey
 from .passwords import Passwords, check_rules
 from .people import check_role
-from .person import GLASS, OPENED, SEALED, Person
+from .person import DIRECTORY, GLASS, OPENED, SEALED, Person
 from .roles import PERMISSIONS, PROVEN, ROLES, may
 from .sessions import Session
+from .settings_shelf import DOCUMENT_CHARACTERS_MAX, SettingsVersion, digest_of, flat
 from .throttle import address_of, subjects
 from .totp import secret_text, totp, totp_step, totp_uri
 
 __all__ = [
     "ALPHABETS",
+    "DIRECTORY",
+    "DOCUMENT_CHARACTERS_MAX",
     "GLASS",
+    "KINDS",
     "OPENED",
     "PERMISSIONS",
     "PROVEN",
@@ -25,6 +30,7 @@ __all__ = [
     "TOTP",
     "Access",
     "ApiKey",
+    "Change",
     "DoorAccount",
     "DoorAccounts",
     "Kept",
@@ -32,12 +38,16 @@ __all__ = [
     "Person",
     "SecurityKey",
     "Session",
+    "SettingsVersion",
     "Verifier",
     "address_of",
     "check_role",
     "check_rules",
+    "digest_of",
+    "flat",
     "may",
     "secret_text",
+    "stands",
     "subjects",
     "totp",
     "totp_step",

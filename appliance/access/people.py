@@ -14,7 +14,7 @@ from appliance.settings import Settings
 from . import throttle
 from .factors import ALPHABET, Factors
 from .passwords import Passwords, check_rules
-from .person import COLUMNS, GLASS, OPENED, SEALED, Person
+from .person import COLUMNS, DIRECTORY, GLASS, OPENED, SEALED, Person
 from .roles import ROLES
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -33,8 +33,15 @@ class People(Factors):
     def create_user(self, name: str, password: str, role: str = "administrator", at_ms: int | None = None) -> Person:
         """Raises Error `invalid` with the rule that is broken. Slow: hashes a password."""
         self.check_new_user(name, password, role)
-        hashed = self._passwords.hashed(password)
-        created_ms = now_ms() if at_ms is None else at_ms
+        return self.add_user(name, role, self.hashed_password(password), now_ms() if at_ms is None else at_ms)
+
+    def hashed_password(self, password: str) -> str:
+        """As it is stored. Slow."""
+        return self._passwords.hashed(password)
+
+    def add_user(self, name: str, role: str, hashed: str, created_ms: int) -> Person:
+        """With a password that was hashed before. Raises Error `invalid`."""
+        self.check_new_name(name, role)
         with self.writing() as conn:
             if conn.execute("SELECT 1 FROM person WHERE name = ?", (name,)).fetchone():
                 raise Error("invalid", "this user name is taken")
@@ -46,6 +53,11 @@ class People(Factors):
 
     def check_new_user(self, name: str, password: str, role: str = "administrator") -> None:
         """Raises Error `invalid` when this user cannot be made now."""
+        self.check_new_name(name, role)
+        check_rules(password, name)
+
+    def check_new_name(self, name: str, role: str) -> None:
+        """The same without the password."""
         if not NAME.fullmatch(name):
             raise Error("invalid", "a user name is 1 to 32 letters, digits, dots, dashes or underscores")
         check_role(role)
@@ -53,7 +65,6 @@ class People(Factors):
             raise Error("invalid", "this name is the break-glass account's", "`casemate user seal` makes it")
         if self.user(name) is not None:
             raise Error("invalid", "this user name is taken")
-        check_rules(password, name)
 
     def users(self) -> list[Person]:
         return [Person(*row) for row in self.rows(f"SELECT {COLUMNS} FROM person ORDER BY name")]  # noqa: S608 # our own column names
@@ -91,6 +102,8 @@ class People(Factors):
         person = self.user(name)
         if person is None:
             raise Error("not_found", "there is no such user")
+        if person.source:
+            raise Error("invalid", "the directory keeps this password", "change it there")
         hashed = self._passwords.hashed(password)
         changed_ms = now_ms() if at_ms is None else at_ms
         with self.writing() as conn:
@@ -106,12 +119,34 @@ class People(Factors):
         person = self.user(name)
         if person is None:
             raise Error("not_found", "there is no such user")
-        if person.glass:
-            raise Error("invalid", "the break-glass account keeps its role")
+        if person.glass or person.source:
+            raise Error("invalid", "the role of this account is not given here", "the directory's groups give it")
         with self.writing() as conn:
             conn.execute("UPDATE person SET role = ? WHERE id = ?", (role, person.id))
             conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
         return replace(person, role=role)
+
+    def from_directory(self, name: str, role: str, at_ms: int) -> Person:
+        """Somebody whom the bank's directory knows, with the role it gives. Raises Error `invalid` for a name that the console's own account has."""
+        check_role(role)
+        known = self.user(name)
+        if known is None:
+            if not NAME.fullmatch(name) or name.casefold() == GLASS:
+                raise Error("invalid", "this name cannot be one of the console's")
+            with self.writing() as conn:
+                conn.execute(
+                    "INSERT INTO person (name, role, password, created_ms, password_ms, source) VALUES (?, ?, '', ?, ?, ?)",
+                    (name, role, at_ms, at_ms, DIRECTORY),
+                )
+        elif known.source != DIRECTORY:
+            raise Error("invalid", "this name is one of the console's own")
+        elif known.role != role:
+            with self.writing() as conn:
+                conn.execute("UPDATE person SET role = ? WHERE id = ?", (role, known.id))
+                conn.execute("DELETE FROM session WHERE person = ?", (known.id,))
+        found = self.user(name)
+        assert found is not None
+        return found
 
     # --- break-glass --------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import Final
 GLASS: Final = "breakglass"  # name of the account whose password lies in an envelope
 SEALED: Final = "sealed"
 OPENED: Final = "opened"  # it was used: it opens nothing until it is sealed anew
-COLUMNS: Final = "id, name, role, created_ms, password_ms, disabled_ms, glass, glass_ms"
+COLUMNS: Final = "id, name, role, created_ms, password_ms, disabled_ms, glass, glass_ms, source"
+DIRECTORY: Final = "directory"  # whose password and role are the bank's directory's
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,4 @@ class Person:
     disabled_ms: int | None = None
     glass: str = ""  # of the break-glass account: SEALED or OPENED
     glass_ms: int | None = None  # since when
+    source: str = ""  # who keeps password and role: "" the console, DIRECTORY the bank's

@@ -57,6 +57,12 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "apikeys.write": frozenset({"administrator", "security"}),
     "users.read": frozenset({"administrator", "security"}),
     "users.write": frozenset({"administrator", "security"}),
+    "changes.read": frozenset({"administrator", "operator", "security", "compliance"}),
+    "changes.ask": frozenset({"administrator", "operator", "security", "compliance"}),
+    "changes.decide": frozenset({"administrator", "security", "compliance"}),
+    "changes.emergency": frozenset({"administrator", "security"}),
+    "settings.read": frozenset({"administrator", "operator", "security", "compliance", "field"}),
+    "settings.write": frozenset({"administrator"}),
     "account.write": EVERYBODY,
 }
 
@@ -65,11 +71,14 @@ PROVEN: Final = frozenset(
     {
         "apikeys.write",
         "audit.export",
+        "changes.decide",
+        "changes.emergency",
         "door.write",
         "evidence.export",
         "keys.ask",
         "keys.decide",
         "register.ask",
+        "settings.write",
         "users.write",
     }
 )

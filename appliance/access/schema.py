@@ -35,6 +35,18 @@ def _third(db: Database) -> None:
         db.execute(statement)
 
 
+@MIGRATIONS(name="0004_changes")
+def _fourth(db: Database) -> None:
+    for statement in _FOURTH:
+        db.execute(statement)
+
+
+@MIGRATIONS(name="0005_directory")
+def _fifth(db: Database) -> None:
+    # Who keeps the password and gives the role: '' the console itself, 'directory' the bank's.
+    db.execute("ALTER TABLE person ADD COLUMN source TEXT NOT NULL DEFAULT ''")
+
+
 _FIRST: Final = (
     """CREATE TABLE api_key (
         id INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: messages name their caller by it
@@ -123,4 +135,33 @@ _THIRD: Final = (
         challenge BLOB NOT NULL, -- of WebAuthn; empty: none
         begun_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
+)
+
+_FOURTH: Final = (
+    """CREATE TABLE change (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        act TEXT NOT NULL,
+        target TEXT NOT NULL,
+        old TEXT NOT NULL, -- JSON
+        new TEXT NOT NULL, -- JSON
+        held TEXT NOT NULL DEFAULT '', -- what is applied and not compared: a password's hash, a document; gone once it is used
+        reason TEXT NOT NULL DEFAULT '',
+        asked_by TEXT NOT NULL,
+        asked_ms INTEGER NOT NULL,
+        decided_by TEXT NOT NULL DEFAULT '',
+        decided_ms INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL,
+        emergency INTEGER NOT NULL DEFAULT 0, -- done without the second person
+        reviewed_by TEXT NOT NULL DEFAULT '',
+        reviewed_ms INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    """CREATE TABLE settings_version (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document TEXT NOT NULL, -- TOML; names files of secrets, never holds one
+        digest TEXT NOT NULL, -- SHA-256 of it
+        asked_by TEXT NOT NULL,
+        approved_by TEXT NOT NULL, -- '' in an emergency
+        made_ms INTEGER NOT NULL,
+        in_use_ms INTEGER -- when it was last written where the processes read it
+    ) STRICT""",
 )

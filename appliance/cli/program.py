@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "apikey": ("appliance.cli.people", "apikey", "create, list and revoke API keys"),
     "door": ("appliance.cli.door", "door", "accounts of the SMPP door, and what is due to them"),
     "sender": ("appliance.cli.senders", "sender", "senders and the countries they are registered in"),
-    "user": ("appliance.cli.people", "user", "create and list people who may use the console"),
+    "user": ("appliance.cli.people", "user", "people of the console: create, list, change role, envelope"),
     "keys": (
         "appliance.cli.keys",
         "keys",
@@ -71,6 +71,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "volume": ("appliance.cli.volume", "volume", "the sealed state volume of a box and its recovery key"),
     "selftest": ("appliance.cli.selftest", "selftest", "is this box enough, what was shipped, and closed"),
     "settings": ("appliance.cli.settings", "settings", "print every setting, or check a settings file"),
+    "config": ("appliance.cli.config", "config", "the settings as code: export, compare, ask for, put into use"),
     "bench": ("appliance.bench", "bench", "measure segments a second, end to end"),
 }
 

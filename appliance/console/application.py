@@ -21,6 +21,7 @@ from . import (
     guard,
     page_account,
     page_api_keys,
+    page_changes,
     page_consent,
     page_door,
     page_erasure,
@@ -36,6 +37,7 @@ from . import (
     page_review,
     page_routes,
     page_senders,
+    page_settings,
     page_sign,
     page_templates,
     page_users,
@@ -75,6 +77,8 @@ PAGES: Final = (
     page_account,
     page_factors,
     page_prove,
+    page_changes,
+    page_settings,
 )
 #: Error code -> HTTP status; what is not here is our own mistake.
 HTTP_STATUS: Final = {
@@ -82,6 +86,7 @@ HTTP_STATUS: Final = {
     "number_invalid": 422,
     "sender_invalid": 422,
     "not_found": 404,
+    "settings_invalid": 422,
     "not_decidable": 409,
     "key_state": 409,
     "legal_hold": 409,
@@ -153,6 +158,7 @@ def create_app(
     guard.install(app)
     words.install(app)
     app.jinja_env.globals["coming"] = page_register.coming
+    app.jinja_env.globals["waiting_changes"] = page_changes.waiting
     app.jinja_env.globals["opened_glass"] = desk.access.opened_glass
     app.register_error_handler(Error, _refused)
     app.register_error_handler(HTTPException, _http)

@@ -34,12 +34,13 @@ POLLED: Final = frozenset({"overview.live", "overview.now", "links.now", "link.n
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+#: CSP Level 3: a script runs only with this answer's own nonce; what becomes HTML in the page goes through `static/trusted.js` (Trusted Types).
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
 )
 HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), publickey-credentials-create=(self), publickey-credentials-get=(self)",
@@ -52,11 +53,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 Page = Callable[[str], AnyResponse]  # a page with what is wrong said on it
 
 
-def needs(permission: str, proven: bool | None = None) -> Callable[[View], View]:
-    """Marks a view with the permission that opens it. `proven`: a write asks again who it is; None: as the permission has it."""
+def needs(permission: str, proven: bool | None = None, octets_max: int = 0) -> Callable[[View], View]:
+    """Marks a view with the permission that opens it. `proven`: a write asks again who it is; None: as the permission has it.
+
+    `octets_max`: of its form, where that is more than others have.
+    """
 
     def mark(view: View) -> View:
         view.permission = permission  # type: ignore[attr-defined]  # a mark on the function, read in _before
+        view.octets_max = octets_max  # type: ignore[attr-defined]
         view.proven = permission in PROVEN if proven is None else proven  # type: ignore[attr-defined]
         return view
 
@@ -202,6 +207,8 @@ def _before() -> AnyResponse | None:
     permission = getattr(view, "permission", None)
     if permission is None or not may(session.person.role, permission):
         abort(403)
+    if octets_max := getattr(view, "octets_max", 0):
+        request.max_content_length = request.max_form_memory_size = octets_max
     if request.method not in SAFE and not csrf_right(token):
         abort(400, "csrf")
     if endpoint.split(".")[0] not in ENROLLING and must_enrol(session.person):
@@ -212,7 +219,16 @@ def _before() -> AnyResponse | None:
     return None
 
 
+def nonce() -> str:
+    """Of this answer, for its script elements."""
+    if "nonce" not in g:
+        g.nonce = secrets.token_urlsafe(18)
+    return str(g.nonce)
+
+
 def _after(response: Response) -> Response:
+    scripts = f"'nonce-{g.nonce}'" if "nonce" in g else "'none'"
+    response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else "no-store"
@@ -224,4 +240,4 @@ def _after(response: Response) -> Response:
 def install(app: Flask) -> None:
     app.before_request(_before)
     app.after_request(_after)
-    app.jinja_env.globals["csrf_token"] = csrf_token
+    app.jinja_env.globals |= {"csrf_token": csrf_token, "nonce": nonce}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from appliance.access import SECURITY_KEY, Person, address_of, subjects
+from appliance.access import DIRECTORY, ROLES, SECURITY_KEY, Person, address_of, subjects
 from appliance.errors import Error
 
 from . import security_key
@@ -13,6 +13,25 @@ from .desk import desk
 
 def remote() -> str:
     return request.remote_addr or ""
+
+
+def by_password(name: str, password: str) -> Person | None:
+    """The person, None for a wrong name or password: of the console's own accounts, else as the bank's directory says.
+
+    Raises Error `rate_limited`, `peer_unavailable` when the directory does not answer. Slow.
+    """
+    access, at_ms = desk().access, desk().clock()
+    known = access.user(name)
+    if not desk().settings["directory.urls"] or (known is not None and known.source != DIRECTORY):
+        return access.sign_in(name, password, remote(), at_ms)
+    keys = subjects(name, address_of(remote()))
+    counts = access.begin_attempt(keys, at_ms)
+    right, role = desk().peers.directory(name, password)
+    if not right or role not in ROLES:
+        return None
+    person = access.from_directory(name, role, at_ms)
+    access.end_attempt(keys, counts, at_ms)
+    return person
 
 
 def bound_options(bound: str, purpose: str, person: Person | None) -> str:
@@ -61,5 +80,5 @@ def shown(person: Person, bound: str, purpose: str) -> str:
         return SECURITY_KEY if found is not None and found.id == person.id else ""
     if access.factors(person).any:
         return access.check_code(person, request.form.get("code", "")[:64], remote(), at_ms)
-    found = access.sign_in(person.name, request.form.get("password", ""), remote(), at_ms)
+    found = by_password(person.name, request.form.get("password", ""))
     return "password" if found is not None and found.id == person.id else ""

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.access import PERMISSIONS, ROLES
 from appliance.errors import Error
 
-from . import guard
+from . import guard, identity
 from .desk import desk, who
 from .guard import needs
 
@@ -44,7 +44,7 @@ def password() -> AnyResponse | tuple[str, int]:
     if new != request.form.get("again", ""):
         return _form("The two new passwords are not the same.", 422)
     try:
-        person = access.sign_in(g.person.name, request.form.get("current", ""), request.remote_addr or "", at_ms)
+        person = identity.by_password(g.person.name, request.form.get("current", ""))
         if person is None:
             desk().peers.record(who(), "console.user_changed", f"user:{g.person.name}", "refused", change="password")
             return _form("The present password is wrong.", 422)

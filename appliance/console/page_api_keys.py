@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.access import ApiKey
 from appliance.errors import Error
 
-from .desk import desk, who
+from .acts import Done, answered, do_or_begin
+from .desk import desk
 from .guard import needs
 
 views = Blueprint("api_keys", __name__)
@@ -34,26 +35,25 @@ def page() -> tuple[str, int]:
 
 @views.post("/api-keys")
 @needs("apikeys.write")
-def create() -> tuple[str, int]:
-    """What cannot be recorded is undone before its token was seen by anybody."""
-    access = desk().access
+def create() -> AnyResponse | tuple[str, int]:
+    """The token is shown once: to who asked, after another person's word where the setting wants one."""
     rate = request.form.get("rate", "").strip()
     if rate and not (rate.isascii() and rate.isdigit() and len(rate) <= 7):
         return _list("A rate is a whole number of messages a second, 0 for no limit.", status=422)
+    name, number = request.form.get("name", "").strip(), int(rate) if rate else None
     try:
-        key, token = access.create_api_key(
-            request.form.get("name", "").strip(), int(rate) if rate else None, desk().clock()
-        )
+        desk().access.check_new_api_key(name, number)
+        found = do_or_begin("apikey.create", name, {}, {"name": name, "rate": number})
     except Error as error:
         if error.code != "invalid":
             raise
         return _list(error.message[:1].upper() + error.message[1:] + ".", status=422)
-    try:
-        desk().peers.record(who(), "apikey.created", f"apikey:{key.id}", name=key.name)
-    except BaseException:
-        access.revoke_api_key(key.id, desk().clock())
-        raise
-    return _list(made=key, token=token)
+    return _list(made=found.made, token=found.token) if isinstance(found, Done) else found
+
+
+def shown_once(made: ApiKey, token: str) -> str:
+    """For who asked and was approved."""
+    return _list(made=made, token=token)[0]
 
 
 @views.post("/api-keys/<int:number>/revoke")
@@ -62,7 +62,10 @@ def revoke(number: int) -> AnyResponse:
     key = desk().access.api_key(number)
     if key is None:
         raise Error("not_found", "there is no such API key")
-    if key.revoked_ms is None:
-        desk().peers.record(who(), "apikey.revoked", f"apikey:{key.id}", name=key.name)
-        desk().access.revoke_api_key(number, desk().clock())
-    return redirect(url_for("api_keys.page", done="revoked"), 303)
+    if key.revoked_ms is not None:
+        return redirect(url_for("api_keys.page", done="revoked"), 303)
+    return answered(
+        do_or_begin(
+            "apikey.revoke", str(number), {"name": key.name, "revoked": False}, {"name": key.name, "revoked": True}
+        )
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
-from appliance.senders import RULES, Details, Registration, SenderBook, check_details, day_ms
+from appliance.senders import RULES, Details, Registration, check_details, day_ms
 
+from .acts import answered, do_or_begin, senders
 from .desk import desk, who
 from .guard import needs
 
@@ -19,18 +20,10 @@ views = Blueprint("senders", __name__)
 TONES = {"requested": "warn", "confirmed": "good", "expired": "quiet"}
 
 
-def _book() -> SenderBook:
-    """One for the application: it has a connection for each thread."""
-    known: SenderBook | None = current_app.extensions.get("casemate-senders")
-    if known is None:
-        known = current_app.extensions["casemate-senders"] = SenderBook(desk().settings)
-    return known
-
-
 def _list(problem: str = "", status: int = 200) -> Any:
     at_ms = desk().clock()
     filled = {
-        "rows": [(r, r.state_at(at_ms)) for r in _book().all()],
+        "rows": [(r, r.state_at(at_ms)) for r in senders().all()],
         "mandatory": desk().settings["senders.mandatory"],
         "rules": RULES,
         "tones": TONES,
@@ -81,11 +74,11 @@ def add() -> Any:
     sender, country = request.form.get("sender", "").strip(), request.form.get("country", "")
     try:
         details = _details()
-        country, kind = _book().check_request(sender, country, details)
+        country, kind = senders().check_request(sender, country, details)
     except Error as error:
         return _said(error)
     desk().peers.record(who(), "sender.requested", "sender:new", country=country, kind=kind)
-    _book().request(sender, country, details, who(), desk().clock())
+    senders().request(sender, country, details, who(), desk().clock())
     return redirect(url_for("senders.page", done="requested"), 303)
 
 
@@ -99,28 +92,27 @@ def confirm(number: int) -> Any:
         from_ms = day_ms(text, "from")
         until = request.form.get("until", "").strip()
         until_ms = day_ms(until, "until") if until else 0
-        _book().check_confirm(number, details, from_ms, until_ms)
+        senders().check_confirm(number, details, from_ms, until_ms)
     except Error as error:
         return _said(error)
-    desk().peers.record(
-        who(), "sender.confirmed", f"sender:{number}",
-        country=found.country, kind=found.kind, from_ms=from_ms, until_ms=until_ms,
-    )  # fmt: skip
-    _book().confirm(number, details, from_ms, until_ms, who(), desk().clock())
-    return redirect(url_for("senders.page", done="confirmed"), 303)
+    new = {"state": "confirmed", "from": text, "until": until, "from_ms": from_ms, "until_ms": until_ms}
+    named = {"evidence": details.evidence, "entity_id": details.entity_id, "campaign_id": details.campaign_id}
+    return answered(do_or_begin("sender.confirm", str(number), _shown(found), _shown(found) | new | named))
 
 
 @views.post("/senders/<int:number>/expire")
 @needs("senders.write")
 def expire(number: int) -> AnyResponse:
     found = _found(number)
-    desk().peers.record(who(), "sender.expired", f"sender:{number}", country=found.country, kind=found.kind)
-    _book().expire(number, Details(), who(), desk().clock())
-    return redirect(url_for("senders.page", done="expired"), 303)
+    return answered(do_or_begin("sender.expire", str(number), _shown(found), _shown(found) | {"state": "expired"}))
+
+
+def _shown(found: Registration) -> dict[str, Any]:
+    return {"sender": found.sender, "country": found.country, "state": found.state_at(desk().clock())}
 
 
 def _found(number: int) -> Registration:
-    found = _book().one(number)
+    found = senders().one(number)
     if found is None:
         raise Error("not_found", "there is no such registration")
     return found

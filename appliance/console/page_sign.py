@@ -63,14 +63,14 @@ def enter() -> AnyResponse:
     access, at_ms = desk().access, desk().clock()
     known = access.user(name)
     try:
-        person = access.sign_in(name, request.form.get("password", ""), identity.remote(), at_ms)
+        person = identity.by_password(name, request.form.get("password", ""))
     except Error as error:
         return _throttled(error, known, lambda words: _form(429, words, name))
     if person is None:
         _refused(known, "wrong name or password")
         return _form(401, _WRONG, name)
     if person.glass or not access.factors(person).any:
-        return _let_in(person, "envelope" if person.glass else "password")
+        return _let_in(person, "envelope" if person.glass else person.source or "password")
     access.begin_dialogue(guard.cookie("door"), SECOND, person, at_ms)
     return redirect(url_for("sign.second", next=guard.safe_next(request.form.get("next"))), 303)
 

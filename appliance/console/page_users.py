@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.access import ROLES, Person, check_role
 from appliance.errors import Error
 
+from .acts import answered, do_or_begin
 from .desk import desk, who
 from .guard import needs
 
@@ -57,13 +58,11 @@ def create() -> AnyResponse | tuple[str, int]:
     password = request.form.get("password", "")
     try:
         access.check_new_user(name, password, role)
-        desk().peers.record(who(), "console.user_created", f"user:{name}", role=role)
-        access.create_user(name, password, role, desk().clock())
+        return answered(do_or_begin("user.create", name, {}, {"role": role}, access.hashed_password(password)))
     except Error as error:
         if error.code != "invalid":
             raise
         return _list(error.message[:1].upper() + error.message[1:] + ".", 422)
-    return redirect(url_for("users.page", done="created"), 303)
 
 
 @views.post("/users/<name>/role")
@@ -71,9 +70,7 @@ def create() -> AnyResponse | tuple[str, int]:
 def role(name: str) -> AnyResponse:
     person, new = _other(name), request.form.get("role", "")
     check_role(new)
-    desk().peers.record(who(), "console.user_changed", f"user:{person.name}", change="role", role=new)
-    desk().access.set_role(person.name, new)
-    return redirect(url_for("users.page", done="role"), 303)
+    return answered(do_or_begin("user.role", person.name, {"role": person.role}, {"role": new}))
 
 
 @views.post("/users/<name>/end-session")
@@ -89,15 +86,13 @@ def end_session(name: str) -> AnyResponse:
 @needs("users.write")
 def forget(name: str) -> AnyResponse:
     person = _other(name)
-    desk().peers.record(who(), "console.factor_removed", f"user:{person.name}", factor="all")
-    desk().access.forget_factors(person)
-    return redirect(url_for("users.page", done="forgotten"), 303)
+    has = desk().access.factors(person)
+    old = {"security keys": len(has.keys), "telephone": has.totp, "recovery codes": has.recovery}
+    return answered(do_or_begin("user.forget", person.name, old, dict.fromkeys(old, 0) | {"telephone": False}))
 
 
 @views.post("/users/<name>/remove")
 @needs("users.write")
 def remove(name: str) -> AnyResponse:
     person = _other(name)
-    desk().peers.record(who(), "console.user_removed", f"user:{person.name}", role=person.role)
-    desk().access.remove_user(person.name)
-    return redirect(url_for("users.page", done="removed"), 303)
+    return answered(do_or_begin("user.remove", person.name, {"name": person.name, "role": person.role}, {}))

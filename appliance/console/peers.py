@@ -23,6 +23,7 @@ COUNT_PAUSE_S: Final = 1.5
 COUNT_SHARE: Final = 20  # counting takes at most a twentieth of one core
 LINK_TEST_S_MAX: Final = 45.0  # connecting, binding, one answer and one receipt, each with its own patience
 TRACE_ROWS_MAX: Final = 200
+DIRECTORY_S_MAX: Final = 30.0  # several servers, each with its own patience
 VERIFY_S_MAX: Final = 55.0  # a long log is read from end to end
 
 
@@ -132,6 +133,14 @@ class Peers:
         """The 16 octets by which messages to an E.164 number are found. The key stays with the keys process."""
         index: bytes = self._client("keys").call("blind_index", {"number": number})["index"]
         return index
+
+    # --- courier ------------------------------------------------------------------------------------------
+
+    def directory(self, name: str, password: str) -> tuple[bool, str]:
+        """Whether the bank's directory knows this name and password, and the role that its groups give."""
+        asked = {"name": name, "password": password}
+        found: dict[str, Any] = self._client("courier").call("directory", asked, DIRECTORY_S_MAX)
+        return bool(found["known"]), str(found["role"])
 
     # --- audit --------------------------------------------------------------------------------------------
 

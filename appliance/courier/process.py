@@ -30,6 +30,7 @@ from appliance.store import OperationalError
 
 from .addresses import address_of, callback_allowed
 from .book import Book
+from .directory import Directory
 from .letter import secret_text, workflow_body
 from .naptr import Portability
 from .received import Heard, parcel_id, parcels
@@ -127,9 +128,11 @@ class Desk:
         webhooks: tuple[InboundWebhook, ...] = (),
         ring: Keyring | None = None,
         runs: Runs | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self.ring = ring
         self.runs = runs
+        self.people = directory
         self.book = book
         self.webhooks = webhooks
         self.rounds = rounds
@@ -245,6 +248,12 @@ class Desk:
         """`number`: whose owner was erased. What ENUM said of it is forgotten."""
         return {"forgotten": self.portability.forget(str(payload["number"]))}
 
+    async def directory(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """`name` and `password` of somebody at the console -> {known, role}, as the bank's directory says."""
+        if self.people is None:
+            raise Error("internal", "the courier has no directory")
+        return (await self.people.ask(str(payload["name"]), str(payload["password"])))._asdict()
+
 
 def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
     return {
@@ -258,6 +267,7 @@ def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         "known_number": desk.known_number,
         "forget_number": desk.forget_number,
         "enum": desk.enum,
+        "directory": desk.directory,
     }
 
 
@@ -287,7 +297,7 @@ async def serve(settings: Settings) -> None:
         runs,
     )
     portability = Portability(settings.enums, monotonic_s)
-    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs)
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs, Directory(settings))
     server = Server(_operations(desk))
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from appliance.backup import target_of
 from appliance.errors import Error
-from appliance.settings import LOOPBACK, Settings, address, witness_address
+from appliance.settings import LOOPBACK, Settings, address, directory_server, witness_address
 
 HTTPS: Final = 443
 DNS: Final = 53
@@ -30,7 +30,7 @@ class Reach(NamedTuple):
 
 
 def reach_of(settings: Settings) -> list[Reach]:
-    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts and ENUM servers for the
+    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts, ENUM servers and the bank's directory for the
     courier, the SIEM and witnesses for the auditor."""
     out = []
     for link in settings.links:
@@ -40,6 +40,7 @@ def reach_of(settings: Settings) -> list[Reach]:
         out.append(Reach("casemate-courier", *address(settings["network.proxy"])))
     else:
         out += [Reach("casemate-courier", host, HTTPS) for host in settings["webhook.hosts"]]
+    out += [Reach("casemate-courier", *directory_server(url)[1:]) for url in settings["directory.urls"]]
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
     if settings["backup.target"]:

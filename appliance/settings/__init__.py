@@ -1,5 +1,6 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
+from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
@@ -44,6 +45,7 @@ __all__ = [
     "behind_front",
     "caller_of",
     "check_listen",
+    "directory_server",
     "find_profile",
     "home_of",
     "inbound_of",

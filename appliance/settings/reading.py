@@ -15,6 +15,7 @@ from appliance.errors import Error
 from appliance.limits import AUDIT_KEEP_DAYS_MIN
 
 from .checking import checked, tlv, unknown
+from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum, enums_of
 from .fitting import faults
 from .hours import HINT, Hours
@@ -25,7 +26,7 @@ from .profile import find, merged
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route, operators_of, routes_of
-from .rows import SETTINGS, Setting
+from .rows import SETTINGS, TWO_PEOPLE, Setting
 
 TABLES: Final = {
     "link": LINK_SETTINGS,
@@ -177,6 +178,13 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     names = [link.name for link in links]
     if len(set(names)) != len(names):
         raise Error("settings_invalid", f"{source}: two links have the same name")
+    for url in values["directory.urls"]:
+        directory_server(url)
+    for kind in values["console.two_people"]:
+        if kind not in TWO_PEOPLE:
+            raise Error(
+                "settings_invalid", f"{source}: console.two_people knows no {kind!r}", f"of {', '.join(TWO_PEOPLE)}"
+            )
     if values["engine.spread"] > values["engine.shards"]:
         hint = "engine.spread is how many of engine.shards take new messages; 0: all"
         raise Error("settings_invalid", f"{source}: `engine.spread` is above `engine.shards`", hint)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from .box import BOX_SETTINGS
+from .directory import DIRECTORY_SETTINGS
 from .hsm import HSM_SETTINGS
 from .keeping import KEEPING_SETTINGS
 from .setting import Setting
+
+#: Kinds of change that two people make (`appliance.access` says what each is).
+TWO_PEOPLE: Final = ("apikeys", "senders", "settings", "users")
 
 #: What becomes of a message of which nobody can know whether it left.
 INDETERMINATE_POLICIES: Final = ("resend", "hold", "report")
@@ -63,6 +67,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         480,
     ),
+    Setting(
+        "console.two_people",
+        "strs",
+        list(TWO_PEOPLE),
+        "what one person of the console asks for and another approves; of these four",
+    ),
+    *DIRECTORY_SETTINGS,
     *HSM_SETTINGS,
     Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
     Setting(

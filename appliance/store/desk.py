@@ -69,6 +69,9 @@ class DeskStore:
 
 @contextmanager
 def _transaction(conn: Connection) -> Iterator[None]:
+    if conn.in_transaction:  # part of a larger one, which commits or rolls back the whole
+        yield
+        return
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield

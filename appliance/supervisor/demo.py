@@ -71,9 +71,9 @@ def demo_settings(config: Path | None, home: Path, avoid: frozenset[int] = froze
         if shards > 1:
             link["binds"] = min(shards, 32)  # each engine has one
         raw["link"] = [link]
-    raw.setdefault("console", {}).setdefault(
-        "second_factor", False
-    )  # a password that is new at each start has no second
+    # A password that is new at each start has no second factor, and one person has nobody to approve.
+    raw["console"].setdefault("second_factor", False)
+    raw["console"].setdefault("two_people", [])
     # Links without a route would take messages and fail every one of them.
     raw.setdefault("route", [{"prefix": "", "links": [link["name"] for link in raw["link"]]}])
     path = home / "run" / "demo.toml"

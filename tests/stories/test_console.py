@@ -44,7 +44,7 @@ import sys
 from pathlib import Path
 from appliance.console import main
 from appliance.settings import parse
-main(parse({{"console": {{"listen": "{listen}", "second_factor": False, "prove_minutes": 480}}, "link": {links}}}, Path("{home}"), "story"))
+main(parse({{"console": {{"listen": "{listen}", "second_factor": False, "two_people": ["senders", "settings", "users"], "prove_minutes": 480}}, "link": {links}}}, Path("{home}"), "story"))
 """
 LINKS = [
     {"name": "simulated", "host": "127.0.0.1", "port": 2775},
@@ -91,6 +91,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Box, li
     access = Access(settings)
     access.create_user("anna", PASSWORD, "administrator")
     access.create_user("katja", PASSWORD, "security")
+    access.create_user("sonja", PASSWORD, "security")
     access.create_api_key("core-banking")
     ids = fill(settings.store, number=NUMBER)
     with Box(settings) as running, console(settings, listen) as (url, _):
@@ -233,6 +234,30 @@ def test_a_security_key_is_enrolled_opens_the_console_and_shows_again_who_it_is(
     watched.context.close()
 
 
+def test_one_asks_for_other_settings_and_another_approves(browser: Any, box: tuple[str, Box, list[bytes]]) -> None:
+    anna, sonja = Watched(browser, box[0]), Watched(browser, box[0])
+    anna.sign_in()
+    anna.page.goto(anna.url + "/settings")
+    anna.page.fill("#document", "[store]\nretention_days = 90\n")
+    anna.page.click("button:text-is('Compare and ask')")
+    playwright.expect(anna.page.locator("ins")).to_have_text("90")
+    anna.page.fill("#reason", "the new policy of retention")
+    anna.page.click("button:text-is('Ask for approval')")
+    anna.page.wait_for_selector("h1 >> text=asked")
+    assert anna.page.locator("button:has-text('Approve')").count() == 0
+    sonja.sign_in("sonja")
+    sonja.page.click("text=1 change waits >> a")
+    sonja.page.click("tbody th a")
+    sonja.page.wait_for_selector("text=the new policy of retention")
+    sonja.page.click("button:text-is('Approve and do it')")
+    sonja.page.wait_for_selector("h1 >> text=used")
+    anna.page.goto(anna.url + "/settings")
+    playwright.expect(anna.page.locator("[aria-label='Table of versions'] tbody tr")).to_have_count(1)
+    for watched in (anna, sonja):
+        watched.context.close()
+        assert watched.foreign == [] and watched.errors == []
+
+
 def test_the_overview_moves(watched: Watched) -> None:
     watched.sign_in()
     page = watched.page
@@ -330,6 +355,8 @@ PAGES = (
         "/users",
         "/account",
         "/account/factors",
+        "/approvals",
+        "/settings",
         "/prove",
         "/erasure",
         "/register",

@@ -62,6 +62,18 @@ ON_RECORD: dict[str, str] = {
     "console page_factors.recovery": "console.factor_added",
     "console page_factors.remove_key": "console.factor_removed",
     "console page_factors.remove_telephone": "console.factor_removed",
+    "console page_changes.ask": "approval.asked",
+    "console page_changes.now": "approval.emergency",
+    "console page_changes.approve": "approval.decided approval.used",
+    "console page_changes.refuse": "approval.decided",
+    "console page_changes.withdraw": "approval.decided",
+    "console page_changes.use": "approval.used",
+    "console page_changes.review": "approval.reviewed",
+    "console page_settings.change": "settings.approved",
+    "console page_settings.back": "settings.approved",
+    "cli config.apply": "settings.applied",
+    "cli config.ask": "approval.asked",
+    "cli config.keep": "settings.approved",
     "console page_prove.enter": "console.proved",
     "console page_sign.second_enter": "console.login",
     "console page_sign.key": "console.login",
@@ -261,7 +273,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (firmware\.(status|check)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (config\.(export|diff|versions)|firmware\.(status|check)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"

@@ -129,6 +129,11 @@ class Played:
         self._ask("keys")
         return f"{purpose} {subject}".encode().ljust(32)[:32]
 
+    def directory(self, name: str, password: str) -> tuple[bool, str]:
+        self._ask("courier")
+        known = {"olaf": "operator", "nobodys": "", "odd": "emperor", "anna": "viewer"}
+        return (name in known and password == PASSWORD, known.get(name, ""))
+
     def auditor_ping(self) -> dict[str, Any]:
         self._ask("auditor")
         return {"ready": True, "why": ""}
@@ -228,7 +233,7 @@ class Played:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return parse({"console": {"second_factor": False}}, tmp_path, "test")
+    return parse({"console": {"second_factor": False, "two_people": []}}, tmp_path, "test")
 
 
 @pytest.fixture

@@ -86,8 +86,10 @@ def test_headers_and_cookies(client: FlaskClient) -> None:
     for path in ("/", "/messages", "/nope", "/sign-in", "/overview/live"):
         headers = client.get(path).headers
         policy = headers["Content-Security-Policy"]
+        assert "require-trusted-types-for 'script'" in policy and "script-src 'self'" not in policy
         assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
         assert headers["Cache-Control"] == "no-store"
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
@@ -207,3 +209,15 @@ def test_an_operators_words_are_only_words(client: FlaskClient, peers: Played) -
         page = client.get(path)
         assert page.status_code == 200 and "<img" not in page.text, path
         assert "{{7*7}}" in page.text, "shown as it came"
+
+
+def test_a_script_runs_only_with_the_nonce_of_its_own_answer(client: FlaskClient) -> None:
+    sign_in(client)
+    seen = set()
+    for path in ("/", "/", "/messages", "/account/factors", "/nope"):
+        page = client.get(path)
+        found = set(re.findall(r"<script nonce=\"([^\"]{24})\"", page.text))
+        assert len(found) == 1 and f"script-src 'nonce-{found.pop()}';" in page.headers["Content-Security-Policy"], path
+        assert page.text.count("<script") == page.text.count("<script nonce=")
+        seen.add(page.headers["Content-Security-Policy"])
+    assert len(seen) == 5

@@ -17,7 +17,11 @@ from .conftest import NOW, Played, csrf_for, found, sign_in
 @pytest.fixture
 def settings(tmp_path: object) -> Settings:
     link = {"name": "simulated", "host": "127.0.0.1", "port": 2775}
-    return parse({"console": {"second_factor": False}, "link": [link, {**link, "name": "backup"}]}, tmp_path, "test")  # type: ignore[arg-type]
+    return parse(
+        {"console": {"second_factor": False, "two_people": []}, "link": [link, {**link, "name": "backup"}]},
+        tmp_path,
+        "test",
+    )  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Walk:
     """One console, a person of each role, and everything that was asked of other processes."""
 
     def __init__(self, home: Path, **console: Any) -> None:
-        self.settings = parse({"console": {"second_factor": False} | console}, home, "test")
+        self.settings = parse({"console": {"second_factor": False, "two_people": []} | console}, home, "test")
         self.access = Access(self.settings, passwords=Passwords(memory_kib=64, passes=1))
         self.peers, self.now = Played(), NOW
         self.app = create_app(self.settings, self.access, self.peers, clock=lambda: self.now)  # type: ignore[arg-type]
@@ -163,7 +163,8 @@ def test_acts_that_ask_again_do_so_after_a_while_and_nothing_else_does(walk: Wal
         assert response.headers.get("Location") == "/prove?next=/users" and walk.peers.acts == before, path
         asked.add(permission(walk.app, endpoint))
     assert asked >= {"users.write", "apikeys.write", "audit.export", "evidence.export"} and asked - PROVEN == {
-        "account.write"
+        "changes.ask",
+        "account.write",
     }
     assert client.get("/users").status_code == 200
     assert (

@@ -24,7 +24,9 @@ def settings(tmp_path: Path) -> Settings:
         {"prefix": "39", "classes": ["otp"], "links": ["backup"], "name": "codes"},
     ]
     links = [{**link, "name": "simulated"}, {**link, "name": "backup"}]
-    return parse({"console": {"second_factor": False}, "link": links, "route": routes}, tmp_path, "test")
+    return parse(
+        {"console": {"second_factor": False, "two_people": []}, "link": links, "route": routes}, tmp_path, "test"
+    )
 
 
 @pytest.fixture

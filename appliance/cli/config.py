@@ -1,0 +1,170 @@
+"""`casemate config`: the settings as code. Exported, compared, asked for, put into use: again and again with the same end, so that a playbook may."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.access import digest_of, flat
+from appliance.clock import now_ms
+from appliance.errors import Error
+from appliance.settings import home_of, load
+
+from .people import Desk, show, time_text
+from .proving import proved, signed
+
+STANDARD = Path("/etc/casemate/casemate.toml")
+_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+def place() -> Path:
+    """The file that the processes read."""
+    return Path(os.environ["CASEMATE_CONFIG"]) if os.environ.get("CASEMATE_CONFIG") else STANDARD
+
+
+def in_use() -> str:
+    """Empty when there is no file: everything is at its default."""
+    try:
+        return place().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def differences(old: str, new: str) -> list[dict[str, Any]]:
+    """Rows of what is not the same: setting, now, then; None where it is not set."""
+    before, after = flat(tomllib.loads(old)), flat(tomllib.loads(new))
+    names = [*before, *(n for n in after if n not in before)]
+    return [{"setting": n, "now": before.get(n), "then": after.get(n)} for n in names if before.get(n) != after.get(n)]
+
+
+@click.group()
+def config() -> None:
+    """The settings as code: export, compare, ask for, put into use. Doing it again changes nothing."""
+
+
+@config.command("export")
+def export() -> None:
+    """Print the settings file that is in use, word for word."""
+    click.echo(in_use(), nl=False)
+
+
+@config.command("diff")
+@_file
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def diff(file: Path, as_json: bool) -> int:
+    """Say what FILE would change. The exit code is 1 when there is something."""
+    new = file.read_text(encoding="utf-8")
+    Desk().access.check_document(new)
+    rows = differences(in_use(), new)
+    if as_json:
+        click.echo(json.dumps(rows))
+    elif rows:
+        show([{k: v if v is None else json.dumps(v) for k, v in row.items()} for row in rows], False)
+    else:
+        click.echo("nothing to change")
+    return 1 if rows else 0
+
+
+@config.command("versions")
+@click.option("--json", "as_json", is_flag=True, help="for programs")
+def versions(as_json: bool) -> None:
+    """List the versions that people approved, newest first."""
+    rows = [
+        {
+            "version": v.id,
+            "digest": v.digest[:12],
+            "made": time_text(v.made_ms),
+            "asked by": v.asked_by,
+            "approved by": v.approved_by or None,
+            "in use": time_text(v.in_use_ms),
+        }
+        for v in Desk().access.settings_versions()
+    ]
+    show(rows, as_json)
+
+
+@config.command("keep")
+def keep() -> None:
+    """Put the file in use among the versions, as the first to come back to. Only while there is none."""
+    desk, document = Desk(), in_use()
+    if desk.access.settings_versions():
+        click.echo("there are versions already")
+        return
+    desk.access.check_document(document)
+    desk.record("settings.approved", "settings:box", digest=digest_of(document))
+    number = desk.access.add_settings(document, desk.who, "", now_ms())
+    desk.access.settings_in_use(number, now_ms())
+    click.echo(f"version {number}")
+
+
+@config.command("ask")
+@_file
+@click.option("--reason", required=True, help="why, for the other person")
+@signed
+def ask(file: Path, reason: str, user: str, password_file: Path | None) -> int:
+    """Ask for FILE as the next version; another person approves it at the console."""
+    desk, new = Desk(), file.read_text(encoding="utf-8")
+    desk.access.check_document(new)
+    rows = differences(in_use(), new)
+    if not rows:
+        click.echo("nothing to change")
+        return 0
+    who = proved(load(home=home_of()), "settings.write", user, password_file)
+    old = {r["setting"]: r["now"] for r in rows if r["now"] is not None}
+    then = {r["setting"]: r["then"] for r in rows if r["then"] is not None}
+    with desk.access.writing():
+        number = desk.access.begin_change("settings.change", digest_of(new), old, then, who, now_ms(), new)
+        desk.access.ask_for_change(number, reason, who, now_ms())
+        desk.recorder.record(who, "approval.asked", f"change:{number}", "ok", act="settings.change", on_index=number)
+    click.echo(f"change {number} waits for another person: the console's page Approvals")
+    return 0
+
+
+@config.command("apply")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def apply(file: Path | None) -> int:
+    """Put FILE, else the newest approved version, into use. Where two people decide settings, only what they approved.
+
+    Processes read it at their next start. Writing what is there already changes nothing.
+    """
+    desk = Desk()
+    approved = desk.access.settings_versions()
+    if file is None and not approved:
+        raise Error("not_found", "no version of the settings was approved yet", "`casemate config ask FILE`")
+    document = file.read_text(encoding="utf-8") if file else approved[0].document
+    desk.access.check_document(document)
+    if not differences(in_use(), document):
+        click.echo("nothing to change")
+        return 0
+    found = next((v for v in approved if v.digest == digest_of(document)), None)
+    if found is None:
+        if "settings" in load(home=home_of())["console.two_people"]:
+            raise Error(
+                "forbidden", "nobody has approved these settings", "`casemate config ask FILE`, then another person"
+            )
+        number = desk.access.add_settings(document, desk.who, "", now_ms())
+    else:
+        number = found.id
+    desk.record("settings.applied", "settings:box", digest=digest_of(document), version=number)
+    _write(place(), document)
+    desk.access.settings_in_use(number, now_ms())
+    click.echo(f"version {number} is in {place()}; processes read it at their next start")
+    return 0
+
+
+def _write(path: Path, document: str) -> None:
+    """Whole or not at all, with the mode it had."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(handle, "w", encoding="utf-8") as out:
+        out.write(document)
+        out.flush()
+        os.fsync(handle)
+    fresh.replace(path)

@@ -1,0 +1,90 @@
+"""Settings: every one with its value and what it means, versions that people approved, and the way to another one or back to an earlier.
+
+The console writes no file: an approved version is put into use by `casemate config apply`, which may write where the processes read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any, Final
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.access import DOCUMENT_CHARACTERS_MAX, digest_of, flat
+from appliance.errors import Error
+from appliance.settings import SETTINGS
+
+from .acts import answered, do_or_begin
+from .desk import desk
+from .guard import needs
+
+views = Blueprint("settings", __name__)
+
+SAID: Final = {"approved": "The version is approved. `casemate config apply` puts it into use."}
+
+
+def _present() -> str:
+    """The newest approved document, else an empty one: everything at its default."""
+    versions = desk().access.settings_versions()
+    return versions[0].document if versions else ""
+
+
+def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
+    it = desk()
+    wanted = request.args.get("words", "").strip().lower()[:60]
+    rows = [(s, it.settings[s.name]) for s in SETTINGS if wanted in f"{s.name} {s.help}".lower()]
+    filled: dict[str, Any] = {
+        "rows": rows,
+        "words": wanted,
+        "links": it.settings.links,
+        "versions": it.access.settings_versions(),
+        "document": request.form.get("document", "") if status == 422 else _present(),
+        "done": SAID.get(request.args.get("done", ""), ""),
+    }
+    return render_template("settings.html", problem=problem, **filled), status
+
+
+@views.get("/settings")
+@needs("settings.read")
+def page() -> tuple[str, int]:
+    return _page()
+
+
+@views.get("/settings/<int:number>")
+@needs("settings.read")
+def one(number: int) -> str:
+    """One version, compared with the one before it."""
+    version = desk().access.settings_version(number)
+    before = next((v for v in desk().access.settings_versions() if v.id < number), None)
+    old, new = flat(tomllib.loads(before.document)) if before else {}, flat(tomllib.loads(version.document))
+    names = [n for n in [*old, *(n for n in new if n not in old)] if old.get(n) != new.get(n)]
+    return render_template("settings_version.html", version=version, rows=[(n, old.get(n), new.get(n)) for n in names])
+
+
+@views.post("/settings")
+@needs("settings.write", octets_max=4 * DOCUMENT_CHARACTERS_MAX)
+def change() -> AnyResponse | tuple[str, int]:
+    return _to(request.form.get("document", "").replace("\r\n", "\n"))
+
+
+@views.post("/settings/<int:number>/back")
+@needs("settings.write")
+def back(number: int) -> AnyResponse | tuple[str, int]:
+    return _to(desk().access.settings_version(number).document)
+
+
+def _to(document: str) -> AnyResponse | tuple[str, int]:
+    access = desk().access
+    try:
+        new = flat(access.check_document(document))
+        old = flat(tomllib.loads(_present()))
+        if old == new:
+            raise Error("invalid", "nothing of it is different from the newest version")
+    except Error as error:
+        if error.code not in ("invalid", "settings_invalid"):
+            raise
+        return _page(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}".strip(), 422)
+    differs = [n for n in [*old, *new] if old.get(n) != new.get(n)]
+    before, after = {n: old[n] for n in differs if n in old}, {n: new[n] for n in differs if n in new}
+    return answered(do_or_begin("settings.change", digest_of(document), before, after, document))

@@ -15,7 +15,7 @@ LOCKED := requirements.lock pyproject.toml .ci/debian .ci/beside .ci/python
 run: $(VENV)/.run  ## run the appliance and a simulated operator here, in the foreground (CONFIG=FILE for links and keys of your own)
 	@exec $(BIN)/casemate up --demo $(if $(CONFIG),--config $(CONFIG))
 
-test: check  ## prove everything: `make check`, the simulation, then the stories with real processes, sockets and keys
+test: check $(VENV)/.s3  ## prove everything: `make check`, the simulation, then the stories with real processes, sockets and keys
 	$(BIN)/python -m pytest tests/sim
 	$(BIN)/python -m pytest tests/stories
 
@@ -76,7 +76,7 @@ $(VENV)/.run: $(LOCKED)
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
 	@.ci/debian age chromium cryptsetup-bin curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 nsd \
-		openssh-client openssh-sftp-server rauc rsyslog rsyslog-openssl slapd squashfs-tools
+		openssh-client openssh-sftp-server qemu-utils rauc rsyslog rsyslog-openssl slapd squashfs-tools
 	@.ci/debian dbus libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 opencryptoki swtpm tpm2-abrmd tpm2-tools \
 		|| echo "==> no TPM or openCryptoki here: their tests will be skipped"
 	@.ci/beside $(VENV)/beside syslog-ng-core
@@ -85,13 +85,19 @@ $(VENV)/.test: $(VENV)/.run $(LOCKED)
 	@$(PIP) install --require-hashes -r $(VENV)/test.lock
 	@touch $@
 
+$(VENV)/.s3: tests/support/s3.requirements.txt
+	@echo "==> an object store for the tests, in an environment of its own"
+	@"$$(.ci/python)" -m venv $(VENV)/s3
+	@$(VENV)/s3/bin/pip --disable-pip-version-check install --quiet --require-hashes -r tests/support/s3.requirements.txt
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.run playbooks/lint.requirements.txt
 	@"$$(.ci/python)" -m venv $(VENV)/lint
 	@$(VENV)/lint/bin/pip --disable-pip-version-check install --quiet --require-hashes -r playbooks/lint.requirements.txt
 	@touch $@
 
 $(VENV)/.image: $(VENV)/.run $(LOCKED)
-	@.ci/debian mmdebstrap debian-archive-keyring git zstd
+	@.ci/debian mmdebstrap debian-archive-keyring git qemu-utils zstd
 	@echo "==> Python packages for building the image, from requirements.lock into $(VENV)/"
 	@$(PIP) install --require-hashes -r requirements.lock
 	@touch $@

@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
-from image import configure, debian, release, stages, trees, wheels
+from image import configure, debian, release, stages, trees, trust, virtual, wheels
 from image import twice as comparing
 from image.recipe import HERE, Fault, Recipe, read
 from image.running import Steps
@@ -47,7 +48,7 @@ def build(arguments: argparse.Namespace) -> int:
     work = CACHE / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    steps = Steps(CACHE / "build.log", STEPS)
+    steps = Steps(CACHE / "build.log", STEPS + arguments.qcow2 + arguments.ova)
     archive = debian.Archive(recipe, CACHE / "apt", CACHE / "debs")
     with steps.step(f"{len(locked)} Debian packages by name, version and hash"):
         archive.fill(steps, locked)
@@ -62,6 +63,7 @@ def build(arguments: argparse.Namespace) -> int:
         root = trees.copied(steps, kept_tree(steps, recipe, locked, "root", arguments.fresh), CACHE / "root")
     with steps.step("configuration, by Ansible"):
         facts = {"base_version": said, "base_development_keys": signer.development}
+        facts["slots_trust"] = str(trust.trusted(HERE / "keys", arguments.trust))
         for again in (False, True) if arguments.again else (False,):
             recap = configure.configure(steps, recipe, root, files, CHECKOUT / "playbooks", work, facts)
             print("      " + recap)
@@ -81,7 +83,42 @@ def build(arguments: argparse.Namespace) -> int:
         stages.disk(bench, uki, parts, raw)
     with steps.step("release folder: list of components, compressed image, checksums"):
         release.write(bench, OUT, raw, components, parts, compress=not arguments.no_compress)
+    for form in [name for name in ("qcow2", "ova") if getattr(arguments, name)]:
+        with steps.step(f"{form} for virtual machines"):
+            _converted(OUT / raw.name, form, said, recipe.epoch)
     print(f"{OUT}/{raw.name} in {time.monotonic() - began:.0f} s; the root's hash is {release.root_hash(parts)}")
+    return 0
+
+
+def _converted(raw: Path, form: str, said: str, epoch: int) -> Path:
+    kept = raw.with_suffix(".qcow2")
+    return virtual.qcow2(raw) if form == "qcow2" else virtual.ova(raw, said, epoch, kept if kept.exists() else None)
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """The last build as qcow2 or OVA, beside the raw image."""
+    recipe, said = read(), version()
+    raw = OUT / f"{recipe.id}-{said}.raw"
+    if not raw.exists():
+        raise Fault("there is no image to convert", "`make image` first")
+    for form in arguments.form:
+        made = _converted(raw, form, said, recipe.epoch)
+        print(f"{made}: {made.stat().st_size >> 20} MiB")
+    return 0
+
+
+def bundle(arguments: argparse.Namespace) -> int:
+    """The last build as a bundle in the release folder."""
+    recipe, said = read(), version()
+    notes = arguments.notes.read_text(encoding="utf-8") if arguments.notes else f"Casemate {said}.\n"
+    if bool(arguments.certificate) != bool(arguments.key):
+        raise Fault("a certificate and its key are given together", "--certificate C --key K")
+    key = trust.development(trust.trusted(HERE / "keys", None))
+    if arguments.key:
+        key = trust.building.Key(arguments.certificate, arguments.key)
+    limits = (arguments.needs, arguments.floor)
+    made = trust.bundle(OUT, CACHE / "work", f"{recipe.id}-{said}", said, recipe.epoch, notes, key, *limits)
+    print(f"{made}: {made.stat().st_size >> 20} MiB, signed by {key.certificate.name}")
     return 0
 
 
@@ -126,9 +163,22 @@ def main() -> int:
     make = commands.add_parser("build", help="build image/out/casemate-VERSION.raw")
     make.add_argument("--no-compress", action="store_true", help="leave out the compressed copy")
     make.add_argument("--fresh", action="store_true", help="unpack every package again instead of taking the kept root")
+    make.add_argument(
+        "--trust", type=Path, metavar="FOLDER", help="who may sign releases for such a box: authority/*.pem"
+    )
     make.set_defaults(call=build, again=False)
+    converting = commands.add_parser("convert", help="the image built last for virtual machines")
+    converting.add_argument("form", nargs="+", choices=["qcow2", "ova"])
+    converting.set_defaults(call=convert)
+    packing = commands.add_parser("bundle", help="make what was built last a release bundle (.raucb)")
+    packing.add_argument("--notes", type=Path, help="what is new, for people")
+    packing.add_argument("--needs", default="0", help="oldest release that it goes over")
+    packing.add_argument("--floor", default="0", help="nothing older is installed afterwards")
+    packing.add_argument("--certificate", type=Path, help="of the release key; without it the development key signs")
+    packing.add_argument("--key", help="the release key: a file, or a pkcs11: URI")
+    packing.set_defaults(call=bundle)
     pair = commands.add_parser("twice", help="build two times and compare; 1 when something differs")
-    pair.set_defaults(call=twice)
+    pair.set_defaults(call=twice, trust=None, qcow2=False, ova=False)
     locking = commands.add_parser("lock", help="write debian.lock anew and print the difference")
     locking.add_argument("--check", action="store_true", help="only print the difference; 1 when there is one")
     locking.set_defaults(call=lock)

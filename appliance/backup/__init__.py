@@ -2,21 +2,26 @@
 
 from .age import encrypted, generate, identity, recipient
 from .archive import KEYS, STATE, Made, create
-from .carry import Target, carry, target_of
+from .bucket import Bucket, bucket_of, put
+from .carry import Target, carry, place_of, target_of
 from .restore import Restored, drill, restore
 
 __all__ = [
     "KEYS",
     "STATE",
+    "Bucket",
     "Made",
     "Restored",
     "Target",
+    "bucket_of",
     "carry",
     "create",
     "drill",
     "encrypted",
     "generate",
     "identity",
+    "place_of",
+    "put",
     "recipient",
     "restore",
     "target_of",

@@ -11,6 +11,8 @@ from typing import Final
 
 from appliance.errors import Error
 
+from .bucket import Bucket, bucket_of
+
 SSH_PORT: Final = 22
 CARRY_S_MAX: Final = 6 * 3600  # a night
 TARGET: Final = re.compile(r"sftp://([a-z_][a-z0-9_.-]*)@(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?(/[\w./-]*)")
@@ -26,6 +28,10 @@ class Target:
     port: int
     folder: str
 
+    @property
+    def place(self) -> str:
+        return f"{self.host}{self.folder}"
+
 
 def target_of(text: str) -> Target:
     """`sftp://USER@HOST[:PORT]/FOLDER`. Raises Error `settings_invalid`."""
@@ -34,9 +40,14 @@ def target_of(text: str) -> Target:
         raise Error(
             "settings_invalid",
             "backup.target is not sftp://USER@HOST[:PORT]/FOLDER",
-            "letters, digits, . _ - / in the folder",
+            "letters, digits, . _ - / in the folder; or s3://HOST[:PORT]/BUCKET[/FOLDER]",
         )
     return Target(m[1], m[2].strip("[]"), int(m[3] or SSH_PORT), m[4])
+
+
+def place_of(text: str) -> Target | Bucket:
+    """Either kind of target. Raises Error `settings_invalid`."""
+    return bucket_of(text) if text.startswith("s3://") else target_of(text)
 
 
 def carry(paths: list[Path], target: Target, key: Path, host_key: str, program: tuple[str, ...] = ("sftp",)) -> None:

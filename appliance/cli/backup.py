@@ -12,7 +12,21 @@ from typing import Final
 import click
 
 from appliance.audit import BlockingRecorder, commands
-from appliance.backup import KEYS, STATE, Made, Restored, carry, create, drill, generate, identity, restore, target_of
+from appliance.backup import (
+    KEYS,
+    STATE,
+    Bucket,
+    Made,
+    Restored,
+    carry,
+    create,
+    drill,
+    generate,
+    identity,
+    place_of,
+    put,
+    restore,
+)
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
 from appliance.settings import Settings, home_of, load
@@ -91,13 +105,18 @@ def _away(settings: Settings, recorder: BlockingRecorder, who: str, made: Made, 
         return
     on, detail = f"backup:{made.kind}", {"kind": made.kind, "digest": made.sha256}
     try:
-        target = target_of(settings["backup.target"])
-        carry([made.path, proof], target, settings["backup.sftp_key"], settings["backup.sftp_host_key"])
+        target = place_of(settings["backup.target"])
+        if isinstance(target, Bucket):
+            own = hashlib.sha256(proof.read_bytes()).hexdigest()
+            how = (Path(settings["backup.s3_key"]), settings["backup.s3_region"], str(settings["backup.s3_authority"]))
+            put([(made.path, made.sha256), (proof, own)], target, *how)
+        else:
+            carry([made.path, proof], target, settings["backup.sftp_key"], settings["backup.sftp_host_key"])
     except Error as e:
         recorder.record(who, "backup.carried", on, "failed", **detail, reason=e.code)
         raise
     recorder.record(who, "backup.carried", on, "ok", **detail)
-    click.echo(f"  carried to {target.host}{target.folder}")
+    click.echo(f"  carried to {target.place}")
 
 
 def _thinned(folder: Path, keep: int) -> None:

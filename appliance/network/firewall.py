@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
-from appliance.backup import target_of
+from appliance.backup import place_of
 from appliance.errors import Error
 from appliance.settings import LOOPBACK, Settings, address, directory_server, witness_address
 
@@ -44,7 +44,7 @@ def reach_of(settings: Settings) -> list[Reach]:
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
     if settings["backup.target"]:
-        target = target_of(settings["backup.target"])
+        target = place_of(settings["backup.target"])
         out.append(Reach("casemate-backup", target.host, target.port))
     if settings["siem.target"]:
         out.append(Reach("casemate-auditor", *address(settings["siem.target"])))

@@ -14,6 +14,7 @@ from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import approvals
 from appliance.settings import Settings
+from appliance.volume import root_disk
 from firmware import slots as table
 
 from .book import Book, Request
@@ -22,7 +23,7 @@ from .machine import Machine
 INSTALL: Final = "install-release"
 PRODUCT: Final = "casemate"
 FLOOR: Final = "floor"
-NO_SLOTS: Final = "this machine has no slots: setting `firmware.disk` is empty"
+NO_SLOTS: Final = "this machine has no slots: it was not started from the image, and `firmware.disk` is empty"
 NO_SLOTS_HINT: Final = "slots belong to the appliance image; a host is updated with `ansible-playbook site.yml`"
 
 Told = Callable[[str, int, int], None]
@@ -62,15 +63,26 @@ class Updates:
     def serial(self) -> str:
         return str(self.settings["firmware.serial"]) or self.machine.serial
 
+    @property
+    def disk(self) -> str:
+        """The disk with the two slots: of the settings, else the one that the appliance's image was started from; "" for neither."""
+        given = str(self.settings["firmware.disk"])
+        if given or not self.machine.root_hash:
+            return given
+        try:
+            return f"/dev/{root_disk()}"
+        except Error:
+            return ""
+
     # --- what is there --------------------------------------------------------------------------------------
 
     @contextmanager
     def _media(self, write: bool) -> Iterator[tuple[firmware.FileDisk, firmware.FolderEsp, str]]:
         """The disk, the boot entries and the slot that runs. Raises Error for a machine without slots, or a person without the right."""
-        if not self.settings["firmware.disk"]:
+        if not self.disk:
             raise Error("not_found", NO_SLOTS, NO_SLOTS_HINT)
         try:
-            disk = firmware.FileDisk(Path(self.settings["firmware.disk"]), read_only=not write)
+            disk = firmware.FileDisk(Path(self.disk), read_only=not write)
         except PermissionError:
             hint = "on the box: the serial console; from elsewhere: `ansible-playbook upgrade.yml`"
             raise Error("forbidden", "only root writes to the slots", hint) from None
@@ -109,7 +121,7 @@ class Updates:
             "requests": [self.shown(r) for r in self.book.requests()[:20]],
             "unrecorded": len(self.book.kept_entries()),
         }
-        if self.settings["firmware.disk"]:
+        if self.disk:
             with self._media(write=False) as (disk, esp, running):
                 found["running"] = running
                 standing = firmware.standing(firmware.gpt.read(disk), esp.names(), running)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import age, archive, create, restore, target_of
+from appliance.backup import Bucket, age, archive, bucket_of, create, place_of, restore, target_of
+from appliance.backup.bucket import credentials
 from appliance.backup.carry import Target, carry
 from appliance.errors import Error
 from appliance.store import open_store, snapshot, sound
@@ -146,6 +147,37 @@ def test_targets() -> None:
     ):
         with pytest.raises(Error, match=r"backup\.target"):
             target_of(wrong)
+
+
+def test_buckets() -> None:
+    assert place_of("s3://store.bank.example/vault/boxes/SN-1/") == Bucket(
+        "store.bank.example", 443, "vault", "/boxes/SN-1"
+    )
+    assert bucket_of("s3://[2001:db8::1]:9000/vault") == Bucket("2001:db8::1", 9000, "vault", "")
+    assert place_of("sftp://a@b/c") == target_of("sftp://a@b/c") and place_of("s3://a/bcd").place == "a/bcd"
+    for wrong in (
+        "s3://a",
+        "s3://a/",
+        "s3://a/AB",
+        "s3://a:0/bcd",
+        "s3://a/bcd/../e",
+        "s3://u@a/bcd",
+        "s3://a/bcd?x",
+        "s3://a/b",
+    ):
+        with pytest.raises(Error, match=r"backup\.target"):
+            place_of(wrong)
+
+
+@pytest.mark.parametrize("text", ["", "one\n", "one\ntwo\nthree\n", None])
+def test_a_key_of_a_store_is_two_lines(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "key"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(Error, match="two lines"):
+        credentials(path)
+    path.write_text("access\n\nsecret\n")
+    assert credentials(path) == ("access", "secret")
 
 
 def test_what_the_client_says_is_passed_on(tmp_path: Path) -> None:

@@ -173,6 +173,11 @@ def test_behind_a_proxy_the_courier_reaches_the_proxy_alone(tmp_path: Path) -> N
         settings(tmp_path, network={"proxy": "proxy.example"})
 
 
+def test_a_store_for_backups_is_the_backup_s_alone(tmp_path: Path) -> None:
+    said = settings(tmp_path, backup={"target": "s3://store.example:9000/vault"})
+    assert reach_of(said) == [Reach("casemate-backup", "store.example", 9000)]
+
+
 def test_files_of_a_network_that_is_no_more_go(tmp_path: Path) -> None:
     render(settings(tmp_path, network={"vlan": 7}), tmp_path / "out", tmp_path / "units")
     (tmp_path / "units/99-other.network").write_text("")

@@ -10,6 +10,7 @@ CALL_S_MAX: Final = 5.0  # default deadline of one call; the worker is killed wi
 OPEN_S_MAX: Final = (
     20.0  # load, log in, probe, find or make keys: SoftHSM takes 0.2 s, a busy machine or network HSM seconds
 )
+OPEN_PATIENCE: Final = 8  # at a start a slow machine gets twice the time with each try, up to so many times OPEN_S_MAX
 STOP_S_MAX: Final = 1.0  # a worker that does not leave by then is killed
 KEEPALIVE_S: Final = 1.0  # a vanished token is noticed within two of these
 RESTART_S_MIN: Final = 0.1  # first pause before a worker is started again, doubling

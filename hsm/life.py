@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .bounds import RESTART_S_MAX, RESTART_S_MIN
+from .bounds import OPEN_PATIENCE, RESTART_S_MAX, RESTART_S_MIN
 
 ABSENT: Final = "absent"
 OPENING: Final = "opening"  # loading, logging in, finding its keys
@@ -68,3 +68,12 @@ class Life:
 def pause_s(losses: int) -> float:
     """Seconds before the next start after `losses` earlier losses in a row: doubling from RESTART_S_MIN to RESTART_S_MAX."""
     return min(RESTART_S_MAX, RESTART_S_MIN * 2.0 ** min(losses, 16))
+
+
+def open_s(open_s_max: float, losses: int, was_ready: bool) -> float:
+    """Seconds that a worker has to open the token, after `losses` tries in a row that came to nothing.
+
+    A machine that cannot load the library in time once will not the next time either, so each try of a start gets twice the time. A token that
+    has served and went away does not: its return would be noticed late.
+    """
+    return open_s_max * (1 if was_ready else min(OPEN_PATIENCE, 2 ** min(losses, 16)))

@@ -299,7 +299,8 @@ class Pool:
             given, environment = self.terms()
             tried = "" if self._pin else identity(self._pin_file())
             await seat.start(environment)
-            opened = await seat.ask("open", given, self.place.open_s_max)
+            within_s = life.open_s(self.place.open_s_max, seat.life.losses, self._was_ready)
+            opened = await seat.ask("open", given, within_s)
             self._admit(opened)
             if self._embedded is not None and not self._embedded.initialised.exists():
                 self._embedded.remember(opened["serial"])

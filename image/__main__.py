@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from image import configure, debian, release, stages, trees, trust, virtual, wheels
+from image import configure, debian, release, signing, stages, trees, trust, virtual, vulnerabilities, wheels
 from image import twice as comparing
+from image.components import components as listed
 from image.recipe import HERE, Fault, Recipe, read
 from image.running import Steps
-from image.signing import development
+from image.signing import Signer, development
 from image.stages import Bench
 
 CACHE = HERE / "cache"
@@ -44,6 +45,9 @@ def build(arguments: argparse.Namespace) -> int:
     """Everything, from the lock to the release folder. Half a build leaves nothing in image/out."""
     began = time.monotonic()
     recipe, locked = read(), debian.read_lock()
+    if arguments.vulnerabilities is not None:
+        vulnerabilities.checked(arguments.vulnerabilities)
+    signer: Signer | None = signing.ready(signing.named(arguments.keys)) if arguments.keys else None
     said = version()
     work = CACHE / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -58,7 +62,7 @@ def build(arguments: argparse.Namespace) -> int:
     with steps.step("tools of Debian 13"):
         tools = kept_tree(steps, recipe, locked, "tools", fresh=False)
     with steps.step("signing keys"):
-        signer = development(steps, tools, HERE / "keys")
+        signer = signer or development(steps, tools, HERE / "keys")
     with steps.step("root file system"):
         root = trees.copied(steps, kept_tree(steps, recipe, locked, "root", arguments.fresh), CACHE / "root")
     with steps.step("configuration, by Ansible"):
@@ -72,7 +76,7 @@ def build(arguments: argparse.Namespace) -> int:
     bench = Bench(steps, recipe, tools, root, work, signer, said)
     with steps.step("kernel and initrd"):
         kernel_release = stages.initrd(bench)
-        components = release.components(root, files, CACHE / "debs", locked)
+        components = listed(root, files, CACHE / "debs", locked)
         stages.sweep(bench)
     with steps.step("read-only root with its hash tree, signed"):
         parts = stages.verity(bench)
@@ -82,7 +86,7 @@ def build(arguments: argparse.Namespace) -> int:
     with steps.step("disk image"):
         stages.disk(bench, uki, parts, raw)
     with steps.step("release folder: list of components, compressed image, checksums"):
-        release.write(bench, OUT, raw, components, parts, compress=not arguments.no_compress)
+        release.write(bench, OUT, raw, components, parts, not arguments.no_compress, arguments.vulnerabilities)
     for form in [name for name in ("qcow2", "ova") if getattr(arguments, name)]:
         with steps.step(f"{form} for virtual machines"):
             _converted(OUT / raw.name, form, said, recipe.epoch)
@@ -140,6 +144,20 @@ def twice(arguments: argparse.Namespace) -> int:
     return 0 if first == second and tree == other else 1
 
 
+def keys(arguments: argparse.Namespace) -> int:
+    """Makes what a token of the bank's or the vendor's lacks for signing images."""
+    recipe, locked = read(), debian.read_lock()
+    steps = Steps(CACHE / "keys.log", 3)
+    with steps.step("packages of the tools"):
+        debian.Archive(recipe, CACHE / "apt", CACHE / "debs").fill(steps, [p for p in locked if p.tree == "tools"])
+    with steps.step("tools of Debian 13"):
+        tools = kept_tree(steps, recipe, locked, "tools", fresh=False)
+    with steps.step("keys and certificates"):
+        made = signing.make(steps, tools, signing.named(arguments.folder))
+    print(f"made: {', '.join(made)}" if made else "every key has its certificate already; nothing was made")
+    return 0
+
+
 def lock(arguments: argparse.Namespace) -> int:
     """Writes debian.lock from what the archive has today, and prints the difference for review."""
     recipe = read()
@@ -166,6 +184,10 @@ def main() -> int:
     make.add_argument(
         "--trust", type=Path, metavar="FOLDER", help="who may sign releases for such a box: authority/*.pem"
     )
+    make.add_argument("--vulnerabilities", type=Path, metavar="FILE", help="debsecan's data; the release gets a report")
+    make.add_argument("--keys", type=Path, metavar="FOLDER", help="sign with the token that FOLDER/token.toml names")
+    make.add_argument("--qcow2", action="store_true", help="also for virtual machines, as qcow2")
+    make.add_argument("--ova", action="store_true", help="also for virtual machines, as OVA")
     make.set_defaults(call=build, again=False)
     converting = commands.add_parser("convert", help="the image built last for virtual machines")
     converting.add_argument("form", nargs="+", choices=["qcow2", "ova"])
@@ -178,7 +200,10 @@ def main() -> int:
     packing.add_argument("--key", help="the release key: a file, or a pkcs11: URI")
     packing.set_defaults(call=bundle)
     pair = commands.add_parser("twice", help="build two times and compare; 1 when something differs")
-    pair.set_defaults(call=twice, trust=None, qcow2=False, ova=False)
+    pair.set_defaults(call=twice, keys=None, ova=False, qcow2=False, trust=None, vulnerabilities=None)
+    signing_keys = commands.add_parser("keys", help="make keys and certificates in the token of FOLDER/token.toml")
+    signing_keys.add_argument("folder", type=Path)
+    signing_keys.set_defaults(call=keys)
     locking = commands.add_parser("lock", help="write debian.lock anew and print the difference")
     locking.add_argument("--check", action="store_true", help="only print the difference; 1 when there is one")
     locking.set_defaults(call=lock)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from appliance.audit import BlockingRecorder
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.network import KEYS, Changing, reach_of
@@ -91,6 +90,8 @@ def revert(due: bool) -> None:
 
 
 def _record(what: str, **detail: str | int | bool) -> None:
+    from appliance.audit import BlockingRecorder
+
     recorder = BlockingRecorder(load(home=home_of()))
     try:
         recorder.record(f"cli:{getpass.getuser()}", what, "settings:network", "ok", **detail)

@@ -9,7 +9,6 @@ from typing import IO, Final
 
 import click
 
-from appliance.audit import BlockingRecorder
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.settings import home_of, load
@@ -84,6 +83,9 @@ def status() -> None:
 @click.option("--key-file", type=click.File("r"), help='read it from a file, "-" for stdin; else it is asked for')
 def confirm(key_file: IO[str] | None) -> None:
     """Confirm that the recovery key is in safe keeping, by typing it from there."""
+    # Loaded here alone: `open` and `enrol` hold up a whole start.
+    from appliance.audit import BlockingRecorder
+
     typed = key_file.read() if key_file is not None else click.prompt("Recovery key", hide_input=True)
     home, who = home_of(), f"cli:{getpass.getuser()}"
     known = Escrow.of(home)

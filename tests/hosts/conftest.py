@@ -24,13 +24,16 @@ BOOT_S_MAX = 600
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--box", default="", help="check a box that runs instead: ssh://root@HOST")
+    parser.addoption("--image", default="", help="an image signed with image/keys, instead of the one in image/out")
 
 
 @pytest.fixture(scope="session")
-def image() -> Path:
-    """image/out/casemate-VERSION.raw; built here when there is none."""
+def image(request: pytest.FixtureRequest) -> Path:
+    """image/out/casemate-VERSION.raw, built here when there is none; or the file named by --image."""
     if os.geteuid() != 0:
         pytest.skip("an image is built, mounted and booted as root")
+    if named := request.config.getoption("--image"):
+        return Path(named)
     found = sorted(OUT.glob("casemate-*.raw"))
     if not found:
         subprocess.run(
@@ -75,7 +78,9 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield testinfra.host.get_host(box)
         return
     log = tmp_path_factory.mktemp("container") / "console.log"
-    with booted(request.getfixturevalue("root"), log, BOOT_S_MAX) as running:
+    tools = request.getfixturevalue("tools").path
+    lynis = {tools / place: f"/{place}" for place in ("usr/share/lynis", "etc/lynis", "usr/sbin/lynis")}
+    with booted(request.getfixturevalue("root"), log, BOOT_S_MAX, lynis) as running:
         yield running
 
 

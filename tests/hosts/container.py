@@ -34,9 +34,10 @@ class Inside(base.BaseBackend):  # type: ignore[misc]  # testinfra ships no type
 
 
 @contextlib.contextmanager
-def booted(root: Path, log: Path, seconds: float) -> Iterator[testinfra.host.Host]:
-    """A host whose root is the folder `root`, writable only in memory, once it says that the appliance is ready."""
+def booted(root: Path, log: Path, seconds: float, more: dict[Path, str]) -> Iterator[testinfra.host.Host]:
+    """A host whose root is the folder `root`, writable only in memory, once it says that the appliance is ready; `more` is shown in it, too."""
     hidden = [f"--bind-ro=/dev/null:{path}" for path in HIDDEN]
+    hidden += [f"--bind-ro={path}:{place}" for path, place in more.items()]
     words = [
         "systemd-nspawn",
         "--quiet",

@@ -154,6 +154,22 @@ def test_users_have_fixed_numbers_and_no_shell(host: Any, user: dict[str, Any]) 
     assert (there.uid, there.gid, there.shell) == (user["id"], BASE["base_group_id"], "/usr/sbin/nologin")
 
 
+def test_no_unit_failed(host: Any) -> None:
+    assert host.check_output("systemctl --failed --no-legend --plain") == ""
+
+
+def test_nothing_waits_for_ssh(host: Any) -> None:
+    assert host.file("/etc/systemd/system-generators/systemd-ssh-generator").linked_to == "/dev/null"
+    listed = host.check_output("systemctl list-units --all --no-legend --plain 'ssh*'").splitlines()
+    assert [line for line in listed if " masked " not in line] == []
+    assert ":ssh" not in host.check_output("ss -H -lx") and "sshd" not in host.check_output("ss -H -lx")
+
+
+@pytest.mark.parametrize("row", HARDENING["hardening_login"], ids=lambda row: row["name"])
+def test_what_a_password_would_have_to_be(host: Any, row: dict[str, str]) -> None:
+    assert f"{row['name']} {row['value']}" in host.file("/etc/login.defs").content_string.splitlines()
+
+
 def test_nobody_has_a_password(host: Any) -> None:
     lines = host.check_output("cat /etc/shadow").splitlines()
     assert [line.split(":")[0] for line in lines if line.split(":")[1] not in ("*", "!", "!*", "!!")] == []

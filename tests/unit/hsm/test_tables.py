@@ -85,6 +85,12 @@ def test_pauses_double_up_to_their_bound() -> None:
     assert pauses == sorted(pauses)
 
 
+def test_a_machine_too_slow_to_open_the_token_gets_more_time_at_a_start_and_never_later() -> None:
+    assert [life.open_s(20.0, n, False) for n in range(5)] == [20.0, 40.0, 80.0, 160.0, 160.0]
+    assert life.open_s(20.0, 10**9, False) == 160.0
+    assert life.open_s(20.0, 3, True) == 20.0, "the return of a token that has served is noticed as before"
+
+
 def test_a_worker_that_keeps_dying_is_started_ever_later_until_it_answers() -> None:
     one = life.Life()
     one.hear(life.START, 0.0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import pairwise
 
 
 def main() -> int:
@@ -17,12 +19,13 @@ def main() -> int:
     parser.add_argument("--fresh", type=int, help="so many seeds that nobody has run before")
     parser.add_argument("--named", action="store_true", help="the seeds that once showed a bug, and the first ones")
     parser.add_argument("--digest", action="store_true", help="a line for each seed that is the same every time")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the seeds")
     parser.add_argument("--quiet", action="store_true", help="only what was violated, and the sum")
     given = parser.parse_args()
     from .running import run_seeds
     from .seeds import FIXED, NAMED
 
-    seeds: Iterable[int]
+    seeds: Sequence[int]
     if given.named:
         seeds = [*NAMED, *FIXED]
     elif given.seed is not None:
@@ -33,7 +36,20 @@ def main() -> int:
     else:
         first_fresh = time.time_ns() // 1_000 % 10**12
         seeds = range(first_fresh, first_fresh + (given.fresh or 200))
+    if given.jobs > 1 and isinstance(seeds, range):
+        return shared(seeds, given.jobs)
     return run_seeds(seeds, told=given.seed is not None and not given.quiet, digest=given.digest)
+
+
+def shared(seeds: range, jobs: int) -> int:
+    """A process for each part of the seeds; what they say comes one after the other. 1 if any of them found something."""
+    cuts = [seeds.start + len(seeds) * n // jobs for n in range(jobs + 1)]
+    parts = [f"{first}..{end - 1}" for first, end in pairwise(cuts) if end > first]
+    command = [sys.executable, "-m", "tests.sim", "--seeds"]
+    running = [subprocess.Popen([*command, part], stdout=subprocess.PIPE, text=True) for part in parts]
+    for each in running:
+        print(each.communicate()[0], end="", flush=True)
+    return max(each.returncode for each in running)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""Searching many days: each file is opened once, and what was erased since is gone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.keys import blind_index
+from appliance.store import Reader, partition_path
+from appliance.store import reader as searching
+from tests.support.engine_alone import INDEX_KEY, World, batch
+
+DAYS = 12
+TO = "+393471234567"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> tuple[Path, int]:
+    """The same day twelve times: three messages to a number in one batch, one in another, one to somebody else."""
+    world = World(tmp_path)
+    b = batch("one", "two", "three")
+    for each in (b, batch("four"), batch("five", to="+393470000000")):
+        world.accept(each)
+    world.crash()
+    for day in range(b.day - DAYS + 1, b.day):
+        shutil.copyfile(partition_path(world.folder, b.day), partition_path(world.folder, day))
+    return world.folder, b.day
+
+
+def test_each_day_is_opened_once(store: tuple[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a file costs more than to find a number in it."""
+    opened: list[Path] = []
+    open_store = searching.open_store
+
+    def counted(path: Path, read_only: bool = False) -> Any:
+        opened.append(path)
+        return open_store(path, read_only)
+
+    monkeypatch.setattr(searching, "open_store", counted)
+    reader = Reader(store[0])
+    for _ in range(3):
+        rows, cursor = reader.search(number_index=blind_index(INDEX_KEY, TO), limit=200)
+        assert (len(rows), cursor) == (4 * DAYS, None)
+        assert [row.day for row in rows] == sorted((row.day for row in rows), reverse=True)
+    assert len(opened) == DAYS
+    partition_path(*store).unlink()
+    rows, _ = reader.search(number_index=blind_index(INDEX_KEY, TO), limit=200)
+    assert len(rows) == 4 * (DAYS - 1)
+    reader.close()
+
+
+def test_pages_over_days_and_batches_have_each_message_once(store: tuple[Path, int]) -> None:
+    reader = Reader(store[0])
+    seen: list[tuple[int, int]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        rows, cursor = reader.search(number_index=blind_index(INDEX_KEY, TO), limit=5, cursor=cursor or None)
+        seen += [(row.day, row.seq) for row in rows]
+    assert len(seen) == len(set(seen)) == 4 * DAYS
+    reader.close()

@@ -91,6 +91,15 @@ def accept(ledger: Ledger, batch: Batch, now_ms: int) -> dict[str, Any]:
     return answer
 
 
+def needs_store(ledger: Ledger, batch: Batch) -> bool:
+    """Whether `accept` would look at a partition, or what it takes waits on disk: who pages in would not find it there yet."""
+    if batch.requests or ledger.stops.recent or batch.day not in ledger.partitions:
+        return True
+    if any(ledger.spilled) or any(batch.send_at_ms):
+        return True
+    return max(ledger.queues.lengths) + len(batch.ids) > limits.QUEUE_MESSAGES_MAX
+
+
 def _rows(ledger: Ledger, batch: Batch, seqs: range, odd: set[int], now_ms: int) -> frozenset[int]:
     """Appends the rows of those of a batch that are rows from the beginning; the seqs that wait for their time."""
     work = ledger.work[batch.day]

@@ -148,6 +148,8 @@ class Asker:
         now = {part: state for part, state, *_ in partition.parts(one.key >> 8)}.get(one.key & 255)
         if now not in (SENT, INDETERMINATE) or (one.day, one.key >> 8) in ledger.decided_now:
             return  # a receipt was faster
+        if ledger.ends_now((one.link, one.canonical)):
+            return  # so was one whose row is still to be written
         ledger.outstanding.pop((one.link, one.canonical), None)
         ledger.just_ended.add((one.link, one.canonical))
         settled(ledger, one.day, one.key, one.segments, status, doubts.ASKED, now_ms)

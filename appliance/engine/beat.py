@@ -15,12 +15,12 @@ from typing import Any
 from appliance import clock, limits
 from appliance.audit import entry
 from appliance.errors import Error
-from appliance.limits import STORE_FREE_OCTETS_MIN
 from appliance.message import OTP, QUEUED, Batch
 from appliance.smpp import status_name, verdict
-from appliance.store import DatabaseError, free_octets, is_damage
+from appliance.store import DatabaseError, is_damage
 
-from .accepting import accept, forget_new
+from .accepting import accept
+from .ahead import Ahead, Wake, committed
 from .brief import Brief, codes_first, taken
 from .choosing import dispatch, group_of
 from .inbound import Acknowledgement, Inbound
@@ -30,8 +30,9 @@ from .link import Link
 from .pace import UNLIMITED
 from .packing import Staged
 from .receipts import answered
+from .refusing import refuse_new, write_over
 from .telling import acknowledge, settle, submit, tried
-from .tending import keep_short, look_after, unstage
+from .tending import keep_short, look_after
 from .undecided import count, lost
 from .unfolding import odd
 from .waiting import Waiting
@@ -55,7 +56,7 @@ class Beat:
         self.acts: list[tuple[Act, asyncio.Future[Any]]] = []
         self.notes: list[dict[str, Any]] = []  # audit entries of the engine itself
         self.before_commit: list[Callable[[], None]] = []
-        self.wake = asyncio.Event()
+        self.wake = Wake()
         self.brief = Brief()
         self.more = False  # something could leave at once and was left for the next beat
         self.draining = False
@@ -66,8 +67,10 @@ class Beat:
         self.rows = 0
         self.write_s = self.commit_s = 0.0
         self.changed_days: set[int] = set()
-        self._pool = ThreadPoolExecutor(1, "commit")
-        self._frames: list[Staged] = []
+        self.pool = ThreadPoolExecutor(1, "commit")
+        self.frames: list[Staged] = []
+        self._delivered: list[Acknowledgement] = []  # to be acknowledged by this beat
+        self.ahead = Ahead()  # of the next beat
         self._left = 0  # segments that the last beat submitted
         self._day = 0  # that is being written, 0: nobody can say
         self._counts: dict[int, list[int]] = {}
@@ -78,16 +81,19 @@ class Beat:
         ledger = self.ledger
         now_ms, now_s = clock.now_ms(), clock.monotonic_s()
         self.more = False
-        batches, most = self._of_this_beat(now_s)
+        ahead, self.ahead = self.ahead, Ahead()
+        batches, most = self._of_this_beat(now_s, ahead.held)
         acts, self.acts = self.acts, []
         self._lost(now_ms)
         self._answers(now_ms, now_s)
-        delivered = self._delivers(now_ms, most)
-        replies = self._accept(batches, now_ms)
+        self._delivered = ahead.delivered + self._delivers(now_ms, most, ahead.heard)
+        replies = ahead.replies + self.accept(batches, now_ms)
         results = [(future, tried(act)) for act, future in acts]
         self._timed(now_ms, now_s)
         keep_short(ledger, now_ms)
-        held = sum(len(batch.ids) for batch, _ in batches if OTP not in batch.classes) if most < UNLIMITED else 0
+        held = 0
+        if most < UNLIMITED:
+            held = ahead.held + sum(len(batch.ids) for batch, _ in batches if OTP not in batch.classes)
         if not self.draining:
             held = max(held, self._dispatch(now_ms, now_s, most))
         self.notes += ledger.notes
@@ -96,8 +102,10 @@ class Beat:
             ledger.partition(clock.day_of(now_ms))
             ledger.work[clock.day_of(now_ms)].audit += self.notes
             self.notes = []
+        if ledger.damaged:
+            replies = self._of_sound_days(replies)
         await self._make_durable(now_ms, replies)
-        self._tell(now_s, delivered)
+        self._tell(now_s)
         for future, reply, _ in replies:
             settle(future, reply)
         for future, result in results:
@@ -106,26 +114,26 @@ class Beat:
         if most < UNLIMITED:
             self.brief.lasted(clock.monotonic_s() - now_s, held)
 
-    def _of_this_beat(self, now_s: float) -> tuple[list[tuple[Batch, asyncio.Future[Any]]], int]:
-        """The batches that this beat accepts, and how many segments beside one-time codes it may take."""
+    def _of_this_beat(self, now_s: float, held: int) -> tuple[list[tuple[Batch, asyncio.Future[Any]]], int]:
+        """The batches that this beat accepts beside `held`, and how many segments beside one-time codes it may take."""
         codes = codes_first(self.batches)
         if codes:
             self.brief.seen(now_s)
         most = UNLIMITED if self.draining else self.brief.most(now_s)
-        at = taken(self.batches, codes, most)
+        at = taken(self.batches, codes, most, held)
         batches, self.batches = self.batches[:at], self.batches[at:]
         return batches, most
 
     def _dispatch(self, now_ms: int, now_s: float, most: int) -> int:
         """Segments beside one-time codes that are about to leave."""
         codes = self.ledger.queues.lengths[OTP]
-        self._frames, held = dispatch(self.ledger, self.links, now_ms, now_s, most)
+        self.frames, held = dispatch(self.ledger, self.links, now_ms, now_s, most)
         if self.ledger.queues.lengths[OTP] < codes:
             self.brief.seen(now_s)
         self.more = held >= most
         return held
 
-    def _accept(self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int) -> list[Reply]:
+    def accept(self, batches: list[tuple[Batch, asyncio.Future[Any]]], now_ms: int) -> list[Reply]:
         replies: list[Reply] = []
         for batch, future in batches:
             try:
@@ -136,6 +144,13 @@ class Beat:
                 settle(future, Error("store_damaged", "the message store cannot be read", "see the engine's log"))
         return replies
 
+    def _of_sound_days(self, replies: list[Reply]) -> list[Reply]:
+        """A day that turned out to be damaged after a batch of it was accepted takes that with it."""
+        for future, _, day in replies:
+            if day in self.ledger.damaged:
+                settle(future, self.ledger.damaged[day])
+        return [each for each in replies if each[2] not in self.ledger.damaged]
+
     # --- hearing ----------------------------------------------------------------------------------------
 
     def _lost(self, now_ms: int) -> None:
@@ -144,7 +159,7 @@ class Beat:
             for _, unanswered in gone:
                 unanswered = self._readable(unanswered)
                 again = [(w, part) for w, part in unanswered if lost(self.ledger, link.name, w, part, now_ms)]
-                self._requeue(again)
+                self.requeue(again)
                 self.ledger.health.of(link.name).unanswered += len(unanswered)
                 self.notes.append(
                     entry(
@@ -177,7 +192,7 @@ class Beat:
                     continue
                 link.errors += 1
                 self._not_taken(link, waiting, part, status, back, now_ms, now_s)
-            self._requeue(back)
+            self.requeue(back)
 
     def _not_taken(
         self,
@@ -217,17 +232,24 @@ class Beat:
         damaged = self.ledger.damaged
         return [each for each in segments if each[0].day not in damaged] if damaged else segments
 
-    def _requeue(self, back: list[tuple[Waiting, int]]) -> None:
+    def requeue(self, back: list[tuple[Waiting, int]]) -> None:
         """Puts segments back at the head of their queues, in their order."""
         back = self._readable(back)
         self.ledger.queues.put_back([(group_of(self.ledger, w), w) for w, part in back if w.give_back(part)])
 
-    def _delivers(self, now_ms: int, most: int) -> list[Acknowledgement]:
-        """Receipts may come in thousands at once; in order and after all answers, none is parked for being left to the next beat."""
+    def delivers_most(self) -> int:
+        """How much of what a link's operator delivers a beat takes in."""
+        return 2 * max(self.brief.most(clock.monotonic_s()), self._left)
+
+    def _delivers(self, now_ms: int, most: int, heard: dict[str, int]) -> list[Acknowledgement]:
+        """Receipts may come in thousands at once; in order and after all answers, none is parked for being left to the next beat.
+
+        `heard`: how many were taken in ahead, by link.
+        """
         out: list[Acknowledgement] = []
-        at = 2 * max(most, self._left)
         for link in self.links.values():
-            if link.delivers:
+            at = max(0, 2 * max(most, self._left) - heard.get(link.name, 0))
+            if link.delivers and at:
                 delivers, link.delivers = link.delivers[:at], link.delivers[at:]
                 out += self.inbound.heard(self.ledger, link, delivers, now_ms)
         return out
@@ -236,7 +258,7 @@ class Beat:
 
     def _timed(self, now_ms: int, now_s: float) -> None:
         for waiting, part in self.ledger.delayed.due(now_s):
-            self._requeue([(waiting, part)])
+            self.requeue([(waiting, part)])
         if now_s - self._sweep_s >= 1.0 + len(self.ledger.queues) / SWEPT_PER_S:
             self._sweep_s = now_s
             for waiting in self.ledger.queues.sweep(now_ms):
@@ -261,34 +283,45 @@ class Beat:
                     for day in ledger.partitions
                     if day not in done and ledger.partitions[day].conn.in_transaction
                 ]
-                if pending:
-                    for partition in pending:
-                        self._day = partition.day
-                        await loop.run_in_executor(self._pool, partition.commit)
-                        done.add(partition.day)
+                for partition in pending:
+                    self._day = partition.day
+                    done_now = loop.run_in_executor(self.pool, partition.commit)
+                    if len(pending) == 1 and not done and not self.draining:
+                        ledger.begin_next()
+                        await committed(done_now, self)
+                    else:
+                        await done_now
+                    done.add(partition.day)
                 self.write_s += t1 - t0
                 self.commit_s += clock.monotonic_s() - t1
                 break
             except DatabaseError as e:
+                self._rejoin(replies)
                 error = Error("store_full", "the message store cannot be written", f"free space on the disk ({e})")
                 damaged = self._day if is_damage(e) else 0
                 if damaged:
                     error = Error("store_damaged", "a day of the message store is damaged", "send again")
                 else:
-                    await self._write_over(done, now_ms)
-                await self._refuse_new(replies, done, error, damaged)
+                    await write_over(self, done, now_ms)
+                await refuse_new(self, replies, done, error, damaged)
             except (Error, TypeError, ValueError, OverflowError):
                 # Something that no table takes. If it came with a new batch, that is refused and all is well.
                 if not any(day not in done for _, _, day in replies):
                     raise
-                await self._refuse_new(replies, done, Error("internal", "the batch cannot be stored"))
+                await refuse_new(self, replies, done, Error("internal", "the batch cannot be stored"))
         self.broken = ""
-        self.changed_days |= set(ledger.work)
+        self.changed_days |= ledger.committed()
         for counts in self._counts.values():
             for status in counts:
                 ledger.statuses[status] += 1
         self._counts = {}
-        ledger.committed()
+
+    def _rejoin(self, replies: list[Reply]) -> None:
+        """The commit failed: what was decided meanwhile is of this beat."""
+        self.ledger.rejoin()
+        ahead, self.ahead = self.ahead, Ahead()
+        replies += ahead.replies
+        self._delivered += ahead.delivered
 
     def _write(self, done: set[int], now_ms: int) -> None:
         ledger = self.ledger
@@ -318,68 +351,11 @@ class Beat:
             step()
         look_after(ledger, now_ms)
 
-    async def _write_over(self, done: set[int], now_ms: int) -> bool:
-        """Makes refused for a restart too what failed to commit, if the disk lets it. Whether it does."""
-        holds = free_octets(self.ledger.folder) >= STORE_FREE_OCTETS_MIN
-        for day, partition in list(self.ledger.partitions.items()):
-            if day not in done:
-                try:
-                    await asyncio.get_running_loop().run_in_executor(self._pool, partition.write_over, now_ms)
-                except DatabaseError:
-                    holds = False
-        return holds
-
-    async def _refuse_new(self, replies: list[Reply], done: set[int], error: Error, damaged: int = 0) -> None:
-        """The days in `done` are durable and their callers told so; of the others, what is new is refused and forgotten.
-
-        `damaged`: a day that waiting does not mend; it is left alone, and the others go on without it.
-        """
-        ledger = self.ledger
-        for day, partition in ledger.partitions.items():
-            if day not in done:
-                partition.rollback()
-        for future, reply, day in replies:
-            settle(future, reply if day in done else error)
-        replies.clear()
-        self._unstage(done)
-        forget_new(ledger, done)
-        self.refuse(error)
-        if damaged:
-            ledger.quarantine(damaged, clock.now_ms())
-            return
-        await asyncio.sleep(self.pause_s)
-        # What was refused is forgotten, so that there may be nothing left to try: the disk is asked.
-        while not self.draining and not await self._write_over(done, clock.now_ms()):
-            await asyncio.sleep(self.pause_s)
-        if self.draining and clock.monotonic_s() > self.give_up_s:
-            raise error
-
-    def _unstage(self, done: set[int]) -> None:
-        """What was about to leave goes back into the queues, unless its intention is durable: it may wait for long."""
-        ledger = self.ledger
-        out: set[tuple[int, int]] = set()
-        for n, staged in enumerate(self._frames):
-            keep = [k for k, (w, _) in enumerate(staged.parts) if w.day in done]
-            back = [(w, part) for w, part in staged.parts if w.day not in done]
-            out.update((w.day, w.seq << 8 | part) for w, part in back)
-            self._requeue([(w, part) for w, part in back if w.seq < ledger.new_from.get(w.day, 1 << 62)])
-            self._frames[n] = Staged(
-                staged.bind,
-                staged.session,
-                [staged.frames[k] for k in keep],
-                [staged.sequences[k] for k in keep],
-                [staged.parts[k] for k in keep],
-            )
-        for day in {day for day, _ in out}:
-            work = ledger.work[day]
-            work.intents = [row for row in work.intents if (day, row[0]) not in out]
-            unstage(ledger, day, {key >> 8 for each, key in out if each == day})
-
-    def _tell(self, now_s: float, those: list[Acknowledgement]) -> None:
-        frames, self._frames = self._frames, []
+    def _tell(self, now_s: float) -> None:
+        frames, self.frames = self.frames, []
         self._left = sum(len(staged.parts) for staged in frames)
-        self._requeue(submit(self.ledger, frames, now_s))
-        acknowledge(those)
+        self.requeue(submit(self.ledger, frames, now_s))
+        acknowledge(self._delivered)
 
     def refuse(self, error: Error) -> None:
         """Nothing can be written: every batch that waits is refused, and new ones are until a beat succeeds."""
@@ -390,9 +366,9 @@ class Beat:
 
     def staged(self) -> list[Waiting]:
         """The messages this beat is about to submit."""
-        return [w for staged in self._frames for w, _ in staged.parts]
+        return [w for staged in self.frames for w, _ in staged.parts]
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True)
         for partition in self.ledger.partitions.values():
             partition.close()

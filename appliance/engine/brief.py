@@ -70,11 +70,14 @@ def codes_first(batches: list[tuple[Batch, Any]]) -> int:
     return len(with_codes)
 
 
-def taken(batches: list[tuple[Batch, Any]], codes: int, most: int) -> int:
-    """How many of the batches a beat accepts: those with codes, and of the others as many as fit, at least one."""
-    messages = 0
+def taken(batches: list[tuple[Batch, Any]], codes: int, most: int, held: int = 0) -> int:
+    """How many of the batches a beat accepts: those with codes, and of the others as many as fit, at least one.
+
+    `held`: messages of such others that it has accepted already.
+    """
+    messages = held
     for n, (batch, _) in enumerate(batches[codes:], codes):
         messages += len(batch.ids)
-        if messages > most and n > codes:
+        if messages > most and (held or n > codes):
             return n
     return len(batches)

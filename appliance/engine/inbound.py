@@ -55,14 +55,8 @@ class Inbound:
             if quick is not None:
                 raw_id, (word, stat, said) = quick
                 code = STATUS_NUMBER[word]
-                if receipted(
-                    ledger,
-                    name,
-                    receipt_id(raw_id),
-                    code,
-                    None if code == DELIVERED else _error(code, stat, said),
-                    now_ms,
-                ):
+                error = None if code == DELIVERED else _error(code, stat, said)
+                if receipted(ledger, name, receipt_id(raw_id), code, error, now_ms):
                     link.receipted += 1
                     if code != DELIVERED:
                         ledger.health.of(name).undeliverable += 1
@@ -93,6 +87,33 @@ class Inbound:
                         park(ledger, link.name, operator_id, code, error, signs, now_ms)
             answers.setdefault((bind, session), []).append((deliver.sequence, status))
         return [(*where, each) for where, each in answers.items()]
+
+    def heard_ahead(
+        self, ledger: Ledger, link: Link, delivers: list[Delivered], now_ms: int
+    ) -> tuple[list[Acknowledgement], list[Delivered]]:
+        """The same for what needs no look at the store: final receipts of segments in memory. Also what is left, in order."""
+        if self.exchange is not None:
+            return [], delivers  # it may be another engine's
+        answers: dict[tuple[Bind, ClientSession], list[tuple[int, int]]] = {}
+        left: list[Delivered] = []
+        settled, receipt_id, name = link.reader.settled, link.reader.receipt_id, link.name
+        awaited = ledger.outstanding
+        for each in delivers:
+            bind, session, deliver = each
+            quick = settled(deliver)
+            operator_id = receipt_id(quick[0]) if quick is not None else ""
+            if quick is None or not ((name, operator_id) in awaited or ledger.ends_now((name, operator_id))):
+                left.append(each)
+                continue
+            word, stat, said = quick[1]
+            code = STATUS_NUMBER[word]
+            error = None if code == DELIVERED else _error(code, stat, said)
+            receipted(ledger, name, operator_id, code, error, now_ms)
+            link.receipted += 1
+            if code != DELIVERED:
+                ledger.health.of(name).undeliverable += 1
+            answers.setdefault((bind, session), []).append((deliver.sequence, 0))
+        return [(*where, each) for where, each in answers.items()], left
 
     def _ours(
         self, exchange: Exchange, ledger: Ledger, bind: Bind, session: ClientSession, sequence: int, receipt: Receipt,

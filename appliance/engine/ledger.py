@@ -15,12 +15,13 @@ from appliance import clock, limits
 from appliance.audit import Outbox, entry
 from appliance.consent import Quiet
 from appliance.errors import Error
-from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES, Batch
+from appliance.message import EXPIRED, FAILED, INDETERMINATE, REJECTED, SCHEDULED, SENT, STATUSES
 from appliance.router import Health, RouteTable
 from appliance.shards import Signpost
 from appliance.store import DatabaseError, Partition, Work, link_numbers, partition_exists
 
 from .awaited import Doubts, Outstanding, Parked
+from .decided import Decided, nothing
 from .left_alone import Stops
 from .outcome import may_change, message_status
 from .steps import STEADY
@@ -60,14 +61,9 @@ class Ledger:
         self.doubts = Doubts()
         self.steps = STEADY  # how the wall clock was set lately
         self.delayed = Delayed()
-        self.work: defaultdict[int, Work] = defaultdict(Work)
-        self.touched: set[tuple[int, int]] = set()  # long messages whose status must be worked out again
-        self.just_ended: set[tuple[str, str]] = set()
-        self.decided_now: set[tuple[int, int]] = set()  # messages that an act or a late receipt settled in this beat
-        self.new_counts: dict[int, list[int]] = {}  # by day: of what this beat accepted
+        self._decide(nothing())
+        self.committing: Decided | None = None  # the beat whose commit is under way while the next is decided
         self.bases: dict[int, str] = {}  # by day: the rules of the newest batch
-        self.fresh: list[tuple[Batch, range]] = []  # what this beat accepted
-        self.new_from: dict[int, int] = {}  # first new seq of each day within this beat
         self.spilled = [False] * 4
         self.on_disk = [0] * 4  # by class, about how many wait on disk only: for people and metrics, not for decisions
         self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
@@ -77,6 +73,43 @@ class Ledger:
         self.lost_on: dict[tuple[int, int], str] = {}  # messages on disk to send again: the link that did not answer
         self.damaged: dict[int, Error] = {}  # days whose partition cannot be read: they are refused, the rest goes on
         self.notes: list[dict[str, Any]] = []  # audit entries about such a day, for the partition of today
+
+    # --- beats ------------------------------------------------------------------------------------------
+
+    def _decide(self, decided: Decided) -> None:
+        self.work, self.touched, self.just_ended, self.decided_now = decided[:4]
+        self.new_counts, self.fresh, self.new_from = decided[4:]
+
+    def _decided(self) -> Decided:
+        return Decided(
+            self.work, self.touched, self.just_ended, self.decided_now, self.new_counts, self.fresh, self.new_from
+        )
+
+    def begin_next(self) -> None:
+        """The commit of what was decided begins; what is decided from now on is the next beat's."""
+        self.committing = self._decided()
+        self._decide(nothing())
+
+    def rejoin(self) -> None:
+        """The commit failed: what was decided meanwhile becomes part of the beat that is tried again."""
+        if self.committing is not None:
+            joined, self.committing = self.committing.joined(self._decided()), None
+            self._decide(joined)
+
+    def committed(self) -> set[int]:
+        """What this beat decided is durable; the days it is of."""
+        if self.committing is None:
+            self.begin_next()
+        done, self.committing = self.committing, None
+        assert done is not None
+        for counts in done.new_counts.values():
+            for status, n in enumerate(counts):
+                self.statuses[status] += n
+        return set(done.work)
+
+    def ends_now(self, where: tuple[str, str]) -> bool:
+        """Whether a segment, by link and operator's id, had its final receipt in this beat, or in the one whose commit is under way."""
+        return where in self.just_ended or (self.committing is not None and where in self.committing.just_ended)
 
     def open_ends(self) -> dict[str, int]:
         """What waits for somebody else, for `state`."""
@@ -146,19 +179,6 @@ class Ledger:
         self.queues.remove_day(day)
         self.touched = {(d, seq) for d, seq in self.touched if d != day}
         self.notes.append(entry(now_ms, f"process:{self.name}", "partition.quarantined", f"partition:{name}"))
-
-    def committed(self) -> None:
-        """What this beat decided is durable."""
-        for counts in self.new_counts.values():
-            for status, n in enumerate(counts):
-                self.statuses[status] += n
-        self.new_counts = {}
-        self.decided_now.clear()
-        self.touched.clear()
-        self.work.clear()
-        self.just_ended.clear()
-        self.new_from = {}
-        self.fresh.clear()
 
     # --- what becomes of messages ------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ def receipted(ledger: Ledger, link: str, operator_id: str, status: int, error: s
     where = (link, operator_id)
     known = ledger.outstanding.pop(where, None)
     if known is None:
-        if where in ledger.just_ended:
+        if ledger.ends_now(where):
             return True  # a duplicate within one beat
         if where in ledger.parked:
             return True  # the first counts

@@ -231,7 +231,7 @@ class Engine:
 
     def _pause_s(self) -> float:
         if (
-            any((self.beat.batches, self.beat.acts, self.beat.more))
+            any((self.beat.batches, self.beat.acts, self.beat.more, self.ledger.work))
             or (self.ledger.swap is not None and not self.beat.draining)
             or any(link.answers or link.delivers or link.lost for link in self.links.values())
         ):

@@ -33,7 +33,7 @@ CALL_MESSAGES: Final = 100
 SUBMIT_SM: Final = 0x04
 READ_OCTETS: Final = 65_536
 #: Stages that are methods of the beat; the rest of a beat is choosing, packing, and what is looked after.
-STAGES: Final = ("_accept", "_answers", "_delivers", "_write", "_tell")
+STAGES: Final = ("accept", "_answers", "_delivers", "_write", "_tell")
 
 
 class Wire:

@@ -228,6 +228,17 @@ class Moves:
     def __bool__(self) -> bool:
         return bool(self.taken or self.over) or any(self.left.values())
 
+    def join(self, later: Moves) -> None:
+        """What a later beat did becomes this one's: none of it was answered before that left."""
+        self.at_ms = max(self.at_ms, later.at_ms)
+        for mine, theirs in ((self.left, later.left), (self.taken, later.taken), (self.taken_ids, later.taken_ids)):
+            for link, each in theirs.items():
+                mine.setdefault(link, []).extend(each)  # type: ignore[arg-type, attr-defined]
+        self.over += later.over
+        self.over_statuses += later.over_statuses
+        self.over_ids += later.over_ids
+        self.errors |= later.errors
+
     def row(self, n: int) -> Row:
         """For INSERT_MOVES."""
         spans = [*self.left.values(), *self.taken.values()]

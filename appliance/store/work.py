@@ -224,6 +224,14 @@ class Work:
         if status in FINAL and (notify & NOTIFY_DOOR or (notify & NOTIFY_DOOR_FAILURES and status != DELIVERED)):
             self.doors.append((seq, status, at_ms, error))
 
+    def join(self, later: Work) -> None:
+        """One transaction of two: what `later` was to write after this is written with it."""
+        for name, _ in STATEMENTS:
+            getattr(self, name).extend(getattr(later, name))
+        self.audit += later.audit
+        self.moves.join(later.moves)
+        self.tallies |= later.tallies
+
     def erases(self) -> bool:
         """Whether something is taken away for good."""
         return any(getattr(self, name) for name in ERASING)

@@ -13,6 +13,7 @@ HOUR_S: Final = 3_600.0
 DAY_MS: Final = 86_400_000
 RECEIPTS_FROM: Final = 500_000  # the first seed that draws receipts of every kind
 POLICIES: Final = ("resend", "hold", "report")
+FAILING_FROM: Final = 3_000_000  # the first that draws long commits that fail under load
 
 
 @dataclass
@@ -90,7 +91,20 @@ def plan_of(seed: int) -> Plan:
     _more(Random(seed * 7 + 9), plan)
     if seed >= RECEIPTS_FROM:
         _receipts(Random(seed * 7 + 10), plan)
+    if seed >= FAILING_FROM:
+        _failing(Random(seed * 7 + 11), plan)
     return plan
+
+
+def _failing(chance: Random, plan: Plan) -> None:
+    """Commits that take long, under load, and fail: what is decided meanwhile must become part of what is tried again."""
+    if chance.random() < 0.5:
+        return
+    plan.job_s = chance.choice(((0.02, 0.3), (0.05, 0.15)))
+    plan.gateways, plan.batches = 3, 16
+    for _ in range(chance.choice((2, 4, 8))):
+        what = chance.choice(("sync", "sync", "sync", "full"))
+        plan.disk.append((chance.uniform(0.3, plan.active_s), chance.uniform(0.05, 0.6), what))
 
 
 def _more(chance: Random, plan: Plan) -> None:

@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from appliance import limits
 from appliance.audit.journal import Journal
-from appliance.engine import acts, beat, matching, paging, undecided
+from appliance.engine import acts, ahead, beat, matching, paging, undecided
 from appliance.engine.beat import Beat
 from appliance.engine.bind import Bind
 from appliance.engine.joining import Joiner
+from appliance.engine.ledger import Ledger
 from appliance.engine.left_alone import Stops
 from appliance.engine.link import Link
 from appliance.engine.outward import Outward
@@ -86,8 +87,8 @@ def receipts_acknowledged_first() -> Iterator[None]:
     """Receipts are acknowledged before the commit."""
     delivers = Beat.__dict__["_delivers"]
 
-    def early(self: Beat, now_ms: int, most: int) -> list[Any]:
-        out = delivers(self, now_ms, most)
+    def early(self: Beat, now_ms: int, most: int, heard: dict[str, int]) -> list[Any]:
+        out = delivers(self, now_ms, most, heard)
         for bind, session, answers in out:
             if bind.transport is not None and bind.session is session:
                 bind.session.acknowledge(answers)
@@ -95,6 +96,34 @@ def receipts_acknowledged_first() -> Iterator[None]:
         return []
 
     with _instead(Beat, "_delivers", early):
+        yield
+
+
+@contextmanager
+def told_with_the_beat_before() -> Iterator[None]:
+    """What is decided while a commit is under way is told at once."""
+    stepped = ahead.step
+
+    def step(self: Beat) -> None:
+        stepped(self)
+        for future, reply, _ in self.ahead.replies:
+            if not future.done():
+                future.set_result(reply)
+
+    with _instead(ahead, "step", step):
+        yield
+
+
+@contextmanager
+def dropped_when_it_fails() -> Iterator[None]:
+    """What was decided while a commit was under way is forgotten when that fails."""
+
+    def rejoin(self: Ledger) -> None:
+        if self.committing is not None:
+            self._decide(self.committing)
+            self.committing = None
+
+    with _instead(Ledger, "rejoin", rejoin):
         yield
 
 
@@ -330,6 +359,8 @@ SABOTAGE: Final[dict[str, Sabotage]] = {
         Sabotage(no_syncs, "is not in the store"),
         Sabotage(told_too_soon, "was accepted and is not in the store|is in no store"),
         Sabotage(receipts_acknowledged_first, "not settled .* is sent"),
+        Sabotage(told_with_the_beat_before, "was accepted and is not in the store", 3_000_005),
+        Sabotage(dropped_when_it_fails, "reached an operator|never heard that it is", 3_000_010),
         Sabotage(refused_and_kept, "refused.* is in the store|refused.* reached an operator|refused, and then", 10_065),
         Sabotage(read_in_the_midst, "is used while its commit is under way"),
         Sabotage(forgotten_intentions, "not settled"),

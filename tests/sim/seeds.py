@@ -37,5 +37,6 @@ NAMED: Final[dict[int, str]] = {
     30_047: "the simulation took for committed what was read in the middle of a commit that power then cut; the product was right",
     10_016: "the same with a clock set forth by 25 hours between the parts",
 }
-#: The first ones of the fixed set and of those with receipts of every kind, and one in which a person has a message in doubt sent again.
-FIXED: Final = (*range(1, 31), 52, *range(500_000, 500_020))
+#: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
+#: has a message in doubt sent again.
+FIXED: Final = (*range(1, 31), 52, *range(500_000, 500_020), *range(3_000_000, 3_000_008))

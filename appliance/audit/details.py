@@ -41,7 +41,7 @@ FIELDS: Final[dict[str, tuple[type, str]]] = {
     "expected_index": (int, "the number of the source that was expected"),
     "factor": (
         str,
-        "what a person showed, or enrolled: password, code, security key, recovery code, envelope, directory, provider; all",
+        "what a person showed, or enrolled: password, code, security key, recovery code, envelope, directory; all",
     ),
     "failures": (int, "how many findings of the rule `failures`"),
     "files_count": (int, "how many files"),
@@ -192,7 +192,7 @@ DETAIL: Final[dict[str, str]] = {
     "clock.confirmed": "day",
     "batch.committed": "messages digest",
     "messages.indeterminate": "segments sent_again?",
-    "message.viewed": "",
+    "message.viewed": "why",
     "message.searched_by_number": "found? page?",
     "number.looked_up": "",
     "message.cancelled": "",

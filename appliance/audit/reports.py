@@ -14,15 +14,19 @@ import msgspec
 
 from .paper import Section
 
-_USERS: Final = "console.user_created console.user_changed console.user_removed"
+_USERS: Final = (
+    "console.user_created console.user_changed console.user_removed console.factor_added console.factor_removed console.session_ended "
+    "console.glass_sealed console.glass_opened"
+)
+_TWO_PEOPLE: Final = "approval.asked approval.decided approval.used approval.emergency approval.reviewed"
 _KEYS: Final = "apikey.created apikey.revoked apikey.secret_shown"
 _ACCOUNTS: Final = "door.account_created door.account_changed door.account_password door.account_revoked"
-_CRYPTO: Final = "key.destroyed key.hold_set key.hold_lifted root.changed approval.asked approval.decided approval.used"
-_CONFIGURATION: Final = (
-    "settings.changed routes.activated numbers.imported numbers.back template.saved template.removed"
-)
+_CRYPTO: Final = f"key.destroyed key.hold_set key.hold_lifted root.changed {_TWO_PEOPLE}"
+_CONFIGURATION: Final = "settings.changed settings.approved settings.applied routes.activated numbers.imported numbers.back template.saved template.removed"
 _LINKS: Final = "link.drained link.resumed link.tested link.trace_on"
-_PERSONAL: Final = "message.searched_by_number number.looked_up consent.looked_up consent.exported evidence.exported"
+_PERSONAL: Final = (
+    "message.viewed message.searched_by_number number.looked_up consent.looked_up consent.exported evidence.exported"
+)
 _FAILURES: Final = (
     "audit.gap audit.stalled audit.unsigned siem.lost hsm.lost hsm.failed_over hsm.out_of_step process.died"
 )
@@ -93,6 +97,25 @@ REPORTS: Final[dict[str, tuple[str, tuple[Row, ...]]]] = {
             Row("12(2)(c)(v)", "network", "link.up link.down siem.connected siem.lost"),
             Row("12(2)(d)", "the log against tampering", "audit.verified audit.cosigned audit.exported audit.gap"),
             Row("12(2)(e)", "failures of logging", "audit.stalled audit.unsigned siem.lost audit.gap"),
+        ),
+    ),
+    "access": (
+        "Access review: who could do what, and who did",
+        (
+            Row("people", "people, roles, second factors, sessions", _USERS),
+            Row("programs", "API keys and accounts of the SMPP door", f"{_KEYS} {_ACCOUNTS}"),
+            Row(
+                "sign-ins",
+                "who came in, and who did not",
+                "console.login console.proved! field.login apikey.refused door.refused",
+            ),
+            Row(
+                "break-glass",
+                "the envelope and the officers' codes",
+                "console.glass_opened field.breakglass field.envelope_opened",
+            ),
+            Row("two people", "what one asked for and another decided, or did alone", _TWO_PEOPLE),
+            Row("contents", "looks at personal contents", _PERSONAL),
         ),
     ),
     "iso-27001": (

@@ -17,10 +17,10 @@ from .paper import Section
 RULES: Final[dict[str, str]] = {
     "off_hours": "somebody signed in to the console outside review.hours",
     "failures": "one person, program or address was refused review.failures_max times or more",
-    "searches": "one person or program looked up numbers review.searches_max times or more",
-    "administrators": "an administrator was created, or a user changed",
-    "credentials": "an API key or an account of the door was created, or a secret shown",
-    "key_acts": "keys or roots were destroyed, rotated or declared compromised, or two people were asked to decide",
+    "searches": "one person or program looked up numbers or revealed messages review.searches_max times or more",
+    "administrators": "an administrator was created, a user changed, or the break-glass account opened",
+    "credentials": "an API key or an account of the door was created, a secret shown, or a second factor removed",
+    "key_acts": "keys or roots were destroyed, rotated or declared compromised, or two people were asked to decide, or one did it alone",
     "holds": "a legal hold was put on or lifted",
     "gaps": "entries may be missing: numbers were skipped, the store was not writable, the SIEM was lost, a check failed",
     "unsigned": "entries stood unsigned for a while",
@@ -28,10 +28,13 @@ RULES: Final[dict[str, str]] = {
 }
 
 REFUSALS: Final = frozenset({"console.login", "apikey.refused", "door.refused"})
-SEARCHES: Final = frozenset({"message.searched_by_number", "number.looked_up", "consent.looked_up"})
+SEARCHES: Final = frozenset({"message.viewed", "message.searched_by_number", "number.looked_up", "consent.looked_up"})
 #: Events of which each is a finding -> rule.
 EACH: Final[dict[str, str]] = {
     "console.user_changed": "administrators",
+    "console.glass_opened": "administrators",
+    "console.glass_sealed": "credentials",
+    "console.factor_removed": "credentials",
     "apikey.created": "credentials",
     "apikey.secret_shown": "credentials",
     "door.account_created": "credentials",
@@ -41,6 +44,7 @@ EACH: Final[dict[str, str]] = {
     "approval.asked": "key_acts",
     "approval.decided": "key_acts",
     "approval.used": "key_acts",
+    "approval.emergency": "key_acts",
     "key.hold_set": "holds",
     "key.hold_lifted": "holds",
     "audit.gap": "gaps",
@@ -48,6 +52,7 @@ EACH: Final[dict[str, str]] = {
     "siem.lost": "gaps",
     "audit.unsigned": "unsigned",
     "settings.changed": "settings",
+    "settings.applied": "settings",
     "audit.weakened": "settings",
 }
 _ORDINARY: Final = b'"what":"batch.committed"'  # nearly all of a busy day, and nothing to any rule

@@ -28,6 +28,7 @@ from . import (
     page_evidence,
     page_factors,
     page_held,
+    page_help,
     page_link,
     page_links,
     page_messages,
@@ -39,6 +40,7 @@ from . import (
     page_senders,
     page_settings,
     page_sign,
+    page_system,
     page_templates,
     page_users,
     page_verifications,
@@ -79,6 +81,8 @@ PAGES: Final = (
     page_prove,
     page_changes,
     page_settings,
+    page_system,
+    page_help,
 )
 #: Error code -> HTTP status; what is not here is our own mistake.
 HTTP_STATUS: Final = {

@@ -1,7 +1,8 @@
-"""Messages: search, and one message with its timeline. Numbers and bodies stay sealed."""
+"""Messages: search, and one message with its timeline. Numbers and texts stay sealed, but for who reveals one with a reason."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.errors import Error
 from appliance.message import CLASSES, STATUSES, id_octets
 from appliance.numbering import normalise
+from appliance.store import Found
 
 from . import guard
 from .desk import desk, who
@@ -19,6 +21,7 @@ from .guard import needs
 views = Blueprint("messages", __name__)
 
 ROWS: Final = 50
+REASON_CHARACTERS_MAX: Final = 200
 
 
 def _chosen(name: str, table: tuple[str, ...]) -> int | None:
@@ -121,4 +124,30 @@ def one(message_id: str) -> str | tuple[str, int]:
     if found is None:
         sentence = "No message has this id, or its day is past its retention and was erased."
         return render_template("refusal.html", status=404, heading="No such message", sentence=sentence, hint=""), 404
-    return render_template("message.html", m=found, status=STATUSES[found.status], callers=_callers())
+    return _message(found)
+
+
+def _message(found: Found, problem: str = "", opened: tuple[str | None, str | None] | None = None) -> str:
+    code = CLASSES[found.class_] == "otp" and found.expires_ms > desk().clock()
+    filled = {"status": STATUSES[found.status], "callers": _callers(), "opened": opened, "code": code}
+    return render_template("message.html", m=found, problem=problem, **filled)
+
+
+@views.post("/messages/<message_id>/reveal")
+@needs("messages.reveal")
+def reveal(message_id: str) -> str | tuple[str, int]:
+    """Number and text in clear, once, for a reason that is on the record before anything is opened. A code that still works is shown to nobody."""
+    octets = id_octets(message_id)
+    found = desk().peers.message(octets) if octets else None
+    if found is None:
+        raise Error("not_found", "no message has this id")
+    why = request.form.get("why", "").strip()
+    if not 1 <= len(why) <= REASON_CHARACTERS_MAX or re.search(r"\d[\d .-]{5,}", why):
+        return _message(
+            found, "Say why in up to 200 characters, without a telephone number: it stands in the audit log."
+        ), 422
+    desk().peers.record(who(), "message.viewed", f"message:{message_id.lower()}", why=why)
+    number, text = desk().peers.opened(found)
+    if CLASSES[found.class_] == "otp" and found.expires_ms > desk().clock():
+        text = None
+    return _message(found, opened=(number, text))

@@ -21,7 +21,7 @@ from .guard import needs
 
 views = Blueprint("settings", __name__)
 
-SAID: Final = {"approved": "The version is approved. `casemate config apply` puts it into use."}
+SAID: Final = {"approved": "The version is approved. The command casemate config apply puts it into use."}
 
 
 def _present() -> str:

@@ -9,14 +9,19 @@ import json
 import threading
 from typing import Any, Final
 
+import msgspec
+
 from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
+from appliance.keys import BlockingKeyring
 from appliance.limits import CALL_S_MAX
+from appliance.message import Content
 from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
 from appliance.store import Found, Readers
+from appliance.text import decode
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
 COUNT_PAUSE_S: Final = 1.5
@@ -105,6 +110,21 @@ class Peers:
     def message(self, message_id: bytes) -> Found | None:
         return self._reader().message(message_id)
 
+    def opened(self, found: Found) -> tuple[str | None, str | None]:
+        """Number and text of one message in clear, None for what was erased. The day's key is held for as long as this takes."""
+        ring = BlockingKeyring(self.settings)
+        try:
+            if found.number is None and found.content is None:
+                return None, None
+            key = ring.by_id(found.key_id)
+            number = key.open(found.number, b"n" + found.id).decode() if found.number is not None else None
+            if found.content is None:
+                return number, None
+            content = msgspec.msgpack.decode(key.open(found.content, b"c" + found.id), type=Content)
+            return number, decode(content.encoding, content.payload)
+        finally:
+            ring.close()
+
     def totals(self, day: int) -> dict[str, int]:
         """Messages of a day by status, counted again only after a pause that grows with how long counting took.
 
@@ -135,6 +155,11 @@ class Peers:
         return index
 
     # --- courier ------------------------------------------------------------------------------------------
+
+    def courier_state(self) -> dict[str, Any]:
+        """Webhooks waiting, told and failed; by host."""
+        state: dict[str, Any] = self._client("courier").call("state", {}, LOOK_S_MAX)
+        return state
 
     def directory(self, name: str, password: str) -> tuple[bool, str]:
         """Whether the bank's directory knows this name and password, and the role that its groups give."""

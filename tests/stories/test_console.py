@@ -115,7 +115,7 @@ class Watched:
         self.errors: list[str] = []
         self.context = browser.new_context(accept_downloads=True, **context)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.page.route("**/*", self._see)
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
@@ -357,6 +357,9 @@ PAGES = (
         "/account/factors",
         "/approvals",
         "/settings",
+        "/system",
+        "/help",
+        "/help/engine",
         "/prove",
         "/erasure",
         "/register",
@@ -400,6 +403,17 @@ def test_why_a_message_takes_its_link(browser: Any, box: tuple[str, Box, list[by
     assert watched.foreign == [] and watched.errors == []
 
 
+PAGE_OCTETS_MAX = 150_000
+SHOTS = os.environ.get("CASEMATE_SHOTS", "")  # a folder: pictures of all pages, for the manual
+#: What the page and everything it asked for weighs, and how far anything moved after it was painted (Layout Instability, W3C).
+WEIGHT = """async () => {
+  const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource').filter((e) => e.initiatorType !== 'fetch')];
+  const shift = await new Promise((done) => { new PerformanceObserver((l) => done(l.getEntries().reduce((n, e) => n + (e.hadRecentInput ? 0 : e.value), 0)))
+    .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done(0), 50); });
+  return [all.reduce((n, e) => n + e.encodedBodySize, 0), Math.round(shift * 1000) / 1000];
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1360])
 def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes]], scheme: str, width: int) -> None:
@@ -411,6 +425,13 @@ def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         faint = page.evaluate(CONTRAST)
         assert faint == [], (path, scheme, faint)
+        octets, shift = page.evaluate(WEIGHT)
+        assert 0 < octets <= PAGE_OCTETS_MAX, (path, octets)  # everything that a first visit takes over the wire
+        assert shift == 0, (path, shift)
+        if SHOTS:
+            page.screenshot(
+                path=Path(SHOTS) / f"{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}.png"
+            )
     watched.context.close()
     assert watched.foreign == [] and watched.errors == []
 

@@ -129,6 +129,23 @@ class Played:
         self._ask("keys")
         return f"{purpose} {subject}".encode().ljust(32)[:32]
 
+    def ask(self, process: str, op: str, payload: Any) -> Any:
+        """A box on which nobody has asked for anything that two people decide."""
+        self._ask(process)
+        if op == "requests":
+            return {"requests": []}
+        raise Error("not_found", "there is no such request")
+
+    def courier_state(self) -> dict[str, Any]:
+        self._ask("courier")
+        host = {"host": "core.bank.example:443", "in_flight": 0, "failures": 3, "last_error": "503"}
+        return {"pending": 4, "oldest_ms": NOW - 5_000, "in_flight": 1, "tallies": {"told": 9}, "hosts": [host]}
+
+    def opened(self, found: Found) -> tuple[str | None, str | None]:
+        self._ask("keys")
+        self.acts.append("opened")
+        return "+393471234567", "Your code is 123456"
+
     def directory(self, name: str, password: str) -> tuple[bool, str]:
         self._ask("courier")
         known = {"olaf": "operator", "nobodys": "", "odd": "emperor", "anna": "viewer"}

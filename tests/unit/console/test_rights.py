@@ -158,6 +158,8 @@ def test_acts_that_ask_again_do_so_after_a_while_and_nothing_else_does(walk: Wal
         view = walk.app.view_functions[endpoint]
         if method in SAFE or endpoint in PUBLIC or not getattr(view, "proven", False):
             continue
+        if not may("administrator", permission(walk.app, endpoint)):
+            continue
         before = list(walk.peers.acts)
         response = client.open(path, method=method, data={"csrf": csrf}, headers={"Referer": "http://localhost/users"})
         assert response.headers.get("Location") == "/prove?next=/users" and walk.peers.acts == before, path

@@ -47,6 +47,7 @@ STATUS: Final[dict[str, int]] = {
     "engine_unavailable": 503,
     "audit_unavailable": 503,
     "store_full": 503,
+    "store_damaged": 503,
     "overloaded": 429,
     "no_route": 422,
 }

@@ -26,7 +26,7 @@ from . import stored
 from .batches import SUBMITTED
 from .folder import partition_days, partition_exists, partition_path
 from .found import Found, Part, Wanted, batched, search
-from .opening import Connection, DatabaseError, open_store
+from .opening import Connection, DatabaseError, is_damage, open_store
 
 COLUMNS = (
     "m.id,m.seq,m.caller,p.status,m.class,m.encoding,m.segments,m.sender,m.calling_code,l.name,m.accepted_ms,m.send_at_ms,"
@@ -60,15 +60,16 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open: dict[int, Connection] = {}
+        self._unreadable: dict[int, str] = {}  # days whose files are damaged, and why
         self._batched: set[int] = set()  # days whose files have batches: that does not change
 
     def message(self, message_id: bytes) -> Found | None:
         """One message with its events and parts; its day is within its id."""
         day = clock.day_of(id_ms(message_id))
-        conn = self._partition(day)
+        conn = self._readable(day)
         if conn is None:
             return None
-        with _moment(conn):
+        with _moment(conn, day):
             return self._message(conn, message_id, day)
 
     def _message(self, conn: Connection, message_id: bytes, day: int) -> Found | None:
@@ -140,12 +141,12 @@ class Reader:
                 break
             if to_ms is not None and day * clock.DAY_MS > to_ms:
                 continue
-            conn = self._partition(day)
+            conn = self._readable(day)
             if conn is None:
                 continue
             upto = before[1] if before is not None and day == before[0] else 1 << 62
             most = limit + 1 - len(rows)
-            with _moment(conn):
+            with _moment(conn, day):
                 odd = [_found(row, day) for row in conn.execute(sql, (*values, upto, most))]
                 usual = search(conn, day, upto, most, wanted) if self._has_batches(conn, day) else []
             rows += sorted(odd + usual, key=lambda found: -found.seq)[:most]
@@ -177,7 +178,7 @@ class Reader:
         conn = self._partition(day)
         if conn is None:
             return {}
-        with _moment(conn):
+        with _moment(conn, day):
             if stored.has_batches(conn):
                 return {STATUSES[s]: n for s, n in stored.totals(conn).items()}
             return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
@@ -243,10 +244,19 @@ class Reader:
             self._batched.add(day)
         return day in self._batched
 
+    def _readable(self, day: int) -> Connection | None:
+        """As `_partition`. Raises Error `store_damaged` where a day is there and cannot be read: no page leaves it out in silence."""
+        conn = self._partition(day)
+        why = self._unreadable.get(day)
+        if conn is None and why is not None:
+            raise damaged(day, why)
+        return conn
+
     def _partition(self, day: int) -> Connection | None:
         conn = self._open.pop(day, None)
         if not partition_exists(self.folder, day):
             self._batched.discard(day)
+            self._unreadable.pop(day, None)
             if conn is not None:
                 conn.close()  # erased since: what is still readable through an open file is gone for us, too
             return None
@@ -256,10 +266,15 @@ class Reader:
                 conn = open_store(path, read_only=True)
                 conn.execute("SELECT 1 FROM message LIMIT 1")
                 conn.execute(f"PRAGMA cache_size=-{self.CACHE_KIB}")
-            except Error:
+            except Error as e:
+                if e.code == "store_damaged":
+                    self._unreadable[day] = e.message
                 return None
-            except DatabaseError:
+            except DatabaseError as e:
+                if is_damage(e):
+                    self._unreadable[day] = str(e)
                 return None  # made this instant, its schema is not there yet
+            self._unreadable.pop(day, None)
             while len(self._open) >= self.OPEN_MAX:
                 self._open.pop(next(iter(self._open))).close()
         self._open[day] = conn
@@ -293,13 +308,24 @@ def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]])
 
 
 @contextmanager
-def _moment(conn: Connection) -> Iterator[None]:
-    """What is read within is of one moment: the engine goes on writing."""
-    conn.execute("BEGIN")
+def _moment(conn: Connection, day: int) -> Iterator[None]:
+    """What is read within is of one moment: the engine goes on writing. Raises Error `store_damaged` for a file that cannot be read."""
     try:
-        yield
-    finally:
-        conn.execute("COMMIT")
+        conn.execute("BEGIN")
+        try:
+            yield
+        finally:
+            conn.execute("COMMIT")
+    except DatabaseError as e:
+        raise damaged(day, str(e)) from None
+
+
+def damaged(day: int, why: str) -> Error:
+    return Error(
+        "store_damaged",
+        f"the messages of {clock.day_name(day)} cannot be read: {why}",
+        "search the days before and after it by time; restore that day from a backup",
+    )
 
 
 def _found(row: tuple[Any, ...], day: int) -> Found:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from appliance import clock
+from appliance.errors import Error
 from appliance.keys import blind_index
 from appliance.store import Reader, partition_path
 from appliance.store import reader as searching
@@ -60,4 +62,21 @@ def test_pages_over_days_and_batches_have_each_message_once(store: tuple[Path, i
         rows, cursor = reader.search(number_index=blind_index(INDEX_KEY, TO), limit=5, cursor=cursor or None)
         seen += [(row.day, row.seq) for row in rows]
     assert len(seen) == len(set(seen)) == 4 * DAYS
+    reader.close()
+
+
+def test_a_day_that_cannot_be_read_is_named_and_the_others_are_found(store: tuple[Path, int]) -> None:
+    """No page says that it is all there is when a day is missing from it."""
+    folder, last = store
+    damaged = partition_path(folder, last - 3)
+    octets = bytearray(damaged.read_bytes())
+    octets[4_096:] = b"\xa5" * (len(octets) - 4_096)
+    damaged.write_bytes(octets)
+    reader = Reader(folder)
+    index = blind_index(INDEX_KEY, TO)
+    rows, cursor = reader.search(number_index=index, limit=11)
+    assert len(rows) == 11 and cursor is not None
+    with pytest.raises(Error) as raised:
+        reader.search(number_index=index, limit=12, cursor=cursor)
+    assert raised.value.code == "store_damaged" and clock.day_name(last - 3) in raised.value.message
     reader.close()

@@ -77,6 +77,7 @@ CODE_LIFE_S_MAX: Final = 3_600  # longer and a stolen telephone is a likelier re
 CODE_TRIES_MAX: Final = 5  # Delegated Regulation (EU) 2018/389 article 4(3)(b)
 CODE_SENDS_MAX: Final = 5
 CODE_OCTETS_AT_ONCE: Final = 1_024  # one call to the HSM: some 170 codes of six digits
+BATCH_PAYEES_MAX: Final = 200  # of one code: what fits into a request with all their names
 PAYEE_CHARACTERS_MAX: Final = 140  # ISO 20022 Max140Text, a party's name
 PURPOSE_CHARACTERS_MAX: Final = 48
 VERIFY_ACTS_AT_ONCE: Final = 256  # acts on verifications that share one commit

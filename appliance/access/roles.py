@@ -82,6 +82,7 @@ PROVEN: Final = frozenset(
         "register.ask",
         "settings.write",
         "users.write",
+        "workflows.decide",
     }
 )
 

@@ -15,6 +15,7 @@ from appliance.intake import Refusals
 from . import problems
 from .asgi import TEXT, Answer, Application, Request, Route
 from .consenting import Consenting
+from .disputing import Disputing
 from .exempting import Exempting
 from .flow_hands import FlowHands, runner_of
 from .flowing import Flowing
@@ -66,6 +67,7 @@ def application(
         Route("/v1/verifications/{id}", {"GET": verifying.one}),
         Route("/v1/verifications/{id}/check", {"POST": verifying.check}),
         Route("/v1/verifications/{id}/cancel", {"POST": verifying.cancel}),
+        Route("/v1/verifications/{id}/evidence", {"POST": Disputing(gateway).evidence}),
         Route("/v1/verifications/{id}/resend", {"POST": verifying.resend}),
         Route("/v1/workflow-schema.json", {"GET": standing.workflow_schema}, open_to_all=True),
         Route("/v1/workflows", {"GET": flowing.list}),

@@ -31,6 +31,7 @@ from appliance.verify import (
     Verification,
     Wording,
     aad,
+    batch_of,
     check_admitted,
     check_resend,
     code_mac,
@@ -169,7 +170,7 @@ class Verifying:
     async def tried(self, request: Request, verification: bytes, asked: CheckRequest) -> Answer:
         """One try of a code."""
         gateway, caller = self.gateway, request.caller
-        payment = presented(asked.payee, asked.amount, asked.currency)
+        payment = presented(payee_of(asked), asked.amount, asked.currency)
         key, code = await self._key(), asked.code
         checked = await self.watch.act(
             lambda book: book.check(verification, caller.id, key, code, payment, self.limits, now_ms())
@@ -237,7 +238,9 @@ class Verifying:
             e.detail.setdefault("field", "to")
             self.gateway.refused(e)
             raise
-        payment = payment_of(asked.payee, asked.amount, asked.currency)
+        if asked.payee is not None and asked.payees is not None:
+            raise Error("invalid", "`payee` and `payees` are both there", "give one of them", field="payees")
+        payment = payment_of(payee_of(asked), asked.amount, asked.currency)
         digits, life_s = asked.length or settings["verify.length"], asked.life_s or settings["verify.life_s"]
         return Kept(to, asked.locale, *payment, digits, life_s)
 
@@ -348,6 +351,12 @@ class Verifying:
 
     async def _key(self) -> bytes:
         return await self.gateway.ring.derive("verification", "")
+
+
+def payee_of(asked: Any) -> str | None:
+    """The payee of a request, or the payees of its batch as one."""
+    payee: str | None = asked.payee
+    return payee if asked.payees is None else batch_of(asked.payees)
 
 
 def _id(request: Request) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from appliance.limits import (
+    BATCH_PAYEES_MAX,
     CODE_DIGITS_MAX,
     CODE_DIGITS_MIN,
     CODE_LIFE_S_MAX,
@@ -36,14 +37,21 @@ Currency = Annotated[str, Meta(pattern=CURRENCY, description="ISO 4217", example
 Presented = Annotated[str, Meta(max_length=1_000)]
 
 
+Payees = Annotated[
+    list[Payee],
+    Meta(min_length=1, max_length=BATCH_PAYEES_MAX, description="of a batch, in any order; `amount` is then its total"),
+]
+
+
 class VerificationRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A code to be sent. For a payment `payee`, `amount` and `currency`, all three: it is worth nothing for another one."""
+    """A code to be sent. For a payment `payee` (or `payees`), `amount` and `currency`, all three: it is worth nothing for another one."""
 
     to: To
     purpose: Purpose
     locale: Locale | None = None
     channels: Annotated[list[Literal["sms"]], Meta(min_length=1, max_length=4)] | None = None
     payee: Payee | None = None
+    payees: Payees | None = None
     amount: Amount | None = None
     currency: Currency | None = None
     length: Annotated[int, Meta(ge=CODE_DIGITS_MIN, le=CODE_DIGITS_MAX, description="digits")] | None = None
@@ -66,6 +74,7 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
     payee: Presented | None = None
     amount: Presented | None = None
     currency: Presented | None = None
+    payees: Annotated[list[Presented], Meta(max_length=BATCH_PAYEES_MAX)] | None = None
 
 
 class VerificationBegun(msgspec.Struct):
@@ -80,6 +89,22 @@ class VerificationChecked(msgspec.Struct):
     """Approved once, or denied: nothing says why."""
 
     status: Literal["approved", "denied"]
+
+
+class EvidenceRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The payment of a dispute, to be compared with what the code was bound to; or nothing."""
+
+    payee: Presented | None = None
+    amount: Presented | None = None
+    currency: Presented | None = None
+    payees: Annotated[list[Presented], Meta(max_length=BATCH_PAYEES_MAX)] | None = None
+
+
+class EvidenceFiles(msgspec.Struct):
+    """File name -> content, as text: the record, a proof of each entry of the audit log, the log's public key."""
+
+    digest: str
+    files: dict[str, str]
 
 
 class VerificationView(msgspec.Struct):

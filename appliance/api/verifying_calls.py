@@ -7,6 +7,8 @@ from typing import Any, Final
 from .calls import ALWAYS, WITH_BODY, call
 from .verifying_bodies import (
     CheckRequest,
+    EvidenceFiles,
+    EvidenceRequest,
     VerificationBegun,
     VerificationChecked,
     VerificationRequest,
@@ -19,6 +21,8 @@ VERIFICATION_BODIES: Final = (
     VerificationBegun,
     VerificationChecked,
     VerificationView,
+    EvidenceRequest,
+    EvidenceFiles,
 )
 _ID: Final = {
     "name": "id",
@@ -87,6 +91,18 @@ def _one(idempotency: dict[str, Any]) -> dict[str, Any]:
                 "VerificationView",
                 (*ending, "audit_unavailable", "store_full"),
                 parameters=[_ID],
+            )
+        },
+        f"{one}/evidence": {
+            "post": call(
+                "verificationEvidence",
+                "What the audit log has of an authentication, with its proofs, for a dispute; without the number",
+                200,
+                "EvidenceFiles",
+                (*ALWAYS, *WITH_BODY, *_SENDS, "not_found"),
+                EvidenceRequest,
+                parameters=[_ID],
+                example=_PAYMENT,
             )
         },
         f"{one}/resend": {

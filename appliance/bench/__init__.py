@@ -3,6 +3,7 @@
 from .audit import audit
 from .command import bench
 from .comparing import compare
+from .flows import flows
 from .hostile import hostile
 from .numbers import numbers
 from .parked import parked
@@ -11,7 +12,7 @@ from .stages import stages
 from .suppressions import suppressions
 from .unwraps import keys
 
-for _more in (audit, compare, hostile, keys, numbers, parked, routes, stages, suppressions):
+for _more in (audit, compare, flows, hostile, keys, numbers, parked, routes, stages, suppressions):
     bench.add_command(_more)
 
 __all__ = ["bench"]

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from appliance.clock import now_ms, rfc3339
+from appliance.errors import Error
+from appliance.intercom import BlockingClient
+from appliance.keys import BlockingKeyring
+from appliance.message import id_octets, id_text
 from appliance.settings import home_of, load
-from appliance.verify import BLOCK_HOURS_MAX, Book, by_person, check_prefix
+from appliance.verify import (
+    BLOCK_HOURS_MAX,
+    ENTRIES_MAX,
+    Book,
+    by_person,
+    check_prefix,
+    digest,
+    files,
+    payment_of,
+)
 
 from .people import Desk, show, time_text
 
+PROOF_S_MAX = 60.0
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 
 
@@ -48,6 +63,44 @@ def conversion(as_json: bool) -> None:
     with _open() as book:
         rows = book.conversions(now_ms())
     show([row._asdict() | {"percent": row.approved * 100 // row.sent if row.sent else 0} for row in rows], as_json)
+
+
+@verification.command("evidence")
+@click.argument("verification_id")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--payee", help="of the payment in dispute: is it the one that the code was bound to")
+@click.option("--amount")
+@click.option("--currency")
+def evidence(verification_id: str, folder: Path, payee: str | None, amount: str | None, currency: str | None) -> None:
+    """Write what the audit log has of one authentication into the new FOLDER: each entry with its proof, without the number."""
+    settings = load(home=home_of())
+    octets = id_octets(verification_id.lower())
+    if octets is None:
+        raise Error("not_found", "this is no id of a verification", "what POST /v1/verifications gave")
+    payment = payment_of(payee, amount, currency)
+    ring, desk = BlockingKeyring(settings), Desk()
+    try:
+        key = ring.derive("verification", "")
+    finally:
+        ring.close()
+    on = f"verification:{id_text(octets)}"
+    with contextlib.closing(BlockingClient(settings.socket("auditor"))) as auditor:
+        found = auditor.call("entries", {"on": on, "limit": ENTRIES_MAX})["entries"]
+        if not found:
+            raise Error("not_found", "the audit log has nothing of this verification", "it may have been pruned")
+        entries = sorted(found, key=lambda each: int(each["index"]))
+        proofs = [auditor.call("proof", {"index": each["index"]}, PROOF_S_MAX)["tlog_proof"] for each in entries]
+        vkey = auditor.call("state", {})["vkey"]
+    made = files(octets, entries, proofs, vkey, key, payment)
+    desk.record("evidence.exported", on, digest=digest(made))
+    try:
+        folder.mkdir(mode=0o700)
+        for name, content in made.items():
+            (folder / name).write_bytes(content)
+    except OSError as e:
+        raise Error("file_invalid", f"{folder.name} cannot be written: {e.strerror}", "name a new folder") from None
+    click.echo(made["authentication.json"].decode().rstrip())
+    click.echo(f"written to {folder.name}: {len(entries)} entries with their proofs")
 
 
 @verification.command("blocks")

@@ -338,6 +338,7 @@ class Calls:
         locale: str | None = None,
         channels: list[Literal["sms"]] | None = None,
         payee: str | None = None,
+        payees: list[str] | None = None,
         amount: str | None = None,
         currency: str | None = None,
         length: int | None = None,
@@ -359,6 +360,7 @@ class Calls:
                     "locale": locale,
                     "channels": channels,
                     "payee": payee,
+                    "payees": payees,
                     "amount": amount,
                     "currency": currency,
                     "length": length,
@@ -388,6 +390,7 @@ class Calls:
         payee: str | None = None,
         amount: str | None = None,
         currency: str | None = None,
+        payees: list[str] | None = None,
     ) -> types.VerificationChecked:
         """Try a code: approved once, or denied, whatever was wrong."""
         asked = Asked(
@@ -395,7 +398,7 @@ class Calls:
             "/v1/verifications/{id}/check",
             (id,),
             {},
-            given({"code": code, "payee": payee, "amount": amount, "currency": currency}),
+            given({"code": code, "payee": payee, "amount": amount, "currency": currency, "payees": payees}),
             False,
             None,
         )
@@ -408,6 +411,27 @@ class Calls:
         """End a verification: its code is worth nothing any more."""
         asked = Asked("POST", "/v1/verifications/{id}/cancel", (id,), {}, None, False, None)
         return cast(types.VerificationView, self._ask(asked))
+
+    def verification_evidence(
+        self,
+        id: str,
+        *,
+        payee: str | None = None,
+        amount: str | None = None,
+        currency: str | None = None,
+        payees: list[str] | None = None,
+    ) -> types.EvidenceFiles:
+        """What the audit log has of an authentication, with its proofs, for a dispute; without the number."""
+        asked = Asked(
+            "POST",
+            "/v1/verifications/{id}/evidence",
+            (id,),
+            {},
+            given({"payee": payee, "amount": amount, "currency": currency, "payees": payees}),
+            False,
+            None,
+        )
+        return cast(types.EvidenceFiles, self._ask(asked))
 
     def resend_verification(
         self,
@@ -1037,6 +1061,7 @@ class AsyncCalls:
         locale: str | None = None,
         channels: list[Literal["sms"]] | None = None,
         payee: str | None = None,
+        payees: list[str] | None = None,
         amount: str | None = None,
         currency: str | None = None,
         length: int | None = None,
@@ -1058,6 +1083,7 @@ class AsyncCalls:
                     "locale": locale,
                     "channels": channels,
                     "payee": payee,
+                    "payees": payees,
                     "amount": amount,
                     "currency": currency,
                     "length": length,
@@ -1087,6 +1113,7 @@ class AsyncCalls:
         payee: str | None = None,
         amount: str | None = None,
         currency: str | None = None,
+        payees: list[str] | None = None,
     ) -> types.VerificationChecked:
         """Try a code: approved once, or denied, whatever was wrong."""
         asked = Asked(
@@ -1094,7 +1121,7 @@ class AsyncCalls:
             "/v1/verifications/{id}/check",
             (id,),
             {},
-            given({"code": code, "payee": payee, "amount": amount, "currency": currency}),
+            given({"code": code, "payee": payee, "amount": amount, "currency": currency, "payees": payees}),
             False,
             None,
         )
@@ -1107,6 +1134,27 @@ class AsyncCalls:
         """End a verification: its code is worth nothing any more."""
         asked = Asked("POST", "/v1/verifications/{id}/cancel", (id,), {}, None, False, None)
         return cast(types.VerificationView, await self._ask(asked))
+
+    async def verification_evidence(
+        self,
+        id: str,
+        *,
+        payee: str | None = None,
+        amount: str | None = None,
+        currency: str | None = None,
+        payees: list[str] | None = None,
+    ) -> types.EvidenceFiles:
+        """What the audit log has of an authentication, with its proofs, for a dispute; without the number."""
+        asked = Asked(
+            "POST",
+            "/v1/verifications/{id}/evidence",
+            (id,),
+            {},
+            given({"payee": payee, "amount": amount, "currency": currency, "payees": payees}),
+            False,
+            None,
+        )
+        return cast(types.EvidenceFiles, await self._ask(asked))
 
     async def resend_verification(
         self,

@@ -93,6 +93,7 @@ class CheckRequest(TypedDict):
     payee: NotRequired[str | None]
     amount: NotRequired[str | None]
     currency: NotRequired[str | None]
+    payees: NotRequired[list[str] | None]
 
 
 class Details(TypedDict):
@@ -114,6 +115,22 @@ class Event(TypedDict):
     at: str
     status: str
     detail: NotRequired[str | None]
+
+
+class EvidenceFiles(TypedDict):
+    """File name -> content, as text: the record, a proof of each entry of the audit log, the log's public key."""
+
+    digest: str
+    files: dict[str, str]
+
+
+class EvidenceRequest(TypedDict):
+    """The payment of a dispute, to be compared with what the code was bound to; or nothing."""
+
+    payee: NotRequired[str | None]
+    amount: NotRequired[str | None]
+    currency: NotRequired[str | None]
+    payees: NotRequired[list[str] | None]
 
 
 class ExemptionAnswer(TypedDict):
@@ -617,13 +634,14 @@ class VerificationChecked(TypedDict):
 
 
 class VerificationRequest(TypedDict):
-    """A code to be sent. For a payment `payee`, `amount` and `currency`, all three: it is worth nothing for another one."""
+    """A code to be sent. For a payment `payee` (or `payees`), `amount` and `currency`, all three: it is worth nothing for another one."""
 
     to: str
     purpose: str
     locale: NotRequired[str | None]
     channels: NotRequired[list[Literal["sms"]] | None]
     payee: NotRequired[str | None]
+    payees: NotRequired[list[str] | None]
     amount: NotRequired[str | None]
     currency: NotRequired[str | None]
     length: NotRequired[int | None]

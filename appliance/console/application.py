@@ -44,6 +44,7 @@ from . import (
     page_templates,
     page_users,
     page_verifications,
+    page_workflows,
     words,
 )
 from .desk import Desk
@@ -68,6 +69,7 @@ PAGES: Final = (
     page_consent,
     page_verifications,
     page_erasure,
+    page_workflows,
     page_evidence,
     page_review,
     page_api_keys,
@@ -93,6 +95,7 @@ HTTP_STATUS: Final = {
     "settings_invalid": 422,
     "not_decidable": 409,
     "key_state": 409,
+    "workflow_state": 409,
     "legal_hold": 409,
     "forbidden": 403,
     "rate_limited": 429,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -9,7 +11,18 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
-from appliance.verify import BLOCK_HOURS_MAX, WHY, Book, by_person, check_prefix
+from appliance.message import id_octets, id_text
+from appliance.verify import (
+    BLOCK_HOURS_MAX,
+    ENTRIES_MAX,
+    NONE,
+    WHY,
+    Book,
+    by_person,
+    check_prefix,
+    digest,
+    files,
+)
 
 from .desk import desk, who
 from .guard import needs
@@ -42,6 +55,30 @@ def _page(problem: str = "", status: int = 200) -> Any:
         book.close()
     done = request.args.get("done", "")
     return render_template("verifications.html", **filled, why=WHY, days=DAYS, problem=problem, done=done), status
+
+
+@views.post("/verifications/evidence")
+@needs("evidence.export")
+def evidence() -> Any:
+    """What the audit log has of one authentication, as a ZIP archive: entries, proofs, the log's key."""
+    verification = id_octets(request.form.get("verification", "").strip().lower())
+    if verification is None:
+        return _page("This is no id of a verification.", 422)
+    on, peers = f"verification:{id_text(verification)}", desk().peers
+    found = peers.call("entries", {"on": on, "limit": ENTRIES_MAX})["entries"]
+    if not found:
+        return _page("The audit log has nothing of this verification.", 404)
+    entries = sorted(found, key=lambda each: int(each["index"]))
+    proofs = [peers.call("proof", {"index": each["index"]})["tlog_proof"] for each in entries]
+    made = files(verification, entries, proofs, peers.call("state", {})["vkey"], b"", NONE)
+    peers.record(who(), "evidence.exported", on, digest=digest(made))
+    octets = io.BytesIO()
+    with zipfile.ZipFile(octets, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in made.items():
+            archive.writestr(name, content)
+    named = f"attachment; filename=authentication-{id_text(verification)}.zip"
+    headers = {"Content-Type": "application/zip", "Content-Disposition": named}
+    return octets.getvalue(), 200, headers
 
 
 @views.post("/verifications/block")

@@ -28,7 +28,8 @@ from .shipped import shipped
 from .states import AT_LEAST_ONCE, CANCELLED, ENDED, PERSON, Heard, Run, begun, started_with
 from .texts import own_text
 from .trying import Line, Outcome, Tried, Trying, check_params, run_tests
-from .turn import Code
+from .turn import Code, Given, Turning
+from .turn import Outcome as StepOutcome
 from .versions import (
     ACTIVE,
     ASKED,
@@ -52,10 +53,11 @@ from .versions import (
 from .watch import FlowWatch, book_of
 
 __all__ = [
-    "ACTIVE", "ASKED", "AT_LEAST_ONCE", "CANCELLED", "DRAFT", "ENDED", "NAME", "OWN_ADDRESS", "PERSON", "REFUSED", "RETIRED", "SHIPPED", "VARIABLE",
-    "Book", "Branch", "Code", "Codes", "Come", "Definition", "End", "FlowWatch", "Hands", "Happening", "Heard", "Kept", "Line", "Order", "Outcome",
-    "Problem", "Row", "Run", "Runner", "Send", "Set", "State", "Story", "Tried", "Trying", "Verify", "Version", "Wait",
-    "Webhook", "aad", "active", "address_of", "ask", "begun", "book_of", "check", "check_params", "checked", "decide", "drawn",
-    "exits", "forget_subject", "listed", "newest", "one", "opened", "own_text", "published", "reseal", "retire", "run_tests",
-    "runs_of", "save", "sealed", "shipped", "started_with", "versions", "waiting",
+    "ACTIVE", "ASKED", "AT_LEAST_ONCE", "CANCELLED", "DRAFT", "ENDED", "NAME", "OWN_ADDRESS", "PERSON", "REFUSED",
+    "RETIRED", "SHIPPED", "VARIABLE", "Book", "Branch", "Code", "Codes", "Come", "Definition", "End", "FlowWatch",
+    "Given", "Hands", "Happening", "Heard", "Kept", "Line", "Order", "Outcome", "Problem", "Row", "Run", "Runner",
+    "Send", "Set", "State", "StepOutcome", "Story", "Tried", "Trying", "Turning", "Verify", "Version", "Wait",
+    "Webhook", "aad", "active", "address_of", "ask", "begun", "book_of", "check", "check_params", "checked",
+    "decide", "drawn", "exits", "forget_subject", "listed", "newest", "one", "opened", "own_text", "published",
+    "reseal", "retire", "run_tests", "runs_of", "save", "sealed", "shipped", "started_with", "versions", "waiting",
 ]  # fmt: skip

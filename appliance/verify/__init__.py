@@ -5,6 +5,7 @@ from .binding import (
     CURRENCY,
     NONE,
     Payment,
+    batch_of,
     canonical,
     code_mac,
     keyed,
@@ -14,6 +15,7 @@ from .binding import (
 )
 from .book import UNSENT, Book, Checked, Renewed, Verification, check_resend, not_found
 from .codes import Drawing, code_of
+from .dispute import ENTRIES_MAX, digest, files, record
 from .exemption_rules import (
     KINDS,
     RISKS,
@@ -42,6 +44,7 @@ __all__ = [
     "AMOUNT",
     "BLOCK_HOURS_MAX",
     "CURRENCY",
+    "ENTRIES_MAX",
     "KINDS",
     "NONE",
     "REASONS",
@@ -70,6 +73,7 @@ __all__ = [
     "Wording",
     "aad",
     "articles",
+    "batch_of",
     "best",
     "built_in",
     "by_person",
@@ -80,7 +84,9 @@ __all__ = [
     "check_resend",
     "code_mac",
     "code_of",
+    "digest",
     "ended_of_runs",
+    "files",
     "forget_subject",
     "guard_of",
     "keyed",
@@ -94,6 +100,7 @@ __all__ = [
     "presented",
     "quarter_before",
     "quarter_of",
+    "record",
     "reseal",
     "told_to_runs",
     "unpacked",

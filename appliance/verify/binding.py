@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -30,6 +31,26 @@ class Payment(NamedTuple):
 
 
 NONE: Final = Payment()
+
+
+#: Between the payees of a batch: no payee has it in its name.
+BATCH: Final = "\x1f"
+
+
+def batch_of(payees: Sequence[str]) -> str:
+    """The payees of a batch as one, in any order (article 5(3)(b)): all of them are part of what a code is bound to."""
+    return BATCH.join(sorted(unicodedata.normalize("NFC", payee) for payee in payees))
+
+
+def shown(payee: str) -> str:
+    """A payee, or the payees of a batch, as the payer reads them: names as far as they fit, then how many more there are."""
+    names = payee.split(BATCH)
+    said = ", ".join(names)
+    kept = len(names)
+    while len(said) > PAYEE_CHARACTERS_MAX and kept > 1:
+        kept -= 1
+        said = f"{', '.join(names[:kept])} + {len(names) - kept}"
+    return said
 
 
 def canonical(amount: str) -> str:
@@ -57,10 +78,11 @@ def payment_of(payee: str | None, amount: str | None, currency: str | None) -> P
             raise _invalid(name, "is missing", "a payment has `payee`, `amount` and `currency`")
     assert payee is not None and amount is not None and currency is not None
     made = presented(payee, amount, currency)
-    if not 0 < len(made.payee) <= PAYEE_CHARACTERS_MAX or made.payee != made.payee.strip():
-        raise _invalid("payee", f"is not 1 to {PAYEE_CHARACTERS_MAX} characters without blanks around them")
-    if any(unicodedata.category(c)[0] in "CZ" and c != " " for c in made.payee):
-        raise _invalid("payee", "has a line break or another character that is not seen", "plain blanks only")
+    for name in made.payee.split(BATCH):
+        if not 0 < len(name) <= PAYEE_CHARACTERS_MAX or name != name.strip():
+            raise _invalid("payee", f"is not 1 to {PAYEE_CHARACTERS_MAX} characters without blanks around them")
+        if any(unicodedata.category(c)[0] in "CZ" and c != " " for c in name):
+            raise _invalid("payee", "has a line break or another character that is not seen", "plain blanks only")
     if not _AMOUNT.fullmatch(amount):
         raise _invalid("amount", "is not a decimal string", 'such as "10.00", without sign and separators')
     if currency not in CURRENCIES:

@@ -14,6 +14,7 @@ from appliance.settings import Settings
 from appliance.templates import PREFIX, Body, Snapshot, Template
 
 from .binding import NONE, Payment
+from .binding import shown as as_shown
 
 #: By locale: an ordinary code, a payment's, and the warning.
 TEXTS: Final[dict[str, tuple[str, str, str]]] = {
@@ -123,7 +124,7 @@ class Wording:
         given: dict[str, Any] = {
             "code": code,
             "minutes": minutes,
-            "payee": payment.payee,
+            "payee": as_shown(payment.payee),
             "amount": {"amount": payment.amount, "currency": payment.currency},
         }
         said = template.text({name: given[name] for name in template.kinds}, locale)

@@ -270,3 +270,29 @@ def test_a_killed_box_asks_once_and_hears_the_answer(box: Appliance, bank: Bank)
     for number, run in runs.items():
         assert wait_for("an end", lambda run=run: run_of(box, run)["outcome"], 60) == "confirmed"
         assert len(texts(box, number)) == 1
+
+
+def test_the_evidence_of_an_authentication_verifies_alone(box: Appliance, tmp_path: Path) -> None:
+    """For a dispute: by command and by the API, each entry with a proof that the log's own verifier reads, without the number."""
+    number, payment = "+393331100110", {"payee": "Rossi S.r.l.", **MONEY}
+    body = {"to": number, "purpose": "payment", **payment}
+    verification = str(box.api.post("/v1/verifications", json=body).json()["id"])
+    code = code_in(handset(box, number))
+    check = f"/v1/verifications/{verification}/check"
+    for amount, status in (("940.01", "denied"), ("940.00", "approved")):
+        assert box.api.post(check, json={"code": code} | payment | {"amount": amount}).json() == {"status": status}
+    folder = tmp_path / "dispute"
+    words = ("--payee", "Rossi S.r.l.", "--amount", "940", "--currency", "EUR")
+    done = box.casemate("verification", "evidence", verification, str(folder), *words)
+    assert done.returncode == 0, done.stderr
+    said = json.loads((folder / "authentication.json").read_text(encoding="utf-8"))
+    assert [t["outcome"] for t in said["tries"]] == ["denied", "approved"] and said["approved_for_what_was_sent"]
+    assert said["payment_of_the_dispute"] == "the one that the code was bound to"
+    told = box.api.post(f"/v1/verifications/{verification}/evidence", json=payment | {"amount": "1"}).json()["files"]
+    assert json.loads(told["authentication.json"])["payment_of_the_dispute"] == "another"
+    assert number[1:] not in str(told) and code not in str(told)
+    proofs = sorted(folder.glob("*.tlog-proof"))
+    assert len(proofs) == 3
+    for proof in proofs:
+        checked_ = box.casemate("audit", "verify", str(proof), "--key", (folder / "verifier.vkey").read_text().strip())
+        assert checked_.returncode == 0, checked_.stdout + checked_.stderr

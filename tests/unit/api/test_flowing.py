@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.api.application import Flowing
 from appliance.api.flow_hands import FlowHands, letter_id, runner_of
 from appliance.api.sending import Sending
 from appliance.api.verifying import Verifying
@@ -216,4 +215,3 @@ def test_definitions_are_saved_as_drafts_checked_and_tried(box: Box) -> None:
         == "invalid"
     )
     assert box.get("/v1/workflow-schema.json").json["$defs"]["Send"]["properties"]["type"] == {"enum": ["send"]}
-    assert Flowing

@@ -372,3 +372,48 @@ def test_a_pumped_prefix_is_blocked_on_the_record(tmp_path: Path, monkeypatch: p
         assert 'casemate_verification_blocks_total{gateway="0",why="conversion"} 1.0' in numbers
     finally:
         alone.close()
+
+
+def test_a_batch_is_its_total_and_all_its_payees_in_any_order(alone: Alone) -> None:
+    """Delegated Regulation (EU) 2018/389 article 5(3)(b)."""
+    batch = {"payees": ["Rossi S.r.l.", "Bianchi S.r.l.", "Bianchi S.r.l."], "amount": "940.00", "currency": "EUR"}
+    verification = begun(alone, purpose="payment", **batch)
+    code, text = newest(alone), texts(alone)[-1]
+    assert "Bianchi S.r.l., Bianchi S.r.l., Rossi S.r.l." in text and "940.00" in text
+    for other in ({"payees": batch["payees"][:2]}, {"payees": ["Rossi S.r.l."]}, {"amount": "940.01"}):
+        assert checked(alone, verification, code, **(batch | other)).json == {"status": "denied"}
+    assert checked(alone, verification, code, **(batch | {"payees": batch["payees"][::-1]})).json == {
+        "status": "approved"
+    }
+    many = {"payees": [f"Payee number {n:03}" for n in range(200)], "amount": "1", "currency": "EUR"}
+    begun(alone, purpose="payment", **many)
+    assert "Payee number 006 + 193" in texts(alone)[-1]
+    both = alone.post("/v1/verifications", LOGIN | batch | {"payee": "x"}).json
+    assert (both["code"], both["field"]) == ("invalid", "payees")
+
+
+def test_the_evidence_of_an_authentication_is_its_own_api_keys(alone: Alone) -> None:
+    verification = begun(alone)
+    answered = alone.auditor.call
+
+    async def call(op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
+        """The log's answers, out of what was recorded."""
+        if op == "entries":
+            rows = [(n, e) for n, e in enumerate(alone.auditor.entries) if e[2] == payload["on"]]
+            told = [
+                {"index": n, "entry": {"at": "", "who": e[0], "what": e[1], "outcome": e[3], "detail": e[4]}}
+                for n, e in rows
+            ]
+            return {"entries": told[::-1]}
+        said = {"proof": {"tlog_proof": "proof"}, "state": {"vkey": "key+1"}}.get(op)
+        return said if said is not None else await answered(op, payload, timeout_s)
+
+    alone.auditor.call = call  # type: ignore[method-assign]
+    assert alone.post(f"/v1/verifications/{verification}/evidence", {}, token="cm_2_bruno").status == 404
+    told = alone.post(f"/v1/verifications/{verification}/evidence", {}).json
+    assert (
+        json.loads(told["files"]["authentication.json"])["entries"] == [0]
+        and told["files"]["entry-0.tlog-proof"] == "proof"
+    )
+    assert alone.auditor.entries[-1][1] == "evidence.exported" and NUMBER[1:] not in str(told)
+    assert alone.post("/v1/verifications/no-id/evidence", {}).status == 404

@@ -112,14 +112,15 @@ def measured(where: Path, opened: int, answered: int) -> dict[str, Any]:
     runs = Runs(where)
     began_s = monotonic_s()
     runs.start(opened)
-    started_s = monotonic_s()
+    started_s, used = monotonic_s(), psutil.Process().cpu_times()
     first = runs.settle()
     asked_s = monotonic_s()
     waiting = runs.book.standing().get("reply", 0)
     runs.answer(answered)
     brought_s = monotonic_s()
     second = runs.settle()
-    ended_s = monotonic_s()
+    ended_s, after = monotonic_s(), psutil.Process().cpu_times()
+    cpu_s = after.user + after.system - used.user - used.system
     confirmed = runs.book.tallies().get((WORKFLOW, "confirmed"), 0)
     size = sum(p.stat().st_size for p in where.glob("flows.db*"))
     runs.book.close()
@@ -131,6 +132,7 @@ def measured(where: Path, opened: int, answered: int) -> dict[str, Any]:
         "answered": confirmed,
         "steps_of_answers": second,
         "answered_steps_per_s": round(second / (ended_s - brought_s)),
+        "cpu_us_a_step": round(cpu_s * 1_000_000 / max(1, first + second)),
         "rss_mib": psutil.Process().memory_info().rss >> 20,
         "store_mib": size >> 20,
     }
@@ -163,6 +165,7 @@ def flows(opened: int, answered: int, as_json: bool) -> None:
         click.echo(
             f"{told['answered_steps_per_s']:>10,} steps a second, {told['steps_of_answers']:,} until {told['answered']:,} were over"
         )
+        click.echo(f"{told['cpu_us_a_step']:>10,} us of processor time a step, the customers' writing with it")
         click.echo(f"{told['rss_mib']:>10,} MiB of memory, {told['store_mib']:,} MiB on disk")
     if told["open"] != opened or told["answered"] != min(opened, answered):
         raise Error("internal", "not every run came where it should have")

@@ -12,9 +12,9 @@ BOX_W, BOX_H, GAP_X, GAP_Y, MARGIN = 190, 52, 46, 58, 24
 #: Type -> the sign before its name.
 SIGNS: Final = {
     Send: "✉",
-    Wait: "⏳",
+    Wait: "◷",
     Branch: "◇",
-    Verify: "🔑",
+    Verify: "✱",
     Webhook: "↗",
     Set: "=",
     End: "■",
@@ -78,10 +78,8 @@ def _arrow(begin: tuple[int, int], end: tuple[int, int], how: str, been: bool) -
         path = f"M{a} {b}C{a} {b + 30} {c} {d - 30} {c} {d - 2}"
         at = (round(a + (c - a) * 0.3), round(b + (d - b) * 0.38))
     elif y2 == y1 and x2 != x1:  # beside
-        right = x2 > x1
-        a, c = (x1 + BOX_W, x2 - 2) if right else (x1, x2 + BOX_W + 2)
-        b = y1 + BOX_H // 2
-        path = f"M{a} {b}C{(a + c) // 2} {b - 22} {(a + c) // 2} {b - 22} {c} {b}"
+        a, c, b = x1 + BOX_W // 2 + 30, x2 + BOX_W // 2 - 30, y1
+        path = f"M{a} {b}C{a} {b - 34} {c} {b - 34} {c} {b - 2}"
         at = ((a + c) // 2, b - 22)
     else:  # back up, or to itself
         a, b, d = x1 + BOX_W, y1 + BOX_H // 2 + 8, y2 + BOX_H // 2 - 8

@@ -87,6 +87,7 @@ def page() -> str:
         return render_template("_audit_rows.html", **filled)
     state = _state() if well else {}
     filled |= {"checkpoint": _checkpoint() if well else None, "witnessed": _witnessed(state), "siem": state.get("siem")}
+    filled["weaker"] = [change["name"] for change in state.get("weaker", ())]
     filled["marked"] = _newest("audit.reviewed") if well else None
     filled["review"] = _newest("audit.review") if well else None
     filled |= {"reports": REPORTS, "two_people": desk().settings["audit.export_approval"]}

@@ -60,6 +60,7 @@ def test_a_weaker_settings_file_is_not_obeyed_before_two_people_agree(settings: 
 
     try:
         assert state()["siem"]["target"] == "127.0.0.1:9" and not state()["weaker"]
+        _prompt(settings)
         file.write_text("[audit]\nexport_approval = true\n")
         auditor = restarted()
         assert state()["siem"]["target"] == "127.0.0.1:9", "it goes on"
@@ -83,6 +84,18 @@ def test_a_weaker_settings_file_is_not_obeyed_before_two_people_agree(settings: 
         office.client.close()
         auditor.stop()
         keys.stop()
+
+
+def _prompt(settings: Settings) -> None:
+    """How soon the keys process's own entries came and were signed: everything that was counted is told, whatever it took on this machine."""
+    until = time.monotonic() + 60
+    while not ((told := commands.status(settings)).result["sequencing"]["count"] and told.result["signing"]["count"]):
+        assert time.monotonic() < until, told.lines
+        time.sleep(0.05)
+    for name in ("sequencing", "signing"):
+        row = told.result[name]
+        assert sum(row["counts"]) == row["count"] >= row["late"] and row["sum_ms"] >= row["max_ms"] >= 0
+    assert "later than 1000 ms" in told.lines[1] and "from the log to a checkpoint" in told.lines[2]
 
 
 def test_an_export_is_approved_by_another_and_made_once(settings: Settings, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def console(settings: Settings, listen: str) -> Iterator[tuple[str, subprocess.P
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
     url = f"http://{listen}"
     try:
-        until_s = monotonic_s() + 20
+        until_s = monotonic_s() + 90  # on a busy machine
         while monotonic_s() < until_s and process.poll() is None:
             try:
                 with urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:

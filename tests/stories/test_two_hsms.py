@@ -28,9 +28,9 @@ from tests.support.tokens import make_softhsm
 
 pytestmark = [pytest.mark.stories, pytest.mark.skipif(not POSSIBLE, reason=WHY_NOT)]
 
-CALL_S_MAX = 4.0
+CALL_S_MAX = 8.0
 WITHIN_S = 2.0  # as the setting's default: on a busy machine a call may take its time, and each fail-over makes the return wait twice as long
-BACK_S = 90.0
+BACK_S = 240.0  # to be born in both and opened four times on a machine that does ten things at once
 #: What an HSM that is ill may say of itself. That both are ill for a moment is a busy machine's doing, and recovers too.
 ILL = ("hsm_unavailable", "token_missing", "key_missing")
 CALLERS = 4
@@ -103,7 +103,7 @@ FAULTS = ("kill", "* hang", "* slow 2000", "* lost", "* dead", "* full", "* cras
 
 
 @pytest.mark.parametrize("fault", FAULTS if os.environ.get("CASEMATE_CHAOS") == "all" else FAULTS[:3])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_first_fails_under_load_and_the_second_serves(two: Two, tmp_path: Path, fault: str) -> None:
     """Every answer is right; what is asked while the first is being missed is answered by the second, in the same call."""
     box = Box(two, tmp_path)
@@ -161,7 +161,7 @@ def test_the_first_fails_under_load_and_the_second_serves(two: Two, tmp_path: Pa
     assert answers["answered"] >= 20
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_an_hsm_with_other_keys_never_serves(two: Two, tmp_path: Path) -> None:
     """The second forgets its keys and is given others: it is out of step, and the first alone serves."""
     box = Box(two, tmp_path)
@@ -190,7 +190,7 @@ def test_an_hsm_with_other_keys_never_serves(two: Two, tmp_path: Path) -> None:
     asyncio.run(whole())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_keys_are_not_born_while_one_is_away(two: Two, tmp_path: Path) -> None:
     box = Box(two, tmp_path)
 
@@ -256,7 +256,7 @@ def serving(box: Appliance) -> str:
     return next((row["hsm"] for row in pinged(box)["hsms"] if row["serves"]), "none")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_messages_flow_whichever_hsm_is_ill(two: Two) -> None:
     """The first hangs: the second serves. Both hang: the keys in memory do. Both are well: the first serves. Nothing is restarted or lost."""
     with Appliance(config=config(two)) as box:
@@ -297,7 +297,7 @@ def test_messages_flow_whichever_hsm_is_ill(two: Two) -> None:
 # --- the second comes later -------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("replicable", [True, False])
 def test_a_second_hsm_is_added_to_a_box_that_has_keys(tmp_path: Path, replicable: bool) -> None:
     """By two people: its keys are passed where they may leave the first; else the refusal says so, and a clone of the token is proven."""

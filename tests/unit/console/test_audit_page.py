@@ -83,3 +83,10 @@ def test_a_daily_review_is_marked_by_an_officer(client: FlaskClient, peers: Play
     assert client.post("/audit/reviewed", data={"csrf": csrf, "upto": "40"}).status_code == 303
     assert peers.marked == (40, "console:carlo")
     assert client.post("/audit/reviewed", data={"csrf": csrf, "upto": "x"}).status_code == 422
+
+
+def test_settings_that_wait_for_two_people_are_said(client: FlaskClient, peers: Played) -> None:
+    sign_in(client)
+    assert "is not obeyed" not in client.get("/audit").text
+    peers.witnessed = {"weaker": [{"name": "siem.target", "before": "siem:6514", "now": ""}], "weaker_number": 7}
+    assert "would weaken the log and is not obeyed: siem.target" in client.get("/audit").text

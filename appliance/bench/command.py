@@ -113,7 +113,11 @@ def bench(
         click.echo(ctx.get_help())
         return
     if peer != "kannel":
-        raise Error("invalid", f"{peer!r} is not driven here", "kannel; Jasmin would need RabbitMQ and Redis beside it")
+        raise Error(
+            "invalid",
+            f"{peer!r} is not driven here",
+            "kannel; Jasmin would need RabbitMQ and Redis beside it, and a driver",
+        )
     click.echo(f"casemate and {peer} in turns, {rounds} windows of {seconds:.0f} s each ...", err=True)
     tell(ctx, [compared(seconds, rounds)], files)
 

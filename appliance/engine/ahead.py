@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from appliance import clock
-from appliance.message import OTP, Batch
+from appliance.message import OTP
 
 from .accepting import needs_store
 from .brief import codes_first, taken
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 MOST: Final = 4_000  # messages, and receipts of a link: a slow disk must not let what is decided grow
+AT_ONCE: Final = 256  # receipts of a link: half a millisecond, which is what a commit that has ended waits for
 
 
 class Wake:
@@ -71,23 +72,25 @@ async def committed(done: asyncio.Future[Any], beat: Beat) -> None:
     done.add_done_callback(lambda _: beat.wake.set())
     await asyncio.sleep(0)  # the commit's thread begins first
     while not done.done():
-        step(beat)
-        beat.wake.clear()
-        await beat.wake.wait()
+        if step(beat):
+            await asyncio.sleep(0)  # between two steps it is seen whether the commit has ended
+        else:
+            beat.wake.clear()
+            await beat.wake.wait()
     await done
 
 
-def step(beat: Beat) -> None:
-    """Takes in what has come."""
+def step(beat: Beat) -> bool:
+    """Takes in some of what has come: answers, receipts, a batch. Whether there may be more."""
     now_ms = clock.now_ms()
+    more = False
     for link in beat.links.values():
         if link.answers:
             _answers(beat, link, now_ms)
     for link in beat.links.values():
         if link.delivers:
-            _delivers(beat, link, now_ms)
-    if beat.batches:
-        _batches(beat, now_ms)
+            more |= _delivers(beat, link, now_ms)
+    return (bool(beat.batches) and _batch(beat, now_ms)) or more
 
 
 def _answers(beat: Beat, link: Link, now_ms: int) -> None:
@@ -117,34 +120,37 @@ def _usual(ledger: Ledger, link: str, operator_id: str) -> bool:
     return len(outstanding) < outstanding.MOST and not (len(ledger.parked) and (link, operator_id) in ledger.parked)
 
 
-def _delivers(beat: Beat, link: Link, now_ms: int) -> None:
+def _delivers(beat: Beat, link: Link, now_ms: int) -> bool:
+    """Whether there were any."""
     ahead, name = beat.ahead, link.name
     odd, heard = ahead.odd_delivers.get(name, 0), ahead.heard.get(name, 0)
-    upto = odd + min(MOST, beat.delivers_most()) - heard
+    upto = odd + min(AT_ONCE, min(MOST, beat.delivers_most()) - heard)
     delivers = link.delivers[odd:upto]
     if not delivers:
-        return
+        return False
     told, left = beat.inbound.heard_ahead(beat.ledger, link, delivers, now_ms)
     ahead.delivered += told
     ahead.heard[name] = heard + len(delivers) - len(left)
     ahead.odd_delivers[name] = odd + len(left)
     link.delivers[odd:upto] = left
+    return True
 
 
-def _batches(beat: Beat, now_ms: int) -> None:
+def _batch(beat: Beat, now_ms: int) -> bool:
+    """Accepts the next, as far as this beat may; whether it did."""
     ahead = beat.ahead
     now_s = clock.monotonic_s()
     codes = codes_first(beat.batches)
     if codes:
         beat.brief.seen(now_s)
-    at = taken(beat.batches, codes, beat.brief.most(now_s), ahead.held)
-    batches: list[tuple[Batch, asyncio.Future[Any]]] = []
-    for batch, future in beat.batches[:at]:
-        if ahead.messages >= MOST or needs_store(beat.ledger, batch):
-            break
-        batches.append((batch, future))
-        ahead.messages += len(batch.ids)
-        if OTP not in batch.classes:
-            ahead.held += len(batch.ids)
-        ahead.replies += beat.accept([(batch, future)], now_ms)
-    del beat.batches[: len(batches)]
+    if not taken(beat.batches, codes, beat.brief.most(now_s), ahead.held):
+        return False
+    batch, future = beat.batches[0]
+    if ahead.messages >= MOST or needs_store(beat.ledger, batch):
+        return False
+    del beat.batches[0]
+    ahead.messages += len(batch.ids)
+    if OTP not in batch.classes:
+        ahead.held += len(batch.ids)
+    ahead.replies += beat.accept([(batch, future)], now_ms)
+    return True

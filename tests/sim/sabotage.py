@@ -104,11 +104,12 @@ def told_with_the_beat_before() -> Iterator[None]:
     """What is decided while a commit is under way is told at once."""
     stepped = ahead.step
 
-    def step(self: Beat) -> None:
-        stepped(self)
+    def step(self: Beat) -> bool:
+        more = stepped(self)
         for future, reply, _ in self.ahead.replies:
             if not future.done():
                 future.set_result(reply)
+        return more
 
     with _instead(ahead, "step", step):
         yield

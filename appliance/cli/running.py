@@ -146,7 +146,7 @@ async def _watched(serving: Coroutine[Any, Any, None], settings: Settings, name:
             if well is not None:
                 state = "working" if well else f"not ready: {why}"
                 up = well or waits(why)  # a sealed token is opened by people, however long they take
-                tell_systemd(f"STATUS={state}\nWATCHDOG=1" + ("\nREADY=1" if up and not ready else ""))
+                tell_systemd(f"STATUS={state}" + _life(up, ready))
                 ready = ready or up
             await asyncio.sleep(HEALTH_S)
 
@@ -156,6 +156,11 @@ async def _watched(serving: Coroutine[Any, Any, None], settings: Settings, name:
     finally:
         telling.cancel()
         tell_systemd("STOPPING=1")
+
+
+def _life(up: bool, ready: bool) -> str:
+    """What the watchdog hears, once the process is ready: a first sign of life would start its clock (sd_notify(3)), and a start may take long."""
+    return ("\nWATCHDOG=1" if up or ready else "") + ("\nREADY=1" if up and not ready else "")
 
 
 @contextlib.contextmanager

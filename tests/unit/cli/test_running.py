@@ -38,3 +38,11 @@ def test_new_objects_are_looked_through_by_the_thousand() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_the_watchdog_hears_nothing_of_a_process_that_still_starts() -> None:
+    """A sign of life before it is ready would start the watchdog's clock, and a slow machine's start would be ended again and again."""
+    assert running._life(up=False, ready=False) == ""
+    assert running._life(up=True, ready=False).split() == ["WATCHDOG=1", "READY=1"]
+    assert running._life(up=True, ready=True).split() == ["WATCHDOG=1"]
+    assert running._life(up=False, ready=True).split() == ["WATCHDOG=1"], "not ready is not dead"

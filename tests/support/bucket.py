@@ -71,7 +71,11 @@ class Store:
         else:
             raise AssertionError(f"moto did not start: {said}")
         threading.Thread(target=self._server.stdout.read, daemon=True).start()
-        self.access, self.secret = self._python(SETUP)
+        try:
+            self.access, self.secret = self._python(SETUP)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -69,8 +69,8 @@ def conversion(as_json: bool) -> None:
 @click.argument("verification_id")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--payee", help="of the payment in dispute: is it the one that the code was bound to")
-@click.option("--amount")
-@click.option("--currency")
+@click.option("--amount", help="of the payment, as it was to be approved")
+@click.option("--currency", help="of the payment, three letters")
 def evidence(verification_id: str, folder: Path, payee: str | None, amount: str | None, currency: str | None) -> None:
     """Write what the audit log has of one authentication into the new FOLDER: each entry with its proof, without the number."""
     settings = load(home=home_of())

@@ -99,7 +99,7 @@ def check_(ctx: click.Context, file: Path) -> None:
     "--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="a file instead of what is saved"
 )
 @click.option("--params", default="{}", help='JSON, such as {"merchant": "ACME"}')
-@click.option("--locale", default=None)
+@click.option("--locale", default=None, help="language of the customer, as it-IT")
 @click.option("--happens", default="[]", help='JSON, such as [{"reply": "NO"}, {"passes_s": 300}]')
 def try_(name: str, file: Path | None, params: str, locale: str | None, happens: str) -> None:
     """Step through NAME without sending anything."""
@@ -147,7 +147,7 @@ def list_(as_json: bool) -> None:
 
 @workflow.command("show")
 @click.argument("name")
-@click.option("--version", type=int, default=None)
+@click.option("--version", type=int, default=None, help="number of the version; else the newest")
 @click.option("--picture", is_flag=True, help="its picture (SVG) instead of its text")
 def show_(name: str, version: int | None, picture: bool) -> None:
     """Print the definition NAME."""
@@ -267,9 +267,9 @@ def retire_(name: str, user: str, password_file: Path | None) -> int:
 
 
 @workflow.command("runs")
-@click.option("--workflow", "name", default=None)
+@click.option("--workflow", "name", default=None, help="only runs of this workflow")
 @click.option("--persons", is_flag=True, help="only those that wait for a person, longest first")
-@click.option("--limit", default=50)
+@click.option("--limit", default=50, show_default=True, help="how many at most")
 @_json
 def runs_(name: str | None, persons: bool, limit: int, as_json: bool) -> None:
     """List the newest runs. No number is shown: it could not be."""

@@ -69,7 +69,7 @@ def console(settings: Settings, listen: str) -> Iterator[tuple[str, subprocess.P
         until_s = monotonic_s() + 90  # on a busy machine
         while monotonic_s() < until_s and process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
                     if answer.status == 200:
                         break
             except OSError:
@@ -427,7 +427,7 @@ def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes
         assert faint == [], (path, scheme, faint)
         octets, shift = page.evaluate(WEIGHT)
         assert 0 < octets <= PAGE_OCTETS_MAX, (path, octets)  # everything that a first visit takes over the wire
-        assert shift == 0, (path, shift)
+        assert shift <= 0.1, (path, shift)  # what the Web Vitals call good
         if SHOTS:
             page.screenshot(
                 path=Path(SHOTS) / f"{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}.png"

@@ -177,4 +177,4 @@ def test_roles_only_get_what_the_table_says() -> None:
     assert not may("compliance", "apikeys.write") and not may("viewer", "audit.read")
     assert not may("no such role", "overview.read")
     for permission, roles in PERMISSIONS.items():
-        assert roles <= ROLES.keys() and "administrator" in roles, permission
+        assert roles <= ROLES.keys() and ("administrator" in roles or permission == "messages.reveal"), permission

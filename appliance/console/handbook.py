@@ -81,7 +81,7 @@ def html(text: str) -> Markup:
 
 
 def _blocks(lines: list[str]) -> Iterator[Markup]:
-    at = 0
+    at = tables = 0
     while at < len(lines):
         line = lines[at]
         if line.startswith("```"):
@@ -99,7 +99,8 @@ def _blocks(lines: list[str]) -> Iterator[Markup]:
             level, words = max(2, len(line) - len(line.lstrip("#"))), line.lstrip("# ").strip()
             yield Markup('<h{0} id="{1}">{2}</h{0}>').format(min(level, 4), anchor_of(words), inline(words))
         elif kind == "table":
-            yield _table(taken)
+            tables += 1
+            yield _table(taken, tables)
         elif kind == "list":
             items = re.split(r"\n(?=\s*(?:[-*]|\d+\.) )", "\n".join(taken))
             yield Markup("<ul>{}</ul>").format(
@@ -127,18 +128,20 @@ def _goes_on(kind: str, line: str) -> bool:
     return kind in ("table", "text") and _kind(line) == kind and not line.startswith("```")
 
 
-def _table(lines: list[str]) -> Markup:
+def _table(lines: list[str], number: int) -> Markup:
     rows = [[c.strip().replace("\\|", "|") for c in re.split(r"(?<!\\)\|", line.strip().strip("|"))] for line in lines]
     head, body = rows[0], [r for r in rows[1:] if not all(re.fullmatch(r":?-+:?", c) for c in r if c)]
-    cells = Markup("").join(Markup('<th scope="col">{}</th>').format(inline(c) or Markup("&nbsp;")) for c in head)
+    cells = Markup("").join(
+        Markup('<th scope="col">{}</th>').format(inline(c)) if c else Markup("<td></td>") for c in head
+    )
     more = Markup("").join(
         Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(inline(c)) for c in row))
         for row in body
     )
     made = Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Table {}"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     )
-    return made.format(cells, more)
+    return made.format(number, cells, more)
 
 
 def inline(text: str) -> Markup:

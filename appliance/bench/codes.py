@@ -233,7 +233,10 @@ def open_ones(path: Path, count: int) -> None:
     draw = random.Random(2)  # subjects of nobody
     for begun in range(0, count, OPEN_AT_ONCE):
         rows = [
-            (id_, 0, "login", "pending", draw.randbytes(16), mac, b"", 1, bytes(64), at_ms, at_ms + 3_600_000, 1, 0, 0, None, None, None, "+39347")
+            Verification(
+                id_, 0, "login", "pending", draw.randbytes(16), mac, b"", 1, bytes(64), at_ms, at_ms + 3_600_000, 1, 0, 0,
+                None, None, prefix="+39347",
+            )
             for id_ in new_ids(min(OPEN_AT_ONCE, count - begun), at_ms)
         ]  # fmt: skip
         book.conn.execute("BEGIN")

@@ -92,7 +92,7 @@ def test_a_real_token_signs_and_three_verifiers_agree(settings: Settings, gonote
             assert time.monotonic() < until
             time.sleep(0.05)
         for n in range(600):
-            recorder.record("console:anna", "message.viewed", f"message:{n}")
+            recorder.record("console:anna", "message.viewed", f"message:{n}", why="the customer asks")
         recorder.close()
         proof = tmp_path / "7.tlog-proof"
         proof.write_text("\n".join(commands.proof(settings, 7).lines) + "\n")
@@ -275,7 +275,7 @@ def test_power_cuts_under_load_lose_nothing_and_record_nothing_twice(settings: S
         while not done.is_set():
             n += 1
             try:
-                await recorder.record(f"api:k{who}", "message.viewed", f"message:{who}-{n}")
+                await recorder.record(f"api:k{who}", "message.viewed", f"message:{who}-{n}", why="case 7")
                 told.append(who * 100_000 + n)
             except Error as e:
                 assert e.code == "audit_unavailable"
@@ -439,6 +439,12 @@ def test_what_reached_the_end_of_its_retention_is_pruned_by_the_daily_job(
     conn.close()
     monkeypatch.setenv("CASEMATE_CONFIG", str(settings.home / "casemate.toml"))
     keys.held = [18_000]  # a day of 2019: what came after it stays
+    auditor = Running("audit", "auditor", settings)
+    with pytest.raises(Error):  # not in force before two people have agreed to it
+        commands.prune(settings, True)
+    keys.approved.add(("weaken-audit", commands.weaker(settings, 0).result["number"]))
+    commands.weaker(settings, 1)
+    assert auditor.stop() == 0
     auditor = Running("audit", "auditor", settings)
     until = time.monotonic() + 60
     while len(commands.entries(settings, what="audit.review").lines) < 2:

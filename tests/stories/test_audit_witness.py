@@ -129,13 +129,13 @@ def test_a_cosigned_export_is_checked_in_an_empty_chroot(
         vkey = commands.checkpoint(settings).result["checkpoint"] and _vkey(home)
         for n in range(3):
             for i in range(120):
-                recorder.record("console:anna", "message.viewed", f"message:{n}-{i}")
+                recorder.record("console:anna", "message.viewed", f"message:{n}-{i}", why="case 7")
             request = tmp_path / f"request-{n}"
             request.write_text("\n".join(commands.request(settings, None).lines) + "\n")
             back = card.sign(request, vkey)
             said = commands.cosigned(settings, back)
             assert said.ok and said.result["name"] == NAME
-        recorder.record("console:anna", "message.viewed", "message:later")
+        recorder.record("console:anna", "message.viewed", "message:later", why="case 7")
         recorder.close()
         commands.export(settings, tmp_path / "out")
         commands.export(settings, tmp_path / "out.tar", "archive")

@@ -122,12 +122,12 @@ def test_it_cosigns_as_the_log_grows_and_is_missed_when_it_is_away(bank: Bank, t
     recorder = BlockingRecorder(settings)
     try:
         for n in range(600):
-            recorder.record("cli:anna", "message.viewed", f"message:{n}")
+            recorder.record("cli:anna", "message.viewed", f"message:{n}", why="case 7")
         state = bank.await_state(lambda s: s["cosigned_size"] >= 600)
         assert state["cosigned_by"] == NAME and why(state) == ""
         bank.end_witness()
         bank.await_state(lambda s: "no connection" in why(s))
-        recorder.record("cli:anna", "message.viewed", "message:later")  # nothing waits for a witness
+        recorder.record("cli:anna", "message.viewed", "message:later", why="case 7")  # nothing waits for a witness
         vkey, other = bank.call_witness(key)  # it comes back, elsewhere, with what it remembers
         assert auditor.stop() == 0
         settings = bank.set(vkey, other)

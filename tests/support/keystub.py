@@ -18,8 +18,11 @@ class KeyStub:
         self.private = Ed25519PrivateKey.from_private_bytes(seed)
         self.down = False
         self.held: list[int] = []
+        self.approved: set[tuple[str, int]] = set()  # act and what on: what two people have agreed to
         self.signed = 0
-        self._server = Server({"sign": self._sign, "public_key": self._public_key, "held": self._held})
+        self._server = Server(
+            {"sign": self._sign, "public_key": self._public_key, "held": self._held, "use": self._use}
+        )
 
     @property
     def key(self) -> bytes:
@@ -45,6 +48,11 @@ class KeyStub:
 
     async def _held(self, payload: dict[str, Any], peer: Peer) -> dict[str, list[int]]:
         return {"days": self.held}
+
+    async def _use(self, payload: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        if (payload["act"], payload["on"]) not in self.approved:
+            raise Error("forbidden", "two people have not agreed to this")
+        return {}
 
     def _check(self, payload: dict[str, Any]) -> None:
         assert payload["purpose"] in ("audit checkpoint", "audit export")

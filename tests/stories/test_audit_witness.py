@@ -145,7 +145,8 @@ def test_a_cosigned_export_is_checked_in_an_empty_chroot(
         assert auditor.stop() == 0
         assert keys.stop() == 0
     root, enter = bare
-    shutil.copytree(tmp_path / "out", root / "export", dirs_exist_ok=True)
+    shutil.rmtree(root / "export", ignore_errors=True)  # of the token before
+    shutil.copytree(tmp_path / "out", root / "export")
     for file in ("out.tar", "chosen.tar"):
         shutil.copy(tmp_path / file, root)
     shutil.copy(tmp_path / "request-0.cosigned", root / "kept")

@@ -61,8 +61,8 @@ NUMBERS = (("+39333", 7), ("+39347", 7), ("+4915112", 6), ("+306944", 6), ("+919
 MARKS = tuple(
     mark
     for mark in (
-        "one-time code", "codice di conferma", "lautet", "Blocca la carta", "sofort sperren", "Balance {updated}",
-        "ολοκληρώθηκε", "भुगतान हुआ", "do not know", "estratto conto", "statement for November", "Girokontos",
+        "is your one-time code", "codice di conferma", "lautet", "Blocca la carta", "sofort sperren", "Balance {updated}",
+        "ολοκληρώθηκε", "भुगतान हुआ", "do not know", "estratto conto di novembre", "statement for November", "Girokontos",
         "conto corrente", "निःशुल्क", "Conto famiglia", *SHOPS,
     )
 )  # fmt: skip

@@ -36,6 +36,10 @@ listen = "0.0.0.0:2776"
 tls_certificate = "/var/lib/casemate/tls/server.pem"
 tls_key = "/var/lib/casemate/tls/server.key"
 
+[console]
+second_factor = false
+two_people = []
+
 [[link]]
 name = "first"
 host = "{HERE}"

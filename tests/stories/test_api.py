@@ -73,11 +73,13 @@ def until_ready(url: str, verify: Any = True) -> None:
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    """All checks, with one status more: a schema cannot say what a numbering plan, a sender's rule or a clock say, so what
-    is well-formed may still be 422."""
+    """All checks, with two statuses more: a schema cannot say what a numbering plan, a sender's rule or a clock say, so what
+    is well-formed may still be 422; and of a body that is too long nothing else is said: 413."""
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         '[checks]\npositive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]\n'
+        "negative_data_rejection.expected-statuses = "
+        '["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx"]\n'
     )
     with running(tmp_path / "home") as gateway:
         until_ready(gateway.url)

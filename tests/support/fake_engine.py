@@ -218,7 +218,23 @@ class FakeAuditor:
     async def call(self, op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
         if self.down:
             raise Error("peer_unavailable", "auditor does not answer", process="auditor")
-        return {"process": "auditor", "pid": 1, "ready": True, "why": ""}
+        if op == "entries":
+            named = [{"index": n, "entry": self._entry(n)} for n, e in enumerate(self.entries) if e[2] == payload["on"]]
+            return {"entries": named[-payload["limit"] :]}
+        if op == "proof":
+            return {"tlog_proof": f"c2sp.org/tlog-proof@v1\nindex {payload['index']}\n"}
+        return {"process": "auditor", "pid": 1, "ready": True, "why": "", "vkey": "casemate.local/audit+00000000+AA=="}
+
+    def _entry(self, index: int) -> dict[str, Any]:
+        who, what, on, outcome, detail = self.entries[index]
+        return {
+            "at": "2026-01-01T00:00:00.000Z",
+            "who": who,
+            "what": what,
+            "on": on,
+            "outcome": outcome,
+            "detail": detail,
+        }
 
     async def record(self, who: str, what: str, on: str, outcome: str = "ok", **detail: Any) -> tuple[int, int]:
         if self.down:

@@ -133,7 +133,11 @@ def test_it_cosigns_as_the_log_grows_and_is_missed_when_it_is_away(bank: Bank, t
         settings = bank.set(vkey, other)
         auditor = Running("audit", "auditor", settings)  # which has forgotten what it was asked last
         before = state["cosigned_size"]
-        bank.await_state(lambda s: s["cosigned_size"] > before and why(s) == "")
+        # Where it was is asked as well until two people agree that it is not.
+        back = bank.await_state(
+            lambda s: s["cosigned_size"] > before and "" in [w["why"] for w in s["network_witnesses"]]
+        )
+        assert len(back["network_witnesses"]) == 2
         commands.export(settings, tmp_path / "out.tar", "archive")
         assert len(list((bank.home / "audit/log/cosigned").iterdir())) <= 4  # of one day, not one a second
     finally:

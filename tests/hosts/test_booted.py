@@ -3,15 +3,17 @@ and what was tampered with does not start. The tests tell one story, in order.""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,34 @@ def network() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def operator(network: str) -> Iterator[str]:
-    """A simulated operator on the other side of the virtual network; the address of its control."""
+    """A simulated operator on the other side of the virtual network; the address of its control. It listens on loopback, for it
+    refuses clear text elsewhere; what comes for this side's address is passed on to it."""
     words = [sys.executable, "-P", "-m", "appliance.cli", "simulate", "operator"]
-    words += ["--listen", f"{HERE}:{SMPP}", "--control", f"{HERE}:{CONTROL}"]
+    words += ["--listen", f"127.0.0.1:{SMPP}", "--control", f"127.0.0.1:{CONTROL}"]
     running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"http://{HERE}:{CONTROL}"
+    address = f"http://127.0.0.1:{CONTROL}"
+    wait_for(lambda: httpx.get(f"{address}/received", params={"to": NUMBER}).status_code == 200, 60)
+    with socket.create_server((HERE, SMPP)) as door:
+        threading.Thread(target=passed_on, args=(door,), daemon=True).start()
+        yield address
     running.terminate()
     running.wait(10)
+
+
+def passed_on(door: socket.socket) -> None:
+    """Each connection to `door` gets one of its own to the operator; ends with the door."""
+    with contextlib.suppress(OSError):
+        while True:
+            near, _ = door.accept()
+            far = socket.create_connection(("127.0.0.1", SMPP))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=poured, args=(one, other), daemon=True).start()
+
+
+def poured(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError), one, other:
+        while octets := one.recv(1 << 16):
+            other.sendall(octets)
 
 
 class Box:
@@ -81,7 +104,7 @@ class Box:
         head = {"Authorization": f"Bearer {self.token}"}
         return httpx.Client(base_url=f"https://{THERE}", verify=False, timeout=60, headers=head)
 
-    @contextmanager
+    @contextlib.contextmanager
     def console(self) -> Iterator[httpx.Client]:
         """The console, signed in."""
         address = f"https://{THERE}:8443"

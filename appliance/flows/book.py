@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +11,7 @@ import msgspec
 
 from appliance.errors import Error
 from appliance.limits import FLOW_KEPT_MS
-from appliance.store import Connection, DatabaseError, migrate, open_store
+from appliance.store import ActsStore
 
 from .schema import MIGRATIONS
 from .states import EFFECTS, ENDED, Heard, Run, Trace, ended, next_ms
@@ -73,54 +72,13 @@ _COLUMNS: Final = (
 )
 
 
-class Book:
+class Book(ActsStore):
     """One connection; not for two threads at once. Several processes may have the book open."""
 
+    unwritten = "the workflows cannot be written"
+
     def __init__(self, path: Path) -> None:
-        self.conn: Connection = open_store(path)
-        self.conn.execute("PRAGMA secure_delete=ON")  # what was sealed is gone with the run's end
-        # Processes that start together take turns; the migrations' own transactions nest in this one.
-        self.conn.execute("BEGIN IMMEDIATE")
-        try:
-            migrate(self.conn, MIGRATIONS)
-        except BaseException:
-            self.conn.execute("ROLLBACK")
-            raise
-        self.conn.execute("COMMIT")
-
-    def together(self, acts: Sequence[Callable[[Book], Any]]) -> list[Any]:
-        """Each act's result, or the exception it ended with and by which it changed nothing; all in one commit.
-
-        Raises Error `store_full` when nothing of it was written.
-        """
-        out: list[Any] = []
-        conn = self.conn
-        try:
-            conn.execute("BEGIN IMMEDIATE")
-            for act in acts:
-                conn.execute("SAVEPOINT act")
-                try:
-                    out.append(act(self))
-                except DatabaseError:
-                    raise
-                except Exception as e:
-                    conn.execute("ROLLBACK TO act")
-                    out.append(e)
-                conn.execute("RELEASE act")
-            conn.execute("COMMIT")
-        except DatabaseError as e:
-            with suppress(DatabaseError):
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-            raise Error("store_full", "the workflows cannot be written", f"free space on the disk ({e})") from None
-        return out
-
-    def act(self, what: Callable[[Book], Any]) -> Any:
-        """One act in a transaction of its own; raises what it raised."""
-        (result,) = self.together([what])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        super().__init__(path, MIGRATIONS)
 
     # --- runs ---------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """SQLite, opened one way: the day partitions of messages, their one writer's statements, and read-only search."""
 
 from . import aging, doubts, forgetting, letters, resealing, stored
+from .acts import ActsStore
 from .batches import (
     NO_ID,
     ODD,
@@ -49,6 +50,7 @@ __all__ = [
     "SQLITE_VERSION",
     "SUBMITTED",
     "ActingWatch",
+    "ActsStore",
     "Candidate",
     "Claim",
     "Columns",

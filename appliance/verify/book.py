@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from appliance.clock import day_of
 from appliance.errors import Error
 from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
-from appliance.store import Connection, DatabaseError, migrate, open_store
+from appliance.store import ActsStore
 
 from . import prefixes
 from .binding import Payment, code_mac, payment_digest
@@ -110,47 +109,13 @@ _MARKS: Final = ", ".join("?" * len(Verification._fields))
 _NOBODY: Final = bytes(16)  # the row in place of one that is not there
 
 
-class Book:
+class Book(ActsStore):
     """One connection; not for two threads at once. Several processes may have the book open."""
 
+    unwritten = "the verification cannot be written"
+
     def __init__(self, path: Path) -> None:
-        self.conn: Connection = open_store(path)
-        self.conn.execute("PRAGMA secure_delete=ON")  # what was sealed is gone with the verification
-        # Processes that start together take turns; the migrations' own transactions nest in this one.
-        self.conn.execute("BEGIN IMMEDIATE")
-        try:
-            migrate(self.conn, MIGRATIONS)
-        except BaseException:
-            self.conn.execute("ROLLBACK")
-            raise
-        self.conn.execute("COMMIT")
-
-    def together(self, acts: Sequence[Callable[[Book], Any]]) -> list[Any]:
-        """Each act's result, or the exception it ended with and by which it changed nothing; all in one commit.
-
-        Raises Error `store_full` when nothing of it was written.
-        """
-        out: list[Any] = []
-        conn = self.conn
-        try:
-            conn.execute("BEGIN IMMEDIATE")
-            for act in acts:
-                conn.execute("SAVEPOINT act")
-                try:
-                    out.append(act(self))
-                except DatabaseError:
-                    raise
-                except Exception as e:
-                    conn.execute("ROLLBACK TO act")
-                    out.append(e)
-                conn.execute("RELEASE act")
-            conn.execute("COMMIT")
-        except DatabaseError as e:
-            with suppress(DatabaseError):
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-            raise Error("store_full", "the verification cannot be written", f"free space on the disk ({e})") from None
-        return out
+        super().__init__(path, MIGRATIONS)
 
     # --- acts ---------------------------------------------------------------------------------------------
 
@@ -262,13 +227,6 @@ class Book:
             execute("DELETE FROM failure WHERE last_ms <= ?", (at_ms - limits.block_s * 1000,)),
         )
         return sum(cursor.rowcount for cursor in done) + prefixes.sweep(self.conn, at_ms)
-
-    def act(self, what: Callable[[Book], Any]) -> Any:
-        """One act in a transaction of its own; raises what it raised."""
-        (result,) = self.together([what])
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     # --- prefixes -----------------------------------------------------------------------------------------
 

@@ -21,20 +21,32 @@ class Mischief:
         self._random = Random(options.seed + 1)
         self._began_s = began_s
         self._free_s = 0.0  # when the next answer of a slow operator may leave
+        self._storms, self._storm_until_s, self._next_storm_s = 0, 0.0, 0.0  # the next: 0 before the first submit
         self.follow(options)
 
     def follow(self, options: Options) -> None:
+        if not options.storm_s:  # the next storms are the first again
+            self._storms, self._storm_until_s, self._next_storm_s = 0, 0.0, 0.0
         self._options = options
         rates = (options.disorder_rate, options.duplicate_rate, options.alien_rate, options.garbage_rate)
         self.mixes = any(rates)
 
     def storm(self, now_s: float) -> int:
-        """The status that every submit gets now, ESME_ROK outside storms: one storm throttles, the next says that queues are full."""
+        """The status that this submit gets, ESME_ROK outside storms: one storm throttles, the next says that queues are full.
+
+        A storm whose time has come waits for a submit, so that none passes unfelt while the links are down.
+        """
         o = self._options
-        if not o.storm_s or not _within(now_s - self._began_s, o.storm_every_s, o.storm_s):
+        if not o.storm_s:
             return spec.ESME_ROK
-        turn = int((now_s - self._began_s) / o.storm_every_s)
-        return spec.ESME_RMSGQFUL if turn % 2 else spec.ESME_RTHROTTLED
+        if not self._next_storm_s:  # a run begins in peace
+            self._next_storm_s = now_s + max(0.0, o.storm_every_s - o.storm_s)
+        if now_s >= self._next_storm_s:
+            self._storms += 1
+            self._storm_until_s, self._next_storm_s = now_s + o.storm_s, now_s + o.storm_every_s
+        if now_s >= self._storm_until_s:
+            return spec.ESME_ROK
+        return spec.ESME_RTHROTTLED if self._storms % 2 else spec.ESME_RMSGQFUL
 
     def silent(self, now_s: float) -> bool:
         """Whether nothing is delivered now, though submits and enquire_link are answered."""

@@ -1,6 +1,7 @@
 """A hostile operator does what it is told to, and the journal stays true."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_storms_come_and_go():
         lab.later(0.5)
     assert seen == [0] * 16 + [spec.ESME_RTHROTTLED] * 4 + [0] * 16 + [spec.ESME_RMSGQFUL] * 4
     assert lab.operator.counts()["queue_full"] == 4 and lab.operator.counts()["accepted"] == 32
+
+
+def test_a_storm_waits_for_a_submit_and_the_first_throttles():
+    lab = Lab()
+    session, wire = lab.bind()
+    lab.later(35)  # links may be long up before an operator turns hostile
+    lab.operator.follow(replace(lab.operator.options, storm_every_s=10.0, storm_s=2.0))
+    seen = []
+    for n, wait_s in enumerate((0.5, 14.0, 1.9, 0.2, 30.0, 0.1)):  # nothing is submitted while the first two should run
+        session.data_received(submit(n + 2))
+        seen.append(answers(wire)[-1].status)
+        lab.later(wait_s)
+    assert seen == [0, 0, spec.ESME_RTHROTTLED, spec.ESME_RTHROTTLED, 0, spec.ESME_RMSGQFUL]
 
 
 def test_a_silence_delivers_nothing_and_loses_nothing():

@@ -135,7 +135,7 @@ def _spread(home: Path, days: int) -> None:
         shutil.copyfile(source, partition_path(store, day))
         if day == lived - 1:
             source = partition_path(store, day)
-            over(source)
+            over(store, day)
 
 
 def _lived(store: Path) -> tuple[int, Path]:

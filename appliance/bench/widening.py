@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from appliance.store import GATHERED_MIN, Connection, Numbers, open_store, stored
+from appliance.store import GATHERED_MIN, Connection, Numbers, Partition, open_store, stored
+from appliance.store.batches import WRITE_TALLY
 
 #: Each with `:by`, what the numbers of the copy are greater by; rows of up to `:upto` are the lived ones.
 _COPIES: Final = (
@@ -51,20 +52,26 @@ def widened(path: Path, times: int) -> None:
         conn.close()
 
 
-def over(path: Path) -> None:
-    """The day in a file that nobody has open is past: the engine puts all of it in place then."""
-    conn = open_store(path)
+def over(store: Path, day: int) -> None:
+    """A day that nobody has open is past: the engine has put all of it in place then, and forgotten its moves."""
+    partition = Partition(store, day)
     try:
-        conn.execute("BEGIN IMMEDIATE")
-        _indexed(conn, 1)
-        conn.execute("COMMIT")
-        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        partition.begin()
+        for first in stored.moving(partition.conn):
+            columns, _ = stored.columns_of(partition.conn, first)
+            tally = stored.tally_of(partition.conn, day, first, columns.ids)
+            partition.conn.execute(WRITE_TALLY, tally.row(partition.last_moves))
+        partition.forget_moves(partition.last_moves + 1)
+        while partition.behind(1):
+            partition.place(1)
+        partition.commit()
+        partition.scrub()
     finally:
-        conn.close()
+        partition.close()
 
 
-def _indexed(conn: Connection, least: int = GATHERED_MIN) -> None:
-    """Inside the transaction: the index by number anew, all but fewer than `least`: a search looks through these batch by batch."""
+def _indexed(conn: Connection) -> None:
+    """Inside the transaction: the index by number anew, all but fewer than `GATHERED_MIN`: a search looks through these batch by batch."""
     index, cursor = Numbers("numbers_upto", 0), conn.cursor()
     conn.execute("DELETE FROM number")
     for first, last, numbers in conn.execute("SELECT first,last,numbers FROM batch ORDER BY first"):
@@ -72,6 +79,6 @@ def _indexed(conn: Connection, least: int = GATHERED_MIN) -> None:
         if index.enough(GATHERED_MIN):
             while not index.place(cursor, 1):
                 pass
-    while index.enough(least) and not index.place(cursor, 1):
+    while index.enough(GATHERED_MIN) and not index.place(cursor, 1):
         pass
     conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES('numbers_upto',?)", (index.upto,))

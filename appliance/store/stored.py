@@ -229,10 +229,7 @@ def waiting_counts(conn: Connection, day: int, floor_seq: int) -> Counter[int]:
         "SELECT b.first,b.count,b.classes,t.open FROM batch b LEFT JOIN tally t ON t.first=b.first WHERE b.first>=?"
         " AND coalesce(t.open,1)>0"
     )
-    moved: set[int] = set()
-    for (rows,) in conn.execute("SELECT rows FROM moves"):
-        moved |= numbers_of(rows)
-    firsts = {holder(conn, seq) for seq in moved}
+    firsts = set(moving(conn))
     for first, count, classes, open_ in conn.execute(sql, (row[0] if row else 0,)).fetchall():
         if open_ is None and first not in firsts and classes & (classes - 1) == 0:
             out[classes.bit_length() - 1] += count

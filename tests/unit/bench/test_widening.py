@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from appliance.bench.widening import widened
+from appliance.bench.widening import over, widened
 from appliance.clock import day_of, now_ms
 from appliance.engine.stages import StageCosts
 from appliance.message import DELIVERED
@@ -55,5 +55,21 @@ def test_a_day_holds_so_many_times_as_much(tmp_path: Path) -> None:
             len({*ids}) == 4 and {len(each) for each in ids} == {16} and {each[:7] for each in ids} == {bytes(range(7))}
         )
         assert after.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    finally:
+        after.close()
+
+
+def test_a_day_that_is_over_has_all_in_its_place(tmp_path: Path) -> None:
+    store, day = asyncio.run(lived(tmp_path))
+    before = Partition(store, day)
+    total = stored.totals(before.conn)
+    assert before.behind(1)
+    before.close()
+    over(store, day)
+    after = Partition(store, day)
+    try:
+        assert stored.totals(after.conn) == total and not stored.moving(after.conn) and not after.behind(1)
+        assert after.conn.execute("SELECT count(*) FROM moves").fetchone()[0] == 0
+        assert after.conn.execute("SELECT count(*) FROM ended").fetchone()[0] >= 300
     finally:
         after.close()

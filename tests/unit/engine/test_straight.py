@@ -88,6 +88,19 @@ def test_a_second_receipt_changes_nothing_even_after_a_restart(world: World, tmp
     assert again.status(one) == "delivered" and len(again.ledger.parked) == 0
 
 
+def test_a_restart_takes_in_moves_of_a_day_to_which_nothing_more_happens(world: World, tmp_path: Path) -> None:
+    world.bind()
+    through(world, "one", "two")
+    assert count(world, "moves") > 0
+    world.crash()
+    again = World(tmp_path)
+    again.start()
+    again.run()
+    assert count(again, "moves") == 0, "the next start reads none of them once more"
+    assert stored.totals(conn_of(again)) == {DELIVERED: 2}
+    again.crash()
+
+
 def test_a_restart_knows_what_awaits_its_receipt(world: World, tmp_path: Path) -> None:
     world.bind()
     b = batch("one", "two", "three")

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image twice hosts lint verify install lock clean help
+.PHONY: run test check fuzz bench image twice hosts lint verify install languages lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,6 +51,9 @@ verify: $(VENV)/.test  ## check a box that runs, over SSH as root: make verify H
 
 install: $(VENV)/.run  ## install what `make run` needs, and stop
 
+languages: $(VENV)/.run  ## bring the console's catalogues up to date with its pages, and say what waits for a translator
+	$(BIN)/python -m appliance.console.catalogues
+
 lock:  ## write requirements.lock anew from pyproject.toml
 	@command -v uv >/dev/null || { echo "make lock: needs uv (pipx install uv)" >&2; exit 2; }
 	.ci/lock
@@ -60,7 +63,7 @@ clean:  ## remove .venv/ and what tools left behind; var/ stays
 	find appliance firmware hsm tests .ci -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## this list
-	@awk -F ':.*##  *' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*##  *' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- how things get here ----------------------------------------------------------------------------------------------
 # A stamp is younger than the lock file: the second run is quick and needs no network.

@@ -17,6 +17,7 @@ from appliance.errors import Error
 from appliance.senders import Details, SenderBook
 
 from .desk import desk, who
+from .languages import N_
 
 
 class Done(NamedTuple):
@@ -141,15 +142,15 @@ def _change_settings(a: Asked) -> Done:
 
 
 ACTS: Final[dict[str, Act]] = {
-    "user.create": Act("users", "users.write", "Make a user", _create_user),
-    "user.role": Act("users", "users.write", "Give a user another role", _change_role),
-    "user.remove": Act("users", "users.write", "Remove a user", _remove_user),
-    "user.forget": Act("users", "users.write", "Forget a user's second factors", _forget_factors),
-    "apikey.create": Act("apikeys", "apikeys.write", "Make an API key", _create_api_key, at_once=False),
-    "apikey.revoke": Act("apikeys", "apikeys.write", "Revoke an API key", _revoke_api_key),
-    "sender.confirm": Act("senders", "senders.write", "Confirm a registration", _confirm_sender),
-    "sender.expire": Act("senders", "senders.write", "End a registration", _expire_sender),
-    "settings.change": Act("settings", "settings.write", "Change the settings", _change_settings),
+    "user.create": Act("users", "users.write", N_("Make a user"), _create_user),
+    "user.role": Act("users", "users.write", N_("Give a user another role"), _change_role),
+    "user.remove": Act("users", "users.write", N_("Remove a user"), _remove_user),
+    "user.forget": Act("users", "users.write", N_("Forget a user's second factors"), _forget_factors),
+    "apikey.create": Act("apikeys", "apikeys.write", N_("Make an API key"), _create_api_key, at_once=False),
+    "apikey.revoke": Act("apikeys", "apikeys.write", N_("Revoke an API key"), _revoke_api_key),
+    "sender.confirm": Act("senders", "senders.write", N_("Confirm a registration"), _confirm_sender),
+    "sender.expire": Act("senders", "senders.write", N_("End a registration"), _expire_sender),
+    "settings.change": Act("settings", "settings.write", N_("Change the settings"), _change_settings),
 }
 
 assert {act.kind for act in ACTS.values()} == KINDS.keys()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flask import Flask, render_template
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
@@ -19,6 +20,7 @@ from appliance.templates import TemplateBook
 
 from . import (
     guard,
+    languages,
     page_account,
     page_api_keys,
     page_changes,
@@ -29,6 +31,7 @@ from . import (
     page_factors,
     page_held,
     page_help,
+    page_language,
     page_link,
     page_links,
     page_messages,
@@ -45,10 +48,12 @@ from . import (
     page_users,
     page_verifications,
     page_workflows,
+    saying,
     words,
 )
 from .desk import Desk
 from .health import health
+from .languages import N_, say
 from .peers import Peers
 from .pulse import Pulse
 from .taken import TakenRoutes
@@ -60,6 +65,7 @@ FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form brings a checkpoint with 
 #: Every page; a new one stands here, in `frame.html` and in the stories of the console.
 PAGES: Final = (
     page_sign,
+    page_language,
     page_overview,
     page_messages,
     page_held,
@@ -110,23 +116,26 @@ HTTP_STATUS: Final = {
 #: HTTP status -> (heading, sentence) when there is no Error that says it better.
 SENTENCES: Final = {
     400: (
-        "That form can no longer be sent",
-        "It was opened too long ago or in another session. Go back, reload the page and try again.",
+        N_("That form can no longer be sent"),
+        N_("It was opened too long ago or in another session. Go back, reload the page and try again."),
     ),
-    403: ("Not allowed", "Your role does not include this. An administrator can change that."),
-    404: ("Nothing here", "There is no such page, or it is not yours to see."),
-    405: ("Not possible", "This page cannot be used that way."),
-    413: ("Too large", "What was sent is larger than any form of this console."),
-    429: ("Too many attempts", "Wait a little and try again."),
-    500: ("Something went wrong", "The mistake is the appliance's own and is in its journal. Nothing was half done."),
-    503: ("Not available right now", "A part of the appliance does not answer. It is restarted by itself."),
+    403: (N_("Not allowed"), N_("Your role does not include this. An administrator can change that.")),
+    404: (N_("Nothing here"), N_("There is no such page, or it is not yours to see.")),
+    405: (N_("Not possible"), N_("This page cannot be used that way.")),
+    413: (N_("Too large"), N_("What was sent is larger than any form of this console.")),
+    429: (N_("Too many attempts"), N_("Wait a little and try again.")),
+    500: (
+        N_("Something went wrong"),
+        N_("The mistake is the appliance's own and is in its journal. Nothing was half done."),
+    ),
+    503: (N_("Not available right now"), N_("A part of the appliance does not answer. It is restarted by itself.")),
 }
 HEADINGS: Final = {
-    "audit_unavailable": "Refused: it could not be recorded",
-    "peer_unavailable": "A part of the appliance does not answer",
-    "overloaded": "One at a time",
-    "invalid": "That cannot be done as asked",
-    "number_invalid": "That is not a telephone number",
+    "audit_unavailable": N_("Refused: it could not be recorded"),
+    "peer_unavailable": N_("A part of the appliance does not answer"),
+    "overloaded": N_("One at a time"),
+    "invalid": N_("That cannot be done as asked"),
+    "number_invalid": N_("That is not a telephone number"),
 }
 
 
@@ -163,6 +172,7 @@ def create_app(
         app.register_blueprint(page.views)
     app.register_blueprint(health)
     guard.install(app)
+    languages.install(app)
     words.install(app)
     app.jinja_env.globals["coming"] = page_register.coming
     app.jinja_env.globals["waiting_changes"] = page_changes.waiting
@@ -176,28 +186,30 @@ def create_app(
     return app
 
 
-def _page(status: int, heading: str, sentence: str, hint: str = "") -> tuple[str, int]:
+def _page(status: int, heading: str, sentence: Markup, hint: Markup | str = "") -> tuple[str, int]:
     template = "_refusal.html" if guard.is_htmx() else "refusal.html"
-    return render_template(template, status=status, heading=heading, sentence=sentence, hint=hint), status
+    return render_template(template, status=status, heading=say(heading), sentence=sentence, hint=hint), status
 
 
 def _refused(error: Error) -> tuple[str, int]:
     status = HTTP_STATUS.get(error.code, 500)
     if status == 500:
         log.error("console: %s", error)
-        return _page(500, *SENTENCES[500])
+        return _own(500)
     heading = HEADINGS.get(error.code) or SENTENCES.get(status, SENTENCES[500])[0]
-    sentence = error.message[:1].upper() + error.message[1:] + "."
-    hint = error.hint.replace("`", "")
-    return _page(status, heading, sentence, hint and f"{hint[:1].upper()}{hint[1:]}.")
+    return _page(status, heading, saying.sentence(error.message), saying.sentence(error.hint))
 
 
 def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
     status = error.code or 500
     if status < 400:
         return error.get_response()
+    return _own(status)
+
+
+def _own(status: int) -> tuple[str, int]:
     heading, sentence = SENTENCES.get(status, SENTENCES[400 if status < 500 else 500])
-    return _page(status, heading, sentence)
+    return _page(status, heading, say(sentence))
 
 
 def _mistake(error: Exception) -> tuple[str, int]:
@@ -207,4 +219,4 @@ def _mistake(error: Exception) -> tuple[str, int]:
         frame = frame.tb_next
     place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "nowhere"
     log.error("console: %s at %s", type(error).__name__, place)
-    return _page(500, *SENTENCES[500])
+    return _own(500)

@@ -15,6 +15,7 @@ from appliance.errors import Error
 from appliance.settings import Settings
 from appliance.subject import Erasing, Erasure, Journal, sites
 
+from .languages import N_
 from .peers import Peers
 
 log = logging.getLogger(__name__)
@@ -63,10 +64,10 @@ class Erasures:
         try:
             self.erasing(told).run(erasure, number, who)
         except Error as e:
-            now["problem"] = e.message + (f"; {e.hint}" if e.hint else "")
+            now["problem"] = e.message
             log.warning("console: erasure %d: %s", erasure.n, e.code)
         except Exception as e:  # its text may hold what a person typed
-            now["problem"] = "the mistake is the appliance's own; it may be gone on with"
+            now["problem"] = N_("the mistake is the appliance's own; it may be gone on with")
             log.error("console: erasure %d: %s", erasure.n, type(e).__name__)
         finally:
             now["over"] = True

@@ -24,6 +24,7 @@ from .desk import desk
 PUBLIC: Final = frozenset(
     {
         *("static", "health.healthz", "health.readyz"),
+        "language.choose",
         *("sign.form", "sign.enter", "sign.second", "sign.second_enter", "sign.options", "sign.key"),
     }
 )
@@ -77,12 +78,14 @@ def _cookie_name(which: str) -> str:
 
 
 def cookie(which: str) -> str:
-    """`session` or `door` (what a sign-in form is bound to before there is a session)."""
+    """`session`, `language`, or `door` (what a sign-in form is bound to before there is a session)."""
     return request.cookies.get(_cookie_name(which), "")[:64]
 
 
-def set_cookie(response: AnyResponse, which: str, value: str) -> None:
-    response.set_cookie(_cookie_name(which), value, path="/", httponly=True, samesite="Strict", secure=desk().tls)
+def set_cookie(response: AnyResponse, which: str, value: str, life_s: int | None = None) -> None:
+    """Gone with the browser's own session unless it has a life."""
+    name, tls = _cookie_name(which), desk().tls
+    response.set_cookie(name, value, life_s, path="/", httponly=True, samesite="Strict", secure=tls)
 
 
 def drop_cookie(response: AnyResponse, which: str) -> None:

@@ -11,6 +11,8 @@ from appliance.errors import Error
 from . import guard, identity
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("account", __name__)
 
@@ -42,20 +44,19 @@ def password() -> AnyResponse | tuple[str, int]:
     access, at_ms = desk().access, desk().clock()
     new = request.form.get("new", "")
     if new != request.form.get("again", ""):
-        return _form("The two new passwords are not the same.", 422)
+        return _form(say("The two new passwords are not the same."), 422)
     try:
         person = identity.by_password(g.person.name, request.form.get("current", ""))
         if person is None:
             desk().peers.record(who(), "console.user_changed", f"user:{g.person.name}", "refused", change="password")
-            return _form("The present password is wrong.", 422)
+            return _form(say("The present password is wrong."), 422)
         access.check_new_password(person.name, new)
         desk().peers.record(who(), "console.user_changed", f"user:{person.name}", change="password")
         access.set_password(person.name, new, at_ms)
     except Error as error:
         if error.code not in ("invalid", "rate_limited"):
             raise
-        hint = f" ({error.hint})" if error.hint else ""
-        return _form(error.message[:1].upper() + error.message[1:] + hint + ".", 422)
+        return _form(said(error), 422)
     response = redirect(url_for("sign.form", changed=1), 303)
     guard.drop_cookie(response, "session")
     return response

@@ -11,6 +11,7 @@ from appliance.errors import Error
 from .acts import Done, answered, do_or_begin
 from .desk import desk
 from .guard import needs
+from .saying import said
 
 views = Blueprint("api_keys", __name__)
 
@@ -47,7 +48,7 @@ def create() -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _list(error.message[:1].upper() + error.message[1:] + ".", status=422)
+        return _list(said(error), status=422)
     return _list(made=found.made, token=found.token) if isinstance(found, Done) else found
 
 

@@ -17,6 +17,7 @@ from appliance.keys import approvals
 from .acts import ACTS, Asked, Done, check_asker
 from .desk import desk, who
 from .guard import needs
+from .saying import said
 
 views = Blueprint("changes", __name__)
 
@@ -84,7 +85,7 @@ def ask(number: int) -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _one(change, f"{error.message[:1].upper()}{error.message[1:]}.", 422)
+        return _one(change, said(error), 422)
     return redirect(url_for("changes.one", number=number), 303)
 
 
@@ -103,7 +104,7 @@ def now(number: int) -> AnyResponse | str | tuple[str, int]:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _one(change, f"{error.message[:1].upper()}{error.message[1:]}.", 422)
+        return _one(change, said(error), 422)
 
 
 @views.post("/approvals/<int:number>/approve")

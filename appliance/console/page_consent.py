@@ -17,6 +17,7 @@ from appliance.numbering import normalise
 
 from .desk import desk, who
 from .guard import needs
+from .saying import said
 
 views = Blueprint("consent", __name__)
 
@@ -48,7 +49,7 @@ def look_up() -> Any:
     try:
         number = normalise(request.form.get("number", ""))[0]
     except Error as error:
-        return _page(problem=error.message[:1].upper() + error.message[1:] + ".", status=422)
+        return _page(problem=said(error), status=422)
     subject = desk().peers.blind_index(number)
     desk().peers.record(who(), "consent.looked_up", "consent:number")
     book = Book(desk().settings.home / "consent.db")

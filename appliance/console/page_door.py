@@ -12,6 +12,7 @@ from appliance.errors import Error
 
 from .desk import desk, who
 from .guard import needs
+from .saying import said
 
 views = Blueprint("door", __name__)
 
@@ -75,7 +76,7 @@ def create() -> Any:
     except Error as error:
         if error.code not in ("invalid", "sender_invalid"):
             raise
-        return _list(error.message[:1].upper() + error.message[1:] + ".", status=422)
+        return _list(said(error), status=422)
     try:
         desk().peers.record(who(), "door.account_created", f"door:{account.system_id}", api_key=account.caller)
     except BaseException:

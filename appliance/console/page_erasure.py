@@ -22,16 +22,18 @@ from appliance.subject import certificate
 from .desk import desk, who
 from .erasures import Erasures
 from .guard import needs
+from .languages import N_, say
+from .saying import said
 
 views = Blueprint("erasure", __name__)
 
 #: What a request may be while its erasure is not begun, and what that means to who reads it.
 WORDS = {
-    "asked": "waits for another person",
-    "approved": "approved",
-    "refused": "refused",
-    "expired": "not approved in time",
-    "used": "begun",
+    "asked": N_("waits for another person"),
+    "approved": N_("approved"),
+    "refused": N_("refused"),
+    "expired": N_("not approved in time"),
+    "used": N_("begun"),
 }
 
 
@@ -57,7 +59,7 @@ def _rows() -> list[dict[str, Any]]:
                 "asked_ms": each.asked_ms,
                 "done_ms": each.done_ms,
                 "state": state,
-                "words": WORDS.get(state, "done"),
+                "words": WORDS.get(state, N_("done")),
                 "asked_by": request_.get("asked_by", ""),
                 "approved_by": request_.get("decided_by", ""),
                 "reason": request_.get("reason", ""),
@@ -97,13 +99,13 @@ def ask() -> Any:
     """Nothing is erased before another person has approved it."""
     reason = request.form.get("reason", "").strip()
     if not reason:
-        return _page("Say why, naming a case: the other person has to judge it.", 422)
+        return _page(say("Say why, naming a case: the other person has to judge it."), 422)
     try:
         erasures().erasing().ask(_number(), reason, who())
     except Error as e:
         if e.code not in ("invalid", "number_invalid", "legal_hold"):
             raise
-        return _page(f"{e.message[:1].upper()}{e.message[1:]}; {e.hint}.", 409 if e.code == "legal_hold" else 422)
+        return _page(said(e), 409 if e.code == "legal_hold" else 422)
     return redirect(url_for("erasure.page", done="asked"), 303)
 
 
@@ -129,7 +131,7 @@ def erase(number: int) -> Any:
     except Error as e:
         if e.code not in ("invalid", "number_invalid", "legal_hold", "forbidden", "key_state"):
             raise
-        return _page(f"{e.message[:1].upper()}{e.message[1:]}; {e.hint}." if e.hint else f"{e.message}.", 409)
+        return _page(said(e), 409)
     return redirect(url_for("erasure.page", done="begun"), 303)
 
 

@@ -17,6 +17,7 @@ from appliance.numbering import normalise
 
 from .desk import desk, who
 from .guard import needs
+from .saying import said
 
 views = Blueprint("evidence", __name__)
 
@@ -58,7 +59,7 @@ def export() -> AnyResponse | Any:
             raise Error("invalid", "the first day is after the last")
         subject = desk().peers.blind_index(normalise(number)[0]) if number else None
     except Error as error:
-        return _page(error.message[:1].upper() + error.message[1:] + ".", 422)
+        return _page(said(error), 422)
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     peers, settings = desk().peers, desk().settings

@@ -13,6 +13,8 @@ from appliance.errors import Error
 from . import guard, security_key
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("factors", __name__)
 
@@ -68,7 +70,7 @@ def telephone() -> tuple[str, int]:
 def confirm() -> AnyResponse | tuple[str, int]:
     access = desk().access
     if not access.confirm_totp(g.person, request.form.get("code", "")[:16], desk().clock()):
-        return _page(422, "That code is not of this secret, or the clock of the telephone is off.", offer=True)
+        return _page(422, say("That code is not of this secret, or the clock of the telephone is off."), offer=True)
     try:
         return _added(TOTP)
     except Error:
@@ -81,7 +83,7 @@ def confirm() -> AnyResponse | tuple[str, int]:
 def remove_telephone() -> AnyResponse | tuple[str, int]:
     has = desk().access.factors(g.person)
     if _needed(len(has.keys)):
-        return _page(422, "Enrol a security key first: a second factor is required here.")
+        return _page(422, say("Enrol a security key first: a second factor is required here."))
     desk().peers.record(who(), "console.factor_removed", f"user:{g.person.name}", factor=TOTP)
     desk().access.remove_totp(g.person)
     return redirect(url_for("factors.page", done="removed"), 303)
@@ -121,7 +123,7 @@ def add_key() -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _page(422, f"{error.message[:1].upper()}{error.message[1:]}{f': {error.hint}' if error.hint else ''}.")
+        return _page(422, said(error))
     try:
         return _added(SECURITY_KEY)
     except Error:
@@ -137,7 +139,7 @@ def remove_key(key_id: str) -> AnyResponse | tuple[str, int]:
     if found is None:
         raise Error("not_found", "there is no such security key")
     if _needed(len(has.keys) - 1 + has.totp):
-        return _page(422, "Enrol another one first: a second factor is required here.")
+        return _page(422, say("Enrol another one first: a second factor is required here."))
     desk().peers.record(who(), "console.factor_removed", f"user:{g.person.name}", factor=SECURITY_KEY)
     desk().access.remove_security_key(g.person, found.id)
     return redirect(url_for("factors.page", done="removed"), 303)

@@ -15,6 +15,7 @@ from appliance.message import id_octets
 
 from .desk import desk, who
 from .guard import is_htmx, needs
+from .saying import said
 
 views = Blueprint("held", __name__)
 
@@ -33,7 +34,7 @@ def page() -> str:
     except Error as error:
         if error.code != "invalid":
             raise
-        problem = error.message[:1].upper() + error.message[1:] + "."
+        problem = said(error)
     older = url_for("held.page", cursor=cursor) if cursor else None
     filled = {"rows": rows, "older": older, "callers": {k.id: k.name for k in desk().access.api_keys()}}
     template = "_held_rows.html" if is_htmx() else "held.html"

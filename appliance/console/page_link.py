@@ -17,6 +17,7 @@ from appliance.settings import Link
 from .desk import desk, who
 from .guard import needs
 from .page_overview import engine_state
+from .saying import said
 
 views = Blueprint("link", __name__)
 
@@ -91,7 +92,7 @@ def test(name: str) -> tuple[str, int]:
     except Error as error:
         if error.code not in ("invalid", "number_invalid", "overloaded", "text_unmappable"):
             raise
-        return _page(name, 422, problem=error.message[:1].upper() + error.message[1:] + ".")
+        return _page(name, 422, problem=said(error))
 
 
 @views.post("/links/<name>/trace")

@@ -17,6 +17,8 @@ from appliance.store import Found
 from . import guard
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("messages", __name__)
 
@@ -55,7 +57,7 @@ def page() -> AnyResponse | str:
     if wanted:
         if id_octets(wanted) is not None:
             return redirect(url_for("messages.one", message_id=wanted), 303)
-        problem = "That is not a message id: it looks like 01939f6a-7c1e-7b2a-9d54-3f1c2b4a5d6e."
+        problem = say("That is not a message id: it looks like 01939f6a-7c1e-7b2a-9d54-3f1c2b4a5d6e.")
     rows: list[Any] = []
     cursor = None
     try:
@@ -72,7 +74,7 @@ def page() -> AnyResponse | str:
     except Error as error:
         if error.code != "invalid":
             raise
-        problem = error.message[:1].upper() + error.message[1:] + "."
+        problem = said(error)
     given: dict[str, Any] = {
         k: v for k, v in request.args.items() if k in ("status", "class", "link", "from", "to") and v
     }
@@ -107,9 +109,7 @@ def by_number() -> str:
     except Error as error:
         if error.code != "number_invalid":
             raise
-        problem = (
-            f"{error.message[:1].upper()}{error.message[1:]}; {error.hint}." if error.hint else f"{error.message}."
-        )
+        problem = said(error)
         cursor = None
     more = {"index": index.hex(), "cursor": cursor} if cursor else None
     filled = {"rows": rows, "older": None, "more": more, "given": {}, "callers": _callers()}
@@ -122,8 +122,10 @@ def one(message_id: str) -> str | tuple[str, int]:
     octets = id_octets(message_id)
     found = desk().peers.message(octets) if octets else None
     if found is None:
-        sentence = "No message has this id, or its day is past its retention and was erased."
-        return render_template("refusal.html", status=404, heading="No such message", sentence=sentence, hint=""), 404
+        sentence = say("No message has this id, or its day is past its retention and was erased.")
+        return render_template(
+            "refusal.html", status=404, heading=say("No such message"), sentence=sentence, hint=""
+        ), 404
     return _message(found)
 
 
@@ -144,7 +146,7 @@ def reveal(message_id: str) -> str | tuple[str, int]:
     why = request.form.get("why", "").strip()
     if not 1 <= len(why) <= REASON_CHARACTERS_MAX or re.search(r"\d[\d .-]{5,}", why):
         return _message(
-            found, "Say why in up to 200 characters, without a telephone number: it stands in the audit log."
+            found, say("Say why in up to 200 characters, without a telephone number: it stands in the audit log.")
         ), 422
     desk().peers.record(who(), "message.viewed", f"message:{message_id.lower()}", why=why)
     number, text = desk().peers.opened(found)

@@ -11,9 +11,9 @@ from appliance.clock import day_of
 from appliance.errors import Error
 from appliance.message import CLASSES, STATUSES
 
+from .condition import health_rows
 from .desk import desk
 from .guard import needs
-from .peers import health_rows
 from .pulse import SERIES
 
 views = Blueprint("overview", __name__)

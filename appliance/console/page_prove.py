@@ -12,6 +12,8 @@ from appliance.errors import Error
 from . import guard, identity, security_key
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("prove", __name__)
 
@@ -42,10 +44,10 @@ def enter() -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code != "rate_limited":
             raise
-        return _page(429, f"{error.message[:1].upper()}{error.message[1:]}: {error.hint}.")
+        return _page(429, said(error))
     if not factor:
         desk().peers.record(who(), "console.proved", "console:session", "refused")
-        return _page(422, "That was not right.")
+        return _page(422, say("That was not right."))
     desk().peers.record(who(), "console.proved", "console:session", factor=factor)
     desk().access.proven(guard.cookie("session"), factor, desk().clock())
     return redirect(guard.safe_next(request.form.get("next")), 303)

@@ -14,6 +14,8 @@ from appliance.errors import Error
 
 from .desk import Desk, desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("register", __name__)
 
@@ -79,7 +81,9 @@ def export() -> AnyResponse | Any:
     it = desk()
     state = _keys(it)
     if not state:
-        return _page("The keys process does not answer: a register without the HSM's keys is not whole.", status=503)
+        return _page(
+            say("The keys process does not answer: a register without the HSM's keys is not whole."), status=503
+        )
     items = register(it.settings, it.access, state, each=True)
     it.peers.record(who(), "register.exported", "register:all", rows=len(items))
     name = f"casemate-register-{rfc3339(it.clock())[:10]}.csv"
@@ -95,7 +99,7 @@ def csr() -> AnyResponse | Any:
     it, form = desk(), request.form
     place = form.get("place", "")
     if place not in shown(it.settings):
-        return _page("Choose what the certificate is for.", status=422)
+        return _page(say("Choose what the certificate is for."), status=422)
     hosts = [host for host in form.get("hosts", "").replace(",", " ").split() if host]
     folder = it.settings.home / "certificates" / rfc3339(it.clock())[:19].replace(":", "")
     try:
@@ -110,7 +114,7 @@ def csr() -> AnyResponse | Any:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _page(error.message[:1].upper() + error.message[1:] + ".", status=422)
+        return _page(said(error), status=422)
     try:
         it.peers.record(who(), "register.csr_made", f"item:{place}", digest=made.fingerprint, sealed=True)
     except Error:

@@ -13,7 +13,9 @@ from appliance.router import Explained, explain
 
 from .desk import desk, who
 from .guard import needs
+from .languages import say
 from .page_overview import engine_state
+from .saying import said
 
 views = Blueprint("routes", __name__)
 
@@ -62,9 +64,9 @@ def why() -> tuple[str, int]:
             sender_kind(sender)
         class_ = CLASSES.index(request.form.get("class", "transaction"))
     except ValueError:
-        return _page(problem="There is no such class.", status=422)
+        return _page(problem=say("There is no such class."), status=422)
     except Error as error:
-        return _page(problem=error.message[:1].upper() + error.message[1:] + ".", status=422)
+        return _page(problem=said(error), status=422)
     desk().peers.record(who(), "routes.explained", "routes:active")
     engine = engine_state()
     states = None if engine is None else {link["name"]: link for link in engine.get("links", [])}

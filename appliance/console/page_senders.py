@@ -14,6 +14,7 @@ from appliance.senders import RULES, Details, Registration, check_details, day_m
 from .acts import answered, do_or_begin, senders
 from .desk import desk, who
 from .guard import needs
+from .saying import said
 
 views = Blueprint("senders", __name__)
 
@@ -65,7 +66,7 @@ def _id(name: str) -> str:
 def _said(error: Error) -> Any:
     if error.code not in ("invalid", "sender_invalid"):
         raise error
-    return _list(f"{error.message[:1].upper()}{error.message[1:]}.".replace("`", ""), 422)
+    return _list(said(error), 422)
 
 
 @views.post("/senders")

@@ -18,10 +18,12 @@ from appliance.settings import SETTINGS
 from .acts import answered, do_or_begin
 from .desk import desk
 from .guard import needs
+from .languages import N_
+from .saying import said
 
 views = Blueprint("settings", __name__)
 
-SAID: Final = {"approved": "The version is approved. The command casemate config apply puts it into use."}
+SAID: Final = {"approved": N_("The version is approved. The command casemate config apply puts it into use.")}
 
 
 def _present() -> str:
@@ -84,7 +86,7 @@ def _to(document: str) -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code not in ("invalid", "settings_invalid"):
             raise
-        return _page(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}".strip(), 422)
+        return _page(said(error), 422)
     differs = [n for n in [*old, *new] if old.get(n) != new.get(n)]
     before, after = {n: old[n] for n in differs if n in old}, {n: new[n] for n in differs if n in new}
     return answered(do_or_begin("settings.change", digest_of(document), before, after, document))

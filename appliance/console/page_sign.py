@@ -15,15 +15,16 @@ from appliance.errors import Error
 from . import guard, identity, security_key
 from .desk import desk, who
 from .guard import needs
+from .languages import N_, ngettext, say
 
 views = Blueprint("sign", __name__)
 log = logging.getLogger(__name__)
 
 SECOND: Final = "second factor"
 ALONE: Final = "security key alone"
-_STALE: Final = "This page was open for too long. Please try again."
-_WRONG: Final = "The user name or the password is wrong."
-_WRONG_FACTOR: Final = "That was not right."
+_STALE: Final = N_("This page was open for too long. Please try again.")
+_WRONG: Final = N_("The user name or the password is wrong.")
+_WRONG_FACTOR: Final = N_("That was not right.")
 
 
 def _door() -> str:
@@ -47,11 +48,11 @@ def form() -> AnyResponse:
         return redirect(guard.safe_next(request.args.get("next")), 303)
     notice = ""
     if request.args.get("ended"):
-        notice = "Your session has ended. Please sign in again."
+        notice = say("Your session has ended. Please sign in again.")
     elif request.args.get("out"):
-        notice = "You are signed out."
+        notice = say("You are signed out.")
     elif request.args.get("changed"):
-        notice = "The password is changed. Please sign in with the new one."
+        notice = say("The password is changed. Please sign in with the new one.")
     return _form(200, notice=notice)
 
 
@@ -59,7 +60,7 @@ def form() -> AnyResponse:
 def enter() -> AnyResponse:
     name = request.form.get("name", "").strip()[:64]
     if not guard.csrf_right(guard.cookie("door")):
-        return _form(400, _STALE, name)
+        return _form(400, say(_STALE), name)
     access, at_ms = desk().access, desk().clock()
     known = access.user(name)
     try:
@@ -68,7 +69,7 @@ def enter() -> AnyResponse:
         return _throttled(error, known, lambda words: _form(429, words, name))
     if person is None:
         _refused(known, "wrong name or password")
-        return _form(401, _WRONG, name)
+        return _form(401, say(_WRONG), name)
     if person.glass or not access.factors(person).any:
         return _let_in(person, "envelope" if person.glass else person.source or "password")
     access.begin_dialogue(guard.cookie("door"), SECOND, person, at_ms)
@@ -101,7 +102,7 @@ def second() -> AnyResponse:
 def second_enter() -> AnyResponse:
     person = _half()
     if person is None or not guard.csrf_right(guard.cookie("door")):
-        return _form(400, _STALE)
+        return _form(400, say(_STALE))
     half = person
     try:
         factor = identity.shown(person, guard.cookie("door"), SECURITY_KEY)
@@ -109,7 +110,7 @@ def second_enter() -> AnyResponse:
         return _throttled(error, person, lambda words: _second(half, 429, words))
     if not factor:
         _refused(person, "wrong second factor")
-        return _second(person, 401, _WRONG_FACTOR)
+        return _second(person, 401, say(_WRONG_FACTOR))
     desk().access.dialogue(guard.cookie("door"), SECOND, desk().clock(), take=True)
     return _let_in(person, factor)
 
@@ -129,14 +130,14 @@ def options() -> Response:
 def key() -> AnyResponse:
     """A security key alone: it has asked for its PIN or a finger, which is the second factor."""
     if not guard.csrf_right(guard.cookie("door")):
-        return _form(400, _STALE)
+        return _form(400, say(_STALE))
     try:
         person = identity.by_security_key(guard.cookie("door"), ALONE, request.form.get("answer", ""))
     except Error as error:
         return _throttled(error, None, lambda words: _form(429, words))
     if person is None or person.glass:
         _refused(None, "wrong security key")
-        return _form(401, _WRONG_FACTOR)
+        return _form(401, say(_WRONG_FACTOR))
     return _let_in(person, SECURITY_KEY)
 
 
@@ -157,7 +158,13 @@ def _throttled(error: Error, known: Person | None, page: guard.Page) -> AnyRespo
         raise error
     _refused(known, "throttled")
     wait_s = int(error.detail["wait_s"])
-    response = page(f"Too many failed attempts. Try again in {wait_s} seconds.")
+    response = page(
+        ngettext(
+            "Too many failed attempts. Try again in %(n)s second.",
+            "Too many failed attempts. Try again in %(n)s seconds.",
+            wait_s,
+        )
+    )
     response.headers["Retry-After"] = str(wait_s)
     return response
 
@@ -168,7 +175,7 @@ def _let_in(person: Person, factor: str) -> AnyResponse:
     if person.glass == SEALED:
         peers.record(_actor(person), "console.glass_opened", f"user:{person.name}")
         if not access.open_glass(person, at_ms):
-            return _form(401, _WRONG)
+            return _form(401, say(_WRONG))
         log.warning("console: the break-glass account was opened; `casemate user seal` closes it")
     peers.record(_actor(person), "console.login", "console:session", role=person.role, factor=factor)
     token = access.start_session(person, at_ms, factor, address_of(identity.remote()))

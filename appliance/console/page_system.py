@@ -11,10 +11,11 @@ from flask import Blueprint, render_template
 from appliance import __version__
 from appliance.errors import Error
 
+from .condition import health_rows
 from .desk import desk
 from .guard import needs
+from .languages import decimal, say
 from .page_overview import engine_state
-from .peers import health_rows
 
 views = Blueprint("system", __name__)
 
@@ -31,16 +32,16 @@ def _machine() -> list[dict[str, Any]]:
     cores = psutil.cpu_count() or 1
     load = round(100 * one / cores)
     return [
-        {"name": "Disk of the state folder", "says": f"{_octets(disk.free)} free of {_octets(disk.total)}", "share": used, "warn": used >= DISK_WARN},
-        {"name": "Memory", "says": f"{_octets(memory.available)} free of {_octets(memory.total)}", "share": round(memory.percent), "warn": memory.percent >= MEMORY_WARN},
-        {"name": "Processors", "says": f"load {one:.2f}, of 15 minutes {fifteen:.2f}, on {cores}", "share": min(100, load), "warn": load > 100},
+        {"name": say("Disk of the state folder"), "says": say("%(free)s free of %(all)s", free=_octets(disk.free), all=_octets(disk.total)), "share": used, "warn": used >= DISK_WARN},
+        {"name": say("Memory"), "says": say("%(free)s free of %(all)s", free=_octets(memory.available), all=_octets(memory.total)), "share": round(memory.percent), "warn": memory.percent >= MEMORY_WARN},
+        {"name": say("Processors"), "says": say("load %(now)s, of 15 minutes %(long)s, on %(cores)s", now=decimal(one, 2), long=decimal(fifteen, 2), cores=cores), "share": min(100, load), "warn": load > 100},
     ]  # fmt: skip
 
 
 def _octets(number: int) -> str:
     for size, unit in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB")):
         if number >= size:
-            return f"{number / size:.1f} {unit}"
+            return f"{decimal(number / size, 1)} {unit}"
     return f"{number // 1024} KiB"
 
 

@@ -13,15 +13,17 @@ from appliance.errors import Error
 from .acts import answered, do_or_begin
 from .desk import desk, who
 from .guard import needs
+from .languages import N_
+from .saying import said
 
 views = Blueprint("users", __name__)
 
 SAID: Final = {
-    "created": "The user may sign in now. Let them change the password on their account page.",
-    "removed": "The user is removed and signed out.",
-    "role": "The user has the new role from the next sign-in on, and is signed out.",
-    "ended": "The session is ended.",
-    "forgotten": "The second factors are forgotten. The next sign-in enrols a new one.",
+    "created": N_("The user may sign in now. Let them change the password on their account page."),
+    "removed": N_("The user is removed and signed out."),
+    "role": N_("The user has the new role from the next sign-in on, and is signed out."),
+    "ended": N_("The session is ended."),
+    "forgotten": N_("The second factors are forgotten. The next sign-in enrols a new one."),
 }
 
 
@@ -62,7 +64,7 @@ def create() -> AnyResponse | tuple[str, int]:
     except Error as error:
         if error.code != "invalid":
             raise
-        return _list(error.message[:1].upper() + error.message[1:] + ".", 422)
+        return _list(said(error), 422)
 
 
 @views.post("/users/<name>/role")

@@ -26,6 +26,8 @@ from appliance.verify import (
 
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("verifications", __name__)
 
@@ -63,11 +65,11 @@ def evidence() -> Any:
     """What the audit log has of one authentication, as a ZIP archive: entries, proofs, the log's key."""
     verification = id_octets(request.form.get("verification", "").strip().lower())
     if verification is None:
-        return _page("This is no id of a verification.", 422)
+        return _page(say("This is no id of a verification."), 422)
     on, peers = f"verification:{id_text(verification)}", desk().peers
     found = peers.call("entries", {"on": on, "limit": ENTRIES_MAX})["entries"]
     if not found:
-        return _page("The audit log has nothing of this verification.", 404)
+        return _page(say("The audit log has nothing of this verification."), 404)
     entries = sorted(found, key=lambda each: int(each["index"]))
     proofs = [peers.call("proof", {"index": each["index"]})["tlog_proof"] for each in entries]
     made = files(verification, entries, proofs, peers.call("state", {})["vkey"], b"", NONE)
@@ -90,7 +92,7 @@ def block() -> Any:
         if not (hours.isascii() and hours.isdigit() and 1 <= int(hours) <= BLOCK_HOURS_MAX):
             raise Error("invalid", f"hours are a whole number from 1 to {BLOCK_HOURS_MAX:,}")
     except Error as error:
-        return _page(error.message[:1].upper() + error.message[1:] + ".", 422)
+        return _page(said(error), 422)
     made = by_person(prefix, int(hours), desk().clock())
     until = rfc3339(made.until_ms)
     desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=until)

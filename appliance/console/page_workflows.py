@@ -43,6 +43,8 @@ from appliance.message import id_octets, id_text
 
 from .desk import desk, who
 from .guard import needs
+from .languages import say
+from .saying import said
 
 views = Blueprint("workflows", __name__)
 
@@ -123,10 +125,13 @@ def _tried(flow: Definition) -> tuple[Any, str]:
     except (ValueError, AttributeError, msgspec.MsgspecError):
         return (
             None,
-            'What it is started with is a JSON object, what happens a list such as [{"reply": "NO"}, {"passes_s": 300}].',
+            say(
+                "What it is started with is a JSON object, what happens a list such as %(example)s.",
+                example='[{"reply": "NO"}, {"passes_s": 300}]',
+            ),
         )
     except Error as error:
-        return None, error.message[:1].upper() + error.message[1:] + "."
+        return None, said(error)
 
 
 @views.get("/runs/<run>")
@@ -171,7 +176,7 @@ def save_() -> Any:
     try:
         flow = checked(text, kinds)
     except Error as error:
-        return _page(error.message[:1].upper() + error.message[1:] + ".", text, 422)
+        return _page(said(error), text, 422)
     version = Version(flow.name, 0, text, 0, "", "", "", 0, "", "", 0)
     desk().peers.record(who(), "workflow.saved", f"workflow:{flow.name}", digest=version.digest)
     _act(lambda b: save(b.conn, flow.name, text, who(), desk().clock()))
@@ -185,7 +190,7 @@ def ask_(name: str) -> Any:
     with _open() as book:
         found = one(book.conn, name, number)
     if not reason.strip():
-        return _workflow(name, "Say why: the other person has to judge it.", 422)
+        return _workflow(name, say("Say why: the other person has to judge it."), 422)
     detail: dict[str, Any] = {"version": number, "reason": reason.strip()[:300], "digest": found.digest}
     desk().peers.record(who(), "workflow.asked", f"workflow:{name}", **detail)
     _act(lambda b: ask(b.conn, name, number, reason, who(), desk().clock()))
@@ -211,7 +216,7 @@ def decide_(name: str) -> Any:
     except Error as error:
         if error.code not in ("forbidden", "workflow_state"):
             raise
-        return _workflow(name, error.message[:1].upper() + error.message[1:] + ".", 422)
+        return _workflow(name, said(error), 422)
     done = "activated" if yes else "refused"
     return redirect(url_for("workflows.workflow", name=name, version=number, done=done), 303)
 

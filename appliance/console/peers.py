@@ -13,7 +13,6 @@ import msgspec
 
 from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s
-from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
 from appliance.limits import CALL_S_MAX
@@ -244,52 +243,3 @@ class Peers:
         if isinstance(found, dict):
             found = [{"name": name, **row} for name, row in found.items() if isinstance(row, dict)]
         return [row for row in found if isinstance(row, dict) and "name" in row]
-
-
-def hsm_rows(hsms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each of two HSMs; none for one, which is the row above."""
-    if len(hsms) < 2:
-        return []
-    rows = []
-    for hsm in hsms:
-        well = bool(hsm["up"] and hsm["in_step"])
-        state = "serves" if hsm["serves"] else "stands by" if well else "not in step" if hsm["up"] else "not answering"
-        name = f"HSM, {hsm['hsm']}"
-        rows.append({"name": name, "well": well, "state": state, "why": "" if well else str(hsm.get("why", ""))})
-    return rows
-
-
-def health_rows(peers: Peers, engine: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Rows of the overview's health card: name, whether well, a short state, the reason when not."""
-    rows = [
-        {
-            "name": "Engine",
-            "well": engine is not None,
-            "state": "running" if engine is not None else "not answering",
-            "why": "" if engine is not None else "nothing is sent; the supervisor restarts it by itself",
-        }
-    ]
-    for shard in (engine or {}).get("shards", ()):
-        state = "running" if shard["ready"] else "not ready" if shard["answers"] else "not answering"
-        why = "" if shard["ready"] else "its messages wait; new ones go to the others"
-        rows.append({"name": f"Engine {shard['shard']}", "well": shard["ready"], "state": state, "why": why})
-    try:
-        keys = peers.keys_state()
-        well = bool(keys.get("ready"))
-        state = "ready" if well else "not ready"
-        rows.append({"name": "HSM", "well": well, "state": state, "why": "" if well else str(keys.get("why", ""))})
-        rows += hsm_rows(keys.get("hsms", []))
-    except Error:
-        why = "the keys process is down: new messages are refused, accepted ones are kept"
-        rows.append({"name": "HSM", "well": False, "state": "not answering", "why": why})
-    try:
-        auditor = peers.auditor_ping()
-        well = bool(auditor.get("ready"))
-        state = "recording" if well else "not ready"
-        rows.append(
-            {"name": "Audit log", "well": well, "state": state, "why": "" if well else str(auditor.get("why", ""))}
-        )
-    except Error:
-        why = "privileged acts are refused until it is back"
-        rows.append({"name": "Audit log", "well": False, "state": "not answering", "why": why})
-    return rows

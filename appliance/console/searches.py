@@ -19,8 +19,11 @@ from appliance.limits import SEARCH_NAME_CHARACTERS_MAX, SEARCHES_MAX
 from appliance.settings import Settings
 from appliance.store import DeskStore
 
+from .languages import N_, ngettext, say
+
 MIGRATIONS: Final = Migrations("searches")
-FIELDS: Final = ("what", "who", "on", "outcome")
+#: Field of the filter -> what it is called.
+WORDS: Final = {"what": N_("event"), "who": N_("who"), "on": N_("about"), "outcome": N_("outcome")}
 DAYS_MAX: Final = 3_660
 
 
@@ -53,8 +56,11 @@ class Saved(NamedTuple):
 
     def told(self) -> str:
         """For people."""
-        parts = [f"{field} {self.sought[field]}" for field in FIELDS if field in self.sought]
-        return ", ".join([*parts, f"of the last {self.days} days" if self.days else "at any time"])
+        parts = [f"{say(WORDS[field])} {self.sought[field]}" for field in WORDS if field in self.sought]
+        when = (
+            ngettext("of the last %(n)s day", "of the last %(n)s days", self.days) if self.days else say("at any time")
+        )
+        return ", ".join([*parts, when])
 
 
 class Searches(DeskStore):
@@ -69,7 +75,7 @@ class Searches(DeskStore):
 
     def save(self, name: str, sought: Mapping[str, str], days: int, who: str, at_ms: int) -> None:
         """In the place of one of the same name. Raises Error `invalid`, also for what looks like a telephone number: it would stay here."""
-        name, kept = name.strip(), {field: sought[field] for field in FIELDS if sought.get(field)}
+        name, kept = name.strip(), {field: sought[field] for field in WORDS if sought.get(field)}
         if not name or len(name) > SEARCH_NAME_CHARACTERS_MAX:
             raise Error("invalid", f"a search has a name of 1 to {SEARCH_NAME_CHARACTERS_MAX} characters")
         if not 0 <= days <= DAYS_MAX:

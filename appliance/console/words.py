@@ -1,7 +1,8 @@
-"""How the console writes things: times, numbers, countries, and the tone in which each state is shown."""
+"""How the console writes things: countries, long values, what a status means, and the tone in which each state is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from flask import Flask
@@ -11,21 +12,30 @@ from appliance.clock import rfc3339
 from appliance.message import CLASSES, ENCODINGS, STATUSES, id_text
 from appliance.numbering import country_of
 
+from .languages import N_, say
+from .saying import sentence, told
+from .terms import term
+
 #: Status -> (tone of its badge, what it means to a reader).
 STATUS_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "accepted": ("info", "on disk, waiting for its turn"),
-    "scheduled": ("info", "waits for the time it was ordered for"),
-    "queued": ("info", "waits for a link"),
-    "sent": ("info", "handed to the operator, receipt not yet in"),
-    "delivered": ("good", "the operator says the handset has it"),
-    "undelivered": ("bad", "the operator could not deliver it"),
-    "failed": ("bad", "the operator refused it"),
-    "expired": ("warn", "its validity ended before it could be delivered"),
-    "cancelled": ("quiet", "withdrawn before it left"),
-    "rejected": ("bad", "refused by the appliance's own rules"),
-    "indeterminate": ("warn", "the link was lost before the operator answered: it may have left"),
+    "accepted": ("info", N_("on disk, waiting for its turn")),
+    "scheduled": ("info", N_("waits for the time it was ordered for")),
+    "queued": ("info", N_("waits for a link")),
+    "sent": ("info", N_("handed to the operator, receipt not yet in")),
+    "delivered": ("good", N_("the operator says the handset has it")),
+    "undelivered": ("bad", N_("the operator could not deliver it")),
+    "failed": ("bad", N_("the operator refused it")),
+    "expired": ("warn", N_("its validity ended before it could be delivered")),
+    "cancelled": ("quiet", N_("withdrawn before it left")),
+    "rejected": ("bad", N_("refused by the appliance's own rules")),
+    "indeterminate": ("warn", N_("the link was lost before the operator answered: it may have left")),
 }
-CLASS_WORDS: Final = {"otp": "One-time codes", "alert": "Alerts", "transaction": "Transactions", "bulk": "Bulk"}
+CLASS_WORDS: Final = {
+    "otp": N_("One-time codes"),
+    "alert": N_("Alerts"),
+    "transaction": N_("Transactions"),
+    "bulk": N_("Bulk"),
+}
 LINK_TONES: Final = {
     "up": "good",
     "partly": "warn",
@@ -40,34 +50,15 @@ PROCESS_TONES: Final = {"ready": "good", "starting": "warn", "waiting": "warn", 
 assert STATUS_WORDS.keys() == set(STATUSES) and CLASS_WORDS.keys() == set(CLASSES)
 
 
-def moment(at_ms: int | None, milliseconds: bool = False) -> str:
-    """`2026-11-22 18:30:07` in UTC, a dash for never."""
-    if not at_ms:
-        return "–"
-    text = rfc3339(at_ms).replace("T", " ").rstrip("Z")
-    return text if milliseconds else text[:19]
-
-
-def count(number: Any) -> str:
-    """`1,234,567`; a dash for what is not known."""
-    return f"{number:,.0f}" if isinstance(number, int | float) else "–"
-
-
-def span(ms: int | None) -> str:
-    """`3 d 4 h`, `5 min`, `12 s`."""
-    if ms is None or ms < 0:
-        return "–"
-    seconds = ms // 1000
-    for size, unit, smaller, name in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} {seconds % size // smaller} {name}"
-    return f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
-
-
 def country(calling_code: int) -> str:
     """`IT +39`: all that is in clear about where a message goes."""
     region = country_of(calling_code)
     return f"{region} +{calling_code}" if region else f"+{calling_code}"
+
+
+def named(programmes: Iterable[str]) -> str:
+    """Programmes in a row; the one without a name is all of them."""
+    return ", ".join(name or str(say("all")) for name in programmes)
 
 
 def short(value: Any) -> str:
@@ -85,12 +76,11 @@ def share(part: Any, whole: Any) -> int:
 
 def install(app: Flask) -> None:
     app.jinja_env.filters |= {
-        "moment": moment,
-        "count": count,
-        "span": span,
         "country": country,
         "id_text": id_text,
         "short": short,
+        "told": told,
+        "rfc3339": rfc3339,
     }
     app.jinja_env.globals |= {
         "STATUSES": STATUSES,
@@ -103,4 +93,7 @@ def install(app: Flask) -> None:
         "PROCESS_TONES": PROCESS_TONES,
         "share": share,
         "may": may,
+        "named": named,
+        "sentence": sentence,
+        "term": term,
     }

@@ -25,7 +25,7 @@ from .resealing import reseal
 from .runner import Codes, Runner
 from .sealed import Kept, aad, opened, sealed
 from .shipped import shipped
-from .states import AT_LEAST_ONCE, CANCELLED, ENDED, PERSON, Heard, Run, begun, started_with
+from .states import AT_LEAST_ONCE, CANCELLED, ENDED, PERSON, PHASES, Heard, Run, begun, started_with
 from .texts import own_text
 from .trying import Line, Outcome, Tried, Trying, check_params, run_tests
 from .turn import Code, Given, Turning
@@ -53,7 +53,7 @@ from .versions import (
 from .watch import FlowWatch, book_of
 
 __all__ = [
-    "ACTIVE", "ASKED", "AT_LEAST_ONCE", "CANCELLED", "DRAFT", "ENDED", "NAME", "OWN_ADDRESS", "PERSON", "REFUSED",
+    "ACTIVE", "ASKED", "AT_LEAST_ONCE", "CANCELLED", "DRAFT", "ENDED", "NAME", "OWN_ADDRESS", "PERSON", "PHASES", "REFUSED",
     "RETIRED", "SHIPPED", "VARIABLE", "Book", "Branch", "Code", "Codes", "Come", "Definition", "End", "FlowWatch",
     "Given", "Hands", "Happening", "Heard", "Kept", "Line", "Order", "Outcome", "Problem", "Row", "Run", "Runner",
     "Send", "Set", "State", "StepOutcome", "Story", "Tried", "Trying", "Turning", "Verify", "Version", "Wait",

@@ -13,6 +13,9 @@ from .setting import Setting
 #: Kinds of change that two people make (`appliance.access` says what each is).
 TWO_PEOPLE: Final = ("apikeys", "senders", "settings", "users")
 
+#: Languages of the console (`appliance.console` has a catalogue for each but the first).
+LANGUAGES: Final = ("en", "it", "de", "fr", "es")
+
 #: What becomes of a message of which nobody can know whether it left.
 INDETERMINATE_POLICIES: Final = ("resend", "hold", "report")
 
@@ -51,6 +54,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("console.listen", "str", "127.0.0.1:8081", "address and port of the admin console"),
     Setting("console.tls_certificate", "path", "", "PEM chain of the console's server certificate"),
     Setting("console.tls_key", "path", "", "PEM key of the console's server certificate"),
+    Setting(
+        "console.language",
+        LANGUAGES,
+        "en",
+        "language of the console for whom has chosen none and whose browser asks for none of these",
+    ),
     Setting("console.idle_minutes", "int", 15, "a session ends after so long without a request", 1, 480),
     Setting("console.absolute_hours", "int", 8, "a session ends after so long whatever happens", 1, 24),
     Setting(

@@ -6,7 +6,7 @@
   const live = document.getElementById("live");
   const rates = new Map([...document.querySelectorAll("[data-rate]")].map((e) => [e.dataset.rate, e]));
   const columns = [[], [], [], []]; // time in seconds, then the three series
-  const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+  const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
   let after = 0;
   let chart = null;
 
@@ -73,9 +73,10 @@
       }
       if (!answer.ok) throw new Error(String(answer.status));
       hear(await answer.json());
-      say(columns[2].at(-1) === null ? "engine not answering" : "live", columns[2].at(-1) === null ? "off" : "on");
+      const silent = columns[2].at(-1) === null;
+      say(silent ? live.dataset.engineSilent : live.dataset.liveNow, silent ? "off" : "on");
     } catch {
-      say("console not answering", "off");
+      say(live.dataset.consoleSilent, "off");
     }
     setTimeout(look, document.hidden ? 5000 : 1000);
   }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.cli.status import hsm_state
-from appliance.console.peers import hsm_rows
+from appliance.console.condition import hsm_rows
 
 
 def row(name: str, up: bool = True, serves: bool = False, in_step: bool = True, why: str = "") -> dict[str, Any]:

@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from appliance.access import Access
+from appliance.console.languages import count, moment, span
 from appliance.console.pulse import Pulse
-from appliance.console.words import count, country, moment, share, short, span
+from appliance.console.words import country, share, short
 from appliance.message import id_text
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, found, sign_in, token_in
@@ -238,16 +239,18 @@ def test_the_pulse_turns_counters_into_rates() -> None:
 
 def test_words() -> None:
     assert (
-        moment(NOW) == "2023-11-14 22:13:20" and moment(NOW, True) == "2023-11-14 22:13:20.000" and moment(None) == "–"
+        moment(NOW) == "14 Nov 2023, 22:13:20"
+        and moment(NOW, True) == "14 Nov 2023, 22:13:20.000"
+        and moment(None) == "–"
     )
     assert count(1_234_567) == "1,234,567" and count(None) == "–"
     assert country(39) == "IT +39" and country(999) == "+999"
     assert [span(ms) for ms in (None, 5_000, 65_000, 3_700_000, 90_000_000)] == [
         "–",
-        "5 s",
+        "5 secs",
         "1 min",
-        "1 h 1 min",
-        "1 d 1 h",
+        "1 hr 1 min",
+        "1 day 1 hr",
     ]
     assert short("a" * 64) == "a" * 12 + "…" and short("wrong name or password") == "wrong name or password"
     assert share(1, 1_000) == 1 and share(0, 10) == 0 and share(5, 0) == 0 and share(20, 10) == 100

@@ -26,7 +26,7 @@ def test_a_filter_is_saved_found_again_and_removed(client: FlaskClient, peers: P
     form = {"name": "Refused sign-ins", "what": "console.login", "outcome": "refused", "days": "7", "who": ""}
     assert save(client, **form) == 303
     page = client.get("/audit/review").text
-    assert "what console.login, outcome refused, of the last 7 days" in page and "console:carlo" in page
+    assert "event console.login, outcome refused, of the last 7 days" in page and "console:carlo" in page
     href = re.search(r'href="(/audit\?[^"]+)">Refused', page)
     assert href is not None
     client.get(href[1].replace("&amp;", "&"))

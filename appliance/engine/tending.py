@@ -80,7 +80,8 @@ def recover(ledger: Ledger, day: int) -> int:
     conn = partition.conn
     names = {number: name for name, number in ledger.link_numbers[day].items()}
     moving = set(stored.moving(conn))
-    if moving:  # with the first commit they are in the tallies: none is read at the next start, of a day that is over either
+    # With the first commit they are in the tallies: none is read at the next start, of a day that is over either.
+    if moving:
         ledger.straight.moved.setdefault(day, {})
     undecided = 0
     for first in sorted(moving | set(stored.any_open(conn))):

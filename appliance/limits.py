@@ -34,6 +34,13 @@ ENUM_TTL_S_MAX: Final = 86_400  # nor believed longer
 ENUM_FAILED_S: Final = 10.0  # a number whose question failed is not asked for again sooner
 ENUM_FAILURES_MAX: Final = 5  # numbers in a row; then the tree is left alone
 ENUM_PAUSE_S: Final = 10.0  # for so long
+CAMARA_ROWS_MAX: Final = 16  # operators that are asked about numbers
+CAMARA_AT_ONCE_MAX: Final = 64  # numbers one of them is asked for at once; more are not asked for
+CAMARA_OCTETS_MAX: Final = 65_536  # of one of its answers
+CAMARA_FAILURES_MAX: Final = 5  # in a row; then it is left alone
+CAMARA_PAUSE_S: Final = 10.0  # for so long
+CAMARA_ASSERTION_S: Final = 120  # a signed JWT is good for; CAMARA's profile allows 300 s
+CAMARA_TOKEN_S_MAX: Final = 3_600  # an access token is not used longer, whatever its answer says
 PORTED_VERSIONS_MAX: Final = 3  # of each book on disk: the one in use, and two ways back
 
 # --- REST -------------------------------------------------------------------------------------------------
@@ -81,6 +88,7 @@ BATCH_PAYEES_MAX: Final = 200  # of one code: what fits into a request with all 
 PAYEE_CHARACTERS_MAX: Final = 140  # ISO 20022 Max140Text, a party's name
 PURPOSE_CHARACTERS_MAX: Final = 48
 VERIFY_ACTS_AT_ONCE: Final = 256  # acts on verifications that share one commit
+NUMBER_CHECK_MS_MAX: Final = 10_000  # a code that waits longer for an operator's word on its number helps nobody
 VERIFY_CLAIM_MS: Final = (
     11_000  # a message in hand for so long is in nobody's: a call between processes takes 10 s at most
 )
@@ -244,6 +252,7 @@ assert PORTED_VERSIONS_MAX >= 2  # a way back
 assert BATCH_MESSAGES_MAX <= COMMIT_ROWS_MAX <= GATEWAY_PENDING_MESSAGES_MAX
 assert SETTLE_S_MAX < STOP_S_MAX
 assert VERIFY_CLAIM_MS > CALL_S_MAX * 1000
+assert VERIFY_CLAIM_MS > NUMBER_CHECK_MS_MAX + 500
 assert VALIDITY_S_MIN <= CODE_LIFE_S_MIN
 assert LINK_TEST_RECEIPT_S_MAX + LINK_TEST_ANSWER_S_MAX < LINK_TEST_S_MAX
 assert HTTP_HEAD_S_MAX < HTTP_BODY_S_MAX

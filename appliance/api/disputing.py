@@ -13,7 +13,7 @@ from appliance.verify import ENTRIES_MAX, digest, files, not_found, presented
 from .asgi import Answer, Request
 from .gateway import Gateway
 from .requests import decoded_once
-from .verifying import payee_of
+from .verifying_answers import payee_of
 from .verifying_bodies import EvidenceFiles, EvidenceRequest
 
 PROOF_S_MAX: Final = 60.0

@@ -28,6 +28,7 @@ from appliance.verify import Payers, VerifyWatch
 
 from .callbacks import CallbackRule
 from .certificate_numbers import CertificateNumbers
+from .number_checking import NumberChecking
 from .numbers import Numbers
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Gateway:
         self.numbers.ready = self._ready
         self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
+        self.number_checks = NumberChecking(settings, None, self.numbers)
         self.courier: Caller | None = None
         self.runner: Runner | None = None  # of workflows, where this gateway has it
         self.door: Caller | None = None  # asked for its counts only; None: it is closed

@@ -74,6 +74,12 @@ class Numbers:
             ["gateway", "why"],
             registry=registry,
         )
+        self._checks = Counter(
+            "casemate_number_checks",
+            "what operators said of numbers before codes: of sim changed, unchanged, unknown; of tenure short, long, unknown",
+            ["gateway", "of", "answer"],
+            registry=registry,
+        )
         self._purposes: set[str] = set()
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self.certificates: CertificateNumbers | None = None
@@ -102,6 +108,9 @@ class Numbers:
             self._purposes.add(purpose)
         word = (purpose or "unknown") if purpose in self._purposes else "other"
         self._verifications.labels(self.index, word, outcome).inc()
+
+    def number_checked(self, of: str, answer: str) -> None:
+        self._checks.labels(self.index, of, answer).inc()
 
     def blocked(self, why: str) -> None:
         self._blocks.labels(self.index, why).inc()

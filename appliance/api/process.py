@@ -45,6 +45,7 @@ async def serve(settings: Settings, index: int = 0) -> None:
         gateway.door = Client(settings.socket("door"))
     courier = Client(settings.socket("courier"))
     gateway.courier = courier if index == 0 else None  # one gateway runs the workflows
+    gateway.number_checks.courier = courier
     if settings.enums:
         gateway.ask_by_enum(courier)
     try:

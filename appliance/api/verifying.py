@@ -18,7 +18,7 @@ from appliance.errors import Error
 from appliance.limits import (
     SINGLE_BODY_OCTETS_MAX,
 )
-from appliance.message import id_octets, id_text, new_ids
+from appliance.message import id_text, new_ids
 from appliance.numbering import normalise
 from appliance.verify import (
     WHY,
@@ -31,11 +31,11 @@ from appliance.verify import (
     Verification,
     Wording,
     aad,
-    batch_of,
     check_admitted,
+    check_detail,
     check_resend,
+    check_told,
     code_mac,
-    not_found,
     paces,
     packed,
     payment_digest,
@@ -49,13 +49,8 @@ from .asgi import Answer, Request
 from .gateway import Gateway
 from .requests import Message, decoded_once
 from .sending import Sending, idempotency_key, macs
-from .verifying_bodies import (
-    CheckRequest,
-    VerificationBegun,
-    VerificationChecked,
-    VerificationRequest,
-    VerificationView,
-)
+from .verifying_answers import begun_answer, detail_of, id_of, payee_of, send_key, view_of
+from .verifying_bodies import CheckRequest, VerificationChecked, VerificationRequest
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +97,7 @@ class Verifying:
         asked: VerificationRequest = decoded_once(_request, body)
         row = await self.begun(request, asked, given, body)
         headers = ((b"idempotency-replayed", b"true"),) if row.before else ()
-        return _begun(row, headers)
+        return begun_answer(row.id, row.expires_ms, headers)
 
     async def begun(
         self,
@@ -122,48 +117,37 @@ class Verifying:
         key_mac, body_mac = macs(sealing, caller.id, given, ADDRESS, body) if given else (None, None)
         (new_id,) = new_ids(1, at_ms)
         purpose = asked.purpose.lower()
-        code, intake, shown = await self._written(kept, purpose, caller.id, _send_key(new_id, 1))
+        code, intake, shown = await self._written(kept, purpose, caller.id, send_key(new_id, 1))
         key = await self._key()
         who = self._who(asked, key)
         prefix = prefix_of(kept.to)
         bound = payment_digest(key, new_id, kept.payment)
         mac = code_mac(key, new_id, sealing.index(kept.to), purpose, kept.payment, code)
+        sealed, until_ms = self._sealed(sealing.key, new_id, kept, code), at_ms + kept.life_s * 1000
         row = Verification(
-            new_id,
-            caller.id,
-            purpose,
-            "pending",
-            sealing.index(kept.to),
-            mac,
-            bound,
-            sealing.key.key_id,
-            self._sealed(sealing.key, new_id, kept, code),
-            at_ms,
-            at_ms + kept.life_s * 1000,
-            1,
-            0,
-            at_ms,
-            key_mac,
-            body_mac,
-            prefix=prefix,
-            flow=flow,
-        )
+            new_id, caller.id, purpose, "pending", sealing.index(kept.to), mac, bound, sealing.key.key_id, sealed,
+            at_ms, until_ms, 1, 0, at_ms, key_mac, body_mac, prefix=prefix, flow=flow,
+        )  # fmt: skip
+        asks = self.gateway.number_checks.of(purpose) is not None
 
         def begun(book: Book) -> tuple[Verification, Block | None]:
             found = book.begin(row, self.limits, at_ms, who)
-            return found, book.weigh(prefix, self.guard, at_ms) if found is row else None
+            return found, book.weigh(prefix, self.guard, at_ms) if found is row and not asks else None
 
         found, block = await self.watch.act(begun)
         if found.id != new_id:
             return await self._begun_before(found, request)
+        heard: dict[str, Any] = {}
+        if asks:
+            heard, block = await self._heard_first(row, kept.to, request)
         await self._told(block)
-        await self._sent(row, intake, "verification.created", shown, request)
+        await self._sent(row, intake, "verification.created", shown, request, heard)
         gateway.numbers.verified(purpose, "created")
         return Begun(row.id, row.expires_ms, False)
 
     async def check(self, request: Request) -> Answer:
         """POST /v1/verifications/{id}/check: on the audit log before its answer leaves."""
-        verification = _id(request)
+        verification = id_of(request)
         self.gateway.charge(request.caller, 0)
         return await self.tried(request, verification, decoded_once(_check, await request.body(SINGLE_BODY_OCTETS_MAX)))
 
@@ -175,7 +159,7 @@ class Verifying:
         checked = await self.watch.act(
             lambda book: book.check(verification, caller.id, key, code, payment, self.limits, now_ms())
         )
-        detail = _detail(checked.purpose, checked.bound) | ({"reason": checked.reason} if checked.reason else {})
+        detail = detail_of(checked.purpose, checked.bound) | ({"reason": checked.reason} if checked.reason else {})
         outcome = "ok" if checked.approved else "refused"
         await gateway.recorder.record(
             f"api:{caller.name}", "verification.checked", f"verification:{id_text(verification)}", outcome, **detail
@@ -186,17 +170,17 @@ class Verifying:
     async def one(self, request: Request) -> Answer:
         """GET /v1/verifications/{id}"""
         row = await self._one(request)
-        return Answer(200, _encode(_view(row)))
+        return Answer(200, _encode(view_of(row)))
 
     async def cancel(self, request: Request) -> Answer:
         """POST /v1/verifications/{id}/cancel: its code is worth nothing from now on; the same again changes nothing."""
         caller, at_ms = request.caller, now_ms()
-        verification = _id(request)
+        verification = id_of(request)
         row, changed = await self.watch.act(lambda book: book.cancel(verification, caller.id, at_ms))
         if changed:
             await self._record(request, row, "verification.cancelled")
             self.gateway.numbers.verified(row.purpose, "cancelled")
-        return Answer(200, _encode(_view(row)))
+        return Answer(200, _encode(view_of(row)))
 
     async def resend(self, request: Request) -> Answer:
         """POST /v1/verifications/{id}/resend"""
@@ -215,7 +199,7 @@ class Verifying:
             key_mac, _ = macs(await gateway.seals.at(now_ms()), request.caller.id, given, address, b"")
         if key_mac is None or row.resend != key_mac or row.claimed_ms:
             row = await self._again(row, request, key_mac)
-        return Answer(200, _encode(_view(row)))
+        return Answer(200, _encode(view_of(row)))
 
     async def resent(self, request: Any, verification: bytes, given: bytes, sender: str, address: str) -> Verification:
         """The same for a step of a workflow, by another sender; done again under the same key it is the same message."""
@@ -289,6 +273,8 @@ class Verifying:
         while row.in_hand(now_ms()):
             await asyncio.sleep(LOOK_S)
             row = await self.watch.do(lambda book: book.one(verification, caller))
+        if row.request is None:
+            raise Error("overloaded", "the first of two same requests was refused", "ask again after a second")
         if row.claimed_ms:  # the first request was cut off: nobody knows whether its message left
             row = await self._again(row, request, None)
         return Begun(row.id, row.expires_ms, True)
@@ -303,7 +289,8 @@ class Verifying:
         kept = unpacked(old.open(row.sealed, aad(row.id)))
         if way is not None:
             kept = msgspec.structs.replace(kept, sender=way[0], address=way[1])
-        code, intake, shown = await self._written(kept, row.purpose, row.caller, _send_key(row.id, row.sends + 1))
+        heard = await self._heard(row, kept.to, request)
+        code, intake, shown = await self._written(kept, row.purpose, row.caller, send_key(row.id, row.sends + 1))
         sealing, key = await gateway.seals.at(at_ms), await self._key()
         mac = code_mac(key, row.id, row.subject, row.purpose, kept.payment, code)
         until_ms = row.expires_ms if kept.code else at_ms + kept.life_s * 1000
@@ -313,16 +300,49 @@ class Verifying:
             lambda book: (book.renew(row, put, self.limits, at_ms), book.weigh(row.prefix, self.guard, at_ms))
         )
         await self._told(block)
-        await self._sent(renewed, intake, "verification.resent", shown, request)
+        await self._sent(renewed, intake, "verification.resent", shown, request, heard)
         gateway.numbers.verified(row.purpose, "resent")
         return renewed._replace(claimed_ms=0)
 
-    async def _sent(self, row: Verification, intake: Any, event: str, shown: str, request: Any) -> None:
+    async def _heard(self, row: Verification, number: str, request: Any) -> dict[str, Any]:
+        """What the number's operator says of it, for the audit log. Raises Error `number_at_risk` or `number_unchecked`, then on the log too."""
+        check = self.gateway.number_checks.of(row.purpose)
+        if check is None:
+            return {}
+        told = await self.gateway.number_checks.told(check, number, id_text(row.id))
+        heard = check_detail(check, told)
+        try:
+            check_told(check, told)
+        except Error as e:
+            self.gateway.refused(e)
+            await self._record(request, row, "verification.refused", "refused", **heard)
+            raise
+        return heard
+
+    async def _heard_first(self, row: Verification, number: str, request: Any) -> tuple[dict[str, Any], Block | None]:
+        """The same of a new verification. Its rates count before, so that nobody has the operator asked without end; a code that is refused is none of its prefix's."""
+        new_id, prefix, at_ms = row.id, row.prefix, row.created_ms
+        try:
+            heard = await self._heard(row, number, request)
+        except BaseException:
+            await asyncio.shield(self.watch.act(lambda book: book.withdraw(new_id, at_ms)))
+            raise
+
+        def held(book: Book) -> Block | None:
+            book.hold(new_id, now_ms())
+            return book.weigh(prefix, self.guard, at_ms)
+
+        block = await self.watch.act(held)
+        return heard, block
+
+    async def _sent(
+        self, row: Verification, intake: Any, event: str, shown: str, request: Any, heard: dict[str, Any]
+    ) -> None:
         """Records it and makes the message durable; what is not known to be is marked, for whoever repeats the request."""
         verification, sends = row.id, row.sends
         try:
-            await self._record(request, row, event, template=shown)
-            key = _send_key(verification, sends)
+            await self._record(request, row, event, template=shown, **heard)
+            key = send_key(verification, sends)
             await self.sending.committed(request, key, ADDRESS, verification, intake, b"{}")
         except BaseException:
             await asyncio.shield(self.watch.act(lambda book: book.sent(verification, sends, durable=False)))
@@ -341,50 +361,15 @@ class Verifying:
             log.warning("that a verification's message is durable could not be noted: %s", e)
 
     async def _one(self, request: Request) -> Verification:
-        caller, verification = request.caller.id, _id(request)
+        caller, verification = request.caller.id, id_of(request)
         return await self.watch.do(lambda book: book.one(verification, caller))
 
-    async def _record(self, request: Any, row: Verification, event: str, **detail: str) -> None:
+    async def _record(
+        self, request: Any, row: Verification, event: str, outcome: str = "ok", **detail: str | int
+    ) -> None:
         on = f"verification:{id_text(row.id)}"
-        detail = _detail(row.purpose, row.bound) | detail
-        await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, **detail)
+        detail = detail_of(row.purpose, row.bound) | detail
+        await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, outcome, **detail)
 
     async def _key(self) -> bytes:
         return await self.gateway.ring.derive("verification", "")
-
-
-def payee_of(asked: Any) -> str | None:
-    """The payee of a request, or the payees of its batch as one."""
-    payee: str | None = asked.payee
-    return payee if asked.payees is None else batch_of(asked.payees)
-
-
-def _id(request: Request) -> bytes:
-    """Raises Error `not_found` for what no id can be: that tells nothing of any verification."""
-    found = id_octets(request.param.lower())
-    if found is None:
-        raise not_found()
-    return found
-
-
-def _send_key(verification: bytes, sends: int) -> bytes:
-    """The message's own idempotency key. No caller can write a blank into one of its own."""
-    return b"verification %s %d" % (verification.hex().encode(), sends)
-
-
-def _detail(purpose: str, bound: bytes) -> dict[str, Any]:
-    return {"purpose": purpose, "bound": bool(bound)} | ({"digest": bound.hex()} if bound else {})
-
-
-def _begun(row: Begun, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    text = id_text(row.id)
-    location = (b"location", f"/v1/verifications/{text}".encode())
-    return Answer(
-        201, _encode(VerificationBegun(text, "pending", rfc3339(row.expires_ms))), headers=(location, *headers)
-    )
-
-
-def _view(row: Verification) -> VerificationView:
-    status: Any = row.status(now_ms())
-    created, until = rfc3339(row.created_ms), rfc3339(row.expires_ms)
-    return VerificationView(id_text(row.id), status, row.purpose, bool(row.bound), created, until, row.sends, row.tries)

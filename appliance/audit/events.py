@@ -95,6 +95,7 @@ EVENTS: Final[dict[str, str]] = {
     "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "verification.created": "a one-time code was made and its message handed on; detail says whether it is bound to a payment, and what was shown",
     "verification.resent": "a verification's message was sent once more",
+    "verification.refused": "a code was not sent because of what the operator says of the number's SIM or contract, or does not say; detail tells what was asked",
     "verification.prefix_blocked": "codes to numbers with this beginning are blocked for a while: by themselves, or by a person; detail says why",
     "verification.prefix_opened": "a person let codes go there again",
     "verification.checked": "a code was tried: approved (outcome ok) or denied (outcome refused); detail says why, the caller is not told",

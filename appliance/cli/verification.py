@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +14,17 @@ from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
 from appliance.message import id_octets, id_text
+from appliance.numbering import normalise
 from appliance.settings import home_of, load
 from appliance.verify import (
     BLOCK_HOURS_MAX,
     ENTRIES_MAX,
     Book,
+    Told,
     by_person,
+    check_of,
     check_prefix,
+    check_told,
     digest,
     files,
     payment_of,
@@ -101,6 +106,35 @@ def evidence(verification_id: str, folder: Path, payee: str | None, amount: str 
         raise Error("file_invalid", f"{folder.name} cannot be written: {e.strerror}", "name a new folder") from None
     click.echo(made["authentication.json"].decode().rstrip())
     click.echo(f"written to {folder.name}: {len(entries)} entries with their proofs")
+
+
+@verification.command("operator")
+@click.option("--purpose", default="login", show_default=True, help="as codes of this purpose are judged")
+@_json
+def operator_(purpose: str, as_json: bool) -> int:
+    """Ask a number's operator as it is asked before a code goes there, and say what would become of the code (exit code 2: it would not leave).
+
+    The number is read from standard input. Nothing is sent. Recorded in the log, without the number.
+    """
+    settings = load(home=home_of())
+    check = check_of(settings.number_checks, purpose.lower())
+    if check is None:
+        raise Error("not_found", "no row [[number_check]] names this purpose", "nothing is asked before its codes")
+    number, _ = normalise(click.prompt("number", err=True) if sys.stdin.isatty() else sys.stdin.readline().strip())
+    Desk().record("number.looked_up", "numbers:operator")
+    asked = {"number": number, "swap_hours": check.swap_hours, "tenure_days": check.tenure_days, "correlator": "try"}
+    with contextlib.closing(BlockingClient(settings.socket("courier"))) as courier:
+        told = Told(**courier.call("number_check", asked))
+    row = {"sim": told.sim or None, "tenure": told.tenure or None, "why": told.why or None} | {
+        "asked_of": told.asked_of or None,
+        "code": "sent",
+    }
+    try:
+        check_told(check, told)
+    except Error as e:
+        row["code"] = e.code
+    show([row], as_json)
+    return 0 if row["code"] == "sent" else 2
 
 
 @verification.command("blocks")

@@ -30,6 +30,7 @@ from appliance.store import OperationalError
 
 from .addresses import address_of, callback_allowed
 from .book import Book
+from .camara import Camaras, Question
 from .directory import Directory
 from .letter import secret_text, workflow_body
 from .naptr import Portability
@@ -77,15 +78,15 @@ class Erased(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[bytes] = []
 
 
-def web_client(proxy: str = "") -> httpx.AsyncClient:
-    """The HTTP client of the rounds: no redirects, no cookies, no proxy but the settings' (HOST:PORT); the system's certificate authorities.
+def web_client(proxy: str = "", authorities: str = "") -> httpx.AsyncClient:
+    """The courier's HTTP client: no redirects, no cookies, no proxy but the settings' (HOST:PORT); the system's certificate authorities, or those in a file.
 
     A bank puts its own authority where the system keeps them, not into a Python package's bundle.
     """
     # httpcore asks for this optional module at every request, and one that is missing is looked for on disk each time:
     # four fifths of an attempt's CPU. None means at once "not there"; it then takes asyncio, which is right.
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
-    context = ssl.create_default_context()
+    context = _trusting(authorities)
     limits = httpx.Limits(max_connections=WEBHOOK_CONCURRENT_MAX, max_keepalive_connections=WEBHOOK_CONCURRENT_MAX)
     # Through the proxy goes what leaves the machine: https. It sees names, not content (RFC 9110, CONNECT).
     through = httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=f"http://{proxy}") if proxy else None
@@ -99,6 +100,15 @@ def web_client(proxy: str = "") -> httpx.AsyncClient:
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+def _trusting(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities or None)
+    except (OSError, ssl.SSLError):
+        raise Error(
+            "settings_invalid", "camara: `ca` cannot be read", "PEM certificates, readable by the courier"
+        ) from None
 
 
 def webhook_secret(settings: Settings, caller: int) -> str:
@@ -129,7 +139,9 @@ class Desk:
         ring: Keyring | None = None,
         runs: Runs | None = None,
         directory: Directory | None = None,
+        camaras: Camaras | None = None,
     ) -> None:
+        self.camaras = camaras
         self.ring = ring
         self.runs = runs
         self.people = directory
@@ -143,7 +155,13 @@ class Desk:
         return {"process": "courier", "pid": os.getpid(), "ready": True, "why": ""}
 
     async def state(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        return {"started_ms": self.started_ms, **self.rounds.state(), "enum": self.portability.state()}
+        camaras = self.camaras.state() if self.camaras is not None else []
+        return {
+            "started_ms": self.started_ms,
+            **self.rounds.state(),
+            "enum": self.portability.state(),
+            "camara": camaras,
+        }
 
     async def enum(self, payload: Any, peer: Peer) -> list[tuple[str | None, float] | None]:
         """`[[code, seconds it holds] or null]` for each number."""
@@ -152,6 +170,16 @@ class Desk:
         except msgspec.ValidationError:
             raise Error("malformed", "enum: `numbers` and `wait_s`") from None
         return await self.portability.codes(given.numbers, given.wait_s)
+
+    async def number_check(self, payload: Any, peer: Peer) -> dict[str, str]:
+        """What the operator says of a number before a code goes there -> {sim, tenure, why, asked_of}. Nothing of it is kept."""
+        if self.camaras is None:
+            raise Error("internal", "the courier asks no operators")
+        try:
+            given = msgspec.convert(payload, Question)
+        except msgspec.ValidationError:
+            raise Error("malformed", "number_check: `number`, `swap_hours`, `tenure_days`, `correlator`") from None
+        return await self.camaras.ask(given)
 
     async def status_events(self, payload: Any, peer: Peer) -> dict[str, int]:
         try:
@@ -267,6 +295,7 @@ def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         "known_number": desk.known_number,
         "forget_number": desk.forget_number,
         "enum": desk.enum,
+        "number_check": desk.number_check,
         "directory": desk.directory,
     }
 
@@ -297,7 +326,9 @@ async def serve(settings: Settings) -> None:
         runs,
     )
     portability = Portability(settings.enums, monotonic_s)
-    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs, Directory(settings))
+    proxy = settings["network.proxy"]
+    camaras = Camaras(settings.camaras, lambda row: web_client(proxy, row.ca), now_ms, monotonic_s)
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs, Directory(settings), camaras)
     server = Server(_operations(desk))
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]
@@ -313,6 +344,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.gather(*loops, stopped, return_exceptions=True)
         await rounds.stop(STOP_WAIT_S)
         await portability.stop()
+        await camaras.stop()
         await client.aclose()
         ring.close()
         book.close()

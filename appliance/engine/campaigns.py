@@ -1,4 +1,4 @@
-"""US campaigns enforced where messages leave: one bucket a campaign over all senders and links, one count a brand and Pacific day.
+"""What the register of senders wants where messages leave. US campaigns: one bucket each over all senders and links, one count a brand and Pacific day; India's ids.
 
 What the register of senders says is looked at every two seconds, in a thread. A sender whose campaign or brand has spent what it may
 waits aside and holds up nobody else; without campaigns nothing is asked and nothing costs anything.
@@ -13,10 +13,11 @@ from typing import Final
 
 from appliance import clock
 from appliance.errors import Error
-from appliance.senders import Campaign, SenderBook, campaigns_of, day_of_brand
+from appliance.senders import Campaign, DltIds, SenderBook, campaigns_of, day_of_brand
 from appliance.settings import Settings
 from appliance.store import DatabaseError, StoreWatch, submitted_since
 
+from .dlt import Stamp, asks
 from .ledger import Ledger
 from .link import Link
 from .pace import UNLIMITED, DayCount, Pace, Together
@@ -28,19 +29,21 @@ log = logging.getLogger(__name__)
 class _Watch(StoreWatch[SenderBook]):
     def __init__(self, settings: Settings) -> None:
         super().__init__("the register of senders", lambda: SenderBook(settings))
-        self.found: list[Campaign] | None = None
+        self.found: tuple[list[Campaign], DltIds] | None = None
+        self._variable: int = settings["senders.dlt_variable"]
         self._stamp: tuple[int, ...] = ()
         self._until_ms = 0
 
-    def read(self, book: SenderBook) -> list[Campaign] | None:
+    def read(self, book: SenderBook) -> tuple[list[Campaign], DltIds] | None:
         """Also a minute later without a change: registrations end by themselves."""
         stamp, now_ms = book.stamp(), clock.now_ms()
         if stamp == self._stamp and now_ms < self._until_ms:
             return None
         self._stamp, self._until_ms = stamp, now_ms + 60_000
-        return campaigns_of(book.all(), now_ms)
+        rows = book.all()
+        return campaigns_of(rows, now_ms), DltIds(rows, now_ms, self._variable)
 
-    def take(self, found: list[Campaign]) -> None:
+    def take(self, found: tuple[list[Campaign], DltIds]) -> None:
         self.found = found
 
 
@@ -67,7 +70,9 @@ class Campaigns:
                 if first:
                     await asyncio.wait([self._looking], timeout=LOOK_S)
         if self._watch.found is not None:
-            found, self._watch.found = self._watch.found, None
+            (found, ids), self._watch.found = self._watch.found, None
+            for link in self._links.values():
+                link.stamp = Stamp(link.settings, ids) if asks(link.settings) else None
             if found != self._now:
                 self.take(found, now_ms)
         for day in self._days.values():

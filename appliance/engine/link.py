@@ -21,6 +21,7 @@ from appliance.text import Cutter, sender_octets, shape_of
 
 from .bind import SILENT_SUBMITS_MIN, Bind, Delivered
 from .brief import RESERVED_PART
+from .dlt import Stamp
 from .pace import UNLIMITED, Paces
 from .throttle import Throttle
 from .waiting import Waiting
@@ -53,6 +54,7 @@ class Link:
         self.throttle = Throttle(settings)
         shape = shape_of(settings)
         self.packer = LinkPacker(settings, Cutter(shape).cut, sender_octets, shape)
+        self.stamp: Stamp | None = None  # fills in what the register of senders has, where a link asks for it
         self.reader = ReceiptReader(settings)
         kinds = ("transceiver",) if settings.bind == "transceiver" else ("transmitter", "receiver")
         self.binds = [

@@ -40,6 +40,7 @@ def _pack_on(ledger: Ledger, link: Link, bind: Bind, staged: list[tuple[Waiting,
     session = bind.session
     sequences = session.reserve(len(staged))
     pack_one, prepare = link.packer.pack, link.packer.prepare
+    stamp = link.stamp
     referenced = link.settings.user_message_reference
     frames: list[bytes] = []
     kept: list[tuple[Waiting, int]] = []
@@ -56,9 +57,8 @@ def _pack_on(ledger: Ledger, link: Link, bind: Bind, staged: list[tuple[Waiting,
             if link.settings.query_sm:
                 ledger.work[waiting.day].sent_as.append((waiting.seq << 8 | part, sender))
         try:
-            frames.append(
-                pack_one(sequence, sender, waiting.to, parts, part, waiting.class_, left_s, now_ms, reference)
-            )
+            frame = pack_one(sequence, sender, waiting.to, parts, part, waiting.class_, left_s, now_ms, reference)
+            frames.append(frame if stamp is None else stamp.on(frame, sender, waiting))
         except PduError as e:
             intend(ledger, link, waiting, part, now_ms)
             ledger.refused(link.name, waiting, part, status_name(e.status), now_ms)

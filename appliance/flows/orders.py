@@ -19,7 +19,7 @@ FINAL: Final = frozenset(
     {
         "number_invalid", "sender_invalid", "sender_unregistered", "text_too_long", "text_unmappable", "template_invalid", "params_invalid",
         "content_refused", "destination_blocked", "suppressed", "quiet_hours", "expired_before_sent", "callback_not_allowed", "not_found",
-        "verification_ended", "idempotency_conflict", "no_route", "invalid", "forbidden",
+        "verification_ended", "idempotency_conflict", "no_route", "invalid", "forbidden", "number_at_risk", "number_unchecked",
     }
 )  # fmt: skip
 #: What the address of a receipt begins with that is a run's: no caller may write one.

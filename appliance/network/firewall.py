@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from appliance.backup import place_of
 from appliance.errors import Error
-from appliance.settings import LOOPBACK, Settings, address, directory_server, witness_address
+from appliance.settings import LOOPBACK, Settings, address, directory_server, web_server, witness_address
 
 HTTPS: Final = 443
 DNS: Final = 53
@@ -30,8 +30,8 @@ class Reach(NamedTuple):
 
 
 def reach_of(settings: Settings) -> list[Reach]:
-    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts, ENUM servers and the bank's directory for the
-    courier, the SIEM and witnesses for the auditor."""
+    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts, operators' APIs, ENUM servers and the bank's
+    directory for the courier, the SIEM and witnesses for the auditor."""
     out = []
     for link in settings.links:
         out.append(Reach("casemate-engine", link.host, link.port))
@@ -40,6 +40,8 @@ def reach_of(settings: Settings) -> list[Reach]:
         out.append(Reach("casemate-courier", *address(settings["network.proxy"])))
     else:
         out += [Reach("casemate-courier", host, HTTPS) for host in settings["webhook.hosts"]]
+        urls = [url for row in settings.camaras for url in (row.api, row.token_url)]
+        out += [Reach("casemate-courier", *web_server(url, "camara")[1:]) for url in urls]
     out += [Reach("casemate-courier", *directory_server(url)[1:]) for url in settings["directory.urls"]]
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]

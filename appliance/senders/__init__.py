@@ -2,6 +2,7 @@
 
 from .book import Act, SenderBook
 from .campaign import Campaign, campaigns_of, day_of_brand
+from .dlt_ids import DltIds
 from .register import Register
 from .registration import STATES, Details, Registration, check_details, checked_country, checked_sender, day_ms
 from .rules import RULES, Rule, rule_of
@@ -13,6 +14,7 @@ __all__ = [
     "Act",
     "Campaign",
     "Details",
+    "DltIds",
     "Register",
     "Registration",
     "Rule",

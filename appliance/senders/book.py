@@ -95,6 +95,7 @@ class SenderBook(DeskStore):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.home / "senders.db", MIGRATIONS)
         self._mandatory = mandatory_of(settings)
+        self._dlt = settings["senders.dlt_templates"] == "required", settings["senders.dlt_variable"]
         self._defaults = {link.name: link.default_sender for link in settings.links}
 
     def check_request(self, sender: str, country: str, details: Details) -> tuple[str, str]:
@@ -200,7 +201,7 @@ class SenderBook(DeskStore):
     def register(self) -> Register:
         """What the hot path asks."""
         (version,) = self.row("SELECT coalesce(max(number), 0) FROM act") or (0,)
-        return Register(self.all() if self._mandatory else (), self._mandatory, self._defaults, version)
+        return Register(self.all() if self._mandatory else (), self._mandatory, self._defaults, version, *self._dlt)
 
 
 def _registration(row: tuple[Any, ...]) -> Registration:

@@ -12,10 +12,11 @@ from appliance.errors import Error
 from appliance.message import CLASSES
 from appliance.numbering import country_of, region_of, sender_kind
 
-from .dlt import Templates
+from .dlt import VARIABLE_CHARACTERS, Templates
 from .registration import Registration
 from .rules import Rule, rule_of
 
+DLT: Final = "IN"  # where texts are registered
 LEAVING_MAX: Final = 10_000  # answers of `leaving` remembered; senders are the bank's own and few
 
 
@@ -29,7 +30,8 @@ class Group(Protocol):
 class Register:
     """`mandatory`: countries where registration is asked. `defaults`: link -> the sender it puts where a message has none.
 
-    `version`: number of the last act in it.
+    `version`: number of the last act in it. `dlt_required`: in India a header without templates on file sends nothing; `dlt_variable`:
+    characters of one `{#var#}`.
     """
 
     def __init__(
@@ -38,13 +40,18 @@ class Register:
         mandatory: Iterable[str] = (),
         defaults: dict[str, str] | None = None,
         version: int = 0,
+        dlt_required: bool = False,
+        dlt_variable: int = VARIABLE_CHARACTERS,
     ) -> None:
         self.mandatory = frozenset(mandatory)
         self._defaults = defaults or {}
         self.version = version
         self._rules = {country: rule_of(country) for country in self.mandatory}
         self._known = {(r.country, r.sender): r for r in registrations if r.country in self.mandatory}
-        self._templates = {key: Templates(r.details.templates) for key, r in self._known.items() if r.details.templates}
+        self._dlt_required = dlt_required
+        self._templates = {
+            key: Templates(r.details.templates, dlt_variable) for key, r in self._known.items() if r.details.templates
+        }
         self._codes: dict[int, bool] = {}
         self._leaving: dict[tuple[Any, str, int], tuple[str, ...]] = {}
 
@@ -79,7 +86,7 @@ class Register:
             found = self._known.get((country, leaving))
             if found is None or not found.holds(at_ms):
                 self._refuse(country, rule, leaving, found, at_ms)
-            elif self._templates and text is not None:
+            elif text is not None and (self._templates or country == DLT):
                 self.template(country, leaving, text)
         return country
 
@@ -87,17 +94,13 @@ class Register:
         """Id of the registered template that a text is made by; empty where none are on file. Raises Error `content_refused`."""
         templates = self._templates.get((country, sender))
         if templates is None:
+            if country == DLT and self._dlt_required:
+                raise _none_of_them(country, sender, "none is on file")
             return ""
         number = templates.match(text)
         if not number:
-            raise Error(
-                "content_refused",
-                f"the text is none of the templates registered for `{sender}` in {country}",
-                "write it as a template says, or register it and add it with `casemate sender confirm --templates`",
-                field="text",
-                rule="dlt_template",
-                country=country,
-            )
+            nearest, where = templates.nearest(text)
+            raise _none_of_them(country, sender, f"the nearest is {nearest}: {where}")
         return number
 
     def checker(self, group: Callable[[str, int, str], Group], at_ms: int) -> Callable[..., str] | None:
@@ -151,3 +154,14 @@ class Register:
             if like is not None:
                 hint = f"it is registered as `{like}`: capitals and small letters count"
         raise Error("sender_unregistered", why, hint, field="from", country=country)
+
+
+def _none_of_them(country: str, sender: str, why: str) -> Error:
+    return Error(
+        "content_refused",
+        f"the text is none of the templates registered for `{sender}` in {country}",
+        f"{why}; write it so, or register it and add it with `casemate sender confirm --templates`",
+        field="text",
+        rule="dlt_template",
+        country=country,
+    )

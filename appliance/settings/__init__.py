@@ -1,5 +1,6 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
+from .camara import ANY_PURPOSE, CAMARA_SETTINGS, NUMBER_CHECK_SETTINGS, Camara, NumberCheck, web_server
 from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
@@ -16,12 +17,15 @@ from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route
 from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 
 __all__ = [
+    "ANY_PURPOSE",
+    "CAMARA_SETTINGS",
     "ENUM_SETTINGS",
     "INBOUND_SETTINGS",
     "INDETERMINATE_POLICIES",
     "LINK_SETTINGS",
     "LOOPBACK",
     "MARKETING",
+    "NUMBER_CHECK_SETTINGS",
     "OPERATOR_SETTINGS",
     "PROGRAMME_SETTINGS",
     "QUIET_SETTINGS",
@@ -29,10 +33,12 @@ __all__ = [
     "SETTINGS",
     "TABLES",
     "TLV_KINDS",
+    "Camara",
     "Enum",
     "Hours",
     "InboundWebhook",
     "Link",
+    "NumberCheck",
     "Operator",
     "Profile",
     "Programme",
@@ -56,6 +62,7 @@ __all__ = [
     "profile_names",
     "programmes_of",
     "quiet_of",
+    "web_server",
     "webhooks_for",
     "witness_address",
     "zone_of",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from appliance.errors import Error
 
-from .link import TLV_KINDS, Tlv
+from .link import REGISTERED, TLV_KINDS, Tlv
 from .rows import Setting
 
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -70,11 +70,11 @@ def tlv(given: Any, where: str, declared: bool = False) -> Tlv:
         return Error(
             "settings_invalid",
             f"{where}: tlvs: {what}",
-            'write { name = "pe_id", tag = 0x1400, kind = "string", value = "1001" }, or by_sender = { MYBANK = "1001" }',
+            'write { name = "pe_id", tag = 0x1400, kind = "string", value = "1001" }, or by_sender = { MYBANK = "1001" }, or register = "entity_id"',
         )
 
-    if not isinstance(given, dict) or set(given) - {"name", "tag", "kind", "value", "by_sender"}:
-        raise wrong("each is a table of name, tag, kind and value or by_sender")
+    if not isinstance(given, dict) or set(given) - {"name", "tag", "kind", "value", "by_sender", "register"}:
+        raise wrong("each is a table of name, tag, kind and value, by_sender or register")
     name, tag, kind = given.get("name"), given.get("tag"), given.get("kind", "string")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,32}", name):
         raise wrong("`name` is 1 to 32 small letters, digits and underscores")
@@ -82,9 +82,12 @@ def tlv(given: Any, where: str, declared: bool = False) -> Tlv:
         raise wrong(f"{name}: `tag` is a number up to 0xFFFF")
     if kind not in TLV_KINDS:
         raise wrong(f"{name}: `kind` is one of {', '.join(TLV_KINDS)}")
-    valued = ("value" in given) + ("by_sender" in given)
+    valued = ("value" in given) + ("by_sender" in given) + ("register" in given)
     if valued > 1 or (not valued and not declared):
-        raise wrong(f"{name}: give `value` or `by_sender`")
+        raise wrong(f"{name}: give `value`, `by_sender` or `register`")
+    register = given.get("register", "")
+    if "register" in given and (register not in REGISTERED or kind not in ("string", "cstring")):
+        raise wrong(f"{name}: `register` is a string, {' or '.join(REGISTERED)}")
     by_sender = given.get("by_sender", {})
     if not isinstance(by_sender, dict):
         raise wrong(f"{name}: `by_sender` is a table of sender and value")
@@ -93,7 +96,7 @@ def tlv(given: Any, where: str, declared: bool = False) -> Tlv:
         packed = {sender: _packed(each, kind) for sender, each in by_sender.items()}
     except (ValueError, OverflowError, TypeError):
         raise wrong(f"{name}: a value does not fit its kind {kind}") from None
-    return Tlv(name, tag, kind, value, packed)
+    return Tlv(name, tag, kind, value, packed, register)
 
 
 def _packed(value: Any, kind: str) -> bytes:

@@ -201,5 +201,5 @@ def _tlvs(written: list[Tlv]) -> Iterator[Fault]:
         for twice in sorted({each for each in given if given.count(each) > 1}):
             yield Fault(f"tlvs: {what} {twice} is there twice")
     for each in written:
-        if not each.value and not each.by_sender:
+        if not each.value and not each.by_sender and not each.register:
             yield Fault(f"tlvs: {each.name} has no value: it is known by name in traces and never sent", fatal=False)

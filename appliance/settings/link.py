@@ -159,17 +159,19 @@ LINK_SETTINGS: Final[tuple[Setting, ...]] = (
         "tlvs",
         "tlvs",
         [],
-        "the operator's own optional parameters: { name, tag, kind, value or by_sender }; without a value known by name, not sent",
+        "the operator's own optional parameters: { name, tag, kind, value, by_sender or register }; without known by name, not sent",
     ),
 )
 
+REGISTERED: Final = ("entity_id", "template_id")
 TLV_KINDS: Final = ("string", "cstring", "octets", "int8", "int16", "int32")
 
 
 class Tlv(NamedTuple):
     """An optional parameter of one operator. The same tag means other things to others, so it is known by link and name.
 
-    `value`, or by sender (`""` for any other); packed octets, already checked.
+    `value`, or by sender (`""` for any other); packed octets, already checked. `register`: one of REGISTERED instead, which the register of
+    senders has for India.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Tlv(NamedTuple):
     kind: str
     value: bytes
     by_sender: dict[str, bytes]
+    register: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from appliance.errors import Error
 from .checking import checked, tlv, unknown
 from .link import LINK_SETTINGS
 
+VALUED: Final = frozenset({"value", "by_sender", "register"})
 READY: Final = Path(__file__).parent / "profiles"
 
 #: Rows that belong to one bank or one box: a profile may not set them.
@@ -124,8 +125,8 @@ def merged(own: dict[str, Any], profile: Profile) -> dict[str, Any]:
         kept = dict(theirs)
         for given in ours:
             inherited = theirs.get(given["name"], {})
-            if "value" in given or "by_sender" in given:
-                inherited = {k: v for k, v in inherited.items() if k not in ("value", "by_sender")}
+            if VALUED & given.keys():
+                inherited = {k: v for k, v in inherited.items() if k not in VALUED}
             kept[given["name"]] = {**inherited, **given}
         out["tlvs"] = list(kept.values()) if len({t["name"] for t in ours}) == len(ours) else [*theirs.values(), *ours]
     return out

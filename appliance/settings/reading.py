@@ -14,6 +14,7 @@ from typing import Any, Final
 from appliance.errors import Error
 from appliance.limits import AUDIT_KEEP_DAYS_MIN
 
+from .camara import CAMARA_SETTINGS, NUMBER_CHECK_SETTINGS, Camara, NumberCheck, camaras_of, number_checks_of
 from .checking import checked, tlv, unknown
 from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum, enums_of
@@ -36,6 +37,8 @@ TABLES: Final = {
     "quiet_hours": QUIET_SETTINGS,
     "enum": ENUM_SETTINGS,
     "inbound_webhook": INBOUND_SETTINGS,
+    "camara": CAMARA_SETTINGS,
+    "number_check": NUMBER_CHECK_SETTINGS,
 }
 
 
@@ -53,6 +56,8 @@ class Settings:
         quiet_hours: tuple[QuietHours, ...] = (),
         enums: tuple[Enum, ...] = (),
         inbound_webhooks: tuple[InboundWebhook, ...] = (),
+        camaras: tuple[Camara, ...] = (),
+        number_checks: tuple[NumberCheck, ...] = (),
     ) -> None:
         self._values = values
         self.links = links
@@ -62,6 +67,8 @@ class Settings:
         self.quiet_hours = quiet_hours
         self.enums = enums
         self.inbound_webhooks = inbound_webhooks
+        self.camaras = camaras
+        self.number_checks = number_checks
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -89,6 +96,8 @@ class Settings:
                 self.quiet_hours,
                 self.enums,
                 self.inbound_webhooks,
+                self.camaras,
+                self.number_checks,
             )
         ]
         whole = [self._values, links, *rows]
@@ -208,7 +217,9 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     exempt = values["consent.exempt_classes"]
     quiet = quiet_of(tables["quiet_hours"], [p.name for p in programmes], exempt, source)
     hooks = inbound_of(tables["inbound_webhook"], source)
-    return Settings(values, links, routes, home, operators, programmes, quiet, enums_of(tables["enum"], source), hooks)
+    enums, camaras = enums_of(tables["enum"], source), camaras_of(tables["camara"], source)
+    checks = number_checks_of(tables["number_check"], camaras, source)
+    return Settings(values, links, routes, home, operators, programmes, quiet, enums, hooks, camaras, checks)
 
 
 def parse_routes(
@@ -257,7 +268,7 @@ def _link(row: dict[str, Any], where: str) -> Link:
     fields["shift_tables"] = tuple(row["shift_tables"])
     fields["more_hosts"] = tuple(address(text) for text in row["more_hosts"])
     written = tuple(tlv(given, where, declared=True) for given in row["tlvs"])
-    fields["tlvs"] = tuple(each for each in written if each.value or each.by_sender)
+    fields["tlvs"] = tuple(each for each in written if each.value or each.by_sender or each.register)
     fields["tlv_names"] = {each.tag: each.name for each in written}
     found = faults(Link(password=password, doubts=(), **fields), list(written))
     for fault in found:

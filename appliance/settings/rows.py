@@ -229,6 +229,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         [],
         'countries where a sender must be registered before it is used: ["IT", "IN", "US"]; see `casemate sender rules`',
     ),
+    Setting(
+        "senders.dlt_templates",
+        ("required", "on-file"),
+        "required",
+        "where India is mandatory: a text is one of its header's templates; on-file: only of headers that have some on file",
+    ),
+    Setting("senders.dlt_variable", "int", 30, "characters of one {#var#}; some DLT platforms take 40", 1, 100),
     Setting("consent.revoke_all", "bool", False, "a STOP to any programme is a STOP to all of them"),
     Setting(
         "consent.exempt_classes",

@@ -29,7 +29,7 @@ from .fast import (
     source_form,
 )
 from .message_ids import ID_BASES, MessageIds, id_pattern, receipt_id, response_id
-from .packer import RECEIPTS_ASKED, LinkPacker, Parts
+from .packer import RECEIPTS_ASKED, LinkPacker, Parts, appended
 from .receipt import Receipt, ReceiptReader
 from .receipt_words import STATES, WORDS
 from .receipt_writing import format_id, format_receipt, receipt_tlvs
@@ -72,6 +72,7 @@ __all__ = [
     "Submit",
     "absolute_validity",
     "address_of",
+    "appended",
     "cancel",
     "decode",
     "destinations",

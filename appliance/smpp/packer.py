@@ -6,7 +6,7 @@ Issue 1.2. How a text is cut and coded is the text room's: its `Cutter.cut` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
 import msgspec
@@ -208,6 +208,8 @@ class LinkPacker:
         head = b"%b%c%c%b\0%b" % (self._service_type, ton, npi, octets, self._dest)
         tail = b""
         for tlv in self._link.tlvs:
+            if tlv.register:
+                continue  # by the text: `appended` to each submit
             value = tlv.by_sender.get(name, tlv.by_sender.get("")) if tlv.by_sender else tlv.value
             if value is not None:
                 tail += _tlv(tlv.tag, value)
@@ -261,6 +263,12 @@ class LinkPacker:
             self._options.clear()
         self._options[esm_class, data_coding, at_s] = options
         return options
+
+
+def appended(frame: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
+    """A submit with more optional parameters: they come last (section 4.4.1), and command_length counts them."""
+    tail = b"".join(_tlv(tag, value) for tag, value in options)
+    return (len(frame) + len(tail)).to_bytes(4, "big") + frame[4:] + tail
 
 
 def _tlv(tag: int, value: bytes) -> bytes:

@@ -16,6 +16,7 @@ from .binding import (
 from .book import UNSENT, Book, Checked, Renewed, Verification, check_resend, not_found
 from .codes import Drawing, code_of
 from .dispute import ENTRIES_MAX, digest, files, record
+from .elements import element
 from .exemption_rules import (
     KINDS,
     RISKS,
@@ -30,6 +31,8 @@ from .exemption_rules import (
 )
 from .flows import ended_of_runs, told_to_runs
 from .forgetting import forget_subject, verifications_of
+from .number_check import UNKNOWN, Told, check_of, check_told
+from .number_check import detail as check_detail
 from .payers import Payers
 from .prefixes import BLOCK_HOURS_MAX, Block, Conversion, by_person
 from .pumping import WHY, Guard, check_admitted, check_prefix, prefix_of
@@ -51,6 +54,7 @@ __all__ = [
     "RISKS",
     "STATES",
     "TEXTS",
+    "UNKNOWN",
     "UNSENT",
     "WHY",
     "Asked",
@@ -68,6 +72,7 @@ __all__ = [
     "Rate",
     "Renewed",
     "Said",
+    "Told",
     "Verification",
     "VerifyWatch",
     "Wording",
@@ -80,11 +85,15 @@ __all__ = [
     "canonical",
     "cents_of",
     "check_admitted",
+    "check_detail",
+    "check_of",
     "check_prefix",
     "check_resend",
+    "check_told",
     "code_mac",
     "code_of",
     "digest",
+    "element",
     "ended_of_runs",
     "files",
     "forget_subject",

@@ -160,6 +160,23 @@ class Book(ActsStore):
         self._count(now.purpose, "sent", at_ms)
         return self.one(now.id, now.caller)
 
+    def hold(self, verification: bytes, at_ms: int) -> None:
+        """Its message is still in the same hands: they had to wait for somebody's word first."""
+        self.conn.execute(
+            "UPDATE verification SET claimed_ms = ? WHERE id = ? AND claimed_ms > 0", (at_ms, verification)
+        )
+
+    def withdraw(self, verification: bytes, at_ms: int) -> None:
+        """Its code never left: it is cancelled, and its request is as if it had never come, so that the same may come again."""
+        row = self._one("id = ? AND state = 'pending'", verification)
+        if row is not None:
+            self._move(row, TABLE[row.state, CANCEL], row.tries)
+            self.conn.execute(
+                "UPDATE verification SET request = NULL, request_body = NULL, flow = NULL, claimed_ms = ? WHERE id = ?",
+                (UNSENT, verification),
+            )
+            self._count(row.purpose, CANCELLED, at_ms)
+
     def sent(self, verification: bytes, sends: int, durable: bool) -> None:
         """Whether the message of this send is known to be durable."""
         self.conn.execute(

@@ -14,6 +14,8 @@ from typing import Any, Final
 from appliance.message import id_text
 
 from .binding import NONE, Payment, payment_digest
+from .elements import SMS, element
+from .number_check import DETAIL
 
 ENTRIES_MAX: Final = 1_000  # of one verification: five sends and the tries after its end
 RECORD, KEY = "authentication.json", "verifier.vkey"
@@ -35,10 +37,17 @@ def record(verification: bytes, entries: list[dict[str, Any]], key: bytes, payme
     tries = [e for e in said if e["what"] == "verification.checked"]
     approved = next((e for e in tries if e["outcome"] == "ok"), None)
     bound = next((e["detail"].get("digest", "") for e in sends if e["detail"].get("digest")), "")
+    asked = [e for e in said if "sim" in e["detail"] or "tenure" in e["detail"]]
     out: dict[str, Any] = {
         "verification": id_text(verification),
         "purpose": sends[0]["detail"].get("purpose", "") if sends else "",
+        "channel": SMS,
+        "sca_element": element(SMS),
         "sent": [{"at": e["at"], "text": e["detail"].get("template", "")} for e in sends],
+        "number_checks": [
+            {"at": e["at"], "sent": e["outcome"] == "ok"} | {n: e["detail"][n] for n in DETAIL if n in e["detail"]}
+            for e in asked
+        ],
         "bound_to_a_payment": bool(bound),
         "tries": [{"at": e["at"], "outcome": "approved" if e["outcome"] == "ok" else "denied"} for e in tries],
         "approved_at": approved["at"] if approved else None,

@@ -114,7 +114,7 @@ class Alone:
         return self.ask("GET", address, b"", headers, token)
 
     def close(self) -> None:
-        late = [t for t in asyncio.all_tasks(self.loop) if "VerifyWatch" in str(t.get_coro())]  # noted after an answer
+        late = [t for t in asyncio.all_tasks(self.loop) if "ActingWatch" in str(t.get_coro())]  # noted after an answer
         if late:
             self.loop.run_until_complete(asyncio.wait(late, timeout=10))
         self.gateway.close()

@@ -55,6 +55,7 @@ ON_RECORD: dict[str, str] = {
     "console page_verifications.evidence": "evidence.exported",
     "api POST /v1/verifications/{id}/evidence": "evidence.exported",
     "cli verification.block": "verification.prefix_blocked",
+    "cli verification.operator_": "number.looked_up",
     "cli verification.open_": "verification.prefix_opened",
     "console page_users.create": "console.user_created",
     "console page_users.remove": "console.user_removed",

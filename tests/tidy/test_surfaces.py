@@ -120,3 +120,15 @@ def test_the_words_of_the_readme_are_those_of_the_code() -> None:
     text = (ROOT / "appliance/README.md").read_text(encoding="utf-8")
     (drawn,) = re.findall(r"^Statuses: `([a-z ]+)`", text, re.M)
     assert tuple(drawn.split()) == STATUSES
+
+
+def test_a_test_that_a_page_names_is_there() -> None:
+    """What is promised beside its proof (the articles of a regulation, a standard's sections) keeps that proof."""
+    there = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    for path in (ROOT / "tests").rglob("*.py"):
+        there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.M))
+    pages = [*(ROOT / "appliance").glob("*/README.md"), *ROOT.glob("*/README.md"), ROOT / "README.md"]
+    named = {
+        (page.parent.name, name) for page in pages for name in re.findall(r"`(test_\w+)`", page.read_text("utf-8"))
+    }
+    assert len(named) > 15 and sorted(each for each in named if each[1] not in there) == []

@@ -204,7 +204,7 @@ def test_a_watch_takes_what_others_write(tmp_path: Path) -> None:
 
 
 TEMPLATES = {
-    "1107160000000001": "Dear {#var#}, Rs {#numeric#} was debited from a/c {#var#}. -BANK",
+    "1107160000000001": "Dear {#var#}, Rs {#alphanumeric#} was debited from a/c {#var#}. -BANK",
     "1107160000000002": "{#var#}{#var#} is your OTP.\nDo not share it.",
 }
 
@@ -225,10 +225,9 @@ TEMPLATES = {
 def test_a_text_in_india_is_one_of_its_headers_templates(book: SenderBook, text: str, template: str) -> None:
     details = Details(evidence="mail", entity_id="1101", templates=TEMPLATES)
     confirmed(book, "MYBANK", "IN", details)
-    confirmed(book, "OTHERS", "IN", Details(evidence="mail", entity_id="1101"))
     register = book.register()
     check = register.checker(RouteTable([("", ("op",))]).group, NOW)
-    assert check is not None and check(IN, 91, 2, "OTHERS", text) == "IN" and check(IN, 91, 2, "MYBANK") == "IN"
+    assert check is not None and check(IN, 91, 2, "MYBANK") == "IN"
     if template:
         assert check(IN, 91, 2, "MYBANK", text) == "IN" and register.template("IN", "MYBANK", text) == template
         return
@@ -249,10 +248,19 @@ def test_what_is_no_template_is_not_put_on_file(book: SenderBook, text: str) -> 
     assert e.value.detail["field"] == "templates"
 
 
-def test_a_text_made_to_cost_is_none_of_them() -> None:
-    from appliance.senders.dlt import Templates
-
-    assert Templates({"1": "a" + "{#var#}a" * 12 + "b"}).match("a" * 300) == ""
+@pytest.mark.parametrize(("setting", "passes"), [("required", False), ("on-file", True)])
+def test_a_header_without_templates_says_nothing_unless_set(tmp_path: Path, setting: str, passes: bool) -> None:
+    book = SenderBook(parse({"senders": {"mandatory": ["IN"], "dlt_templates": setting}}, tmp_path, "t"))
+    confirmed(book, "OTHERS", "IN", Details(evidence="mail", entity_id="1101"))
+    check = book.register().checker(RouteTable([("", ("op",))]).group, NOW)
+    assert check is not None
+    if passes:
+        assert check(IN, 91, 2, "OTHERS", "anything") == "IN"
+    else:
+        with pytest.raises(Error, match="none of the templates") as e:
+            check(IN, 91, 2, "OTHERS", "anything")
+        assert "none is on file" in e.value.hint
+    book.close()
 
 
 def test_campaigns_share_what_their_registrations_say(book: SenderBook) -> None:

@@ -203,6 +203,29 @@ def test_a_message_in_hand_is_let_go_of_in_the_end() -> None:
     assert not row(1, claimed_ms=-1).in_hand(AT) and not row(1).in_hand(AT)
 
 
+def test_a_message_that_waits_for_somebodys_word_stays_in_hand(book: Book) -> None:
+    begun(book, row(1, claimed_ms=AT))
+    did(book, lambda b: b.hold(row(1).id, AT + 9_000))
+    assert book.one(row(1).id, 1).in_hand(AT + 9_000 + VERIFY_CLAIM_MS - 1)
+    did(book, lambda b: b.sent(row(1).id, 1, True))
+    did(book, lambda b: b.hold(row(1).id, AT + 10_000))
+    assert book.one(row(1).id, 1).claimed_ms == 0, "what is durable is in nobody's hands"
+
+
+def test_what_is_withdrawn_may_be_asked_for_again(book: Book) -> None:
+    made = row(1, claimed_ms=AT, request=b"r" * 16, request_body=b"b" * 16, flow=b"f" * 20)
+    begun(book, made)
+    did(book, lambda b: b.withdraw(made.id, AT))
+    gone = book.one(made.id, 1)
+    assert (gone.state, gone.sealed, gone.request, gone.flow) == ("cancelled", b"", None, None)
+    assert not gone.in_hand(AT) and tried(book, 1) == "cancelled"
+    again = row(2, request=b"r" * 16, request_body=b"b" * 16)
+    assert begun(book, again).id == again.id
+    did(book, lambda b: b.withdraw(made.id, AT))
+    tallies = book.tallies()
+    assert (tallies["login", "created"], tallies["login", "cancelled"]) == (2, 1)
+
+
 def test_cancel_ends_what_is_pending_only(book: Book) -> None:
     begun(book, row(1))
     assert did(book, lambda b: b.cancel(row(1).id, 1, AT))[1] and not did(book, lambda b: b.cancel(row(1).id, 1, AT))[1]

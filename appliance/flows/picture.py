@@ -9,6 +9,9 @@ from typing import Final
 from .definition import Branch, Definition, End, Send, Set, State, Verify, Wait, Webhook, exits
 
 BOX_W, BOX_H, GAP_X, GAP_Y, MARGIN = 190, 52, 46, 58, 24
+LETTER_W, LABEL_H = 6, 12  # of an arrow's words, about
+#: Parts of an arrow's way at which its words may stand, in order: near where it leaves first.
+PLACES: Final = (0.3, 0.2, 0.42, 0.55, 0.68, 0.8, 0.9)
 #: Type -> the sign before its name.
 SIGNS: Final = {
     Send: "✉",
@@ -19,6 +22,9 @@ SIGNS: Final = {
     Set: "=",
     End: "■",
 }
+
+Place = tuple[int, int]
+Area = tuple[int, int, int, int]
 
 _ARROW: Final = (
     '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -37,12 +43,14 @@ def drawn(flow: Definition, here: str = "", been: Collection[str] = ()) -> str:
         f' role="img" aria-label="Workflow: {title}"><title>{title}</title>'
     )
     out = [head, _ARROW]
+    taken = [(x, y, x + BOX_W, y + BOX_H) for x, y in places.values()]
     for name, state in flow.states.items():
         by_target: dict[str, list[str]] = {}
         for how, to in exits(state).items():
             by_target.setdefault(to, []).append(how)
         for to, hows in by_target.items():
-            out.append(_arrow(places[name], places[to], ", ".join(hows), name in been and (to in been or to == here)))
+            been_here = name in been and (to in been or to == here)
+            out.append(_arrow(places[name], places[to], ", ".join(hows), been_here, taken))
     for name, state in flow.states.items():
         out.append(_box(name, state, places[name], "here" if name == here else "been" if name in been else ""))
     return "".join([*out, "</svg>"])
@@ -69,28 +77,48 @@ def _places(flow: Definition) -> dict[str, tuple[int, int]]:
     return out
 
 
-def _arrow(begin: tuple[int, int], end: tuple[int, int], how: str, been: bool) -> str:
+def _arrow(begin: Place, end: Place, how: str, been: bool, taken: list[Area]) -> str:
     (x1, y1), (x2, y2) = begin, end
-    kind = "way been" if been else "way"
-    label = escape(how if len(how) <= 26 else how[:25] + "…")
     if y2 > y1:  # down
         a, b, c, d = x1 + BOX_W // 2, y1 + BOX_H, x2 + BOX_W // 2, y2
-        path = f"M{a} {b}C{a} {b + 30} {c} {d - 30} {c} {d - 2}"
-        at = (round(a + (c - a) * 0.3), round(b + (d - b) * 0.38))
+        way = ((a, b), (a, b + 30), (c, d - 30), (c, d - 2))
     elif y2 == y1 and x2 != x1:  # beside
         a, c, b = x1 + BOX_W // 2 + 30, x2 + BOX_W // 2 - 30, y1
-        path = f"M{a} {b}C{a} {b - 34} {c} {b - 34} {c} {b - 2}"
-        at = ((a + c) // 2, b - 22)
+        way = ((a, b), (a, b - 34), (c, b - 34), (c, b - 2))
     else:  # back up, or to itself
         a, b, d = x1 + BOX_W, y1 + BOX_H // 2 + 8, y2 + BOX_H // 2 - 8
         c = x2 + BOX_W
         out = max(a, c) + 34
-        path = f"M{a} {b}C{out} {b} {out} {d} {c + 2} {d}"
-        at = (out - 12, (b + d) // 2)
+        way = ((a, b), (out, b), (out, d), (c + 2, d))
+    said = how if len(how) <= 26 else how[:25] + "…"
+    x, y = _beside(way, len(said) * LETTER_W // 2, taken)
+    start, *rest = (f"{px} {py}" for px, py in way)
     return (
-        f'<g class="{kind}"><path d="{path}" marker-end="url(#arrow)"/>'
-        f'<text x="{at[0]}" y="{at[1]}" text-anchor="middle">{label}</text></g>'
+        f'<g class="{"way been" if been else "way"}"><path d="M{start}C{" ".join(rest)}" marker-end="url(#arrow)"/>'
+        f'<text x="{x}" y="{y}" text-anchor="middle">{escape(said)}</text></g>'
     )
+
+
+def _beside(way: tuple[Place, ...], half: int, taken: list[Area]) -> Place:
+    """Where the words of an arrow stand on its way: the first place at which no box and no other words are; that is then taken."""
+    found = None
+    for part in PLACES:
+        x, y = (round(_on(part, *axis)) for axis in zip(*way, strict=True))
+        area = (x - half, y - LABEL_H, x + half, y + 2)
+        if not any(area[0] < t[2] and t[0] < area[2] and area[1] < t[3] and t[1] < area[3] for t in taken):
+            found = x, y, area
+            break
+    if found is None:  # nowhere is room
+        x, y = (round(_on(PLACES[0], *axis)) for axis in zip(*way, strict=True))
+        found = x, y, (x - half, y - LABEL_H, x + half, y + 2)
+    taken.append(found[2])
+    return found[0], found[1]
+
+
+def _on(part: float, a: float, b: float, c: float, d: float) -> float:
+    """A point of a cubic Bézier curve, on one axis."""
+    rest = 1 - part
+    return rest**3 * a + 3 * rest**2 * part * b + 3 * rest * part**2 * c + part**3 * d
 
 
 def _box(name: str, state: State, at: tuple[int, int], mark: str) -> str:

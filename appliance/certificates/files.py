@@ -88,6 +88,17 @@ def slots(settings: Settings) -> list[Slot]:
                 f"link {link.name} authority", AUTHORITY, link.tls_ca, "", "signs the operator's certificate", _TRUSTED
             ),
         ]
+    out += [
+        Slot(
+            f"camara {row.prefix or 'all'} authority",
+            AUTHORITY,
+            row.ca,
+            "",
+            "signs the certificate of who is asked about numbers",
+            _TRUSTED,
+        )
+        for row in settings.camaras
+    ]
     return [slot for slot in out if slot.path]
 
 

@@ -75,6 +75,16 @@ def settings(tmp_path: Path) -> Settings:
             ]
         },
         "link": [link | files],
+        "camara": [
+            {
+                "prefix": "39",
+                "api": "https://api.tim.example",
+                "token_url": "https://auth.tim.example/t",
+                "client_id": "bank",
+                "secret_file": "s",
+                "ca": certificate(tmp_path / "operator.pem", 300),
+            }
+        ],
     }
     return parse(raw, tmp_path, "test")
 
@@ -87,6 +97,7 @@ def test_every_certificate_of_the_settings_is_a_row(settings: Settings) -> None:
         "link north client",
         "link north authority 1",
         "link north authority 2",
+        "camara 39 authority",
     ]
     api = rows["api server"]
     assert (api.owner, api.subject, api.problem) == ("IT operations", "CN=messages.bank.example", "")

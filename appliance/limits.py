@@ -230,6 +230,11 @@ AUDIT_PAGE_ENTRIES_MAX: Final = 500
 SEARCHES_MAX: Final = 100  # saved filters of the audit log: a list that a person still reads
 SEARCH_NAME_CHARACTERS_MAX: Final = 60
 PAPER_ROWS_MAX: Final = 20_000  # of a PDF: some 350 pages; nobody reads more on paper
+INCIDENT_HOURS_MAX: Final = 31 * 24  # of one report: an incident that lasts longer is told month by month
+INCIDENT_CUSTOMERS_MAX: Final = (
+    1_000_000  # blind indexes in memory while it is made, some 100 MB; above it says "at least"
+)
+REPORT_DAYS_MAX: Final = 366  # of one report of service levels
 AUDIT_PROOFS_MAX: Final = 10_000  # entries in an archive of chosen ones: some 15 MB; more is the whole log
 AUDIT_KEEP_DAYS_MIN: Final = 366  # PCI DSS 4.0.1 requirement 10.5.1: at least twelve months
 AUDIT_PRUNED_ENTRIES: Final = 4_096  # in one transaction, so that nobody waits long behind it

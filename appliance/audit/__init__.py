@@ -9,6 +9,7 @@ from . import commands, note, written
 from .entry import entry, impersonal
 from .events import EVENTS
 from .outbox import Outbox, forward
+from .paper import LINE, Section, pdf
 from .rate import Rate
 from .recorder import BlockingRecorder, Recorder
 from .reports import REPORTS
@@ -17,17 +18,20 @@ from .serving import serve
 
 __all__ = [
     "EVENTS",
+    "LINE",
     "REPORTS",
     "RULES",
     "BlockingRecorder",
     "Outbox",
     "Rate",
     "Recorder",
+    "Section",
     "commands",
     "entry",
     "forward",
     "impersonal",
     "note",
+    "pdf",
     "serve",
     "written",
 ]

@@ -133,6 +133,7 @@ EVENTS: Final[dict[str, str]] = {
     "sender.requested": "a sender's registration in a country was asked for; detail holds country and kind",
     "sender.confirmed": "a sender's registration was confirmed; detail holds country, kind and the days it holds",
     "sender.expired": "a sender's registration was ended",
+    "webhook.hastened": "a person had what waits to be told to a host told at once; `on` names the host",
     # operator links
     "link.up": "an operator link was bound",
     "link.down": "an operator link was lost or unbound",
@@ -152,6 +153,7 @@ EVENTS: Final[dict[str, str]] = {
     "audit.verified": "somebody had the running log verified",
     "audit.exported": "somebody exported the log",
     "audit.reported": "somebody had a report made from the log; `on` names it",
+    "report.made": "somebody had a report of the box made, for paper and as CSV; `on` names it, detail holds the digest of its manifest",
     "audit.cosigned": "a checkpoint came back cosigned by a witness; `on` names the witness",
     "audit.gap": "a process skipped numbers in what it sent to the log: entries of its own may be lost",
     "audit.stalled": "the audit store takes entries again; detail holds since when it could not be written, and why",

@@ -46,6 +46,7 @@ class Section(NamedTuple):
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     empty: str = "none in this time"
+    widths: tuple[int, ...] = ()  # of the columns, in characters; without: as WIDTHS has them
 
 
 class _Line(NamedTuple):
@@ -88,7 +89,7 @@ def _pages(said: Sequence[str], sections: Sequence[Section]) -> Iterator[list[_L
             page = []
         page += heads
         for row in section.rows or [(section.empty, *[""] * (len(section.columns) - 1))]:
-            cells = _cells(section.columns, row) if section.rows else [_Line("cell", ((0, section.empty),))]
+            cells = _cells(_widths(section), row) if section.rows else [_Line("cell", ((0, section.empty),))]
             if len(page) + len(cells) > room:
                 yield page
                 page = heads.copy()
@@ -98,23 +99,27 @@ def _pages(said: Sequence[str], sections: Sequence[Section]) -> Iterator[list[_L
 
 
 def _columns(section: Section) -> _Line:
-    return _Line("columns", tuple(zip(_places(section.columns), section.columns, strict=True)))
+    return _Line("columns", tuple(zip(_places(_widths(section)), section.columns, strict=True)))
 
 
-def _places(columns: tuple[str, ...]) -> Iterator[int]:
+def _widths(section: Section) -> tuple[int, ...]:
+    return section.widths or tuple(WIDTHS[column] for column in section.columns)
+
+
+def _places(widths: tuple[int, ...]) -> Iterator[int]:
     place = 0
-    for column in columns:
+    for width in widths:
         yield place
-        place += WIDTHS[column] + GAP
+        place += width + GAP
 
 
-def _cells(columns: tuple[str, ...], row: tuple[str, ...]) -> list[_Line]:
+def _cells(widths: tuple[int, ...], row: tuple[str, ...]) -> list[_Line]:
     """A row as lines: what is wider than its column goes on below."""
     split = []
-    for column, text in zip(columns, row, strict=True):
-        text, width = _plain(text), WIDTHS[column]
+    for width, text in zip(widths, row, strict=True):
+        text = _plain(text)
         split.append([text[i : i + width] for i in range(0, len(text), width)] or [""])
-    places = list(_places(columns))
+    places = list(_places(widths))
     depth = max(len(parts) for parts in split)
     return [
         _Line("cell", tuple((at, parts[n]) for at, parts in zip(places, split, strict=True) if n < len(parts)))

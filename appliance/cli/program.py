@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "messages": ("appliance.cli.messages", "messages", "search messages; `messages show ID` for one"),
     "template": ("appliance.cli.templates", "template", "texts in many languages: save, try, list, remove"),
     "evidence": ("appliance.cli.evidence", "evidence", "what the rules decided, in a signed archive; check one"),
+    "report": ("appliance.cli.reports", "report", "a day, a month by operator, service levels, access, an incident"),
     "verification": (
         "appliance.cli.verification",
         "verification",

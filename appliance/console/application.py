@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.access import Access
 from appliance.clock import now_ms
 from appliance.errors import Error
+from appliance.figures import FiguresBook, FiguresWatch
 from appliance.settings import Settings, behind_front
 from appliance.templates import TemplateBook
 
@@ -31,6 +32,7 @@ from . import (
     page_factors,
     page_held,
     page_help,
+    page_inbound,
     page_language,
     page_link,
     page_links,
@@ -38,6 +40,7 @@ from . import (
     page_overview,
     page_prove,
     page_register,
+    page_reports,
     page_review,
     page_routes,
     page_senders,
@@ -45,8 +48,10 @@ from . import (
     page_sign,
     page_system,
     page_templates,
+    page_usage,
     page_users,
     page_verifications,
+    page_webhooks,
     page_workflows,
     saying,
     words,
@@ -69,6 +74,9 @@ PAGES: Final = (
     page_overview,
     page_messages,
     page_held,
+    page_inbound,
+    page_usage,
+    page_webhooks,
     page_links,
     page_link,
     page_routes,
@@ -77,6 +85,7 @@ PAGES: Final = (
     page_erasure,
     page_workflows,
     page_evidence,
+    page_reports,
     page_review,
     page_api_keys,
     page_door,
@@ -166,6 +175,7 @@ def create_app(
         clock,
         TakenRoutes(settings),
         TemplateBook(settings),
+        FiguresBook(settings, clock),
     )
     app.extensions["casemate"] = desk
     for page in PAGES:
@@ -183,6 +193,7 @@ def create_app(
     if watch:
         desk.pulse.watch(desk.peers.engine_state, clock)
         page_register.watch(app, desk)
+        FiguresWatch(desk.figures, clock).watch()
     return app
 
 

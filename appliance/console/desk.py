@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app, g
 
 from appliance.access import Access
+from appliance.figures import FiguresBook
 from appliance.settings import Settings, behind_front
 from appliance.templates import TemplateBook
 
@@ -28,6 +29,7 @@ class Desk:
     clock: Callable[[], int]  # wall clock, milliseconds
     routes: TakenRoutes
     templates: TemplateBook
+    figures: FiguresBook
 
     @property
     def tls(self) -> bool:

@@ -31,7 +31,9 @@ PUBLIC: Final = frozenset(
 #: Where somebody without the second factor that is required may go, and nowhere else.
 ENROLLING: Final = frozenset({"factors", "account", "prove", "sign"})
 #: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
-POLLED: Final = frozenset({"overview.live", "overview.now", "links.now", "link.now", "link.trace_now", "erasure.now"})
+POLLED: Final = frozenset(
+    {"overview.live", "overview.now", "overview.days", "links.now", "link.now", "link.trace_now", "erasure.now"}
+)
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

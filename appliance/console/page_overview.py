@@ -9,12 +9,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.clock import day_of
 from appliance.errors import Error
+from appliance.figures import failed
 from appliance.message import CLASSES, STATUSES
 
 from .condition import health_rows
 from .desk import desk
 from .guard import needs
+from .languages import N_, say
 from .pulse import SERIES
+from .words import CLASS_WORDS
 
 views = Blueprint("overview", __name__)
 
@@ -55,7 +58,37 @@ def _picture() -> dict[str, Any]:
 @views.get("/")
 @needs("overview.read")
 def page() -> str:
-    return render_template("overview.html", **_picture())
+    return render_template("overview.html", **_picture(), **_days())
+
+
+@views.get("/overview/days")
+@needs("overview.read")
+def days() -> str:
+    """Today and a week by class, link and API key, and how long it took: swapped in place every half minute."""
+    return render_template("_overview_days.html", **_days())
+
+
+def _days() -> dict[str, Any]:
+    """As the figures were last counted; nothing is counted for a page."""
+    today, book = day_of(desk().clock()), desk().figures
+    spans = {N_("Today"): book.known(today), N_("Last 7 days"): book.span(today - 6, today)}
+    callers = {key.id: key.name for key in desk().access.api_keys()}
+    names = {"class": lambda v: say(CLASS_WORDS[CLASSES[v]]), "link": lambda v: v or say("no link yet"), "caller": lambda v: callers.get(v, say("API key %(n)s", n=v))}  # fmt: skip
+    cuts = {}
+    for cut, name in names.items():
+        rows: dict[str, dict[str, tuple[int, ...]]] = {}
+        for span, figures in spans.items():
+            for (value,), row in figures.by(cut).items() if figures else ():
+                told = (
+                    row["messages"],
+                    row["messages"] - row["queued"] - row["scheduled"] - row["accepted"],
+                    row["delivered"],
+                    failed(row),
+                )
+                rows.setdefault(name(value), {})[span] = told
+        cuts[cut] = rows
+    whole = spans["Today"]
+    return {"spans": list(spans), "cuts": cuts, "latencies": whole.latencies() if whole else [], "counted_ms": whole.through_ms if whole else None}  # fmt: skip
 
 
 @views.get("/overview/now")

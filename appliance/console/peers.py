@@ -19,7 +19,7 @@ from appliance.limits import CALL_S_MAX
 from appliance.message import Content
 from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
-from appliance.store import Found, Readers
+from appliance.store import Found, Heard, Readers
 from appliance.text import decode
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
@@ -109,6 +109,26 @@ class Peers:
     def message(self, message_id: bytes) -> Found | None:
         return self._reader().message(message_id)
 
+    def heard(self, limit: int, cursor: str | None) -> tuple[list[Heard], str | None]:
+        """What customers wrote, newest first, sealed."""
+        return self._reader().heard_newest(limit, cursor)
+
+    def heard_one(self, message_id: bytes) -> Heard | None:
+        return self._reader().heard_one(message_id)
+
+    def heard_in_clear(self, found: Heard) -> tuple[str | None, str | None]:
+        """Number and text of what a customer wrote, None for what was erased. The day's key is held for as long as this takes."""
+        ring = BlockingKeyring(self.settings)
+        try:
+            if not found.number and not found.content:
+                return None, None
+            key = ring.by_id(found.key_id)
+            number = key.open(found.number, b"n" + found.id).decode() if found.number else None
+            text = msgspec.msgpack.decode(key.open(found.content, b"h" + found.id))["text"] if found.content else None
+            return number, text
+        finally:
+            ring.close()
+
     def opened(self, found: Found) -> tuple[str | None, str | None]:
         """Number and text of one message in clear, None for what was erased. The day's key is held for as long as this takes."""
         ring = BlockingKeyring(self.settings)
@@ -159,6 +179,16 @@ class Peers:
         """Webhooks waiting, told and failed; by host."""
         state: dict[str, Any] = self._client("courier").call("state", {}, LOOK_S_MAX)
         return state
+
+    def deliveries(self, host: str, before: int | None, limit: int) -> list[list[Any]]:
+        """Webhooks that wait, newest first, as the courier's book has them."""
+        asked = {"host": host, "before": before, "limit": limit}
+        rows: list[list[Any]] = self._client("courier").call("deliveries", asked, LOOK_S_MAX)["rows"]
+        return rows
+
+    def hasten(self, host: str) -> int:
+        """What waits for a host is told at once; how many messages."""
+        return int(self._client("courier").call("hasten", {"host": host})["messages"])
 
     def directory(self, name: str, password: str) -> tuple[bool, str]:
         """Whether the bank's directory knows this name and password, and the role that its groups give."""

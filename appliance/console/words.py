@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from babel.units import format_unit
 from flask import Flask
 
 from appliance.access import may
@@ -12,7 +13,7 @@ from appliance.clock import rfc3339
 from appliance.message import CLASSES, ENCODINGS, STATUSES, id_text
 from appliance.numbering import country_of
 
-from .languages import N_, say
+from .languages import N_, chosen, locale_of, say
 from .saying import sentence, told
 from .terms import term
 
@@ -50,6 +51,18 @@ PROCESS_TONES: Final = {"ready": "good", "starting": "warn", "waiting": "warn", 
 assert STATUS_WORDS.keys() == set(STATUSES) and CLASS_WORDS.keys() == set(CLASSES)
 
 
+def duration(ms: int) -> str:
+    """`40 ms`, `1.2 sec`, `12 min`."""
+    unit, n = (
+        ("millisecond", ms)
+        if ms < 1_000
+        else ("second", round(ms / 1000, 1))
+        if ms < 60_000
+        else ("minute", ms // 60_000)
+    )
+    return format_unit(n, unit, "short", locale=locale_of(chosen()))
+
+
 def country(calling_code: int) -> str:
     """`IT +39`: all that is in clear about where a message goes."""
     region = country_of(calling_code)
@@ -76,6 +89,7 @@ def share(part: Any, whole: Any) -> int:
 
 def install(app: Flask) -> None:
     app.jinja_env.filters |= {
+        "duration": duration,
         "country": country,
         "id_text": id_text,
         "short": short,

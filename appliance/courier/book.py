@@ -349,6 +349,28 @@ class Book:
             self._conn.executemany("DELETE FROM parcel WHERE id = ?", ids)
             self._count({"forgotten": max(gone, 0)})
 
+    def waiting(self, host: str, before: int | None, limit: int) -> list[tuple[Any, ...]]:
+        """What is still to be told, newest first: (n, id, status, at_ms, received_ms, attempts, next_ms, host, caller); "": to any host."""
+        sql = (
+            "SELECT n, event.id, status, at_ms, received_ms, attempts, next_ms, coalesce(parcel.host, ''), caller"
+            " FROM event JOIN parcel ON parcel.id = event.id WHERE n < ? AND (? = '' OR parcel.host = ?) ORDER BY n DESC LIMIT ?"
+        )
+        return self._conn.execute(sql, (1 << 62 if before is None else before, host, host, limit)).fetchall()
+
+    def hasten(self, host: str, now_ms: int) -> int:
+        """Makes what waits for its time due at once; how many messages."""
+        conn = self._conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            done = conn.execute(
+                "UPDATE event SET next_ms = ?1 WHERE host = ?2 AND next_ms > ?1", (now_ms, host)
+            ).rowcount
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        return max(done, 0)
+
     def tallies(self) -> dict[str, int]:
         """How many events ended which way since this store was made."""
         return dict(self._conn.execute("SELECT name, count FROM tally ORDER BY name").fetchall())

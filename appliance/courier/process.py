@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 CONNECT_S_MAX: Final = 5.0
 STOP_WAIT_S: Final = 3.0
 RESEALED_ROWS: Final = 1_000  # in one call
+DELIVERIES_MAX: Final = 200  # in one answer
 
 
 class StatusEvents(msgspec.Struct, forbid_unknown_fields=True):
@@ -268,6 +269,16 @@ class Desk:
         more = bool(rows) and len(labels) == RESEALED_ROWS
         return {"rows": len(rows), "unreadable": len(labels) - len(rows), "more": int(more or unsorted > 0)}
 
+    async def deliveries(self, payload: Any, peer: Peer) -> dict[str, list[tuple[Any, ...]]]:
+        """`host` ("": any), `before` (a number or null), `limit` -> {rows}: what is still to be told, newest first, as `Book.waiting` has it."""
+        before = payload.get("before")
+        limit = max(1, min(int(payload.get("limit", 50)), DELIVERIES_MAX))
+        return {"rows": self.book.waiting(str(payload.get("host", "")), None if before is None else int(before), limit)}
+
+    async def hasten(self, payload: Any, peer: Peer) -> dict[str, int]:
+        """`host`: what waits for its time is told at once -> {messages}. Who asks has recorded it. Raises Error `not_found`."""
+        return {"messages": self.rounds.hasten(str(payload["host"]))}
+
     async def known_number(self, payload: Any, peer: Peer) -> dict[str, str | None]:
         """`number`: what is remembered of it -> {operator}, as ENUM calls it."""
         return {"operator": self.portability.known(str(payload["number"]))}
@@ -292,6 +303,8 @@ def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         "letter": desk.letter,
         "forget": desk.forget,
         "reseal": desk.reseal,
+        "deliveries": desk.deliveries,
+        "hasten": desk.hasten,
         "known_number": desk.known_number,
         "forget_number": desk.forget_number,
         "enum": desk.enum,

@@ -326,6 +326,16 @@ class Rounds:
         again = next_attempt_ms(due.attempts + 1, due.received_ms, now, self.dice(), heard.asked_ms)
         return Outcome(due.n, due.id, again, "given_up" if again is None else "again")
 
+    def hasten(self, host: str) -> int:
+        """A person wants what waits for a host to be told now: also its own pause ends. How many messages. Raises Error `not_found`."""
+        known = self._known.get(host)
+        if known is None:
+            raise Error("not_found", "nothing was ever told to this host")
+        known.paused_until_ms = 0
+        hastened = self.book.hasten(host, self.now())
+        self._sendable.set()
+        return hastened
+
     async def stop(self, wait_s: float) -> None:
         """Lets attempts under way end for up to `wait_s`, drops the rest (they stay in the book), records what ended."""
         tasks = [t for t in self._under_way.values() if not t.done()]

@@ -1,6 +1,6 @@
 """Evidence: by which rule each message was let through, what the rules refused, and all of it in one archive for an officer."""
 
-from .archive import checked, write
+from .archive import bind, checked, write
 from .basis import basis_of, read_basis
 from .book import EvidenceBook, Refusals
 from .explaining import Facts, Ruling, explained
@@ -15,6 +15,7 @@ __all__ = [
     "Refusals",
     "Ruling",
     "basis_of",
+    "bind",
     "checked",
     "explained",
     "read_basis",

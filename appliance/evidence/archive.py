@@ -34,6 +34,8 @@ MANIFEST: Final = "manifest.json"
 PROOF: Final = "manifest.tlog-proof"
 KEY: Final = "verifier.vkey"
 ENTRIES_LOOKED: Final = 50
+#: Events whose `digest` is a manifest's.
+BOUND_BY: Final = frozenset({"evidence.exported", "report.made"})
 README: Final = """What a Casemate appliance decided, and by which rules.
 
 manifest.json holds the SHA-256 of every other file. Its own SHA-256 is `digest` in an entry of the appliance's audit log, and
@@ -188,14 +190,23 @@ def write(
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in tables(settings, from_ms, to_ms, subject):
             manifest["files"][name] = _written(archive, name, rows, progress)
-        octets = json.dumps(manifest, indent=1, sort_keys=True).encode()
-        archive.writestr(MANIFEST, octets)
-        digest = hashlib.sha256(octets).hexdigest()
-        recorder.record(who, "evidence.exported", "evidence:archive", "ok", digest=digest)
-        archive.writestr(PROOF, _proof(auditor, digest))
-        archive.writestr(KEY, str(auditor.call("state", {})["vkey"]) + "\n")
+        bind(archive, manifest, auditor, recorder, who, "evidence.exported", "evidence:archive")
         archive.writestr("README.txt", README)
     return manifest
+
+
+def bind(
+    archive: zipfile.ZipFile, manifest: dict[str, Any], auditor: Auditor, recorder: Record, who: str, what: str, on: str
+) -> str:
+    """Puts the manifest in, on the audit log, and beside it the entry's proof and the log's key; the text of the proof. Raises Error `audit_unavailable`."""
+    octets = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    archive.writestr(MANIFEST, octets)
+    digest = hashlib.sha256(octets).hexdigest()
+    recorder.record(who, what, on, "ok", digest=digest)
+    proof = _proof(auditor, what, digest)
+    archive.writestr(PROOF, proof)
+    archive.writestr(KEY, str(auditor.call("state", {})["vkey"]) + "\n")
+    return proof
 
 
 def _written(
@@ -228,9 +239,9 @@ def _written(
     return {"sha256": digest.hexdigest(), "rows": count} | ({"more": True} if more else {})
 
 
-def _proof(auditor: Auditor, digest: str) -> str:
+def _proof(auditor: Auditor, what: str, digest: str) -> str:
     """The `.tlog-proof` of the entry that has this digest."""
-    asked = {"limit": ENTRIES_LOOKED, "before": None, "what": "evidence.exported", "who": None}
+    asked = {"limit": ENTRIES_LOOKED, "before": None, "what": what, "who": None}
     for found in auditor.call("entries", asked)["entries"]:
         if found["entry"]["detail"].get("digest") == digest:
             return str(auditor.call("proof", {"index": found["index"]})["tlog_proof"])
@@ -254,10 +265,7 @@ def checked(path: Path) -> tuple[dict[str, Any], str, list[str]]:
     except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as e:
         raise Error("file_invalid", f"{path.name} is no archive of evidence: {type(e).__name__}") from None
     entry = _entry(proof)
-    if (
-        entry.get("what") != "evidence.exported"
-        or entry.get("detail", {}).get("digest") != hashlib.sha256(octets).hexdigest()
-    ):
+    if entry.get("what") not in BOUND_BY or entry.get("detail", {}).get("digest") != hashlib.sha256(octets).hexdigest():
         wrong.append("the entry of the audit log is not about this manifest")
     return manifest, proof, wrong
 

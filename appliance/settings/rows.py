@@ -8,6 +8,7 @@ from .box import BOX_SETTINGS
 from .directory import DIRECTORY_SETTINGS
 from .hsm import HSM_SETTINGS
 from .keeping import KEEPING_SETTINGS
+from .promised import PROMISED_SETTINGS
 from .setting import Setting
 
 #: Kinds of change that two people make (`appliance.access` says what each is).
@@ -83,6 +84,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "what one person of the console asks for and another approves; of these four",
     ),
     *DIRECTORY_SETTINGS,
+    *PROMISED_SETTINGS,
     *HSM_SETTINGS,
     Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
     Setting(

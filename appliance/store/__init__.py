@@ -19,6 +19,7 @@ from .counting import submitted_since
 from .customers import Wrote, wrote
 from .desk import DeskStore
 from .doubts import Candidate, Claim
+from .figures import Counted
 from .folder import free_octets, partition_days, partition_exists, partition_path
 from .living import living
 from .opening import (
@@ -55,6 +56,7 @@ __all__ = [
     "Claim",
     "Columns",
     "Connection",
+    "Counted",
     "DatabaseError",
     "DeskStore",
     "Found",

@@ -24,6 +24,7 @@ from appliance.message import (
 
 from . import stored
 from .batches import SUBMITTED
+from .figures import Counted, counted, customers
 from .folder import partition_days, partition_exists, partition_path
 from .found import Found, Part, Wanted, batched, search
 from .opening import Connection, DatabaseError, is_damage, open_store
@@ -46,8 +47,21 @@ class Heard(NamedTuple):
     content: bytes
     place: tuple[int, int] = (0, 0)  # day and number within it
 
+    @property
+    def day(self) -> int:
+        return self.place[0]
+
+    @property
+    def seq(self) -> int:
+        return self.place[1]
+
+    @property
+    def accepted_ms(self) -> int:
+        return self.at_ms
+
 
 HEARD_ONE = "SELECT id,at_ms,key_id,number,recipient,content,n FROM heard WHERE id=?"
+HEARD_DOWN = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n<? ORDER BY n DESC LIMIT ?"
 HEARD = "SELECT n,id,at_ms,key_id,number,recipient,content FROM heard WHERE n>? ORDER BY n LIMIT ?"
 
 
@@ -183,6 +197,21 @@ class Reader:
                 return {STATUSES[s]: n for s, n in stored.totals(conn).items()}
             return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
 
+    def counted(self, day: int, from_ms: int = 0, to_ms: int = 1 << 62) -> Counted:
+        """What became of a day's messages, or of those accepted in a time; a second for a million of them. Raises Error `store_damaged`."""
+        conn = self._readable(day)
+        if conn is None:
+            return Counted()
+        with _moment(conn, day):
+            return counted(conn, day, from_ms, to_ms)
+
+    def customers(self, day: int, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, int]]:
+        """(blind index, class, status) of each message of a day accepted in a time. Raises Error `store_damaged`."""
+        conn = self._readable(day)
+        if conn is not None:
+            with _moment(conn, day):
+                yield from customers(conn, day, from_ms, to_ms)
+
     def inbound(self, day: int, after: int = 0, limit: int = 100) -> list[tuple[Any, ...]]:
         """(n, id, at_ms, key_id, sealed number, recipient, sealed content) of messages that customers sent."""
         conn = self._partition(day)
@@ -232,6 +261,21 @@ class Reader:
                 if sees(row[4]):
                     rows.append(Heard(*row)._replace(place=where))
         return rows, None, cursor_text(*where) if where is not None else None
+
+    def heard_newest(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Heard], str | None]:
+        """A page of customers' messages, newest first, and the cursor of the next page. Raises Error `invalid`."""
+        before = cursor_of(cursor)
+        rows: list[Heard] = []
+        for day in reversed(partition_days(self.folder)):
+            conn = self._readable(day) if before is None or day <= before[0] else None
+            if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='heard'").fetchone():
+                continue
+            upto = before[1] if before is not None and day == before[0] else 1 << 62
+            found = conn.execute(HEARD_DOWN, (upto, limit + 1 - len(rows))).fetchall()
+            rows += [Heard(*row)._replace(place=(day, n)) for n, *row in found]
+            if len(rows) > limit:
+                return rows[:limit], cursor_text(*rows[limit - 1].place)
+        return rows, None
 
     def close(self) -> None:
         for conn in self._open.values():

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.errors import Error
 from appliance.message import shard_of
 
+from .figures import Counted
+from .folder import partition_days, partition_path
 from .reader import Found, Heard, Reader, cursor_text
 
+Row = TypeVar("Row", Found, Heard)
 _CURSOR = re.compile(r"\d{1,2}=[\w-]{1,40}(,\d{1,2}=[\w-]{1,40})*")
 
 
@@ -41,13 +45,17 @@ class Readers:
         """As `Reader.held`: newest first."""
         return self._pages(lambda reader, where: reader.held(limit, where), limit, cursor)
 
+    def heard_newest(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Heard], str | None]:
+        """As `Reader.heard_newest`."""
+        return self._pages(lambda reader, where: reader.heard_newest(limit, where), limit, cursor)
+
     def _pages(
-        self, page: Callable[[Reader, str | None], tuple[list[Found], str | None]], limit: int, cursor: str | None
-    ) -> tuple[list[Found], str | None]:
+        self, page: Callable[[Reader, str | None], tuple[list[Row], str | None]], limit: int, cursor: str | None
+    ) -> tuple[list[Row], str | None]:
         if self._one is not None:
             return page(self._one, cursor)
         before = self._cursors(cursor)
-        runs: list[list[tuple[tuple[int, int], int, Found]]] = []
+        runs: list[list[tuple[tuple[int, int], int, Row]]] = []
         more: set[int] = set()
         for shard, reader in self.readers.items():
             rows, following = page(reader, before.get(shard))
@@ -70,6 +78,34 @@ class Readers:
             for name, count in reader.totals(day).items():
                 out[name] = out.get(name, 0) + count
         return out
+
+    def counted(self, day: int, from_ms: int = 0, to_ms: int = 1 << 62) -> Counted:
+        """As `Reader.counted`, of all stores together."""
+        out = Counted()
+        for reader in self.readers.values():
+            out.add(reader.counted(day, from_ms, to_ms))
+        return out
+
+    def customers(self, day: int, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, int, int]]:
+        """As `Reader.customers`, of all stores, one after the other."""
+        for reader in self.readers.values():
+            yield from reader.customers(day, from_ms, to_ms)
+
+    def days(self) -> list[int]:
+        """The days that have a partition, oldest first."""
+        return sorted({day for reader in self.readers.values() for day in partition_days(reader.folder)})
+
+    def stamp(self, day: int) -> str:
+        """Another text after the files of a day were written to; "" for a day that is not there."""
+        told = []
+        for shard, reader in self.readers.items():
+            path = partition_path(reader.folder, day)
+            for file in (path, path.with_name(f"{path.name}-wal")):
+                with contextlib.suppress(OSError):
+                    at = file.stat()
+                    if at.st_size:
+                        told.append(f"{shard}.{file.suffix}.{at.st_size}.{at.st_mtime_ns}")
+        return " ".join(told)
 
     def heard_one(self, message_id: bytes) -> Heard | None:
         """A customer's message; its store is within its id."""

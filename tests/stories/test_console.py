@@ -363,6 +363,10 @@ PAGES = (
         "/prove",
         "/erasure",
         "/register",
+        "/reports",
+        "/usage",
+        "/inbound",
+        "/webhooks",
     ),
 )
 

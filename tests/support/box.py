@@ -175,9 +175,9 @@ class Box:
         }
 
 
-def fill(folder: Path, count: int = 130, number: str = "+393471234567") -> list[bytes]:
-    """Messages of today in several statuses, newest last; every third goes to `number`. Returns their ids."""
-    at_ms = now_ms() - 1_000 * count
+def fill(folder: Path, count: int = 130, number: str = "+393471234567", at_ms: int = 0) -> list[bytes]:
+    """Messages of today, or from `at_ms` on, in several statuses, newest last; every third goes to `number`. Returns their ids."""
+    at_ms = at_ms or now_ms() - 1_000 * count
     day = day_of(at_ms)
     partition = Partition(folder, day)
     link_numbers(partition, ["simulated", "backup"])

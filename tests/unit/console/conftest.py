@@ -16,9 +16,9 @@ from appliance.access import Access
 from appliance.access.passwords import Passwords
 from appliance.console import create_app
 from appliance.errors import Error
-from appliance.message import DELIVERED, new_ids
+from appliance.message import DELIVERED, RECEIVED, new_ids
 from appliance.settings import Settings, parse
-from appliance.store import Found
+from appliance.store import Found, Heard
 
 PASSWORD = "four unrelated words here"
 NOW = 1_700_000_000_000
@@ -74,6 +74,10 @@ class Played:
     marked: tuple[int, str] = (0, "")
     sought: dict[str, str] = field(default_factory=dict)
     brought: tuple[str, str] = ("", "")
+    due: list[tuple[int, bytes, int]] = field(
+        default_factory=lambda: [(2, new_ids(1, NOW)[0], DELIVERED), (1, b"p" * 16, RECEIVED)]
+    )
+    wrote: list[Heard] = field(default_factory=lambda: [Heard(new_ids(1, NOW)[0], NOW, 1, b"n", "40404", b"c", (1, 1))])
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
 
     def _ask(self, name: str) -> None:
@@ -140,6 +144,29 @@ class Played:
         self._ask("courier")
         host = {"host": "core.bank.example:443", "in_flight": 0, "failures": 3, "last_error": "503"}
         return {"pending": 4, "oldest_ms": NOW - 5_000, "in_flight": 1, "tallies": {"told": 9}, "hosts": [host]}
+
+    def deliveries(self, host: str, before: int | None, limit: int) -> list[list[Any]]:
+        self._ask("courier")
+        rows = [[n, i, status, NOW, NOW, 2, NOW + 5_000, "core.bank.example:443", 1] for n, i, status in self.due]
+        return [row for row in rows if host in ("", row[7]) and (before is None or row[0] < before)]
+
+    def hasten(self, host: str) -> int:
+        self._ask("courier")
+        self.acts.append(f"hasten {host}")
+        return len(self.due)
+
+    def heard(self, limit: int, cursor: str | None) -> tuple[list[Heard], str | None]:
+        if cursor == "made-up":
+            raise Error("invalid", "the cursor is not one that this search gave")
+        return self.wrote, None
+
+    def heard_one(self, message_id: bytes) -> Heard | None:
+        return next((h for h in self.wrote if h.id == message_id), None)
+
+    def heard_in_clear(self, found: Heard) -> tuple[str | None, str | None]:
+        self._ask("keys")
+        self.acts.append("opened")
+        return "+393471234567", "Where is my card?"
 
     def opened(self, found: Found) -> tuple[str | None, str | None]:
         self._ask("keys")

@@ -69,3 +69,11 @@ def test_labels_are_sealed_anew_and_those_not_sorted_yet_are_for_the_next_time(c
     assert courier.ask("reseal", {"key_id": 7})["rows"] == 0
     with pytest.raises(Error):
         courier.ask("reseal", {"key_id": 8})
+
+
+def test_what_waits_is_listed_newest_first_by_host_and_page(courier: Courier) -> None:
+    rows = courier.ask("deliveries", {"host": "", "before": None, "limit": 2})["rows"]
+    assert [row[1] for row in rows] == [IDS[3], IDS[2]] and [row[7] for row in rows] == ["", "bank:443"]
+    more = courier.ask("deliveries", {"host": "bank:443", "before": rows[-1][0], "limit": 50})["rows"]
+    assert [row[1] for row in more] == [IDS[1], IDS[0]]
+    assert courier.ask("deliveries", {"host": "other:443", "before": None, "limit": 50})["rows"] == []

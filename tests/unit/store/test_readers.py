@@ -75,6 +75,12 @@ def test_pages_show_all_in_order(tmp_path_factory: pytest.TempPathFactory, times
         if following is None:
             break
     assert sorted(row.id for row in heard) == sorted(wanted)
+    newest, down = readers.heard_newest(limit)
+    while down is not None:
+        page, down = readers.heard_newest(limit, down)
+        newest += page
+    assert [row.at_ms for row in newest] == sorted((row.at_ms for row in heard), reverse=True)
+    assert {row.id for row in newest} == wanted and len(newest) == len(wanted)
     assert readers.heard(limit, cursor, lambda _: True, 100)[0] == [], "the last cursor goes on after all of it"
     assert sum(sum(readers.totals(day).values()) for day in (DAY, DAY + 1)) == len(wanted)
     readers.close()

@@ -289,6 +289,9 @@ class Verifying:
         kept = unpacked(old.open(row.sealed, aad(row.id)))
         if way is not None:
             kept = msgspec.structs.replace(kept, sender=way[0], address=way[1])
+        asks = gateway.number_checks.of(row.purpose) is not None
+        if asks:
+            await self.watch.act(lambda book: book.pace(row, self.limits, at_ms))
         heard = await self._heard(row, kept.to, request)
         code, intake, shown = await self._written(kept, row.purpose, row.caller, send_key(row.id, row.sends + 1))
         sealing, key = await gateway.seals.at(at_ms), await self._key()
@@ -297,7 +300,7 @@ class Verifying:
         sealed = self._sealed(sealing.key, row.id, kept, code)
         put = Renewed(mac, sealing.key.key_id, sealed, until_ms, key_mac)
         renewed, block = await self.watch.act(
-            lambda book: (book.renew(row, put, self.limits, at_ms), book.weigh(row.prefix, self.guard, at_ms))
+            lambda book: (book.renew(row, put, self.limits, at_ms, asks), book.weigh(row.prefix, self.guard, at_ms))
         )
         await self._told(block)
         await self._sent(renewed, intake, "verification.resent", shown, request, heard)

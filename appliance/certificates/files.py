@@ -74,6 +74,12 @@ def slots(settings: Settings) -> list[Slot]:
         ),
         Slot("siem authority", AUTHORITY, settings["siem.tls_ca"], "", "signs the SIEM's certificate", _TRUSTED),
     ]
+    return [slot for slot in (*out, *_operators(settings)) if slot.path]
+
+
+def _operators(settings: Settings) -> list[Slot]:
+    """The same of those whom the box connects to: links, and who is asked about numbers."""
+    out: list[Slot] = []
     for link in settings.links:
         out += [
             Slot(
@@ -99,7 +105,7 @@ def slots(settings: Settings) -> list[Slot]:
         )
         for row in settings.camaras
     ]
-    return [slot for slot in out if slot.path]
+    return out
 
 
 def shown(settings: Settings) -> list[str]:

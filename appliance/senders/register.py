@@ -86,7 +86,9 @@ class Register:
             found = self._known.get((country, leaving))
             if found is None or not found.holds(at_ms):
                 self._refuse(country, rule, leaving, found, at_ms)
-            elif text is not None and (self._templates or country == DLT):
+            elif text is not None:
+                if country == DLT and self._dlt_required and (country, leaving) not in self._templates:
+                    raise _none_of_them(country, leaving, "none is on file")
                 self.template(country, leaving, text)
         return country
 
@@ -94,8 +96,6 @@ class Register:
         """Id of the registered template that a text is made by; empty where none are on file. Raises Error `content_refused`."""
         templates = self._templates.get((country, sender))
         if templates is None:
-            if country == DLT and self._dlt_required:
-                raise _none_of_them(country, sender, "none is on file")
             return ""
         number = templates.match(text)
         if not number:

@@ -266,7 +266,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "one card works and the others wait, or all do (LACP; the switch has to know)",
     ),
     Setting("network.routes", "strs", [], 'further routes, as "10.0.0.0/8 via 10.20.0.254"'),
-    Setting("network.proxy", "str", "", "HTTP proxy for webhooks, as proxy.bank.example:3128; empty: none"),
+    Setting(
+        "network.proxy",
+        "str",
+        "",
+        "HTTP proxy for webhooks and operators' APIs, as proxy.bank.example:3128; empty: none",
+    ),
     Setting("network.dns", "strs", [], "name servers of the box, by address; none: names are not resolved"),
     Setting("network.time_servers", "strs", [], "time servers of the bank"),
     Setting("network.nts", "bool", True, "whether the time servers authenticate with NTS (RFC 8915)"),

@@ -148,6 +148,14 @@ def test_a_resend_asks_again(alone: Alone, courier: FakeCourier) -> None:
     assert [e["sim"] for e in entries(alone, "verification.resent")] == ["unchanged"]
 
 
+def test_a_resend_is_counted_before_the_operator_is_asked(alone: Alone, courier: FakeCourier) -> None:
+    """Whoever presses "again" on a page does not have the operator asked without end."""
+    verification = begin(alone, "transfer").json["id"]
+    courier.said = WELL | {"sim": "changed"}
+    again = [alone.post(f"/v1/verifications/{verification}/resend").status for _ in range(5)]
+    assert again == [403, 403, 429, 429, 429] and len(courier.asked) == 3
+
+
 def test_the_evidence_says_what_was_asked_and_has_no_number(alone: Alone, courier: FakeCourier) -> None:
     courier.said = WELL | {"sim": "unknown", "why": "timeout"}
     begin(alone, "login")

@@ -37,6 +37,25 @@ def test_the_life_of_a_sender_over_rest(tmp_path: Path) -> None:
     alone.close()
 
 
+def test_a_text_to_india_is_one_of_its_headers_templates(tmp_path: Path) -> None:
+    links = [{"name": "one", "host": "127.0.0.1", "default_sender": "MYBANK"}]
+    alone = Alone(tmp_path, senders={"mandatory": ["IN"]}, link=links, route=[{"links": ["one"]}])
+    details = {"evidence": "mail", "entity_id": "1001", "templates": {"1107001": "{#numeric#} is your OTP. -BANK"}}
+    alone.post("/v1/senders", {"sender": "MYBANK", "country": "IN"})
+    assert alone.ask("PUT", "/v1/senders/1", {"state": "confirmed", "details": details}).status == 200
+    alone.loop.run_until_complete(alone.gateway.senders.look())
+    right = {"to": "+919876543210", "text": "123456 is your OTP. -BANK"}
+    assert alone.post("/v1/messages", right).status == 202, "the link's own sender leaves"
+    assert alone.post("/v1/preview", right).json["rules"] == ["sender_registered_IN"]
+    named = alone.post("/v1/preview", right | {"from": "MYBANK"}).json["rules"]
+    assert named == ["sender_registered_IN", "dlt_template_1107001"]
+    for address in ("/v1/messages", "/v1/preview"):
+        refused = alone.post(address, right | {"text": "123456 is your code. -BANK"})
+        assert (refused.status, refused.json["code"], refused.json["rule"]) == (422, "content_refused", "dlt_template")
+        assert "the nearest is 1107001" in refused.json["hint"] and "123456" not in refused.body.decode()
+    alone.close()
+
+
 def test_without_the_audit_log_nothing_changes(tmp_path: Path) -> None:
     alone = Alone(tmp_path)
     alone.auditor.down = True

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image twice hosts lint verify install languages lock clean help
+.PHONY: run test check fuzz bench image twice hosts serial lint verify install languages lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,7 +37,11 @@ image: $(VENV)/.image  ## build the appliance image into image/out/ (as root or 
 
 hosts: image $(VENV)/.test  ## prove the image: its root in a container, then the whole of it on a virtual machine (as root; takes minutes)
 	@.ci/debian nmap ovmf qemu-system-x86 swtpm systemd-container
-	$(BIN)/python -m pytest tests/hosts
+	$(BIN)/python -m pytest tests/hosts --ignore tests/hosts/test_serial.py
+
+serial: image $(VENV)/.test  ## prove a box's life over its serial line on a virtual machine: installed, updated, back, reset (as root; an hour and more)
+	@.ci/debian ovmf qemu-system-x86 swtpm
+	$(BIN)/python -m pytest tests/hosts/test_serial.py -o faulthandler_timeout=0 $(ARGS)
 
 twice: image  ## prove that two builds of one commit give the same root (as root; unpacks everything again)
 	@$$([ "$$(id -u)" = 0 ] || echo sudo -E) $(BIN)/python -m image twice

@@ -76,6 +76,12 @@ CALL_S_MAX: Final = 10.0  # a call between processes that takes longer has faile
 RECONNECT_S_MIN: Final = 0.05
 RECONNECT_S_MAX: Final = 2.0
 
+# --- releases through the console -------------------------------------------------------------------------
+OFFER_OCTETS_MAX: Final = 2 << 30  # both slots' room and the kernel: no release is longer
+OFFER_PIECE_OCTETS_MAX: Final = 512 * 1024  # of an upload; what is in front of the console takes a MiB at once
+OFFER_FREE_OCTETS_MIN: Final = 256 << 20  # left for messages while a bundle lies on the state volume
+OFFER_APPROVAL_OCTETS_MAX: Final = 64 * 1024  # one officer's signature with its certificates
+
 # --- verifications ----------------------------------------------------------------------------------------
 CODE_DIGITS_MIN: Final = 4
 CODE_DIGITS_MAX: Final = 10

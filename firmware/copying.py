@@ -115,6 +115,41 @@ def copied(source: Disk, target: Disk, running: str, root_hash: str, told: Told)
     if target.octets < needed(found):
         raise Unfit("the disk is too small")
     _blank(target, here.sector)
+    _filled(source, target, found, root_hash, told)
+    made = table_of(found, here.sector, target.octets)
+    target.pwrite(0, protective(here.sector, target.octets))
+    gpt.write(target, made, made.entries)
+    return made
+
+
+def kept(there: Table, here: Table, running: str) -> list[Place]:
+    """Where a release goes on a disk whose state volume stays: boot partition and slot a of the table that it has. Raises Unfit, gpt.Damaged."""
+    boots = [next((p for p in table.partitions if p.kind == ESP), None) for table in (here, there)]
+    own, theirs = gpt.slots(here).get(running), gpt.slots(there)["a"]
+    if own is None or boots[0] is None or boots[1] is None or here.sector != there.sector:
+        raise Unfit("the disk is not laid out as this release's are")
+    pairs = [("esp", boots[0], boots[1]), *((part, own[part], theirs[part]) for part in gpt.TYPES)]
+    if any(mine.octets > other.octets for _, mine, other in pairs):
+        raise Unfit("a partition of the disk is smaller than the release's")
+    return [Place(part, b"", other.offset, mine.octets, mine.offset) for part, mine, other in pairs]
+
+
+def repaired(source: Disk, target: Disk, running: str, root_hash: str, told: Told) -> Table:
+    """The same onto a disk that has a state volume, which is not touched: both slots are named `_empty`, then slot a and the boot partition are written, read
+    back and named. Power that fails before the end leaves a disk that does not start, and is begun again. Raises Unfit, OSError, gpt.Damaged."""
+    here, there = gpt.read(source), gpt.read(target)
+    found = kept(there, here, running)
+    empty = {p.number: (str(uuid.uuid4()), gpt.EMPTY) for slot in gpt.slots(there).values() for p in slot.values()}
+    gpt.write(target, there, gpt.changed(there, empty))
+    _filled(source, target, found, root_hash, told)
+    own, theirs, there = gpt.slots(here)[running], gpt.slots(there)["a"], gpt.read(target)
+    named = {theirs[part].number: (own[part].uuid, own[part].label) for part in gpt.TYPES}
+    gpt.write(target, there, gpt.changed(there, named))
+    return gpt.read(target)
+
+
+def _filled(source: Disk, target: Disk, found: list[Place], root_hash: str, told: Told) -> None:
+    """Steps 2 and 3."""
     lengths = _lengths(source, found)
     counted = {p.part: _written(source, target, p, lengths[p.part], told) for p in found if p.source is not None}
     target.settle()
@@ -126,10 +161,6 @@ def copied(source: Disk, target: Disk, running: str, root_hash: str, told: Told)
             if read.digest() != counted[place.part]:
                 raise Unfit(f"the disk did not keep what was written ({place.part})")
     _proven(target, found, root_hash, told)
-    made = table_of(found, here.sector, target.octets)
-    target.pwrite(0, protective(here.sector, target.octets))
-    gpt.write(target, made, made.entries)
-    return made
 
 
 def _blank(target: Disk, sector: int) -> None:

@@ -1,5 +1,6 @@
 """The HSM: PKCS#11 behind killable workers. A leaf: imports nothing from the appliance; `appliance.keys` is the only door to it."""
 
+from .changing import change_filed, change_typed
 from .commissioning import commission
 from .errors import CODES, HsmError
 from .pair import Pair
@@ -21,6 +22,8 @@ __all__ = [
     "Place",
     "Pool",
     "Visit",
+    "change_filed",
+    "change_typed",
     "close_shutters",
     "commission",
     "installed",

@@ -37,6 +37,7 @@ _PLACES: Final = {
     "C_GetTokenInfo": 6,
     "C_InitToken": 9,
     "C_InitPIN": 10,
+    "C_SetPIN": 11,
     "C_OpenSession": 12,
     "C_CloseSession": 13,
     "C_Login": 18,
@@ -235,6 +236,9 @@ class Cryptoki:
 
     def init_pin(self, session: int, pin: bytes) -> None:
         self.call("C_InitPIN", ulong(session), pin, ulong(len(pin)))
+
+    def set_pin(self, session: int, old: bytes, new: bytes) -> None:
+        self.call("C_SetPIN", ulong(session), old, ulong(len(old)), new, ulong(len(new)))
 
     # --- sessions -----------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Refused:
     def check(self, pin_file: Path) -> HsmError | None:
         """Why the PIN in `pin_file` may not be tried; None when it may. A changed file clears the mark."""
         now = identity(pin_file)
-        if now in (self._tried, self._marked()):
+        if now in (self._tried, self._marked()) and not adopted(pin_file):
             return HsmError(
                 "pin_invalid",
                 "the token refused this PIN before; it is not tried again",
@@ -45,6 +45,20 @@ class Refused:
             return self.mark.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def upcoming(pin_file: Path) -> Path:
+    """Where a PIN lies that is being made the token's: until it is, the one before may be right, and afterwards this one is."""
+    return pin_file.with_name(f"{pin_file.name}.next")
+
+
+def adopted(pin_file: Path) -> bool:
+    """Whether a change of the PIN was cut off between the token and the file: the upcoming one is the PIN file's now, and is tried."""
+    try:
+        upcoming(pin_file).replace(pin_file)
+    except OSError:
+        return False
+    return True
 
 
 def identity(path: Path) -> str:

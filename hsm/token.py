@@ -77,6 +77,17 @@ class Token:
             raise HsmError("hsm_unavailable", f"log-in failed ({e})") from None
         return session
 
+    def change_pin(self, old: bytes, new: bytes) -> None:
+        """The user PIN, by who is logged in with it (C_SetPIN). Raises HsmError `invalid` for one that the token does not take: the old one stays."""
+        try:
+            self.p11.set_pin(self.login, old, new)
+        except TokenError as e:
+            if e.reason in _PIN_ERRORS:
+                raise HsmError(
+                    "invalid", f"the token does not take this PIN ({e.reason})", "see its policy; the old one stays"
+                ) from None
+            raise HsmError("hsm_unavailable", f"the PIN was not changed ({e})", "the old one is tried first") from None
+
     # --- at opening ---------------------------------------------------------------------------------------
 
     def capabilities(self) -> dict[str, str]:

@@ -70,6 +70,9 @@ class Worker:
                 return token.capabilities()
             case "alive":
                 return token.alive()
+            case "pin":
+                old, new = (given[n] or _read_pin(given[f"{n}_file"]) for n in ("old", "new"))
+                return token.change_pin(old.encode(), new.encode())
             case "held" | "offer" | "receive" | "give" | "keep" | "drop" if self.passing is not None:
                 return pass_keys(self.passing, op, given)
         raise HsmError("invalid", f"the worker has no operation {op!r}")

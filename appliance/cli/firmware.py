@@ -11,7 +11,17 @@ import click
 
 from appliance.clock import now_ms
 from appliance.settings import home_of, load
-from appliance.updates import Refused, Updates, asked_lines, at_start, gating, inventory, status_lines, window
+from appliance.updates import (
+    Refused,
+    Updates,
+    asked_lines,
+    at_start,
+    gating,
+    inspecting,
+    inventory,
+    status_lines,
+    window,
+)
 from appliance.updates import restart as restart_machine
 
 from .proving import proved, signed
@@ -211,6 +221,17 @@ def reinstate() -> int:
     """Let the other slot's release, which failed or was left, be tried again at the next start."""
     click.echo(f"{_updates().reinstate(_who())} is tried at the next start: `casemate firmware restart`")
     return 0
+
+
+@firmware.command()
+def inspect() -> int:
+    """Look into what was uploaded in the console, in a process that can do nothing else. For the unit that waits for it; exits with 1 when it is refused."""
+    verdict = inspecting.inspect(_updates())
+    if not verdict:
+        click.echo("nothing was uploaded that nobody looked into", err=True)
+        return 0
+    click.echo(inspecting.told(verdict), err=True)
+    return REFUSED if "refused" in verdict else 0
 
 
 @firmware.command()

@@ -62,6 +62,27 @@ def to(disk: str, typed: str, yes: bool) -> None:
     click.echo(f"release {version} is on {chosen.name}: take the stick out and restart")
 
 
+@install.command("repair")
+@click.argument("disk")
+@click.option("--yes", is_flag=True, help="without asking")
+def repair(disk: str, yes: bool) -> None:
+    """Renew boot partition and slots of a box's DISK from this medium; its state volume stays as it is.
+
+    Take the medium of the release that the box ran, or of a newer one. The TPM opens the state as before: kernels of the release are signed by the same key.
+    """
+    installer = _installer()
+    chosen = installer.disk(disk)
+    disks.repairable(chosen, installer.needed()[1])
+    if not yes and not click.confirm(f"{chosen.line}\nRenew its releases, and keep its state?", err=True):
+        raise Error("forbidden", "nothing was done")
+    progress = Progress()
+    try:
+        version = installer.repair(chosen.name, f"cli:{getpass.getuser()}", progress)
+    finally:
+        progress.end()
+    click.echo(f"release {version} is on {chosen.name}, its state is as it was: take the stick out and restart")
+
+
 @install.command("unattended")
 @click.option(
     "--stick",

@@ -51,6 +51,20 @@ def unseal(share: bool, once_more: bool, as_json: bool) -> int:
     return say(called("unseal", {"who": who, "pin": pin, "once_more": once_more}), "open", as_json)
 
 
+@click.command("pin")
+@click.option("--once-more", is_flag=True, help="one try although too many PINs were wrong")
+@signed
+@as_json_option
+def change_pin(once_more: bool, user: str, password_file: Path | None, as_json: bool) -> int:
+    """Change the PIN of the token, of both where there are two: typed where a person opens it, else a new random one in the PIN file. Messages flow."""
+    old = new = ""
+    if called("custody", {})["opened_by"] == "person":
+        old = click.prompt("PIN of the token", hide_input=True, err=True)
+        new = click.prompt("new PIN", hide_input=True, confirmation_prompt="the same again", err=True)
+    reply = as_person("pin", "keys.ask", user, password_file, old=old, new=new, once_more=once_more)
+    return say(reply, f"the PIN is another one: {', '.join(reply['hsms'])} HSM", as_json)
+
+
 def _share(who: str, as_json: bool) -> int:
     terminal = Console()
     try:
@@ -74,4 +88,4 @@ def _line(terminal: Console, n: int) -> str:
             click.echo(f"  {e.message}: {e.hint}.", err=True)
 
 
-COMMANDS = (seal, unseal)
+COMMANDS = (seal, unseal, change_pin)

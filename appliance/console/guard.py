@@ -32,7 +32,10 @@ PUBLIC: Final = frozenset(
 ENROLLING: Final = frozenset({"factors", "account", "prove", "sign"})
 #: Answers to a page that refreshes itself: looking on is not activity, so they do not keep a session alive.
 POLLED: Final = frozenset(
-    {"overview.live", "overview.now", "overview.days", "links.now", "link.now", "link.trace_now", "erasure.now"}
+    {
+        *("overview.live", "overview.now", "overview.days", "links.now", "link.now", "link.trace_now"),
+        *("erasure.now", "release.now"),
+    }
 )
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -23,7 +23,7 @@ from appliance.limits import LINK_TEST_S_MAX
 from appliance.network import Changing, render
 from appliance.settings import Settings, load
 from appliance.shards import blocking_engines
-from appliance.updates import LIVE, Installer, Updates, resetting, restart
+from appliance.updates import LIVE, Installer, Updates, gating, resetting, restart
 from appliance.volume import Escrow, state_device
 
 from . import packing, programs
@@ -350,5 +350,7 @@ class Hands:
         return out
 
     def restart(self, off: bool, who: str) -> None:
+        if not self.live:
+            gating.leaving(self.settings, self.updates)
         self.record(who, "box.restarted", "box:self", act="power off" if off else "restart")
         restart(off)

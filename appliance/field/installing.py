@@ -33,6 +33,13 @@ def install(c: Console) -> None:
         return
     chosen = installer.disk(name)
     typed = ""
+    if disks.STATE in chosen.labels:
+        c.tell("It holds a box. repair renews its releases from this stick and keeps messages, keys and log.")
+        if c.ask("type repair, or Enter to go on") == "repair":
+            version = installer.repair(chosen.name, c.who, c.progress)
+            c.tell(f"Release {version} is on {chosen.name}, read back and verified; its state is as it was.")
+            _restarted(c)
+            return
     if disks.refused(chosen, need, sector, "") == "word":
         c.tell(
             "It holds the state of a box: messages, keys, audit log. All of it would be lost."
@@ -52,6 +59,10 @@ def install(c: Console) -> None:
         f"Release {version} is on {chosen.name}, read back and verified.",
         "Take the stick out now. A stick labelled CASEMATE with settings stays in.",
     )
+    _restarted(c)
+
+
+def _restarted(c: Console) -> None:
     if c.yes("Restart the box?"):
         c.hands.restart(False, c.who)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from appliance.access import may
 from appliance.errors import Error
 from appliance.keys import read_line
 
@@ -40,11 +41,12 @@ def keys(c: Console) -> None:
     lines.append(f"keys      {sum(k.get('state') == 'active' for k in held)} active of {len(held)}")
     opened = {"pin": "its PIN file", "person": "a person who types the PIN", "custodians": "custodians with shares"}
     lines.append(f"opened by {opened.get(str(gate.get('opened_by')), '-')}")
-    words = ["ceremony"] if c.hands.ceremonies is not None else []
+    words = ["change", *(["ceremony"] if c.hands.ceremonies is not None else [])]
     if gate.get("gate") == SEALED:
         words = [("share" if gate.get("opened_by") == "custodians" else "pin"), *words]
         lines += ["", "The token is sealed: nothing is sent or taken until it is opened."]
     lines += ["", "pin        opens the sealed token", "share      one custodian's share of it"]
+    lines += ["change     another PIN for the token, for both where there are two"]
     lines += ["ceremony   by its script, with witnesses; or its rehearsal"]
     c.show("Keys and HSM", lines)
     word = c.ask(f"{', '.join(words)} (empty to leave)")
@@ -54,6 +56,8 @@ def keys(c: Console) -> None:
         _pin(c, gate)
     elif word == "share":
         _share(c)
+    elif word == "change":
+        _change(c, gate)
     elif word == "ceremony" and c.hands.ceremonies is not None:
         _ceremony(c, c.hands.ceremonies)
 
@@ -71,6 +75,23 @@ def _pin(c: Console, gate: dict[str, object]) -> None:
     pin = c.ask("PIN of the token", secret=True) if gate.get("opened_by") == "person" else ""
     c.hands.called("keys", "unseal", {"who": c.who, "pin": pin, "once_more": False})
     c.tell("The token is open.")
+
+
+def _change(c: Console, gate: dict[str, object]) -> None:
+    """Who knows the old PIN, or has the token make another where a file holds it; asked of those who may ask for acts on keys."""
+    if c.person is None or not may(c.person.role, "keys.ask"):
+        raise Error(
+            "forbidden", "acts on keys are for administrators and security officers", "one of them signs in here"
+        )
+    old = new = ""
+    if gate.get("opened_by") == "person":
+        old, new = c.ask("PIN of the token", secret=True), c.ask("new PIN", secret=True)
+        if c.ask("the same again", secret=True) != new:
+            raise Error("invalid", "the two are not the same", "nothing was changed")
+    elif not c.yes("The box makes a new random PIN and keeps it in its PIN file."):
+        return
+    reply = c.hands.called("keys", "pin", {"who": c.who, "old": old, "new": new, "once_more": False})
+    c.tell(f"The PIN is another one: {', '.join(reply['hsms'])} HSM.")
 
 
 def _share(c: Console) -> None:

@@ -56,7 +56,7 @@ MENU: Final[tuple[Item, ...]] = (
         "Keys and HSM",
         "overview.read",
         True,
-        "state of keys and token; a sealed token opened by PIN or custodians; ceremonies",
+        "state of keys and token; a sealed token opened by PIN or custodians; another PIN; ceremonies",
     ),
     Item(
         7,

@@ -16,6 +16,7 @@ from appliance.limits import KEY_SUBJECT_CHARACTERS_MAX
 from . import custody
 from .custodians import Custodians
 from .gate import OPEN, Gate
+from .pins import Pins
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -29,12 +30,14 @@ class CustodyDesk:
         self.gate = gate
         self.custodians = custodians
         self.origin = origin
+        self.pins = Pins(gate)
 
     @property
     def handlers(self) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         return {
             "seal": self.seal,
             "unseal": self.unseal,
+            "pin": self.pin,
             "custody": self.custody,
             "share_enter": self.share_enter,
             "share_show": self.share_show,
@@ -64,6 +67,13 @@ class CustodyDesk:
                 raise Error("invalid", "the PIN is not text")
             await self.gate.unseal(who, pin, payload.get("once_more") is True)
         return self.gate.told()
+
+    async def pin(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """Another user PIN for every token: the one that people type (`old`, `new`), a random one where a file has it."""
+        who, old, new = _text(payload, "who"), payload.get("old", ""), payload.get("new", "")
+        if not isinstance(old, str) or not isinstance(new, str):
+            raise Error("invalid", "a PIN is not text")
+        return {"hsms": await self.pins.change(who, old, new, payload.get("once_more") is True)}
 
     async def custody(self, payload: Any, peer: Peer) -> dict[str, Any]:
         return {**self.gate.told(), **self.custodians.told()}

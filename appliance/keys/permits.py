@@ -59,6 +59,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
             *(
                 "seal",
                 "unseal",
+                "pin",
                 "custody",
                 "share_enter",
                 "share_show",

@@ -7,10 +7,12 @@ appliance that is the serial console and the units of a start. What is privilege
 from firmware import REFUSALS, Refused, Tool, grouped
 from firmware import raw_signed as signed_by
 
-from . import disks, gating, inventory, resetting, site, stores, window
+from . import disks, gating, inspecting, inventory, resetting, site, stores, window
 from .desk import Asked, Updates
 from .installer import LIVE, Installer
-from .machine import Machine, restart
+from .machine import Machine, begun, restart
+from .offered import Offers
+from .progress import progress
 from .starting import at_start
 from .telling import asked_lines, status_lines
 
@@ -20,15 +22,19 @@ __all__ = [
     "Asked",
     "Installer",
     "Machine",
+    "Offers",
     "Refused",
     "Tool",
     "Updates",
     "asked_lines",
     "at_start",
+    "begun",
     "disks",
     "gating",
     "grouped",
+    "inspecting",
     "inventory",
+    "progress",
     "resetting",
     "restart",
     "signed_by",

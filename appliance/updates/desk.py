@@ -19,6 +19,7 @@ from firmware import slots as table
 
 from .book import Book, Request
 from .machine import Machine
+from .progress import Progress
 
 INSTALL: Final = "install-release"
 PRODUCT: Final = "casemate"
@@ -41,6 +42,22 @@ class Asked(NamedTuple):
     approvals: tuple[str, ...]
     notes: str
     octets: int
+
+
+def asked_of(found: firmware.Checked) -> Asked:
+    """What is shown of a bundle that may be installed."""
+    release, signer = found.release, found.signer
+    return Asked(
+        release.version,
+        found.manifest.root_hash,
+        signer.name,
+        signer.fingerprint,
+        release.needs,
+        release.floor,
+        tuple(a.signer.name for a in found.approvals),
+        found.text("notes").decode("utf-8", "replace"),
+        found.bundle.path.stat().st_size,
+    )
 
 
 class Updates:
@@ -190,24 +207,10 @@ class Updates:
         """Checks a bundle for a person who may then ask for it; a refusal is on the record. Raises firmware.Refused."""
         try:
             with self.checked(path, told, signed=False) as found:
-                return self._asked(found)
+                return asked_of(found)
         except firmware.Refused as e:
             self._try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
             raise
-
-    def _asked(self, found: firmware.Checked) -> Asked:
-        release, signer = found.release, found.signer
-        return Asked(
-            release.version,
-            found.manifest.root_hash,
-            signer.name,
-            signer.fingerprint,
-            release.needs,
-            release.floor,
-            tuple(a.signer.name for a in found.approvals),
-            found.text("notes").decode("utf-8", "replace"),
-            found.bundle.path.stat().st_size,
-        )
 
     # --- two people -----------------------------------------------------------------------------------------
 
@@ -216,9 +219,13 @@ class Updates:
         if not reason.strip():
             raise Error("invalid", "say why: the other person has to judge it")
         found = self.look(path, who, told)
+        return self.asked(found.bundle, found.version, found.fingerprint, path, reason, who)
+
+    def asked(self, bundle: str, version: str, fingerprint: str, path: Path, reason: str, who: str) -> int:
+        """A request for content that was looked into already; what is installed is compared with it."""
         made = approvals.Approval(0, INSTALL, 0, reason.strip()[:200], who, self.clock(), "", 0, approvals.ASKED)
-        self.recorder.record(who, "approval.asked", f"release:{found.version}", act=INSTALL, on_index=0)
-        return self.book.ask(made, found.bundle, found.version, found.fingerprint, str(path.absolute()))
+        self.recorder.record(who, "approval.asked", f"release:{version}", act=INSTALL, on_index=0)
+        return self.book.ask(made, bundle, version, fingerprint, str(path.absolute()))
 
     def decide(self, number: int, yes: bool, who: str) -> str:
         """The state of a request after another person's word. Raises Error `forbidden` for who asked."""
@@ -258,6 +265,7 @@ class Updates:
         elif self.settings["firmware.two_people"]:
             hint = "`casemate firmware ask FILE --reason ...`, another person `casemate firmware approve NUMBER`"
             raise Error("forbidden", "an installation needs a second person", hint)
+        told = Progress(self.book.folder, told)
         try:
             with (
                 self.checked(path, lambda octets: told("checking the bundle", octets, 0)) as found,
@@ -276,8 +284,10 @@ class Updates:
                 firmware.install(disk, esp, found, found.manifest.images, bundle, running, journal, told)
                 self._installed(found, number, after)
         except firmware.Refused as e:
+            told.ended("", e.code)
             self._try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
             raise
+        told.ended(version)
         self.recorder.record(who, "firmware.installed", f"release:{version}", digest=bundle)
         return version
 

@@ -99,6 +99,16 @@ def allowed(disk: Disk, needed: int, sector: int, typed: str) -> None:
     raise Error(code, f"{disk.name}: {sentence}", hint, why=why)
 
 
+def repairable(disk: Disk, sector: int) -> None:
+    """Raises Error for a disk that no box ran from, or that is in use."""
+    why = refused(disk, 0, sector, disk.word)
+    if why:
+        code, sentence, hint = REFUSALS[why]
+        raise Error(code, f"{disk.name}: {sentence}", hint, why=why)
+    if STATE not in disk.labels:
+        raise Error("not_found", f"{disk.name} holds no box's state to keep", "install to it: `casemate install to`")
+
+
 def only_one(found: Sequence[Disk], needed: int, sector: int) -> Disk:
     """The one empty disk that may be installed to: what `disk = "only"` of a site file means. Raises Error `not_found`."""
     fit = [d for d in found if not refused(d, needed, sector, "") and not d.usb]

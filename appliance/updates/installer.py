@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import firmware
 from appliance.errors import Error
@@ -89,10 +89,20 @@ class Installer:
         need, sector = self.needed()
         chosen = self.disk(name)
         disks.allowed(chosen, need, sector, typed)
+        return self._copied(chosen, "box.installed", firmware.copying.copied, who, told)
+
+    def repair(self, name: str, who: str, told: Told) -> str:
+        """Renews boot partition and slots of a box's disk, and leaves its state volume as it is; the version. Raises Error."""
+        _, sector = self.needed()
+        chosen = self.disk(name)
+        disks.repairable(chosen, sector)
+        return self._copied(chosen, "box.repaired", firmware.copying.repaired, who, told)
+
+    def _copied(self, chosen: Disk, what: str, copy: Callable[..., Any], who: str, told: Told) -> str:
         version = self.updates.machine.version
         # What runs from the medium keeps nothing: its log ends with this start, and does not hold up the installation.
         record = self.updates.record_or_keep if LIVE.exists() else self.updates.recorder.record
-        record(who, "box.installed", f"release:{version}", disk=chosen.word)
+        record(who, what, f"release:{version}", disk=chosen.word)
         self._quiet_boot_partition()
         source, _, slot = self._source()
         try:
@@ -103,9 +113,9 @@ class Installer:
                 "key_state", f"{chosen.name}: {e.strerror}", "something on the disk is in use: start the medium again"
             ) from None
         try:
-            firmware.copying.copied(source, target, slot, self.updates.machine.root_hash, told)
+            copy(source, target, slot, self.updates.machine.root_hash, told)
             _read_again(self.root / "dev" / chosen.name)
-        except firmware.copying.Unfit as e:
+        except (firmware.copying.Unfit, firmware.gpt.Damaged) as e:
             raise Error(
                 "store_damaged", f"{chosen.name}: {e}", "try again; then another disk, or another medium"
             ) from None

@@ -1,13 +1,19 @@
-"""What this machine says of itself (DMI, kernel line), and the hand that restarts it or switches it off."""
+"""What this machine says of itself (DMI, kernel line), and the hands that restart it and that have something done by a process apart."""
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import signal
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from appliance import __version__
+from appliance.clock import monotonic_s
 from appliance.errors import Error
 
 SYSTEMCTL_S_MAX: Final = 30.0
@@ -85,3 +91,46 @@ def restart(off: bool = False) -> None:
         raise Error(
             "forbidden", f"this machine does not {word} for us", "on the box: the serial console; else the power button"
         ) from None
+
+
+def apart(act: Callable[[], bytes], octets_max: int, seconds_max: float) -> bytes:
+    """What `act` gave in a child of its own; empty when the child died, said too much, or did not end in time. For a process without threads."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()  # what it starts ends with it
+            os.close(source)
+            os.write(sink, act()[:octets_max])
+        finally:
+            os._exit(0)
+    os.close(sink)
+    said, until = b"", monotonic_s() + seconds_max
+    try:
+        while (left := until - monotonic_s()) > 0:
+            if select.select([source], [], [], min(left, 60.0))[0]:
+                piece = os.read(source, octets_max)
+                if not piece or len(said) > octets_max:
+                    break
+                said += piece
+        else:
+            said = b""
+    finally:
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.waitpid(child, 0)
+        os.close(source)
+    return said if len(said) <= octets_max else b""
+
+
+def begun(*words: str) -> None:
+    """A command of this program, in a process of its own that nobody waits for."""
+    subprocess.Popen(
+        [sys.executable, "-P", "-m", "appliance.cli", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,27 @@ OUT = CHECKOUT / "image/out"
 CACHE = CHECKOUT / "image/cache"
 BUILD_S_MAX = 1800
 BOOT_S_MAX = 600
+ENDED = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--box", default="", help="check a box that runs instead: ssh://root@HOST")
     parser.addoption("--image", default="", help="an image signed with image/keys, instead of the one in image/out")
+    parser.addoption(
+        "--kept", default="", help="test_serial.py: a folder where its machine stays, for the next run to go on"
+    )
+    parser.addoption(
+        "--overlay", action="store_true", help="test_serial.py: with this checkout's packages in place of the root's"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """How a step ended is known to the fixture that ends it."""
+    report = yield
+    if report.when == "call":
+        item.stash[ENDED] = report.outcome
+    return report
 
 
 @pytest.fixture(scope="session")

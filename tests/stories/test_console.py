@@ -356,6 +356,7 @@ PAGES = (
         "/account",
         "/account/factors",
         "/approvals",
+        "/release",
         "/settings",
         "/system",
         "/help",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from appliance.errors import Error
 from appliance.settings import parse
 from appliance.updates import Installer, Machine, Updates, disks, site
-from appliance.updates.disks import Disk
+from appliance.updates.disks import STATE, Disk
 from firmware import FileDisk, building, gpt, openssl, running_slot
 from tests.support.medium import Medium, disk_file, medium
 from tests.support.release_keys import NOW, YEAR, Issuer, trusted
@@ -21,6 +23,7 @@ from tests.unit.updates.test_updates import Recorded
 NEED, SECTOR = 5 << 30, 512
 FIT = Disk("sda", "DISK", "WD-1", 8 << 30, SECTOR, False, False, False, False, False, ())
 NOW_S = int(NOW.timestamp())
+LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"  # Linux file system data, as systemd-repart makes the state volume's
 KEY = "ssh-ed25519 " + "A" * 68 + " olga@bank"
 
 #: name -> (disk, what was typed, why it is refused)
@@ -148,6 +151,43 @@ def test_an_installation_and_its_second(bench: Bench) -> None:
         bench.installer.install("sda", "", "field:ann", nobody)
     with pytest.raises(Error, match="there is no disk"):
         bench.installer.install("", "", "field:ann", nobody)
+
+
+def test_a_box_is_repaired_and_keeps_its_state(bench: Bench) -> None:
+    path = bench.disk("sdb", 16, serial="WD-7")
+    with pytest.raises(Error, match="holds no box's state"):
+        bench.installer.repair("sdb", "field:ann", nobody)
+    bench.installer.install("sdb", "", "field:ann", nobody)
+    state_on(path)
+    assert STATE in bench.installer.disk("sdb").labels
+    with pytest.raises(Error, match="the state of a box"):
+        bench.installer.install("sdb", "", "field:ann", nobody)
+    with FileDisk(path) as disk:
+        disk.pwrite(gpt.slots(gpt.read(disk))["a"]["root"].offset, b"damaged")
+    assert bench.installer.repair("sdb", "field:ann", nobody)
+    assert bench.installed("sdb") and STATE in bench.installer.disk("sdb").labels
+    assert bench.log.entries[-1][1:] == ("box.repaired", "ok", {"disk": "WD-7"})
+    with pytest.raises(Error, match="started from this disk"):
+        bench.installer.repair("sda", "field:ann", nobody)
+
+
+def state_on(path: Path) -> None:
+    """The state volume's partition, as the first start makes it."""
+    with FileDisk(path) as disk:
+        table = gpt.read(disk)
+        last = table.partitions[-1]
+        first = (last.offset + last.octets) // 512 + 2048
+        row = struct.pack(
+            "<16s16sQQQ72s",
+            uuid.UUID(LINUX).bytes_le,
+            uuid.uuid4().bytes_le,
+            first,
+            first + 4096,
+            0,
+            STATE.encode("utf-16-le"),
+        )
+        at = last.number * 128
+        gpt.write(disk, table, table.entries[:at] + row + table.entries[at + 128 :])
 
 
 def test_nothing_is_written_that_is_not_on_the_record(bench: Bench) -> None:

@@ -1,0 +1,165 @@
+"""Release: a bundle uploaded in pieces, what was found in it, who asked and who approved, the slots, and how its installation is going.
+
+The console never looks into a bundle: a process apart does (`casemate firmware inspect`), and who installs it checks all of it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, g, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.access import may
+from appliance.errors import Error
+from appliance.limits import OFFER_APPROVAL_OCTETS_MAX, OFFER_PIECE_OCTETS_MAX
+from appliance.updates import REFUSALS, Offers, Updates, begun, grouped, progress
+
+from . import saying
+from .desk import desk, who
+from .guard import needs
+
+views = Blueprint("release", __name__)
+
+FORM_OCTETS: Final = 8 * 1024
+TONES: Final = {"asked": "warn", "approved": "info", "refused": "bad", "expired": "quiet", "used": "good"}
+SLOT_TONES: Final = {"good": "good", "trying": "warn", "written": "info", "bad": "bad", "empty": "quiet"}
+INSPECTION: Final = (
+    "nothing that looked into the file came to an end",
+    "take it away and upload the file as it was published",
+)
+
+
+def offers() -> Offers:
+    it = desk()
+    return Offers(Updates(it.settings, recorder=it.peers, clock=it.clock))  # type: ignore[arg-type]  # peers record as a recorder does
+
+
+def _filled(problem: str = "") -> dict[str, Any]:
+    """Everything on the page. A machine without slots, or with a disk that only root may read, shows the offer and the requests."""
+    it = offers()
+    found = it.state()
+    verdict = found["verdict"]
+    code = str(verdict.get("refused", ""))
+    sentence, hint = REFUSALS.get(code, INSPECTION) if code else ("", "")
+    requests = [it.updates.shown(r) for r in it.updates.book.requests()[:10]]
+    path = str(it.path or "")
+    open_ = [r for r in requests if r["path"] == path and r["state"] in ("asked", "approved")]
+    return {
+        **found,
+        "problem": problem,
+        "version": it.updates.machine.version,
+        "sentence": sentence,
+        "hint": hint.replace("`", ""),
+        "fingerprint": grouped(verdict.get("fingerprint", "")),
+        "requests": requests,
+        "open": open_[0] if open_ else None,
+        "mine": bool(open_) and open_[0]["asked_by"] == who(),
+        "progress": progress(it.updates.book.folder),
+        "tones": TONES,
+        "piece": OFFER_PIECE_OCTETS_MAX,
+        "asks": may(g.person.role, "firmware.ask"),
+        "decides": may(g.person.role, "firmware.approve"),
+        "window": desk().settings["firmware.window"],
+    }
+
+
+@views.get("/release")
+@needs("firmware.read")
+def page() -> str:
+    return render_template("release.html", **_filled())
+
+
+@views.get("/release/now")
+@needs("firmware.read")
+def now() -> str:
+    return render_template("_release_now.html", **_filled())
+
+
+# --- an upload ------------------------------------------------------------------------------------------------
+
+
+@views.post("/release/upload")
+@needs("firmware.ask", proven=False, octets_max=FORM_OCTETS)
+def begin() -> AnyResponse:
+    octets = request.form.get("octets", "")
+    if not (octets.isascii() and octets.isdigit() and len(octets) < 16):
+        raise Error("invalid", "that is no size")
+    return jsonify({"here": offers().begin(request.form.get("name", ""), int(octets), who())})
+
+
+@views.post("/release/upload/piece")
+@needs("firmware.ask", proven=False, octets_max=OFFER_PIECE_OCTETS_MAX)
+def piece() -> AnyResponse:
+    at = request.args.get("at", "")
+    if not (at.isascii() and at.isdigit() and len(at) < 16):
+        raise Error("invalid", "that is no place in a file")
+    return jsonify({"here": offers().piece(int(at), request.get_data())})
+
+
+@views.post("/release/upload/end")
+@needs("firmware.ask", proven=False, octets_max=FORM_OCTETS)
+def end() -> AnyResponse:
+    it = offers()
+    digest = it.end(who())
+    _looked(it)
+    return jsonify({"sha256": digest})
+
+
+@views.post("/release/approval")
+@needs("firmware.approve", octets_max=OFFER_APPROVAL_OCTETS_MAX + FORM_OCTETS)
+def approval() -> Any:
+    """An officer's signature over the bundle, made at the bank's desk."""
+    given = request.files.get("approval")
+    it = offers()
+    try:
+        it.approved(given.read() if given is not None else b"", who())
+    except Error as e:
+        if e.code != "invalid":
+            raise
+        return _again(e)
+    _looked(it)
+    return redirect(url_for("release.page"), 303)
+
+
+def _looked(it: Offers) -> None:
+    """On the appliance a unit of its own begins when something waits; elsewhere nobody else would."""
+    if not it.updates.machine.root_hash:
+        begun("firmware", "inspect")
+
+
+@views.post("/release/leave")
+@needs("firmware.ask", octets_max=FORM_OCTETS)
+def leave() -> AnyResponse:
+    offers().leave()
+    return redirect(url_for("release.page"), 303)
+
+
+# --- two people -------------------------------------------------------------------------------------------------
+
+
+@views.post("/release/ask")
+@needs("firmware.ask", octets_max=FORM_OCTETS)
+def ask() -> Any:
+    try:
+        offers().ask(request.form.get("reason", ""), who())
+    except Error as e:
+        if e.code != "invalid":
+            raise
+        return _again(e)
+    return redirect(url_for("release.page"), 303)
+
+
+@views.post("/release/requests/<int:number>")
+@needs("firmware.approve", octets_max=FORM_OCTETS)
+def decide(number: int) -> AnyResponse:
+    """Another person's yes or no. After a yes the box installs it by itself; it restarts in the hours of the settings."""
+    outcome = request.form.get("outcome", "")
+    if outcome not in ("yes", "no"):
+        raise Error("invalid", "a decision is yes or no")
+    offers().updates.decide(number, outcome == "yes", who())
+    return redirect(url_for("release.page"), 303)
+
+
+def _again(e: Error) -> tuple[str, int]:
+    return render_template("release.html", **_filled(saying.said(e))), 422

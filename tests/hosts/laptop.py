@@ -1,0 +1,181 @@
+"""A serial cable to a virtual machine, with pexpect at this end of it: what a field engineer with a laptop has, and nothing else.
+
+The machine begins with an empty disk; sticks are put in and pulled out while it runs.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pexpect
+from pexpect import fdpexpect
+
+from appliance.access import totp
+from appliance.clock import now_ms
+from image.trees import Tree
+from tests.hosts.machine import ESCAPES, Machine
+
+SERIAL = "SN-2718"
+ANSWER_S_MAX = 600.0  # software emulation on a busy machine
+
+
+class Bare(Machine):
+    """A machine with an empty disk and slots for sticks. `start` with a medium boots from that."""
+
+    def __init__(self, folder: Path, tools: Tree, keys: Path, segment: str, disk_gib: int = 8) -> None:
+        self.folder, self.tools, self.segment = folder, tools, segment
+        self.boots = 0
+        self._qemu = self._tpm = None
+        self.disk = folder / "disk.raw"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.disk.exists():  # a machine that is kept goes on where it was
+            with self.disk.open("wb") as file:
+                file.truncate(disk_gib << 30)
+            self._enrol(keys)
+
+    def switch_on(self, medium: Path | None = None) -> Cable:
+        """Starts it, from a stick that holds `medium` or from its disk; the cable is plugged in before the first line."""
+        more = ["-smbios", f"type=1,manufacturer=Example,product=Rack,serial={SERIAL}"]
+        if medium is not None:
+            stick = self.folder / "medium.raw"
+            subprocess.run(["cp", "--sparse=always", medium, stick], check=True)
+            more += ["-drive", f"if=none,id=medium,format=raw,file={stick},cache=unsafe"]
+            more += ["-device", "usb-storage,drive=medium,bootindex=0,serial=STICK"]
+        while (self.folder / f"serial-{self.boots + 1}.log").exists():
+            self.boots += 1
+        self.start(*more)
+        return Cable(self)
+
+    def stick(self, name: str, label: str, files: list[Path], mib: int) -> Path:
+        """A stick with these files at its top."""
+        place = self.folder / f"{name}.raw"
+        place.unlink(missing_ok=True)
+        with place.open("wb") as file:
+            file.truncate(mib << 20)
+        self._inside("mkfs.vfat", "-F", "32", "-n", label, f"/build/machine/{place.name}")
+        for path in files:
+            shutil.copyfile(path, self.folder / path.name)
+            self._inside("mcopy", "-i", f"/build/machine/{place.name}", f"/build/machine/{path.name}", "::/")
+            (self.folder / path.name).unlink()
+        return place
+
+    def plug(self, stick: Path) -> None:
+        self.command(f"drive_add 0 if=none,id={stick.stem},format=raw,file={stick},cache=unsafe")
+        self.command(f"device_add usb-storage,drive={stick.stem},id=usb-{stick.stem},serial={stick.stem}")
+
+    def unplug(self, stick: Path) -> None:
+        self.command(f"device_del usb-{stick.stem}")
+        time.sleep(2)
+        self.command(f"drive_del {stick.stem}")
+
+    def ended(self, seconds: float) -> None:
+        """Waits until the machine restarts or switches itself off: either ends it here."""
+        until = time.monotonic() + seconds
+        while not self.off() and time.monotonic() < until:
+            time.sleep(0.5)
+        assert self.off(), f"it did not go off; the end of what it said:\n{self.said()[-2000:]}"
+        self.pull()
+
+
+class Cable:
+    """What is typed and what comes back. `octets` and `answers` are counted: a slow line is not to be held up."""
+
+    def __init__(self, machine: Bare) -> None:
+        self.machine = machine
+        self.answers = self.keys = 0
+        self._used_step = 0
+        self._socket = socket.socket(socket.AF_UNIX)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                self._socket.connect(str(machine.folder / "serial.sock"))
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        self._line = fdpexpect.fdspawn(self._socket.fileno(), timeout=ANSWER_S_MAX, maxread=65536)
+
+    def until(self, *texts: str, seconds: float = ANSWER_S_MAX) -> str:
+        """What came before one of the texts, and that text. Raises AssertionError with the end of what was said."""
+        try:
+            self._line.expect_exact([t.encode() for t in texts], timeout=seconds)
+        except (pexpect.EOF, pexpect.TIMEOUT):
+            raise AssertionError(f"{texts} did not come; the end of what did:\n{self.machine.said()[-2500:]}") from None
+        return ESCAPES.sub(b"", self._line.before + self._line.after).decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        self.answers += bool(text)
+        self.keys += len(text) + 1
+        self._line.send(text.encode() + b"\r")
+
+    def key(self, key: str) -> None:
+        self._line.send(key.encode())
+
+    def asked(self, prompt: str, text: str) -> str:
+        """Waits for a question, answers it; what was said before it."""
+        said = self.until(prompt)
+        self.type(text)
+        return said
+
+    def code(self, secret: bytes) -> str:
+        """A code of the telephone, each one once."""
+        while (step := now_ms() // 30_000) <= self._used_step:
+            time.sleep(0.5)
+        self._used_step = step
+        return totp(secret, step)
+
+    def name_asked(self) -> str:
+        """To the question for a name, from wherever a session is not."""
+        self.key("\r")
+        return self.until("name: ")
+
+    def signed_in(self, name: str, password: str, secret: bytes) -> None:
+        self.name_asked()
+        self.type(name)
+        self.asked("password: ", password)
+        self.until("code of your telephone: ")
+        self.type(self.code(secret))
+        self.menu()
+
+    def menu(self) -> None:
+        self.until("Ctrl-C comes back here.")
+        self.until("> ")
+
+    def page(self, word: str) -> None:
+        """An entry, from the menu."""
+        self.type(word)
+
+    def read(self, *ends: str, seconds: float = ANSWER_S_MAX) -> str:
+        """What a page says until one of the questions, through all of its screens."""
+        said = ""
+        while True:
+            said += self.until("Enter: more", *ends, seconds=seconds)
+            if not said.endswith("Enter: more"):
+                return said
+            self.type("")
+
+    def back(self, seconds: float = ANSWER_S_MAX) -> str:
+        """To the menu; what the page said."""
+        said = self.read("Enter: menu: ", seconds=seconds)
+        self.type("")
+        self.menu()
+        return said
+
+    def out(self) -> None:
+        self.type("0")
+        self.until("name: ")
+
+    def unplugged(self) -> None:
+        self._socket.close()
+
+
+def secret_in(text: str) -> str:
+    """The telephone's secret as the screen shows it, base32."""
+    (found,) = re.findall(r"^\s+((?:[A-Z2-7]{4}-?){8})\s*$", text, re.M)
+    return str(found).replace("-", "")

@@ -1,0 +1,321 @@
+"""A box from its first minute to its last, over the serial line only: installed from a stick, updated by a stick while messages flow, back from releases
+that do not work, reset. Secure Boot and TPM on, software emulation. The tests tell one story, in order, over a few starts of one machine.
+
+`make serial`; an hour and more. With `--kept FOLDER` the machine and what was seen to pass stay there, and the next run goes on behind it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from image.trees import Tree
+from tests.hosts import test_booted
+from tests.hosts.conftest import ENDED
+from tests.hosts.engineer import PASSWORD, Story, Traffic, api_key, challenge, damaged, installed, officer, state_begins
+from tests.hosts.lan import THERE
+from tests.hosts.laptop import SERIAL, Bare, secret_in
+from tests.hosts.releases import Releases, by_a_stranger, tampered, truncated, without_engine
+from tests.hosts.test_booted import NUMBER, READY_S_MAX, RECOVERY, SETTINGS, wait_for
+from tests.support.release_keys import Issuer
+
+network, operator = test_booted.network, test_booted.operator  # the same bank and the same operator
+pytestmark = pytest.mark.timeout(10_800)  # a step starts the machine up to four times
+CHECKOUT = Path(__file__).resolve().parents[2]
+FIRST, NEXT, BROKEN, OLDER = "0.1.0", "0.2.0", "0.3.0", "0.0.9"
+STICK_MIB = 2048
+MORE = """
+[firmware]
+two_people = false
+"""
+
+
+@pytest.fixture(scope="module")
+def story(request: pytest.FixtureRequest, image: Path, tools: Tree, room: Path, network: str) -> Iterator[Story]:
+    kept = request.config.getoption("--kept")
+    folder = Path(kept) if kept else room / "serial"
+    cache = tools.path.parent
+    keys = cache.parent / "keys"
+    overlay = CHECKOUT if request.config.getoption("--overlay") else None
+    machine = Bare(folder / "machine", tools, keys, network)
+    machine.seed({"casemate.toml": SETTINGS + MORE, "first.password": "secret\n"})
+    releases = Releases(folder / "releases", cache, keys, overlay)
+    if overlay is not None:
+        image = releases.image(FIRST, FIRST)
+    told = Story(machine, releases, image)
+    try:
+        yield told
+    finally:
+        if told.traffic is not None:
+            told.traffic.ended()
+        told.gone()
+
+
+@pytest.fixture(autouse=True)
+def once(request: pytest.FixtureRequest, story: Story) -> Iterator[None]:
+    """A step that passed in the machine that is kept is not told again; one that failed ends the story."""
+    name = request.node.name
+    if name in story.known["passed"]:
+        pytest.skip("passed before, in this machine")
+    if story.ended_at:
+        pytest.skip(f"the story ended at {story.ended_at}")
+    began = time.monotonic()
+    yield
+    ended = request.node.stash.get(ENDED, "failed")
+    if ended == "passed":
+        story.keep(passed=[*story.known["passed"], name])
+        print(f"\n{name}: {time.monotonic() - began:.0f} s, {story.machine.boots} starts")
+    elif ended == "failed":
+        story.ended_at = name
+
+
+# --- installed ----------------------------------------------------------------------------------------------------
+
+
+def test_the_system_is_installed_from_a_stick_to_the_empty_disk(story: Story) -> None:
+    story.cable = cable = story.machine.switch_on(story.image)
+    cable.until("Type   install", seconds=READY_S_MAX)
+    cable.name_asked()
+    cable.type("install")
+    said = cable.read("number or name, empty to leave)")
+    assert "vda" in said and "empty" in said and "STICK" not in said
+    cable.type("vda")
+    cable.asked("to do it: ", "yes")
+    said = cable.until("read back and verified", seconds=3600)
+    assert "writing root: 100 %" in said
+    cable.asked("to do it: ", "yes")
+    story.machine.ended(900)
+    story.keep(install_answers=cable.answers, install_keys=cable.keys)
+
+
+def test_the_box_starts_from_its_disk_and_its_first_account_is_made(story: Story) -> None:
+    said = story.started()
+    assert "making the state volume" in said and "user admin, password" in said
+    cable = story.on()
+    assert "Type   new" in cable.name_asked()
+    cable.type("new")
+    cable.asked("whom the first start showed): ", "")
+    cable.asked("password of admin: ", story.known["admin"])
+    cable.asked("name: ", "eve")
+    cable.asked("or more: ", PASSWORD)
+    said = cable.asked("again: ", PASSWORD)
+    said = cable.until("code of your telephone: ")
+    story.keep(secret=secret_in(said))
+    cable.type(cable.code(story.secret))
+    cable.menu()
+    cable.out()
+
+
+def test_a_link_is_tested_and_the_first_message_is_delivered(story: Story, operator: str) -> None:
+    cable = story.in_menu()
+    cable.page("link")
+    cable.asked("none is sent): ", NUMBER)
+    assert "the link works" in cable.back()
+    received = httpx.get(f"{operator}/received", params={"to": NUMBER}).json()
+    assert received, "the operator's handset has the message"
+    cable.page("recovery")
+    cable.asked("to leave): ", story.known["recovery"])
+    assert "Confirmed" in cable.back()
+    said = story.status(cable)
+    assert f"serial {SERIAL}" in said and "Secure Boot on" in said and "TPM 2.0" in said
+    assert re.search(r"slot a\s+0\.1\.0\s+good\s+\(runs\)", said) and "HSM         ready" in said
+    cable.out()
+    assert story.known.get("install_answers", 0) + cable.answers <= 25 + 4, "the recovery key and the status beside"
+
+
+# --- updated ------------------------------------------------------------------------------------------------------
+
+
+def test_bundles_that_must_not_be_installed_are_refused_with_their_reason(story: Story, operator: str) -> None:
+    """One stick with all of them: the reason is on the screen, with what to do."""
+    made, folder = story.releases, story.releases.folder
+    right = made.made(NEXT, FIRST, 3)
+    keyring = made.keys / "trust/authority/development.pem"
+    shutil.copyfile(made.made(OLDER, FIRST, 3), folder / "4-older.raucb")
+    wrong = {
+        "1-truncated.raucb": truncated(right, folder / "1-truncated.raucb"),
+        "2-stranger.raucb": by_a_stranger(right, folder / "2-stranger.raucb", folder / "stranger", keyring),
+        "3-tampered.raucb": tampered(right, folder / "3-tampered.raucb"),
+        "4-older.raucb": folder / "4-older.raucb",
+    }
+    stick = story.machine.stick("wrong", "WRONG", list(wrong.values()), STICK_MIB)
+    cable = story.in_menu()
+    story.machine.plug(stick)
+    for name, reason in REASONS.items():
+        until = time.monotonic() + 300
+        while True:
+            cable.page("release")
+            said = cable.read("number or name, empty to leave)", "Enter: menu: ")
+            if name in said or time.monotonic() > until:
+                break
+            cable.type("")
+            cable.menu()
+            time.sleep(5)
+        cable.type(name)
+        said = cable.back(seconds=1800)
+        assert "Refused: " in said and reason in " ".join(said.split()), (name, said)
+    story.machine.unplug(stick)
+    assert re.search(r"slot b\s+-\s+empty", story.status(cable))
+    cable.out()
+
+
+#: What the screen says of each.
+REASONS = {
+    "1-truncated.raucb": "shorter than its own figures say",
+    "2-stranger.raucb": "from no authority that this box trusts",
+    "3-tampered.raucb": "changed although the signature is right",
+    "4-older.raucb": "older than what this box runs",
+}
+
+
+def test_a_release_is_installed_from_a_stick_while_messages_flow(story: Story) -> None:
+    """To the other slot, then a restart by the menu; data is unlocked without anybody, no message is lost."""
+    if "token" not in story.known:
+        story.on()
+        story.keep(token=api_key(story.known["admin"]))
+    stick = story.machine.stick("right", "RELEASE", [story.releases.made(NEXT, FIRST, 3)], STICK_MIB)
+    cable = story.in_menu()
+    story.traffic = Traffic(story)
+    wait_for(lambda: len(story.traffic.accepted) > 2)  # type: ignore[union-attr]
+    installed(story, cable, stick, NEXT)
+    before = len(story.traffic.accepted)
+    story.restarted(cable)
+    assert before > 10
+    said = story.started()
+    assert "making the state volume" not in said and "Recovery key of the state volume" not in said
+    assert not re.findall(RECOVERY, said), "the key that was confirmed stays"
+    cable = story.in_menu()
+    said = story.blessed(cable, NEXT)
+    assert re.search(r"slot a\s+0\.1\.0\s+good", said) and "link        first: up" in said
+    wait_for(lambda: len(story.traffic.accepted) > before + 5)  # type: ignore[union-attr]
+    cable.out()
+
+
+def test_no_message_was_lost(story: Story, operator: str) -> None:
+    if story.traffic is None:
+        pytest.skip("needs the step before in the same run")
+    story.traffic.ended()
+    accepted = story.traffic.accepted
+    with story.api() as api:
+        for ident in accepted.values():
+            wait_for(lambda i=ident: api.get(f"/v1/messages/{i}").json()["status"] == "delivered", 600)
+    texts = [row["text"] for row in httpx.get(f"{operator}/received", params={"to": NUMBER, "limit": 10_000}).json()]
+    print(f"\n{len(accepted)} accepted, {len(texts)} received")
+    missing = [key for key in accepted if f"Payment {key}" not in texts]
+    assert not missing, f"{len(missing)} of {len(accepted)} are missing at the handset"
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_change_that_nobody_confirms_is_undone(story: Story) -> None:
+    cable = story.in_menu()
+    cable.page("network")
+    for prompt, typed in (
+        ("card: ", ""),
+        ("dhcp: ", "10.66.0.77/24"),
+        ("gateway: ", ""),
+        ("name servers: ", ""),
+        ("time servers: ", ""),
+        ("to do it: ", "yes"),
+    ):
+        cable.asked(prompt, typed)
+    cable.until("Type confirm to keep it: ")
+    wait_for(lambda: httpx.get("https://10.66.0.77/healthz", verify=False, timeout=10).status_code == 200, 100)
+    assert "as it was before" in cable.back()
+    wait_for(lambda: httpx.get(f"https://{THERE}/healthz", verify=False, timeout=10).status_code == 200, 120)
+    cable.out()
+
+
+def test_the_banks_officers_let_somebody_in(story: Story, tmp_path: Path) -> None:
+    """Right, wrong, replayed: an answer opens the challenge that it was made for, once."""
+    key = Issuer("Bank", tmp_path).issued("olga", private=rsa.generate_private_key(65537, 2048)).key
+    cable = story.in_menu()
+    cable.page("accounts")
+    cable.asked("to leave): ", "officer")
+    cable.asked("officer's name: ", "olga")
+    cable.asked("key: ", "".join(officer("enrol", SERIAL, key).split()))
+    assert "can answer challenges" in cable.back()
+    cable.out()
+    nonce = challenge(cable)
+    answer = officer("answer", SERIAL, "sign-in", nonce, key).strip()
+    cable.type("0000-0000-0000-0000")
+    cable.until("That was not right.")
+    cable.asked("answer: ", answer)
+    cable.menu()
+    cable.page("reset")
+    assert "The officers let you in for sign-in" in cable.back()
+    cable.out()
+    assert challenge(cable) != nonce
+    cable.type(answer)
+    cable.until("That was not right.")
+    cable.until("answer: ")
+    cable.key("\x03")
+    cable.until("name: ")
+
+
+# --- back from what does not work -----------------------------------------------------------------------------------
+
+
+def test_a_release_whose_engine_never_starts_goes_back_by_itself(story: Story) -> None:
+    bundle = story.releases.made(BROKEN, FIRST, 1, without_engine)
+    cable = story.in_menu()
+    installed(story, cable, story.machine.stick("broken", "BROKEN", [bundle], STICK_MIB), BROKEN)
+    story.restarted(cable)
+    story.cable = story.machine.switch_on()
+    story.machine.ended(READY_S_MAX)  # the gate gives up; the machine starts again
+    said = story.started()
+    assert f"Version {NEXT}" in said
+    said = story.status(story.in_menu())
+    assert re.search(rf"{re.escape(BROKEN)}\s+bad", said) and re.search(rf"{re.escape(NEXT)}\s+good\s+\(runs\)", said)
+    story.on().out()
+
+
+def test_a_release_whose_root_is_damaged_goes_back_by_itself(story: Story) -> None:
+    """The broken release is tried again by a person, and this time its root on the disk is damaged, too: no start gets as far as its gate."""
+    cable = story.in_menu()
+    cable.page("slots")
+    cable.asked("to leave): ", "again")
+    cable.asked("to do it: ", "yes")
+    assert "is tried at the next start" in cable.back()
+    story.restarted(cable)
+    damaged(story.machine.disk, f"casemate_{BROKEN}")
+    for _ in range(4):
+        story.cable = story.machine.switch_on()
+        until = time.monotonic() + READY_S_MAX
+        while not story.machine.off() and "Casemate is ready" not in story.machine.said() and time.monotonic() < until:
+            time.sleep(1)
+        if not story.machine.off():
+            break
+        story.machine.pull()
+    assert f"Version {NEXT}" in story.machine.wait("Casemate is ready", 60)
+    cable = story.in_menu()
+    assert re.search(rf"{re.escape(BROKEN)}\s+bad", story.status(cable))
+    cable.out()
+
+
+# --- the end --------------------------------------------------------------------------------------------------------
+
+
+def test_a_factory_reset_leaves_ciphertext_and_a_new_box(story: Story) -> None:
+    before = state_begins(story.machine.disk)
+    cable = story.in_menu()
+    cable.page("reset")
+    cable.asked(f"({SERIAL}): ", SERIAL)
+    said = cable.back()
+    assert "overwritten" in said and "off the table" in said
+    story.restarted(cable)
+    assert state_begins(story.machine.disk) == 0, "no state volume is on the table"
+    with story.machine.disk.open("rb") as disk:
+        disk.seek(before)
+        assert b"LUKS\xba\xbe" not in disk.read(32 << 20), "neither header nor key slots are left"
+    said = story.started()
+    assert "making the state volume" in said and "user admin, password" in said
+    assert "Type   new" in story.on().name_asked(), "the serial console lets a first account be made again"

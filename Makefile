@@ -49,9 +49,9 @@ twice: image  ## prove that two builds of one commit give the same root (as root
 lint: $(VENV)/.lint  ## ansible-lint over the playbooks, profile production
 	@cd playbooks && PATH="$(CURDIR)/$(VENV)/lint/bin:$$PATH" ansible-lint --nocolor --offline --profile production
 
-verify: $(VENV)/.test  ## check a box that runs, over SSH as root: make verify HOST=box.bank.example
+verify: $(VENV)/.test  ## check a box that runs, over SSH as root: make verify HOST=box.bank.example (ARGS="--ssh-config FILE" for key and known hosts)
 	@[ -n "$(HOST)" ] || { echo "make verify HOST=box.bank.example (root, over SSH)" >&2; exit 2; }
-	$(BIN)/python -m pytest tests/hosts/test_root.py --box "ssh://root@$(HOST)"
+	$(BIN)/python -m pytest tests/hosts/test_root.py --box "ssh://root@$(HOST)" $(ARGS)
 
 install: $(VENV)/.run  ## install what `make run` needs, and stop
 

@@ -56,6 +56,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "box.reset": frozenset({"administrator"}),
     "box.restart": frozenset({"administrator", "field"}),
     "firmware.read": frozenset({"administrator", "security", "compliance", "field"}),
+    "box.ssh": frozenset({"administrator"}),
     "firmware.ask": frozenset({"administrator"}),
     "firmware.approve": frozenset({"administrator", "security", "compliance"}),
     "keys.ask": frozenset({"administrator", "security", "compliance"}),

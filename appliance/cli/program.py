@@ -65,6 +65,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "firmware": ("appliance.cli.firmware", "firmware", "releases: check, approve, install, roll back; hardware"),
     "field": ("appliance.cli.field", "field", "the serial console, here for rehearsal"),
     "breakglass": ("appliance.cli.field", "breakglass", "an officer's answer to a box that asks for it"),
+    "ssh": ("appliance.cli.ssh", "ssh", "whether SSH is open for a time; it is opened at the serial console"),
     "network": ("appliance.cli.network", "network", "the box's addresses and firewall, as the settings say"),
     "backup": ("appliance.cli.backup", "backup", "make, restore and try encrypted backups"),
     "install": ("appliance.cli.install", "install", "write the running system to a disk, attended or not"),

@@ -12,6 +12,7 @@ import click
 from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
+from appliance.network import ssh
 from appliance.selftest import findings, gathered, named_ports, report
 from appliance.settings import Settings, home_of, load
 
@@ -37,7 +38,8 @@ def selftest(as_json: bool, write: bool) -> None:
     """Say whether this box has what it needs and is what was shipped. Exit code 1 when something is WRONG."""
     settings = load(home=home_of())
     facts = gathered(settings.home)
-    found = findings(facts, named_ports(settings), _hsm(settings))
+    named = named_ports(settings) | ({ssh.PORT} if ssh.is_open() else set())
+    found = findings(facts, named, _hsm(settings))
     rows = {"at": rfc3339(facts.now_ms), "up_s": round(facts.up_s, 1), "findings": [row._asdict() for row in found]}
     text = json.dumps(rows, indent=1)
     if write:

@@ -176,11 +176,12 @@ def export() -> AnyResponse:
     if number and (not number.isascii() or not number.isdigit() or len(number) > 9):
         raise Error("invalid", "this is no number of a request")
     scratch = desk().settings.home / "export"
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch.mkdir(mode=0o770, parents=True, exist_ok=True)
     with _alone():
         for left in scratch.glob("audit-*"):  # by a console that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
+        folder.chmod(0o770)  # the auditor writes into it: on the appliance a user of its own, in the same group
         try:
             file = folder / "audit"
             made = desk().peers.export(str(file), who(), form, sought, int(number or 0))

@@ -61,7 +61,7 @@ def export() -> AnyResponse | Any:
     except Error as error:
         return _page(said(error), 422)
     scratch = desk().settings.home / "export"
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    scratch.mkdir(mode=0o770, parents=True, exist_ok=True)
     peers, settings = desk().peers, desk().settings
     with tempfile.TemporaryDirectory(prefix="evidence-", dir=scratch) as folder:
         path = Path(folder) / "evidence.zip"

@@ -23,7 +23,7 @@ from .terminal import Cancelled, Left, Terminal
 SIGN_IN_IDLE_S: Final = 3_600.0  # nobody is there: the console sits and waits, without a byte on the line
 #: What a break-glass session is for -> words of the menu that it may use besides looking.
 GLASS_ITEMS: Final = {
-    "sign-in": frozenset(i.word for i in MENU) - {"admin", "reset"},
+    "sign-in": frozenset(i.word for i in MENU) - {"admin", "reset", "ssh"},
     "reset-administrator": frozenset({"admin", "accounts"}),
     "factory-reset": frozenset({"reset"}),
 }

@@ -20,7 +20,7 @@ from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.limits import LINK_TEST_S_MAX
-from appliance.network import Changing, render
+from appliance.network import Changing, render, ssh
 from appliance.settings import Settings, load
 from appliance.shards import blocking_engines
 from appliance.updates import LIVE, Installer, Updates, gating, resetting, restart
@@ -48,6 +48,7 @@ class Hands:
         self.changing = Changing(config, settings.home)
         self.installer = Installer(self.updates)
         self.ceremonies: Ceremonies | None = None  # these two are given by the wiring: on a desk there are none
+        self.opened = ssh.OPEN  # what is there while SSH is open for a time
         self.disk: Path | None = None  # the box's own, of which a reset takes the state volume
 
     @property
@@ -115,6 +116,8 @@ class Hands:
         out.append(f"disk        {disk.free >> 30} of {disk.total >> 30} GiB free")
         out += [f"certificate {line}" for line in self._certificates()]
         out.append(f"clock       {rfc3339(self.clock())[:19]} UTC{self._clock_source()}")
+        if until_ms := ssh.until_ms(self.opened):
+            out.append(f"SSH         OPEN UNTIL {rfc3339(until_ms)[11:19]} UTC: menu 18")
         waiting = self.changing.pending()
         if waiting is not None:
             out.append(f"network     A CHANGE WAITS TO BE CONFIRMED UNTIL {rfc3339(waiting)[11:19]} UTC: menu 2")

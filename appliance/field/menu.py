@@ -97,6 +97,14 @@ MENU: Final[tuple[Item, ...]] = (
     Item(15, "reset", "Factory reset", "box.reset", True, "destroys the keys, then everything; type the serial number"),
     Item(16, "restart", "Restart, power off", "box.restart", True, "the processes stop in their order first"),
     Item(17, "page", "Status page, moving", "overview.read", False, "drawn by curses, on request; any key leaves it"),
+    Item(
+        18,
+        "ssh",
+        "SSH for a time",
+        "box.ssh",
+        True,
+        "opened to one key for minutes, from the management network alone; ends by itself",
+    ),
     Item(0, "out", "Sign out", "account.write", False, "ends the session"),
 )
 

@@ -14,6 +14,7 @@ from .console import Console, Page
 from .installing import install
 from .keys_page import keys
 from .network_page import network
+from .ssh_page import ssh
 
 
 def status(c: Console) -> None:
@@ -276,4 +277,5 @@ PAGES: Final[dict[str, Page]] = {
     "reset": reset,
     "restart": restart,
     "page": page,
+    "ssh": ssh,
 }

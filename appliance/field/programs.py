@@ -20,6 +20,9 @@ PROGRAMS: Final[dict[str, tuple[str, tuple[str, ...], float]]] = {
     "clock": ("chronyc", ("-n", "tracking"), 5.0),
     "reload": ("networkctl", ("reload",), 10.0),
     "later": ("systemd-run", ("--collect", "--unit=casemate-network-due"), 10.0),
+    "ssh open": ("systemctl", ("start", "casemate-ssh.service"), 180.0),
+    "ssh close": ("systemctl", ("stop", "casemate-ssh.service"), 60.0),
+    "ssh": ("systemctl", ("is-active", "casemate-ssh.service"), 10.0),
     "erase": ("cryptsetup", ("luksErase", "--batch-mode"), 30.0),
 }
 #: The package that brings a program, for who builds the image.

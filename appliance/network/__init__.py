@@ -1,7 +1,8 @@
-"""What the settings say of the box's network, as the files that systemd, nftables, nginx and chrony read."""
+"""What the settings say of the box's network, as the files that systemd, nftables, nginx and chrony read; and SSH for a time."""
 
+from . import ssh
 from .changing import KEYS, Changing, edited
-from .firewall import Reach, firewall, reach_of
+from .firewall import Reach, firewall, networks, reach_of
 from .render import render
 
-__all__ = ["KEYS", "Changing", "Reach", "edited", "firewall", "reach_of", "render"]
+__all__ = ["KEYS", "Changing", "Reach", "edited", "firewall", "networks", "reach_of", "render", "ssh"]

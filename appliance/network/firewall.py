@@ -13,6 +13,8 @@ from appliance.backup import place_of
 from appliance.errors import Error
 from appliance.settings import LOOPBACK, Settings, address, directory_server, web_server, witness_address
 
+from .ssh import PORT as SSH
+
 HTTPS: Final = 443
 DNS: Final = 53
 NTP: Final = 123
@@ -65,14 +67,15 @@ def networks(settings: Settings, name: str) -> list[str]:
     return out
 
 
-def firewall(settings: Settings, resolved: dict[str, list[str]]) -> str:
-    """The file that `nft -f` reads. `resolved` gives each host's addresses; one without any is reached by nobody."""
+def firewall(settings: Settings, resolved: dict[str, list[str]], ssh: bool = False) -> str:
+    """The file that `nft -f` reads. `resolved` gives each host's addresses; one without any is reached by nobody. `ssh`: it is open for a time."""
     host, port = address(settings["door.listen"])
     door = [("network.door_from", port)] if settings["door.enabled"] and host not in LOOPBACK else []
     faces = [
         ("network.api_from", settings["network.api_port"]),
         ("network.console_from", settings["network.console_port"]),
         *door,
+        *([("network.ssh_from", SSH)] if ssh else []),
     ]
     lines = [
         "#!/usr/sbin/nft -f",

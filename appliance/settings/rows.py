@@ -281,6 +281,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("network.console_from", "strs", PRIVATE, "networks that may connect to the admin console"),
     Setting("network.door_from", "strs", PRIVATE, "networks that may connect to the SMPP door"),
     Setting(
+        "network.ssh_from",
+        "strs",
+        [],
+        "networks that may come by SSH while it is open for a time; none: it cannot be opened",
+    ),
+    Setting(
         "bank.country", "str", "", "ISO 3166 code of the bank's home country: codes go there, see verify.countries"
     ),
     Setting("verify.length", "int", 6, "digits of a one-time code, unless a request says otherwise", 4, 10),

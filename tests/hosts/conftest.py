@@ -25,6 +25,9 @@ ENDED = pytest.StashKey[str]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--box", default="", help="check a box that runs instead: ssh://root@HOST")
+    parser.addoption(
+        "--machines", default="", help="folder that keeps the virtual machines, for another run of later steps"
+    )
     parser.addoption("--image", default="", help="an image signed with image/keys, instead of the one in image/out")
     parser.addoption(
         "--kept", default="", help="test_serial.py: a folder where its machine stays, for the next run to go on"
@@ -91,7 +94,8 @@ def root(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[testinfra.host.Host]:
     """The shipped root, booted in a container; or the box named by --box."""
     if box := request.config.getoption("--box"):
-        yield testinfra.host.get_host(box)
+        given = request.config.getoption("--ssh-config")
+        yield testinfra.host.get_host(box, **({"ssh_config": given} if given else {}))
         return
     log = tmp_path_factory.mktemp("container") / "console.log"
     tools = request.getfixturevalue("tools").path
@@ -101,8 +105,12 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for disks of virtual machines, removed afterwards: they are large."""
+def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for disks of virtual machines, removed afterwards: they are large. The one named by --machines stays."""
+    if kept := request.config.getoption("--machines"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        yield Path(kept)
+        return
     place = tmp_path_factory.mktemp("machines")
     yield place
     shutil.rmtree(place, ignore_errors=True)

@@ -22,7 +22,7 @@ OWNER = str(uuid.UUID("7c1e4d5a-96a8-4a5e-8a5b-5f0c5a3e9d11"))
 
 
 class Machine:
-    """One machine with a disk of its own; `start` boots it, what the serial line says is in `said()`."""
+    """One machine with a disk of its own; `start` boots it, what the serial line says is in `said()`. A folder that has a machine already is that machine."""
 
     def __init__(
         self, folder: Path, image: Path, tools: Tree, keys: Path, segment: str = "", disk_gib: int = 6
@@ -35,6 +35,9 @@ class Machine:
         self._tpm: subprocess.Popen[bytes] | None = None
         self.disk = folder / "disk.raw"
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "vars.fd").exists():
+            self.boots = len(list(folder.glob("serial-*.log")))
+            return
         subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
         with self.disk.open("r+b") as file:
             file.truncate(disk_gib << 30)
@@ -87,7 +90,7 @@ class Machine:
         self._tpm = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while not control.exists() and time.monotonic() < until:
             time.sleep(0.05)
         self.serial = self.folder / f"serial-{self.boots}.log"
@@ -163,11 +166,11 @@ class Machine:
         except OSError:
             return ""
 
-    def wait(self, text: str, seconds: float) -> str:
-        """Everything said, once `text` is in it. Raises TimeoutError with the end of it, also when the machine went off."""
+    def wait(self, text: str, seconds: float, since: int = 0) -> str:
+        """Everything said (from the character `since` on), once `text` is in it. Raises TimeoutError with the end of it, also when the machine went off."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            said = self.said()
+            said = self.said()[since:]
             if text in said:
                 return said
             if self._qemu is not None and self._qemu.poll() is not None:
@@ -182,30 +185,39 @@ class Machine:
     def type(self, text: str) -> None:
         """Types a line on the serial terminal."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             s.connect(str(self.folder / "serial.sock"))
             s.sendall(text.encode() + b"\r")
             time.sleep(1)
 
+    def answer(self, prompt: str, typed: str, since: int, seconds: float = 600) -> int:
+        """Types once `prompt` was said after the character `since`; where the next one may begin."""
+        said = self.wait(prompt, seconds, since)
+        self.type(typed)
+        return since + said.index(prompt) + len(prompt)
+
     def command(self, words: str) -> None:
         """A word to the machine's monitor: system_powerdown, system_reset."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             s.connect(str(self.folder / "monitor.sock"))
             s.sendall(words.encode() + b"\n")
             time.sleep(0.3)
 
-    def power_off(self, seconds: float = 120) -> None:
-        """By its power button, as a person would; pulled when it does not go."""
+    def power_off(self, seconds: float = 900) -> bool:
+        """By its power button, as a person would; pulled when it does not go. Whether it went by itself."""
+        went = True
         if self._qemu is None:
-            return
+            return went
         if self._qemu.poll() is None:
             try:
                 self.command("system_powerdown")
                 self._qemu.wait(seconds)
             except (OSError, subprocess.TimeoutExpired):
+                went = False
                 self.pull()
         self._end()
+        return went
 
     def pull(self) -> None:
         """The power cable."""

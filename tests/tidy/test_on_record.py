@@ -173,6 +173,8 @@ ON_RECORD: dict[str, str] = {
     "cli network.apply": "network.changed",
     "cli network.confirm": "network.confirmed",
     "cli network.revert": "network.reverted",
+    "cli ssh.entered": "ssh.entered",
+    "cli ssh.ended": "ssh.closed",
     "cli firmware.ask": "approval.asked",
     "cli firmware.approve": "approval.decided",
     "cli firmware.refuse": "approval.decided",
@@ -311,7 +313,7 @@ UNRECORDED: dict[str, str] = {
 READING = re.compile(
     r"cli (config\.(export|diff|versions)|firmware\.(status|check)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
-    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|numbers\.status|people\.list_\w+|program\.program"
+    r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|ssh\.status|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"
     r"|templates\.(list_|show_|try_)|workflow\.(schema|check_|try_|list_|show_|versions_|runs_|run_)|audit\.events|volume\.(status|open_|enrol_)|install\.(disks_|sign|check|take|wanted|live))"
 )

@@ -253,6 +253,7 @@ class Played:
     def export(self, path: str, who: str, form: str, sought: dict[str, str], request: int) -> dict[str, Any]:
         self._ask("auditor")
         self.exported = (who, form, sought, request)
+        self.shared = Path(path).parent.stat().st_mode
         if form != "pdf":
             Path(path).write_text("casemate.local/audit\n")
         return {"size": 5, "files": 1}

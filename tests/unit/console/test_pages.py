@@ -158,9 +158,11 @@ def test_audit_verify_and_export(client: FlaskClient, peers: Played) -> None:
     assert client.post("/audit/export", data={"csrf": csrf}).status_code == 503
 
 
-def test_an_export_leaves_nothing_behind(client: FlaskClient, access: Access) -> None:
+def test_an_export_leaves_nothing_behind(client: FlaskClient, access: Access, peers: Played) -> None:
+    """And the auditor, a user of its own in the same group, may write where it is made."""
     sign_in(client)
     client.post("/audit/export", data={"csrf": csrf_for(client)}).close()
+    assert peers.shared & 0o077 == 0o070
     assert list((access.settings.home / "export").iterdir()) == []
 
 

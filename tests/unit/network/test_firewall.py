@@ -200,6 +200,7 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
         "out/firewall.nft",
         "out/hostname",
         "out/instances",
+        "out/names",
         "out/nginx.conf",
         "units/10-casemate.network",
     ]

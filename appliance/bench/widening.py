@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from appliance.store import GATHERED_MIN, Connection, Numbers, Partition, open_store, stored
-from appliance.store.batches import WRITE_TALLY
+from appliance.store import GATHERED_MIN, WRITE_TALLY, Connection, Numbers, Partition, open_store, stored
 
 #: Each with `:by`, what the numbers of the copy are greater by; rows of up to `:upto` are the lived ones.
 _COPIES: Final = (

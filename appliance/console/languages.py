@@ -9,19 +9,21 @@ from __future__ import annotations
 import functools
 import gettext
 import io
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time, format_timedelta
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
-from babel.units import format_unit
 from flask import Flask, Response, g, has_request_context, request
 from markupsafe import Markup, escape
+
+from appliance.clock import DAY_MS
 
 from . import guard
 from .desk import desk
@@ -66,8 +68,10 @@ def chosen() -> str:
     tag: str | None = g.get("language")
     if tag is None:
         kept = guard.cookie(COOKIE)
-        asked = request.accept_languages.best_match(LANGUAGES)
-        tag = g.language = kept if kept in LANGUAGES else asked or str(desk().settings["console.language"])
+        # `de-CH` is read as German by who asks for it before English, where werkzeug's best_match would take the exact one.
+        wanted = (each.partition("-")[0].lower() for each in request.accept_languages.values())
+        asked = next((each for each in wanted if each in LANGUAGES), str(desk().settings["console.language"]))
+        tag = g.language = kept if kept in LANGUAGES else asked
     return tag
 
 
@@ -89,21 +93,38 @@ def N_(text: str) -> str:  # gettext's own name for it
     return text
 
 
+@functools.lru_cache(8_192)
+def _known(tag: str, text: str) -> str:
+    return catalogue(tag).gettext(text)
+
+
+@functools.lru_cache(8_192)
+def _plain(tag: str, text: str) -> Markup:
+    """A text without values, which a page has a hundred of."""
+    return Markup(_known(tag, text).replace("%%", "%"))
+
+
 def _filled(text: str, values: dict[str, Any]) -> Markup:
-    """As Jinja's gettext: always a format, so that a per cent sign is written twice; values are escaped, markup in catalogues is not."""
-    if values and direction() == "rtl":
+    """As Jinja's gettext: a format, in which a per cent sign is written twice; values are escaped, markup in catalogues is not."""
+    if direction() == "rtl":
         values = {k: Markup("\u2068{}\u2069").format(v) if isinstance(v, str) else v for k, v in values.items()}
-    return Markup(text) % values
+    return Markup(text % {k: escape(v) for k, v in values.items()})
 
 
 def say(text: str, /, **values: Any) -> Markup:
     """`text` in the language of this request, `%(name)s` in it filled in."""
-    return _filled(catalogue(chosen()).gettext(text), values)
+    return _filled(_known(chosen(), text), values) if values else _plain(chosen(), text)
 
 
 def ngettext(one: str, more: str, number: int, /, **values: Any) -> Markup:
     """By the language's rule for `number`, which is filled in as `%(n)s`, written as the language does."""
     return _filled(catalogue(chosen()).ngettext(one, more, number), {"n": count(number), **values})
+
+
+@functools.lru_cache(4_096)
+def termed(tag: str, kind: str, word: str) -> str:
+    """A word of `terms.py`; its kind is the context of its translation."""
+    return catalogue(tag).pgettext(kind, word)
 
 
 # --- times, numbers, durations ----------------------------------------------------------------------------
@@ -113,19 +134,31 @@ def moment(at_ms: int | None, milliseconds: bool = False) -> str:
     """`22 Nov 2026, 18:30:07` in UTC, a dash for never."""
     if not at_ms:
         return "–"
-    at, locale = datetime.fromtimestamp(at_ms / 1000, UTC), locale_of(chosen())
-    if not milliseconds:
-        return format_datetime(at, "medium", locale=locale)
-    day, clock = str(locale.date_formats["medium"].pattern), str(locale.time_formats["medium"].pattern)
-    together = str(locale.datetime_formats["medium"]).format(clock.replace("ss", "ss.SSS"), day)
-    return format_datetime(at, together, locale=locale)
+    tag = chosen()
+    together, clock = _patterns(tag)
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    if milliseconds:
+        said = format_time(at, clock.replace("ss", "ss.SSS"), locale=locale_of(tag))
+    else:
+        said = format_time(at, clock, locale=locale_of(tag))
+    return together.format(said, _day(tag, at_ms // DAY_MS))
+
+
+@functools.cache
+def _patterns(tag: str) -> tuple[str, str]:
+    """Of CLDR: how a time and a day stand together, and a time with seconds."""
+    locale = locale_of(tag)
+    return str(locale.datetime_formats["medium"]), str(locale.time_formats["medium"].pattern)
+
+
+@functools.lru_cache(1_024)
+def _day(tag: str, day: int) -> str:
+    return format_date(datetime.fromtimestamp(day * 86_400, UTC), "medium", locale=locale_of(tag))
 
 
 def day(at_ms: int | None) -> str:
     """`22 Nov 2026`, of UTC; a dash for never."""
-    return (
-        format_date(datetime.fromtimestamp(at_ms / 1000, UTC), "medium", locale=locale_of(chosen())) if at_ms else "–"
-    )
+    return _day(chosen(), at_ms // DAY_MS) if at_ms else "–"
 
 
 def count(number: Any) -> str:
@@ -157,15 +190,16 @@ def span(ms: int | None) -> str:
     if ms is None or ms < 0:
         return "–"
     seconds = ms // 1000
-    parts = [("second", seconds)]
     for size, unit, smaller, below in ((86_400, "day", 3_600, "hour"), (3_600, "hour", 60, "minute")):
         if seconds >= size:
-            parts = [(unit, seconds // size), (below, seconds % size // smaller)]
-            break
-    else:
-        if seconds >= 60:
-            parts = [("minute", seconds // 60)]
-    return " ".join(format_unit(n, unit, "short", locale=locale_of(chosen())) for unit, n in parts)
+            return f"{_part(seconds // size * size, unit)} {_part(seconds % size // smaller * smaller, below)}"
+    return _part(seconds, "minute" if seconds >= 60 else "second")
+
+
+def _part(seconds: int, unit: Any) -> str:
+    """Whole units. Not `format_unit`, which takes the long form where CLDR has no short one for a single one (`1 horas`)."""
+    whole = timedelta(seconds=seconds // 60 * 60 if unit == "minute" else seconds)
+    return format_timedelta(whole, granularity=unit, threshold=math.inf, format="short", locale=locale_of(chosen()))
 
 
 def _tell(response: Response) -> Response:

@@ -39,6 +39,7 @@ def _sentences(tag: str) -> tuple[dict[str, str], list[tuple[re.Pattern[str], st
     return whole, [(pattern, said) for _, pattern, said in filled]
 
 
+@functools.lru_cache(2_048)  # a page of settings has hundreds that no catalogue knows
 def translated(text: str, tag: str) -> str | None:
     """None when the catalogue does not know it."""
     whole, filled = _sentences(tag)
@@ -46,7 +47,9 @@ def translated(text: str, tag: str) -> str | None:
         return whole[text]
     for pattern, said in filled:
         if found := pattern.fullmatch(text):
-            return _PLACE.sub(lambda place, found=found: found[f"v{place[1]}"], said)  # type: ignore[misc]
+            # What is filled in may be such a sentence, or a word of a table, itself.
+            values = {name: translated(value, tag) or value for name, value in found.groupdict().items()}
+            return _PLACE.sub(lambda place, values=values: values[f"v{place[1]}"], said)  # type: ignore[misc]
     known = catalogue(tag).gettext(text)
     return known if known != text else None
 

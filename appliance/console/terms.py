@@ -12,7 +12,7 @@ from appliance.flows import PHASES
 from appliance.message import STATUSES
 from appliance.numbering import SENDER_KINDS
 
-from .languages import catalogue, chosen
+from .languages import chosen, termed
 
 
 def _same(*words: str) -> dict[str, str]:
@@ -49,6 +49,7 @@ TERMS: Final[dict[str, dict[str, str]]] = {
     "webhooks": {"given_up": "given up"} | _same("told", "stopped", "again", "refused"),
     "phase": _same(*PHASES),
     "decision": {"stop_all": "stop all"} | _same("stop", "start", "help"),
+    "test": _same("passed", "failed"),
     "source": _same("keyword", "review", "api", "import", "person"),
 }
 
@@ -60,4 +61,4 @@ def term(kind: str, word: str | None) -> str:
     said = TERMS[kind].get(word or "")
     if said is None:
         return word or "–"
-    return catalogue(chosen()).pgettext(kind, said)
+    return termed(chosen(), kind, said)

@@ -61,8 +61,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def console(settings: Settings, listen: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    code = RUN.format(listen=listen, links=LINKS, home=settings.home)
+def console(settings: Settings, listen: str, code: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    code = code or RUN.format(listen=listen, links=LINKS, home=settings.home)
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
     url = f"http://{listen}"
     try:

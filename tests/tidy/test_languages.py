@@ -6,13 +6,19 @@ A new text of a page: `_("...")` in a template, `say("...")` in a source, `N_(".
 from __future__ import annotations
 
 import ast
+import functools
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
+from appliance.console.catalogues import Text, texts
+from appliance.console.languages import CATALOGUES, LANGUAGES, SOURCE
+from appliance.settings.rows import LANGUAGES as OFFERED
 from tests.tidy.house import sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +122,80 @@ def test_what_is_outside_is_found() -> None:
     assert spoken(
         ast.parse('"Doc string"\nx = "One thing"\ny = say("Two things")\nraise Error("a", "Three things")')
     ) == ["One thing"]
+
+
+# --- the catalogues ---------------------------------------------------------------------------------------
+
+TAGS = [tag for tag in LANGUAGES if tag != SOURCE]
+GLOSSARY = tomllib.loads((CATALOGUES / "glossary.toml").read_text(encoding="utf-8"))
+MARKUP = re.compile(r"<[^>]*>")
+PLACES = re.compile(r"%\((\w+)\)s|\{(\d)\}|(%)")
+
+
+@functools.cache
+def wanted() -> list[Text]:
+    return texts()
+
+
+@functools.cache
+def translations(tag: str) -> dict[tuple[str | None, str], tuple[str, ...]]:
+    with (CATALOGUES / f"{tag}.po").open("rb") as file:
+        messages = [m for m in read_po(file, locale=tag, abort_invalid=True) if m.id]
+    assert not any(m.fuzzy for m in messages), "somebody has to look at it"
+    assert len(messages) == len({(m.context, m.id) for m in messages})
+    return {
+        (m.context, m.id[0] if isinstance(m.id, tuple) else m.id): m.string
+        if isinstance(m.string, tuple)
+        else (m.string,)
+        for m in messages
+    }
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_catalogue_has_every_text_and_no_other(tag: str) -> None:
+    has, right = translations(tag), {(each.context, each.text) for each in wanted()}
+    assert sorted(text for _, text in has.keys() - right) == [], "stale: make languages"
+    assert sorted(text for _, text in right - has.keys()) == [], "new: make languages, then translate"
+    assert [text for (_, text), said in has.items() if not all(said)] == [], "not translated"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_placeholders_and_markup_are_the_same(tag: str) -> None:
+    for each in wanted():
+        said = translations(tag).get((each.context, each.text), ())
+        english = (each.text, each.more) if each.more else (each.text,)
+        for source, text in zip(english, said, strict=False):
+            less = {"n"} if each.more and source == each.text else set()  # one may be said without its figure
+            places = {name or digit or sign for name, digit, sign in PLACES.findall(source)}
+            assert places - {name or digit or sign for name, digit, sign in PLACES.findall(text)} <= less, text
+            assert {name or digit or sign for name, digit, sign in PLACES.findall(text)} <= places, text
+            assert sorted(MARKUP.findall(source)) == sorted(MARKUP.findall(text)), text
+            # What stands in an attribute ends at the first quotation mark, and nothing else escapes a catalogue.
+            assert '"' not in MARKUP.sub("", text) and not re.search(r"&(?!\w+;)", text), text
+            assert text == text.strip() and "  " not in text and "'" not in MARKUP.sub("", text), text
+            if tag == "fr":
+                assert not re.search(r" [:;?!»]|« ", text), f"a blank that may break: {text}"
+            if source.endswith(".") and " " in source and each.context is None:
+                assert text.endswith("."), text
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_one_term_for_one_meaning(tag: str) -> None:
+    wrong = []
+    for term, row in GLOSSARY.items():
+        pattern = re.compile(rf"(?<![-\w.]){re.escape(term)}(?:s|es)?(?![-\w.(])", re.I)
+        for each in wanted():
+            text = re.sub(r"%\(\w+\)s|\[\[\w+\]\]|<code>.*?</code>", "", each.text)
+            for other in row.get("unless", ()):
+                text = text.replace(other, "")
+            said = MARKUP.sub("", translations(tag).get((each.context, each.text), ("",))[0]).casefold()
+            if pattern.search(MARKUP.sub("", text)) and not any(word.casefold() in said for word in row[tag]):
+                wrong.append((term, each.text, said))
+    assert wrong == []
+
+
+def test_the_glossary_has_every_language_and_terms_that_are_used() -> None:
+    every = " ".join(each.text.casefold() for each in wanted())
+    assert all(set(TAGS) <= row.keys() <= {*TAGS, "unless"} for row in GLOSSARY.values())
+    assert [term for term in GLOSSARY if term.casefold() not in every] == []
+    assert tuple(LANGUAGES) == OFFERED

@@ -6,10 +6,11 @@ search by number depends on. The index by number is built by the store's own cod
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
-from appliance.store import GATHERED_MIN, WRITE_TALLY, Connection, Numbers, Partition, open_store, stored
+from appliance.store import DIGEST_OCTETS, GATHERED_MIN, Connection, Ended, Numbers, Partition, Work, open_store, stored
 
 #: Each with `:by`, what the numbers of the copy are greater by; rows of up to `:upto` are the lived ones.
 _COPIES: Final = (
@@ -22,11 +23,6 @@ _COPIES: Final = (
     "INSERT INTO progress SELECT seq+:by,status,link,changed_ms,sent_ms,error FROM progress WHERE seq<=:upto",
     "INSERT INTO segment SELECT key+(:by<<8),status,link,submitted_ms,answered_ms,operator_id,receipted_ms,error FROM segment WHERE key<(:upto+1)<<8",
     "INSERT INTO event(seq,at_ms,status,detail) SELECT seq+:by,at_ms,status,detail FROM event WHERE seq<=:upto",
-)
-#: What operators' ids are there as: digests, of which any will do; one for each message, put in place in order as the store does.
-_ENDED: Final = (
-    "INSERT OR IGNORE INTO ended WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k+1 FROM n WHERE k<:more)"
-    " SELECT randomblob(8) entry FROM n ORDER BY entry"
 )
 #: All of them are in place: a start looks through what is not.
 _ENDED_UPTO: Final = "INSERT OR REPLACE INTO mark(name,value) SELECT 'ended_upto',coalesce(max(upto),0) FROM tally"
@@ -42,7 +38,7 @@ def widened(path: Path, times: int) -> None:
         for copy in range(1, times):
             for statement in _COPIES:
                 conn.execute(statement, {"by": copy * upto, "upto": upto})
-        conn.execute(_ENDED, {"more": conn.execute("SELECT coalesce(sum(count),0) FROM batch").fetchone()[0]})
+        _receipted(conn, conn.execute("SELECT coalesce(sum(count),0) FROM batch").fetchone()[0])
         conn.execute(_ENDED_UPTO)
         _indexed(conn)
         conn.execute("COMMIT")
@@ -55,11 +51,11 @@ def over(store: Path, day: int) -> None:
     """A day that nobody has open is past: the engine has put all of it in place then, and forgotten its moves."""
     partition = Partition(store, day)
     try:
-        partition.begin()
+        work = Work()
         for first in stored.moving(partition.conn):
             columns, _ = stored.columns_of(partition.conn, first)
-            tally = stored.tally_of(partition.conn, day, first, columns.ids)
-            partition.conn.execute(WRITE_TALLY, tally.row(partition.last_moves))
+            work.tallies[first] = stored.tally_of(partition.conn, day, first, columns.ids)
+        partition.write(work)
         partition.forget_moves(partition.last_moves + 1)
         while partition.behind(1):
             partition.place(1)
@@ -67,6 +63,15 @@ def over(store: Path, day: int) -> None:
         partition.scrub()
     finally:
         partition.close()
+
+
+def _receipted(conn: Connection, count: int) -> None:
+    """Inside the transaction: operators' ids of so many messages, as digests, of which any will do."""
+    index, cursor = Ended("ended_upto", 0), conn.cursor()
+    for begin in range(0, count, GATHERED_MIN):
+        index.gather([os.urandom(DIGEST_OCTETS) for _ in range(min(GATHERED_MIN, count - begin))], 0)
+        while not index.place(cursor, 1):
+            pass
 
 
 def _indexed(conn: Connection) -> None:

@@ -15,7 +15,7 @@ from .batches import (
     message_row,
     packed,
 )
-from .behind import GATHERED_MIN, IDLE_MIN, Numbers
+from .behind import DIGEST_OCTETS, GATHERED_MIN, IDLE_MIN, Ended, Numbers
 from .counting import submitted_since
 from .customers import Wrote, wrote
 from .desk import DeskStore
@@ -43,6 +43,7 @@ from .watch import ActingWatch, StoreWatch
 from .work import Work
 
 __all__ = [
+    "DIGEST_OCTETS",
     "GATHERED_MIN",
     "IDLE_MIN",
     "NO_ID",
@@ -61,6 +62,7 @@ __all__ = [
     "Counted",
     "DatabaseError",
     "DeskStore",
+    "Ended",
     "Found",
     "Heard",
     "Numbers",

@@ -24,8 +24,13 @@ ENTRY_OCTETS: Final = KEY_OCTETS + SEQ_OCTETS
 #: A row of `number` has the entries of one heap that were put in place together, in order; `n` is heap and a mark.
 INSERT_NUMBERS: Final = "INSERT OR REPLACE INTO number(n,entries) VALUES(?,?)"
 HEAP_OF_NUMBERS: Final = "SELECT entries FROM number WHERE n>=? AND n<?"
-INSERT_ENDED: Final = "INSERT OR IGNORE INTO ended(entry) VALUES(?)"
+#: The same of `ended`, with a number of its own: a start may put entries in place that are there already.
+INSERT_ENDED: Final = (
+    "INSERT INTO ended(n,digests) SELECT coalesce(max(n)+1,:low),:digests FROM ended WHERE n>=:low AND n<:high"
+)
+HEAP_OF_ENDED: Final = "SELECT digests FROM ended WHERE n>=? AND n<?"
 HEAP_BITS: Final = 48
+DIGEST_OCTETS: Final = 8
 _BEGUN: Final[dict[int, Any]] = {}  # by link, a digest to go on from
 
 
@@ -38,7 +43,7 @@ def ended_entry(link: int, operator_id: str) -> bytes:
     """A digest of a link's number and an id that the operator gave."""
     begun = _BEGUN.get(link)
     if begun is None:
-        begun = _BEGUN[link] = blake2b(digest_size=8, salt=link.to_bytes(2, "big"))
+        begun = _BEGUN[link] = blake2b(digest_size=DIGEST_OCTETS, salt=link.to_bytes(2, "big"))
     digest = begun.copy()
     digest.update(operator_id.encode("utf-8", "surrogatepass"))
     return digest.digest()
@@ -56,9 +61,17 @@ def numbers_in(entries: bytes, number_index: bytes) -> list[int]:
     return out
 
 
-def heap_span(number_index: bytes) -> tuple[int, int]:
-    """The rows of `number` that may have a blind index are from the first to before the second."""
-    return number_index[0] << HEAP_BITS, number_index[0] + 1 << HEAP_BITS
+def is_in(digests: bytes, entry: bytes) -> bool:
+    """Whether a row of `ended` has an entry."""
+    at = digests.find(entry)
+    while at >= 0 and at % DIGEST_OCTETS:
+        at = digests.find(entry, at + 1)
+    return at >= 0
+
+
+def heap_span(entry: bytes) -> tuple[int, int]:
+    """The rows of an index that may have a blind index or a digest are from the first to before the second."""
+    return entry[0] << HEAP_BITS, entry[0] + 1 << HEAP_BITS
 
 
 class Behind:
@@ -128,6 +141,8 @@ class Behind:
         return True
 
     def committed(self) -> None:
+        if self._unsure and self._placing:  # should the next transaction fail, they are not put there once more
+            self._placing[self._left :] = [[] for _ in range(HEAPS - self._left)]
         self._unsure.clear()
         self._upto_before = self.upto
 
@@ -162,4 +177,5 @@ class Ended(Behind):
     """Which operator's ids have had their final receipt."""
 
     def put(self, cursor: Any, heap: int, entries: list[bytes], upto: int) -> None:
-        cursor.executemany(INSERT_ENDED, [(entry,) for entry in entries])
+        low, high = heap_span(entries[0])
+        cursor.execute(INSERT_ENDED, {"low": low, "high": high, "digests": b"".join(entries)})

@@ -24,7 +24,7 @@ from .batches import (
     WRITE_TALLY,
     Tally,
 )
-from .behind import HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, numbers_in
+from .behind import HEAP_OF_ENDED, HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, is_in, numbers_in
 from .folder import partition_path
 from .opening import BUSY_MS, Connection, DatabaseError, migrate, open_store, settle
 from .schema import MIGRATIONS
@@ -213,7 +213,7 @@ class Partition:
         entry = ended_entry(link, operator_id)
         if entry in self._ended:
             return True
-        return self.conn.execute("SELECT 1 FROM ended WHERE entry=?", (entry,)).fetchone() is not None
+        return any(is_in(digests, entry) for (digests,) in self.conn.execute(HEAP_OF_ENDED, heap_span(entry)))
 
     def batched_to(self, number_index: bytes) -> list[int]:
         """The messages of batches to a number, in order; those that are rows now are among them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from .behind import GATHERED_MIN, Ended
+
 MIGRATIONS = Migrations("partition")
 
 
@@ -48,6 +50,22 @@ def sixth(db: Database) -> None:
 def tallies_by_moves(db: Database) -> None:
     """A start looks for the tallies written since an index was last put in place: not through all of a day."""
     db.execute("CREATE INDEX tally_upto ON tally(upto)")
+
+
+@MIGRATIONS()
+def ended_in_pieces(db: Database) -> None:
+    """A row for some hundred digests instead of one each, whose places in the table were anywhere."""
+    db.execute("ALTER TABLE ended RENAME TO ended_singly")
+    db.execute("CREATE TABLE ended(n INTEGER PRIMARY KEY, digests BLOB NOT NULL) STRICT")
+    index, cursor = Ended("ended_upto", 0), db.conn.cursor()
+    for (entry,) in db.execute("SELECT entry FROM ended_singly ORDER BY entry"):
+        index.gather([entry], 0)
+        if index.enough(GATHERED_MIN):
+            while not index.place(cursor, 1):
+                pass
+    while index.enough(1) and not index.place(cursor, 1):
+        pass
+    db.execute("DROP TABLE ended_singly")
 
 
 def _run(db: Database, script: str) -> None:

@@ -69,6 +69,12 @@ def is_in(digests: bytes, entry: bytes) -> bool:
     return at >= 0
 
 
+def ended_row(entries: list[bytes]) -> dict[str, Any]:
+    """What INSERT_ENDED takes, of digests of one heap."""
+    low, high = heap_span(entries[0])
+    return {"low": low, "high": high, "digests": b"".join(entries)}
+
+
 def heap_span(entry: bytes) -> tuple[int, int]:
     """The rows of an index that may have a blind index or a digest are from the first to before the second."""
     return entry[0] << HEAP_BITS, entry[0] + 1 << HEAP_BITS
@@ -177,5 +183,4 @@ class Ended(Behind):
     """Which operator's ids have had their final receipt."""
 
     def put(self, cursor: Any, heap: int, entries: list[bytes], upto: int) -> None:
-        low, high = heap_span(entries[0])
-        cursor.execute(INSERT_ENDED, {"low": low, "high": high, "digests": b"".join(entries)})
+        cursor.execute(INSERT_ENDED, ended_row(entries))

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from appliance.message import INDETERMINATE, SENT
 
 from .batches import SUBMITTED
-from .behind import ended_entry
+from .behind import ended_entry, ended_row
 from .partition import Partition
 
 #: What is done with an indeterminate segment: told and left, held for a person, sent again unless a parked receipt settles it.
@@ -106,9 +106,9 @@ def claims(partition: Partition, link: int, number_index: bytes) -> list[Claim]:
     return [Claim(partition.day, *row) for row in partition.conn.execute(CLAIMS, (number_index, link)).fetchall()]
 
 
-def spent(link: int, operator_id: str) -> tuple[bytes]:
+def spent(link: int, operator_id: str) -> dict[str, Any]:
     """What stands for a receipt without an id that was given to its segment: the same words once more are the same receipt."""
-    return (ended_entry(link, operator_id),)
+    return ended_row([ended_entry(link, operator_id)])
 
 
 def any_claim(partition: Partition, link: int, number_index: bytes) -> bool:

@@ -181,7 +181,7 @@ class Work:
     doors: list[tuple[Any, ...]]
     parked: list[tuple[Any, ...]]
     unparked: list[tuple[Any, ...]]
-    spent: list[tuple[Any, ...]]
+    spent: list[dict[str, Any]]
     doubts: list[tuple[Any, ...]]
     decided: list[tuple[Any, ...]]
     inbound: list[tuple[Any, ...]]

@@ -8,7 +8,19 @@ import pytest
 import sqlite_utils
 
 from appliance.message import DELIVERED, QUEUED, SENT, UNDELIVERED, new_ids
-from appliance.store import NO_ID, ODD, SUBMITTED, Columns, Partition, Reader, Tally, Work, batch_row, open_store
+from appliance.store import (
+    NO_ID,
+    ODD,
+    SUBMITTED,
+    Columns,
+    Partition,
+    Reader,
+    Tally,
+    Work,
+    batch_row,
+    doubts,
+    open_store,
+)
 from appliance.store.batches import Moves, apply, decode_columns
 from appliance.store.behind import (
     DIGEST_OCTETS,
@@ -200,3 +212,15 @@ def test_digests_written_singly_are_found_in_pieces(tmp_path: Path) -> None:
         assert len(digests(partition)) == 3_000
         assert partition.was_ended(1, "7") and partition.was_ended(1, "2999") and not partition.was_ended(2, "7")
         partition.close()
+
+
+def test_a_receipt_that_stood_for_a_segment_is_known_after_a_restart(tmp_path: Path) -> None:
+    partition = Partition(tmp_path, DAY)
+    work = Work()
+    work.spent += [doubts.spent(1, "said in words"), doubts.spent(1, "and once more")]
+    partition.write(work)
+    partition.commit()
+    partition.close()
+    again = Partition(tmp_path, DAY)
+    assert again.was_ended(1, "said in words") and again.was_ended(1, "and once more") and not again.was_ended(2, "x")
+    again.close()

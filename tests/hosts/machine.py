@@ -192,9 +192,13 @@ class Machine:
 
     def answer(self, prompt: str, typed: str, since: int, seconds: float = 600) -> int:
         """Types once `prompt` was said after the character `since`; where the next one may begin."""
-        said = self.wait(prompt, seconds, since)
+        end = self.after(prompt, since, seconds)
         self.type(typed)
-        return since + said.index(prompt) + len(prompt)
+        return end
+
+    def after(self, text: str, since: int, seconds: float) -> int:
+        """Where `text` ends, once it was said after the character `since`."""
+        return since + self.wait(text, seconds, since).index(text) + len(text)
 
     def command(self, words: str) -> None:
         """A word to the machine's monitor: system_powerdown, system_reset."""

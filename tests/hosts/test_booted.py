@@ -327,7 +327,7 @@ def test_a_machine_with_another_tpm_waits_for_the_recovery_key_and_is_bound_agai
     said = box.machine.wait("Recovery key of the state volume", READY_S_MAX)
     assert "does not open by the TPM" in said
     begin = box.machine.answer("Recovery key of the state volume", "cbdefghi-" * 7 + "cbdefghi", 0)
-    begin += len(box.machine.wait("asking: cryptsetup ended with 2", 1200, begin))
+    begin = box.machine.after("asking: cryptsetup ended with 2", begin, 1200)
     begin = box.machine.answer("Recovery key of the state volume", box.recovery, begin, 1200)
     box.machine.wait("opens by the TPM again", 1200, begin)
     box.ready()

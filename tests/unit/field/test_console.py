@@ -588,6 +588,8 @@ def test_a_whole_installation_by_cable_is_typed_in_25_answers(
     )
     assert "the link works" in line.text and bench.field.officers() == ["olga"] and "stays valid" in line.text
     assert live.lines + line.lines <= 25
+    assert live.keys + line.keys <= 400, "with passwords, codes and the recovery key"
+    assert (len(live.wire) + len(line.wire)) / 960 <= 30, "seconds that all of it takes at 9,600 baud"
     assert max(map(len, [*live.screens, *line.screens])) <= 1_900
 
 

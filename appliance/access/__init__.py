@@ -7,7 +7,7 @@ from .doors import Access
 from .factors import RECOVERY, SECURITY_KEY, TOTP, Kept, SecurityKey
 from .passwords import Passwords, check_rules
 from .people import check_role
-from .person import DIRECTORY, GLASS, OPENED, SEALED, Person
+from .person import DIRECTORY, GLASS, OIDC, OPENED, SEALED, Person
 from .roles import PERMISSIONS, PROVEN, ROLES, may
 from .sessions import Session
 from .settings_shelf import DOCUMENT_CHARACTERS_MAX, SettingsVersion, digest_of, flat
@@ -20,6 +20,7 @@ __all__ = [
     "DOCUMENT_CHARACTERS_MAX",
     "GLASS",
     "KINDS",
+    "OIDC",
     "OPENED",
     "PERMISSIONS",
     "PROVEN",

@@ -126,8 +126,8 @@ class People(Factors):
             conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
         return replace(person, role=role)
 
-    def from_directory(self, name: str, role: str, at_ms: int) -> Person:
-        """Somebody whom the bank's directory knows, with the role it gives. Raises Error `invalid` for a name that the console's own account has."""
+    def from_directory(self, name: str, role: str, at_ms: int, source: str = DIRECTORY) -> Person:
+        """Somebody whom the bank's directory or sign-on knows, with the role it gives. Raises Error `invalid` for a name that the console's own account has."""
         check_role(role)
         known = self.user(name)
         if known is None:
@@ -136,9 +136,9 @@ class People(Factors):
             with self.writing() as conn:
                 conn.execute(
                     "INSERT INTO person (name, role, password, created_ms, password_ms, source) VALUES (?, ?, '', ?, ?, ?)",
-                    (name, role, at_ms, at_ms, DIRECTORY),
+                    (name, role, at_ms, at_ms, source),
                 )
-        elif known.source != DIRECTORY:
+        elif known.source != source:
             raise Error("invalid", "this name is one of the console's own")
         elif known.role != role:
             with self.writing() as conn:

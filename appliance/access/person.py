@@ -9,6 +9,7 @@ GLASS: Final = "breakglass"  # name of the account whose password lies in an env
 SEALED: Final = "sealed"
 OPENED: Final = "opened"  # it was used: it opens nothing until it is sealed anew
 COLUMNS: Final = "id, name, role, created_ms, password_ms, disabled_ms, glass, glass_ms, source"
+OIDC: Final = "sign-on"  # whose name and role are those of the bank's OpenID provider
 DIRECTORY: Final = "directory"  # whose password and role are the bank's directory's
 
 
@@ -24,4 +25,4 @@ class Person:
     disabled_ms: int | None = None
     glass: str = ""  # of the break-glass account: SEALED or OPENED
     glass_ms: int | None = None  # since when
-    source: str = ""  # who keeps password and role: "" the console, DIRECTORY the bank's
+    source: str = ""  # who keeps password and role: "" the console, DIRECTORY or OIDC the bank's

@@ -42,7 +42,7 @@ FIELDS: Final[dict[str, tuple[type, str]]] = {
     "expected_index": (int, "the number of the source that was expected"),
     "factor": (
         str,
-        "what a person showed, or enrolled: password, code, security key, recovery code, envelope, directory; all",
+        "what a person showed, or enrolled: password, code, security key, recovery code, envelope, directory, sign-on; all",
     ),
     "failures": (int, "how many findings of the rule `failures`"),
     "files_count": (int, "how many files"),

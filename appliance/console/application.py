@@ -47,6 +47,7 @@ from . import (
     page_senders,
     page_settings,
     page_sign,
+    page_sign_on,
     page_system,
     page_templates,
     page_usage,
@@ -71,6 +72,7 @@ FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form brings a checkpoint with 
 #: Every page; a new one stands here, in `frame.html` and in the stories of the console.
 PAGES: Final = (
     page_sign,
+    page_sign_on,
     page_language,
     page_overview,
     page_messages,

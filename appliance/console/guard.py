@@ -25,6 +25,7 @@ PUBLIC: Final = frozenset(
     {
         *("static", "health.healthz", "health.readyz"),
         "language.choose",
+        *("sign_on.leave", "sign_on.back", "sign_on.enter"),
         *("sign.form", "sign.enter", "sign.second", "sign.second_enter", "sign.options", "sign.key"),
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -27,15 +27,16 @@ _WRONG: Final = N_("The user name or the password is wrong.")
 _WRONG_FACTOR: Final = N_("That was not right.")
 
 
-def _door() -> str:
+def door_of() -> str:
     door = guard.cookie("door")
     return door if len(door) == 43 else guard.new_door()
 
 
-def _form(status: int, problem: str = "", name: str = "", notice: str = "") -> AnyResponse:
-    g.csrf_secret = door = _door()
+def form_page(status: int, problem: str = "", name: str = "", notice: str = "") -> AnyResponse:
+    g.csrf_secret = door = door_of()
     target = guard.safe_next(request.values.get("next"))
-    filled = {"name": name, "notice_text": notice, "target": target, "party": security_key.party()}
+    filled: dict[str, Any] = {"name": name, "notice_text": notice, "target": target, "party": security_key.party()}
+    filled["with_bank"] = bool(desk().settings["oidc.issuer"])
     response = make_response(render_template("sign_in.html", problem=problem, **filled), status)
     guard.set_cookie(response, "door", door)
     return response
@@ -53,26 +54,30 @@ def form() -> AnyResponse:
         notice = say("You are signed out.")
     elif request.args.get("changed"):
         notice = say("The password is changed. Please sign in with the new one.")
-    return _form(200, notice=notice)
+    return form_page(200, notice=notice)
 
 
 @views.post("/sign-in")
 def enter() -> AnyResponse:
     name = request.form.get("name", "").strip()[:64]
     if not guard.csrf_right(guard.cookie("door")):
-        return _form(400, say(_STALE), name)
-    access, at_ms = desk().access, desk().clock()
-    known = access.user(name)
+        return form_page(400, say(_STALE), name)
+    known = desk().access.user(name)
     try:
         person = identity.by_password(name, request.form.get("password", ""))
     except Error as error:
-        return _throttled(error, known, lambda words: _form(429, words, name))
+        return throttled(error, known, lambda words: form_page(429, words, name))
     if person is None:
-        _refused(known, "wrong name or password")
-        return _form(401, say(_WRONG), name)
-    if person.glass or not access.factors(person).any:
-        return _let_in(person, "envelope" if person.glass else person.source or "password")
-    access.begin_dialogue(guard.cookie("door"), SECOND, person, at_ms)
+        refused(known, "wrong name or password")
+        return form_page(401, say(_WRONG), name)
+    return begun(person, "envelope" if person.glass else person.source or "password")
+
+
+def begun(person: Person, factor: str) -> AnyResponse:
+    """Who has shown one factor: in, or on to the second."""
+    if person.glass or not desk().access.factors(person).any:
+        return _let_in(person, factor)
+    desk().access.begin_dialogue(guard.cookie("door"), SECOND, person, desk().clock())
     return redirect(url_for("sign.second", next=guard.safe_next(request.form.get("next"))), 303)
 
 
@@ -102,14 +107,14 @@ def second() -> AnyResponse:
 def second_enter() -> AnyResponse:
     person = _half()
     if person is None or not guard.csrf_right(guard.cookie("door")):
-        return _form(400, say(_STALE))
+        return form_page(400, say(_STALE))
     half = person
     try:
         factor = identity.shown(person, guard.cookie("door"), SECURITY_KEY)
     except Error as error:
-        return _throttled(error, person, lambda words: _second(half, 429, words))
+        return throttled(error, person, lambda words: _second(half, 429, words))
     if not factor:
-        _refused(person, "wrong second factor")
+        refused(person, "wrong second factor")
         return _second(person, 401, say(_WRONG_FACTOR))
     desk().access.dialogue(guard.cookie("door"), SECOND, desk().clock(), take=True)
     return _let_in(person, factor)
@@ -130,14 +135,14 @@ def options() -> Response:
 def key() -> AnyResponse:
     """A security key alone: it has asked for its PIN or a finger, which is the second factor."""
     if not guard.csrf_right(guard.cookie("door")):
-        return _form(400, say(_STALE))
+        return form_page(400, say(_STALE))
     try:
         person = identity.by_security_key(guard.cookie("door"), ALONE, request.form.get("answer", ""))
     except Error as error:
-        return _throttled(error, None, lambda words: _form(429, words))
+        return throttled(error, None, lambda words: form_page(429, words))
     if person is None or person.glass:
-        _refused(None, "wrong security key")
-        return _form(401, say(_WRONG_FACTOR))
+        refused(None, "wrong security key")
+        return form_page(401, say(_WRONG_FACTOR))
     return _let_in(person, SECURITY_KEY)
 
 
@@ -149,14 +154,14 @@ def _actor(known: Person | None) -> str:
     return f"console:{known.name if known else 'unknown'}"
 
 
-def _refused(known: Person | None, reason: str) -> None:
+def refused(known: Person | None, reason: str) -> None:
     desk().peers.record(_actor(known), "console.login", "console:session", "refused", reason=reason)
 
 
-def _throttled(error: Error, known: Person | None, page: guard.Page) -> AnyResponse:
+def throttled(error: Error, known: Person | None, page: guard.Page) -> AnyResponse:
     if error.code != "rate_limited":
         raise error
-    _refused(known, "throttled")
+    refused(known, "throttled")
     wait_s = int(error.detail["wait_s"])
     response = page(
         ngettext(
@@ -175,7 +180,7 @@ def _let_in(person: Person, factor: str) -> AnyResponse:
     if person.glass == SEALED:
         peers.record(_actor(person), "console.glass_opened", f"user:{person.name}")
         if not access.open_glass(person, at_ms):
-            return _form(401, say(_WRONG))
+            return form_page(401, say(_WRONG))
         log.warning("console: the break-glass account was opened; `casemate user seal` closes it")
     peers.record(_actor(person), "console.login", "console:session", role=person.role, factor=factor)
     token = access.start_session(person, at_ms, factor, address_of(identity.remote()))

@@ -196,6 +196,17 @@ class Peers:
         found: dict[str, Any] = self._client("courier").call("directory", asked, DIRECTORY_S_MAX)
         return bool(found["known"]), str(found["role"])
 
+    def sign_on_begin(self, state: str, nonce: str, verifier: str, back: str) -> str:
+        """Where the bank's sign-on wants the browser."""
+        asked = {"state": state, "nonce": nonce, "verifier": verifier, "back": back}
+        return str(self._client("courier").call("sign_on_begin", asked, DIRECTORY_S_MAX)["url"])
+
+    def sign_on(self, code: str, nonce: str, verifier: str, back: str) -> tuple[bool, str, str]:
+        """Whether the bank's sign-on vouches for who came back with `code`, the name, and the role that its groups give."""
+        asked = {"code": code, "nonce": nonce, "verifier": verifier, "back": back}
+        found: dict[str, Any] = self._client("courier").call("sign_on", asked, DIRECTORY_S_MAX)
+        return bool(found["known"]), str(found["name"]), str(found["role"])
+
     # --- audit --------------------------------------------------------------------------------------------
 
     def call(self, op: str, payload: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.access import DIRECTORY, RECOVERY, ROLES, SECURITY_KEY, TOTP
+from appliance.access import DIRECTORY, OIDC, RECOVERY, ROLES, SECURITY_KEY, TOTP
 from appliance.flows import PHASES
 from appliance.message import STATUSES
 from appliance.numbering import SENDER_KINDS
@@ -43,6 +43,7 @@ TERMS: Final[dict[str, dict[str, str]]] = {
         TOTP: "code of a telephone",
         RECOVERY: "recovery code",
         DIRECTORY: "the bank's directory",
+        OIDC: "the bank's sign-on",
         "password": "password",
         "envelope": "the envelope's account",
     },

@@ -34,6 +34,7 @@ from .camara import Camaras, Question
 from .directory import Directory
 from .letter import secret_text, workflow_body
 from .naptr import Portability
+from .oidc import SignOn
 from .received import Heard, parcel_id, parcels
 from .rounds import Label, Rounds
 from .runs import Runs
@@ -141,7 +142,9 @@ class Desk:
         runs: Runs | None = None,
         directory: Directory | None = None,
         camaras: Camaras | None = None,
+        provider: SignOn | None = None,
     ) -> None:
+        self.provider = provider
         self.camaras = camaras
         self.ring = ring
         self.runs = runs
@@ -293,6 +296,21 @@ class Desk:
             raise Error("internal", "the courier has no directory")
         return (await self.people.ask(str(payload["name"]), str(payload["password"])))._asdict()
 
+    async def sign_on_begin(self, payload: Any, peer: Peer) -> dict[str, str]:
+        """`state`, `nonce`, `verifier`, `back` of a browser that wants to sign in with the bank -> {url} of its provider."""
+        asked = (str(payload[name]) for name in ("state", "nonce", "verifier", "back"))
+        return {"url": await self._provider().begin(*asked)}
+
+    async def sign_on(self, payload: Any, peer: Peer) -> dict[str, Any]:
+        """`code` that it came back with, `nonce`, `verifier`, `back` -> {known, name, role}, as the provider's signed token says."""
+        asked = (str(payload[name]) for name in ("code", "nonce", "verifier", "back"))
+        return (await self._provider().ask(*asked))._asdict()
+
+    def _provider(self) -> SignOn:
+        if self.provider is None:
+            raise Error("internal", "the courier has no sign-on")
+        return self.provider
+
 
 def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
     return {
@@ -310,6 +328,8 @@ def _operations(desk: Desk) -> dict[str, Callable[[Any, Peer], Awaitable[Any]]]:
         "enum": desk.enum,
         "number_check": desk.number_check,
         "directory": desk.directory,
+        "sign_on_begin": desk.sign_on_begin,
+        "sign_on": desk.sign_on,
     }
 
 
@@ -341,7 +361,8 @@ async def serve(settings: Settings) -> None:
     portability = Portability(settings.enums, monotonic_s)
     proxy = settings["network.proxy"]
     camaras = Camaras(settings.camaras, lambda row: web_client(proxy, row.ca), now_ms, monotonic_s)
-    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs, Directory(settings), camaras)
+    people, provider = Directory(settings), SignOn(settings)
+    desk = Desk(book, rounds, portability, settings.inbound_webhooks, ring, runs, people, camaras, provider)
     server = Server(_operations(desk))
     await server.start(settings.socket("courier"))
     loops = [asyncio.ensure_future(rounds.sort_forever()), asyncio.ensure_future(rounds.send_forever())]

@@ -11,7 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from appliance.backup import place_of
 from appliance.errors import Error
-from appliance.settings import LOOPBACK, Settings, address, directory_server, web_server, witness_address
+from appliance.settings import (
+    LOOPBACK,
+    Settings,
+    address,
+    directory_server,
+    issuer_address,
+    web_server,
+    witness_address,
+)
 
 from .ssh import PORT as SSH
 
@@ -32,8 +40,8 @@ class Reach(NamedTuple):
 
 
 def reach_of(settings: Settings) -> list[Reach]:
-    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts, operators' APIs, ENUM servers and the bank's
-    directory for the courier, the SIEM and witnesses for the auditor."""
+    """Every destination that the settings name, by process: links' hosts for the engine; webhook hosts, operators' APIs, ENUM servers, the bank's
+    directory and sign-on for the courier, the SIEM and witnesses for the auditor."""
     out = []
     for link in settings.links:
         out.append(Reach("casemate-engine", link.host, link.port))
@@ -45,6 +53,8 @@ def reach_of(settings: Settings) -> list[Reach]:
         urls = [url for row in settings.camaras for url in (row.api, row.token_url)]
         out += [Reach("casemate-courier", *web_server(url, "camara")[1:]) for url in urls]
     out += [Reach("casemate-courier", *directory_server(url)[1:]) for url in settings["directory.urls"]]
+    if settings["oidc.issuer"]:
+        out.append(Reach("casemate-courier", *issuer_address(settings["oidc.issuer"])))
     for row in settings.enums:
         out += [Reach("casemate-courier", host, port, "tcp, udp") for host, port in row.servers]
     if settings["backup.target"]:

@@ -7,6 +7,7 @@ from .hours import Hours, zone_of
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of, webhooks_for
 from .link import LINK_SETTINGS, TLV_KINDS, Link, Tlv
 from .listen import LOOPBACK, address, behind_front, caller_of, check_listen, witness_address
+from .oidc import issuer_address
 from .profile import Profile, parse_profile
 from .profile import find as find_profile
 from .profile import names as profile_names
@@ -55,6 +56,7 @@ __all__ = [
     "find_profile",
     "home_of",
     "inbound_of",
+    "issuer_address",
     "load",
     "parse",
     "parse_profile",

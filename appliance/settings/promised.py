@@ -7,6 +7,9 @@ from typing import Final
 from .setting import Setting
 
 PROMISED_SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(
+        "bank.country", "str", "", "ISO 3166 code of the bank's home country: codes go there, see verify.countries"
+    ),
     Setting("bank.name", "str", "", "name of the bank as its reports and forms have it"),
     Setting("bank.lei", "str", "", "legal entity identifier of the bank (ISO 17442), for its incident forms"),
     Setting("sla.otp_s", "int", 10, "seconds within which an operator has taken a one-time code", 1, 600),

@@ -23,6 +23,7 @@ from .hours import HINT, Hours
 from .inbound import INBOUND_SETTINGS, InboundWebhook, inbound_of
 from .link import LINK_SETTINGS, Link
 from .listen import address, witness_address
+from .oidc import issuer_address
 from .profile import find, merged
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
@@ -187,8 +188,7 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     names = [link.name for link in links]
     if len(set(names)) != len(names):
         raise Error("settings_invalid", f"{source}: two links have the same name")
-    for url in values["directory.urls"]:
-        directory_server(url)
+    _check_people(values)
     for kind in values["console.two_people"]:
         if kind not in TWO_PEOPLE:
             raise Error(
@@ -220,6 +220,14 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     enums, camaras = enums_of(tables["enum"], source), camaras_of(tables["camara"], source)
     checks = number_checks_of(tables["number_check"], camaras, source)
     return Settings(values, links, routes, home, operators, programmes, quiet, enums, hooks, camaras, checks)
+
+
+def _check_people(values: dict[str, Any]) -> None:
+    """Where the bank's own people are asked for. Raises Error `settings_invalid`."""
+    for url in values["directory.urls"]:
+        directory_server(url)
+    if values["oidc.issuer"]:
+        issuer_address(values["oidc.issuer"])
 
 
 def parse_routes(

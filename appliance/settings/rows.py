@@ -8,6 +8,7 @@ from .box import BOX_SETTINGS
 from .directory import DIRECTORY_SETTINGS
 from .hsm import HSM_SETTINGS
 from .keeping import KEEPING_SETTINGS
+from .oidc import OIDC_SETTINGS
 from .promised import PROMISED_SETTINGS
 from .setting import Setting
 
@@ -84,6 +85,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "what one person of the console asks for and another approves; of these four",
     ),
     *DIRECTORY_SETTINGS,
+    *OIDC_SETTINGS,
     *PROMISED_SETTINGS,
     *HSM_SETTINGS,
     Setting("audit.origin", "str", "casemate.local/audit", "name of the log in its checkpoints (C2SP origin)"),
@@ -285,9 +287,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "strs",
         [],
         "networks that may come by SSH while it is open for a time; none: it cannot be opened",
-    ),
-    Setting(
-        "bank.country", "str", "", "ISO 3166 code of the bank's home country: codes go there, see verify.countries"
     ),
     Setting("verify.length", "int", 6, "digits of a one-time code, unless a request says otherwise", 4, 10),
     Setting("verify.life_s", "int", 600, "seconds that a code can be used, unless a request says otherwise", 60, 3600),

@@ -60,6 +60,7 @@ ON_RECORD: dict[str, str] = {
     "console page_senders.confirm": "sender.confirmed",
     "console page_senders.expire": "sender.expired",
     "console page_sign.enter": "console.login",
+    "console page_sign_on.enter": "console.login",
     "console page_sign.leave": "console.logout",
     "console page_verifications.block": "verification.prefix_blocked",
     "console page_verifications.open_": "verification.prefix_opened",
@@ -427,6 +428,6 @@ def test_every_permission_to_change_something_is_needed_by_an_act() -> None:
                 if isinstance(node, ast.FunctionDef):
                     said = [ast.unparse(d) for d in node.decorator_list]
                     if any(".post(" in d for d in said) and not file.name.endswith(
-                        ("/page_sign.py", "/page_language.py")
+                        ("/page_sign.py", "/page_sign_on.py", "/page_language.py")
                     ):
                         assert any(d.startswith("needs(") for d in said), f"{file.name}: {node.name}"

@@ -78,6 +78,7 @@ class Played:
         default_factory=lambda: [(2, new_ids(1, NOW)[0], DELIVERED), (1, b"p" * 16, RECEIVED)]
     )
     wrote: list[Heard] = field(default_factory=lambda: [Heard(new_ids(1, NOW)[0], NOW, 1, b"n", "40404", b"c", (1, 1))])
+    left: tuple[str, str, str, str] = ("", "", "", "")  # what a browser left for the sign-on with
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
 
     def _ask(self, name: str) -> None:
@@ -177,6 +178,19 @@ class Played:
         self._ask("courier")
         known = {"olaf": "operator", "nobodys": "", "odd": "emperor", "anna": "viewer"}
         return (name in known and password == PASSWORD, known.get(name, ""))
+
+    def sign_on_begin(self, state: str, nonce: str, verifier: str, back: str) -> str:
+        self._ask("courier")
+        self.left = (state, nonce, verifier, back)
+        return f"https://sso.bank.example/authorize?state={state}"
+
+    def sign_on(self, code: str, nonce: str, verifier: str, back: str) -> tuple[bool, str, str]:
+        self._ask("courier")
+        if (nonce, verifier, back) != self.left[1:]:
+            return False, "", ""
+        return {"olga": (True, "olga", "operator"), "nora": (True, "nora", ""), "anna": (True, "anna", "viewer")}.get(
+            code, (False, "", "")
+        )
 
     def auditor_ping(self) -> dict[str, Any]:
         self._ask("auditor")

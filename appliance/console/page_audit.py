@@ -177,6 +177,7 @@ def export() -> AnyResponse:
         raise Error("invalid", "this is no number of a request")
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o770, parents=True, exist_ok=True)
+    scratch.chmod(0o770)  # a release before made it for the console alone
     with _alone():
         for left in scratch.glob("audit-*"):  # by a console that was killed
             shutil.rmtree(left, ignore_errors=True)

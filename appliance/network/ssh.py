@@ -110,6 +110,7 @@ def write(key: Key, seconds: int, ends_ms: int, folder: Path = OPEN, etc: Path =
         mode = 0o644 if name == "passwd" else 0o600
         handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the console's umask: every user reads the list of users
             file.write(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -72,7 +73,11 @@ def test_what_the_unit_reads(tmp_path: Path) -> None:
     (etc / "passwd").write_text(PASSWD)
     (etc / "shadow").write_text("root:!*:1::::::\n")
     assert not ssh.is_open(folder) and ssh.until_ms(folder) == 0
-    ssh.write(ssh.key_of(f"{ED25519} olga"), 600, 1_800_000_000_000, folder, etc)
+    before = os.umask(0o007)  # the serial console's
+    try:
+        ssh.write(ssh.key_of(f"{ED25519} olga"), 600, 1_800_000_000_000, folder, etc)
+    finally:
+        os.umask(before)
     assert (folder / "keys").read_text() == f"{ED25519} olga\n"
     assert (folder / "seconds").read_text() == "SECONDS_OPEN=600\n"
     assert ssh.is_open(folder) and ssh.until_ms(folder) == 1_800_000_000_000

@@ -198,7 +198,7 @@ class Reader:
             return {STATUSES[s]: n for s, n in conn.execute("SELECT status,count(*) FROM progress GROUP BY status")}
 
     def counted(self, day: int, from_ms: int = 0, to_ms: int = 1 << 62) -> Counted:
-        """What became of a day's messages, or of those accepted in a time; a second for a million of them. Raises Error `store_damaged`."""
+        """What became of a day's messages, or of those accepted in a time. Raises Error `store_damaged`."""
         conn = self._readable(day)
         if conn is None:
             return Counted()

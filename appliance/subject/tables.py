@@ -200,6 +200,7 @@ WITHOUT_NUMBERS: Final = {
     "senders": "the bank's own senders",
     "exemptions": "keyed digests of the bank's own ids of payers and payees, to which no number leads",
     "updates": "releases of the appliance's software",
+    "figures": "counts of messages by day, class, link, sender, and API key",
     "field": "accounts of field engineers, officers' keys and tries at the serial console",
     "searches": "filters of the audit log, which hold no number: checked when they are saved",
     "evidence": "policies, and counts of refusals",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.consent import ConsentWatch
 from appliance.errors import Error
 from appliance.intercom import Client
@@ -131,8 +131,8 @@ class Bank:
                         world.violated(f"message {each.number}: refused, and then an answer of it was repeated")
                     each.word = "accepted"
                     each.promised_s = world.loop.now_s
-                elif each.word == "unknown":
-                    each.word = "never"
+                elif each.word == "unknown" and -1 <= earlier[last][0].day - each.day < limits.IDEMPOTENCY_DAYS:
+                    each.word = "never"  # a clock set further lets the box forget the key, as it may
 
     def _batch(self, count: int, key: bytes, attempt: int) -> tuple[Batch, list[Message]]:
         world, chance, plan = self.world, self.chance, self.world.plan

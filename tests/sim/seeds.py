@@ -36,6 +36,8 @@ NAMED: Final[dict[int, str]] = {
     41_144: "the same where the clock had been set back in between: receipts told by time now settle one segment alone or none",
     30_047: "the simulation took for committed what was read in the middle of a commit that power then cut; the product was right",
     10_016: "the same with a clock set forth by 25 hours between the parts",
+    733_903_083_794: "a request was made again after the clock had been set forth by more than an Idempotency-Key is kept: the simulation took"
+    " the first for undone; the product was right",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

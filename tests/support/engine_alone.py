@@ -56,10 +56,10 @@ class Ring:
 
 
 class Time:
-    """Both clocks, in the test's hand."""
+    """Both clocks, in the test's hand; it is noon today, so that no minute and no day ends by chance."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.ms = clock.now_ms()
+        self.ms = clock.day_of(clock.now_ms()) * clock.DAY_MS + clock.DAY_MS // 2
         self.s = clock.monotonic_s()
         patch.setattr(clock, "now_ms", lambda: self.ms)
         patch.setattr(clock, "monotonic_s", lambda: self.s)

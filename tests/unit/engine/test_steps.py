@@ -13,9 +13,7 @@ from tests.support.engine_alone import Time, World
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    both = Time(monkeypatch)
-    both.ms = clock.day_of(both.ms) * clock.DAY_MS + clock.DAY_MS // 2  # an hour either way is the same day
-    return both
+    return Time(monkeypatch)
 
 
 def started(folder: Path, boot: str = "one") -> tuple[World, StepWatch]:

@@ -70,8 +70,7 @@ def _receipted(conn: Connection, count: int) -> None:
     index, cursor = Ended("ended_upto", 0), conn.cursor()
     for begin in range(0, count, GATHERED_MIN):
         index.gather([os.urandom(DIGEST_OCTETS) for _ in range(min(GATHERED_MIN, count - begin))], 0)
-        while not index.place(cursor, 1):
-            pass
+        index.place_all(cursor)
 
 
 def _indexed(conn: Connection) -> None:
@@ -81,8 +80,5 @@ def _indexed(conn: Connection) -> None:
     for first, last, numbers in conn.execute("SELECT first,last,numbers FROM batch ORDER BY first"):
         index.gather(stored.number_entries(first, numbers), last)
         if index.enough(GATHERED_MIN):
-            while not index.place(cursor, 1):
-                pass
-    while index.enough(GATHERED_MIN) and not index.place(cursor, 1):
-        pass
+            index.place_all(cursor)
     conn.execute("INSERT OR REPLACE INTO mark(name,value) VALUES('numbers_upto',?)", (index.upto,))

@@ -7,6 +7,7 @@ the table. What is gathered and lost with the process is read again from the bat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -49,24 +50,24 @@ def ended_entry(link: int, operator_id: str) -> bytes:
     return digest.digest()
 
 
+def begins(rows: bytes, head: bytes, octets: int) -> Iterator[int]:
+    """Where rows of so many octets each begin with `head`."""
+    at = rows.find(head)
+    while at >= 0:
+        if at % octets == 0:
+            yield at
+        at = rows.find(head, at + 1)
+
+
 def numbers_in(entries: bytes, number_index: bytes) -> list[int]:
     """The messages that the entries of a row name for a blind index."""
-    head = number_index[:KEY_OCTETS]
-    out = []
-    at = entries.find(head)
-    while at >= 0:
-        if at % ENTRY_OCTETS == 0:
-            out.append(int.from_bytes(entries[at + KEY_OCTETS : at + ENTRY_OCTETS], "big"))
-        at = entries.find(head, at + 1)
-    return out
+    found = begins(entries, number_index[:KEY_OCTETS], ENTRY_OCTETS)
+    return [int.from_bytes(entries[at + KEY_OCTETS : at + ENTRY_OCTETS], "big") for at in found]
 
 
 def is_in(digests: bytes, entry: bytes) -> bool:
     """Whether a row of `ended` has an entry."""
-    at = digests.find(entry)
-    while at >= 0 and at % DIGEST_OCTETS:
-        at = digests.find(entry, at + 1)
-    return at >= 0
+    return any(True for _ in begins(digests, entry, DIGEST_OCTETS))
 
 
 def ended_row(entries: list[bytes]) -> dict[str, Any]:
@@ -145,6 +146,11 @@ class Behind:
         self._placing = []
         self._upto_before, self.upto = self.upto, self._placing_upto
         return True
+
+    def place_all(self, cursor: Any) -> None:
+        """The same with all that waits, at once."""
+        while self.enough(1) and not self.place(cursor, 1):
+            pass
 
     def committed(self) -> None:
         if self._unsure and self._placing:  # should the next transaction fail, they are not put there once more

@@ -61,10 +61,8 @@ def ended_in_pieces(db: Database) -> None:
     for (entry,) in db.execute("SELECT entry FROM ended_singly ORDER BY entry"):
         index.gather([entry], 0)
         if index.enough(GATHERED_MIN):
-            while not index.place(cursor, 1):
-                pass
-    while index.enough(1) and not index.place(cursor, 1):
-        pass
+            index.place_all(cursor)
+    index.place_all(cursor)
     db.execute("DROP TABLE ended_singly")
 
 

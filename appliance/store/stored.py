@@ -27,7 +27,7 @@ from .batches import (
     decode_columns,
     numbers_of,
 )
-from .behind import HEAP_OF_NUMBERS, Behind, ended_entry, heap_span, number_entry, numbers_in
+from .behind import HEAP_OF_NUMBERS, Behind, begins, ended_entry, heap_span, number_entry, numbers_in
 from .opening import Connection
 
 NUMBER_OCTETS: Final = 16
@@ -66,10 +66,8 @@ def by_id(conn: Connection, message_id: bytes) -> Place | None:
     for first, columns in conn.execute(WHERE_TIME, (at_ms, at_ms - SPAN_MS_MAX, at_ms)):
         if message_id in columns:
             read = decode_columns(columns)
-            at = read.ids.find(message_id)
-            while at > 0 and at % ID_OCTETS:
-                at = read.ids.find(message_id, at + 1)
-            if at >= 0:
+            at = next(begins(read.ids, message_id, ID_OCTETS), None)
+            if at is not None:
                 return Place(first, at // ID_OCTETS, read)
     return None
 
@@ -132,11 +130,7 @@ def by_number(conn: Connection, number_index: bytes) -> list[int]:
 
 
 def places(numbers: bytes, number_index: bytes) -> Iterator[int]:
-    at = numbers.find(number_index)
-    while at >= 0:
-        if at % NUMBER_OCTETS == 0:
-            yield at // NUMBER_OCTETS
-        at = numbers.find(number_index, at + 1)
+    return (at // NUMBER_OCTETS for at in begins(numbers, number_index, NUMBER_OCTETS))
 
 
 def batches_down(

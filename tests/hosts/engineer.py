@@ -150,10 +150,8 @@ def api_key(password: str) -> str:
         return found[0]
 
 
-def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
-    """A release from a stick into the other slot, by menu 7."""
-    story.machine.plug(stick)
-    name = f"casemate-{version}.raucb"
+def offered(cable: Cable, name: str) -> None:
+    """The page of releases, once the stick that was put in shows this one there."""
     until = time.monotonic() + 300
     while True:
         cable.page("release")
@@ -163,6 +161,12 @@ def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
         cable.type("")
         cable.menu()
         time.sleep(5)
+
+
+def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
+    """A release from a stick into the other slot, by menu 7."""
+    story.machine.plug(stick)
+    offered(cable, f"casemate-{version}.raucb")
     cable.type("1")
     said = cable.read("to do it: ", seconds=1800)
     assert version in said and "signer" in said.casefold()

@@ -5,7 +5,6 @@ The machine begins with an empty disk; sticks are put in and pulled out while it
 
 from __future__ import annotations
 
-import re
 import shutil
 import socket
 import subprocess
@@ -173,9 +172,3 @@ class Cable:
 
     def unplugged(self) -> None:
         self._socket.close()
-
-
-def secret_in(text: str) -> str:
-    """The telephone's secret as the screen shows it, base32."""
-    (found,) = re.findall(r"^\s+((?:[A-Z2-7]{4}-?){8})\s*$", text, re.M)
-    return str(found).replace("-", "")

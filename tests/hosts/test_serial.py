@@ -18,10 +18,22 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from image.trees import Tree
 from tests.hosts import test_booted
+from tests.hosts.cable import telephone
 from tests.hosts.conftest import ENDED
-from tests.hosts.engineer import PASSWORD, Story, Traffic, api_key, challenge, damaged, installed, officer, state_begins
+from tests.hosts.engineer import (
+    PASSWORD,
+    Story,
+    Traffic,
+    api_key,
+    challenge,
+    damaged,
+    installed,
+    offered,
+    officer,
+    state_begins,
+)
 from tests.hosts.lan import THERE
-from tests.hosts.laptop import SERIAL, Bare, secret_in
+from tests.hosts.laptop import SERIAL, Bare
 from tests.hosts.releases import Releases, by_a_stranger, tampered, truncated, without_engine
 from tests.hosts.test_booted import NUMBER, READY_S_MAX, RECOVERY, SETTINGS, wait_for
 from tests.support.release_keys import Issuer
@@ -107,7 +119,7 @@ def test_the_box_starts_from_its_disk_and_its_first_account_is_made(story: Story
     cable.asked("or more: ", PASSWORD)
     said = cable.asked("again: ", PASSWORD)
     said = cable.until("code of your telephone: ")
-    story.keep(secret=secret_in(said))
+    story.keep(secret=telephone(said))
     cable.type(cable.code(story.secret))
     cable.menu()
     cable.out()
@@ -149,15 +161,7 @@ def test_bundles_that_must_not_be_installed_are_refused_with_their_reason(story:
     cable = story.in_menu()
     story.machine.plug(stick)
     for name, reason in REASONS.items():
-        until = time.monotonic() + 300
-        while True:
-            cable.page("release")
-            said = cable.read("number or name, empty to leave)", "Enter: menu: ")
-            if name in said or time.monotonic() > until:
-                break
-            cable.type("")
-            cable.menu()
-            time.sleep(5)
+        offered(cable, name)
         cable.type(name)
         said = cable.back(seconds=1800)
         assert "Refused: " in said and reason in " ".join(said.split()), (name, said)

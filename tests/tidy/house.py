@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,9 +76,14 @@ class Source:
         return [n for n in ast.walk(self.tree) if isinstance(n, ast.Call)]
 
 
+@cache
+def _source(root: Path, path: Path) -> Source:
+    return Source(root, path)  # one for all tests: to parse the tree costs a second
+
+
 def sources(root: Path, *packages: str) -> list[Source]:
     """Every Python file under the packages, in order."""
-    return [Source(root, path) for package in packages for path in sorted((root / package).rglob("*.py"))]
+    return [_source(root, path) for package in packages for path in sorted((root / package).rglob("*.py"))]
 
 
 class Level(NamedTuple):

@@ -15,7 +15,7 @@ from appliance.limits import BODY_OCTETS_MAX, SINGLE_BODY_OCTETS_MAX
 from tests.support.api_alone import Alone, Reply
 
 GOOD = {"to": "+393331234567", "text": "Your code is 123456"}
-MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 ADDRESSES = st.sampled_from(["/v1/messages", "/v1/messages/batch", "/v1/preview"])
 MARK = "Zq7Xv9"  # in every hostile value; no answer may hold it
 

@@ -26,7 +26,7 @@ def test_any_cutting_gives_the_same_messages(messages: list[object], cuts: list[
     assert heard == messages
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(st.binary(max_size=200))
 def test_garbage_is_an_error_or_waits(octets: bytes) -> None:
     frames = Frames()

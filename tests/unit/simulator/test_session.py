@@ -372,7 +372,7 @@ def test_garbage_does_not_hurt(chunks):
 
 
 @given(st.integers(0, 0xFFFFFFFF), st.integers(0, 0xFFFFFFFF), st.integers(0, 0xFFFFFFFF), st.binary(max_size=100))
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_any_header_and_body_do_not_hurt(command, status, sequence, body):
     for number in (command, command % 0x110, command % 0x110 | 0x80000000):
         head = b"".join(n.to_bytes(4, "big") for n in (16 + len(body), number, status, sequence))
@@ -380,7 +380,7 @@ def test_any_header_and_body_do_not_hurt(command, status, sequence, body):
 
 
 @given(st.integers(0, 60), st.binary(min_size=1, max_size=4))
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_damaged_submits_do_not_hurt(at, octets):
     frame = bytearray(submit())
     frame[min(at, len(frame) - 1) : at + len(octets)] = octets

@@ -94,7 +94,7 @@ def pdus(draw: st.DrawFn, commands: tuple[int, ...] = tuple(sorted(spec.BODIES))
     return Pdu(command, draw(st.sampled_from((0, 8, 0x58))), draw(st.integers(0, 0x7FFFFFFF)), fields, tlvs)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(pdus())
 def test_round_trip_of_every_pdu(pdu: Pdu) -> None:
     octets = encode(pdu)
@@ -191,7 +191,7 @@ def test_statuses_have_names_and_verdicts() -> None:
 
 
 # --- frames -----------------------------------------------------------------------------------------------
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=60))
 def test_frames_come_out_whole_however_they_are_cut(cuts: bytes) -> None:
     frames = [SUBMIT, pack_submit_resp(1, 0, "abc"), pack_deliver_resp(2), SUBMIT] * 5

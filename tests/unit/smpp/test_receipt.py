@@ -352,7 +352,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.one_of(st.binary(max_size=254), st.lists(PIECES, max_size=20).map(b"".join)),
     st.integers(0, 255),

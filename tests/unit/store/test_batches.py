@@ -205,7 +205,9 @@ def test_a_digest_is_found_only_where_one_begins() -> None:
 def test_digests_written_singly_are_found_in_pieces(tmp_path: Path) -> None:
     conn = open_store(partition_path(tmp_path, DAY))
     MIGRATIONS.apply(sqlite_utils.Database(conn), stop_before="ended_in_pieces")
+    conn.execute("BEGIN")
     conn.executemany("INSERT INTO ended VALUES(?)", [(ended_entry(1, str(n)),) for n in range(3_000)])
+    conn.execute("COMMIT")
     conn.close()
     for _ in range(2):
         partition = Partition(tmp_path, DAY)

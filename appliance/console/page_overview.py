@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, render_template, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.clock import day_of
@@ -17,6 +18,7 @@ from .desk import desk
 from .guard import needs
 from .languages import N_, say
 from .pulse import SERIES
+from .saying import said
 from .words import CLASS_WORDS
 
 views = Blueprint("overview", __name__)
@@ -29,24 +31,26 @@ def engine_state() -> dict[str, Any] | None:
         return None
 
 
-def _today() -> dict[str, int]:
-    """Messages accepted today by the status they are in, every status named."""
+def _today() -> tuple[dict[str, int], Markup | str]:
+    """Messages accepted today by the status they are in, every status named; and why that is not all."""
+    problem: Markup | str = ""
     try:
         totals = desk().peers.totals(day_of(desk().clock()))
-    except Error:
-        totals = {}
-    return {status: int(totals.get(status, 0)) for status in STATUSES}
+    except Error as error:
+        totals, problem = {}, said(error)
+    return {status: int(totals.get(status, 0)) for status in STATUSES}, problem
 
 
 def _picture() -> dict[str, Any]:
     engine = engine_state()
-    today = _today()
+    today, problem = _today()
     queues = {name: int((engine or {}).get("queues", {}).get(name, 0)) for name in CLASSES}
     points = desk().pulse.points()
     return {
         "engine": engine,
         "links": (engine or {}).get("links", []),
         "today": today,
+        "problem": problem,
         "queues": queues,
         "latest": dict(zip(("at_ms", *SERIES), points[-1], strict=True)) if points else {},
         "health": health_rows(desk().peers, engine),

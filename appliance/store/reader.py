@@ -170,13 +170,16 @@ class Reader:
         return rows, None
 
     def held(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Found], str | None]:
-        """A page of indeterminate messages that wait for a person, newest first, and the cursor of the next page."""
+        """A page of indeterminate messages that wait for a person, newest first, and the cursor of the next page.
+
+        Raises Error `store_damaged`.
+        """
         before = cursor_of(cursor)
         rows: list[Found] = []
         for day in reversed(partition_days(self.folder)):
             if before is not None and day > before[0]:
                 continue
-            conn = self._partition(day)
+            conn = self._readable(day)
             if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='undecided'").fetchone():
                 continue
             upto = before[1] if before is not None and day == before[0] else 1 << 62
@@ -188,8 +191,8 @@ class Reader:
         return rows, None
 
     def totals(self, day: int) -> dict[str, int]:
-        """Messages of a day by the status they are in."""
-        conn = self._partition(day)
+        """Messages of a day by the status they are in. Raises Error `store_damaged`."""
+        conn = self._readable(day)
         if conn is None:
             return {}
         with _moment(conn, day):
@@ -212,27 +215,23 @@ class Reader:
             with _moment(conn, day):
                 yield from customers(conn, day, from_ms, to_ms)
 
-    def inbound(self, day: int, after: int = 0, limit: int = 100) -> list[tuple[Any, ...]]:
-        """(n, id, at_ms, key_id, sealed number, recipient, sealed content) of messages that customers sent."""
-        conn = self._partition(day)
-        if conn is None:
-            return []
-        return conn.execute(
-            "SELECT n,id,at_ms,key_id,number,recipient,content FROM inbound WHERE n>? ORDER BY n LIMIT ?",
-            (after, limit),
-        ).fetchall()
-
     def heard_one(self, message_id: bytes) -> Heard | None:
-        """A customer's message by its id: kept on the day on which it became whole, that of its first part or one after."""
+        """A customer's message by its id: kept on the day on which it became whole, that of its first part or one after.
+
+        Raises Error `store_damaged` when it is on no day that can be read, and one cannot.
+        """
         first = clock.day_of(id_ms(message_id))
-        for day in partition_days(self.folder):
-            conn = self._partition(day) if day >= first else None
+        days = [day for day in partition_days(self.folder) if day >= first]
+        for day in days:
+            conn = self._partition(day)
             if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='heard'").fetchone():
                 continue
             row = conn.execute(HEARD_ONE, (message_id,)).fetchone()
             if row is not None:
                 *row, n = row
                 return Heard(*row)._replace(place=(day, n))
+        for day in days:
+            self._readable(day)
         return None
 
     def heard(
@@ -240,7 +239,8 @@ class Reader:
     ) -> tuple[list[Heard], str | None, str | None]:
         """A page of customers' messages, oldest first, whose recipient `sees` lets through; looks over `rows_max` at most.
 
-        Then the cursor of the next page (None when this is the last) and the one to go on from later.
+        Then the cursor of the next page (None when this is the last) and the one to go on from later. Raises Error
+        `store_damaged` once a day that is next cannot be read: a cursor beyond it would lose its messages in silence.
         """
         where = cursor_of(cursor)
         rows: list[Heard] = []
@@ -248,7 +248,7 @@ class Reader:
         for day in partition_days(self.folder):
             if where is not None and day < where[0]:
                 continue
-            conn = self._partition(day)
+            conn = self._readable(day)
             if conn is None or not conn.execute("SELECT 1 FROM sqlite_master WHERE name='heard'").fetchone():
                 continue
             after = where[1] if where is not None and day == where[0] else 0

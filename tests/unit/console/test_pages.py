@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -12,6 +13,7 @@ from appliance.access import Access
 from appliance.console.languages import count, moment, span
 from appliance.console.pulse import Pulse
 from appliance.console.words import country, share, short
+from appliance.errors import Error
 from appliance.message import id_text
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, found, sign_in, token_in
@@ -64,6 +66,17 @@ def test_signing_out_ends_the_session_even_without_the_audit_log(client: FlaskCl
     peers.down.add("auditor")
     assert client.post("/sign-out", data={"csrf": csrf}).headers["Location"] == "/sign-in?out=1"
     assert client.get("/").status_code == 303
+
+
+def test_a_day_that_cannot_be_counted_is_said_beside_its_noughts(
+    client: FlaskClient, peers: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(self: Played, day: int) -> dict[str, int]:
+        raise Error("store_damaged", "the messages of 2023-11-14 cannot be read", "restore them from a backup")
+
+    sign_in(client)
+    monkeypatch.setattr(Played, "totals", damaged)
+    assert "messages of 2023-11-14 cannot be read" in client.get("/").text
 
 
 def test_overview_with_everything_down_still_shows(client: FlaskClient, peers: Played) -> None:

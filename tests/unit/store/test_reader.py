@@ -11,8 +11,10 @@ import pytest
 from appliance import clock
 from appliance.errors import Error
 from appliance.keys import blind_index
+from appliance.message import new_ids
 from appliance.store import Reader, partition_path
 from appliance.store import reader as searching
+from appliance.store.reader import cursor_text
 from tests.support.engine_alone import INDEX_KEY, World, batch
 
 DAYS = 12
@@ -65,13 +67,16 @@ def test_pages_over_days_and_batches_have_each_message_once(store: tuple[Path, i
     reader.close()
 
 
+def spoil(path: Path) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[4_096:] = b"\xa5" * (len(octets) - 4_096)
+    path.write_bytes(octets)
+
+
 def test_a_day_that_cannot_be_read_is_named_and_the_others_are_found(store: tuple[Path, int]) -> None:
     """No page says that it is all there is when a day is missing from it."""
     folder, last = store
-    damaged = partition_path(folder, last - 3)
-    octets = bytearray(damaged.read_bytes())
-    octets[4_096:] = b"\xa5" * (len(octets) - 4_096)
-    damaged.write_bytes(octets)
+    spoil(partition_path(folder, last - 3))
     reader = Reader(folder)
     index = blind_index(INDEX_KEY, TO)
     rows, cursor = reader.search(number_index=index, limit=11)
@@ -79,4 +84,25 @@ def test_a_day_that_cannot_be_read_is_named_and_the_others_are_found(store: tupl
     with pytest.raises(Error) as raised:
         reader.search(number_index=index, limit=12, cursor=cursor)
     assert raised.value.code == "store_damaged" and clock.day_name(last - 3) in raised.value.message
+    reader.close()
+
+
+def test_nothing_is_counted_heard_or_held_past_a_day_that_cannot_be_read(store: tuple[Path, int]) -> None:
+    folder, last = store
+    spoil(partition_path(folder, last - 3))
+    reader = Reader(folder)
+    assert sum(reader.totals(last - 2).values()) == 5
+    unknown = new_ids(1, (last - 3) * clock.DAY_MS + 1)[0]
+    for ask in (
+        lambda: reader.totals(last - 3),
+        reader.held,
+        lambda: reader.heard(10, None, lambda _: True, 1_000),
+        lambda: reader.heard_one(unknown),
+    ):
+        with pytest.raises(Error) as raised:
+            ask()
+        assert raised.value.code == "store_damaged" and clock.day_name(last - 3) in raised.value.message
+    later = cursor_text(last - 2, 0)
+    assert reader.heard(10, later, lambda _: True, 1_000) == ([], None, later)
+    assert reader.heard_one(new_ids(1, (last - 2) * clock.DAY_MS + 1)[0]) is None
     reader.close()

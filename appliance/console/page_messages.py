@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from appliance import limits
 from appliance.errors import Error
-from appliance.message import CLASSES, STATUSES, id_octets
+from appliance.message import CLASSES, NOTIFY_WEBHOOK, STATUSES, Content, id_octets
 from appliance.numbering import normalise
 from appliance.store import Found
+from appliance.text import decode
 
 from . import guard
+from .course import HOW, Known, course
 from .desk import desk, who
 from .guard import needs
 from .languages import say
@@ -24,6 +28,9 @@ views = Blueprint("messages", __name__)
 
 ROWS: Final = 50
 REASON_CHARACTERS_MAX: Final = 200
+TRACED_MS: Final = (
+    limits.TRACE_MINUTES_MAX * 60 + limits.TRACE_KEPT_S
+) * 1_000  # what left before is in no trace any more
 
 
 def _chosen(name: str, table: tuple[str, ...]) -> int | None:
@@ -129,10 +136,54 @@ def one(message_id: str) -> str | tuple[str, int]:
     return _message(found)
 
 
-def _message(found: Found, problem: str = "", opened: tuple[str | None, str | None] | None = None) -> str:
+def _message(found: Found, problem: str = "", opened: tuple[str | None, Content | None] | None = None) -> str:
     code = CLASSES[found.class_] == "otp" and found.expires_ms > desk().clock()
-    filled = {"status": STATUSES[found.status], "callers": _callers(), "opened": opened, "code": code}
-    return render_template("message.html", m=found, problem=problem, **filled)
+    number, content = opened or (None, None)
+    sealed = content is not None and code  # its text is shown to nobody
+    callers = _callers()
+    known = Known(
+        callers.get(found.caller, str(found.caller)),
+        {link.name: link for link in desk().settings.links},
+        desk().routes.active(),
+        number,
+        None if sealed else content,
+        _traced(found),
+        _untold(found),
+    )
+    text = decode(content.encoding, content.payload) if content is not None and not sealed else None
+    reference = content.reference if content is not None else None
+    filled = {
+        "status": STATUSES[found.status],
+        "callers": callers,
+        "code": code,
+        "steps": course(found, known),
+        "how": HOW,
+    }
+    shown = opened and {"number": number, "text": text, "reference": reference}
+    return render_template("message.html", m=found, problem=problem, opened=shown, **filled)
+
+
+def _traced(found: Found) -> list[dict[str, Any]]:
+    """What traces of its links hold of it; an engine that does not answer, or links that are gone, have none."""
+    ids: dict[str, list[str]] = {}
+    for part in found.parts:
+        if part.link and part.operator_id and (part.submitted_ms or 0) > desk().clock() - TRACED_MS:
+            ids.setdefault(part.link, []).append(part.operator_id)
+    out: list[dict[str, Any]] = []
+    for link, wanted in ids.items():
+        with suppress(Error):
+            out += desk().peers.traced(link, wanted)
+    return out
+
+
+def _untold(found: Found) -> list[list[Any]] | None:
+    """What the courier has still to tell of it; None when it does not answer."""
+    if not found.notify & NOTIFY_WEBHOOK:
+        return []
+    try:
+        return desk().peers.untold(found.id)
+    except Error:
+        return None
 
 
 @views.post("/messages/<message_id>/reveal")
@@ -149,7 +200,4 @@ def reveal(message_id: str) -> str | tuple[str, int]:
             found, say("Say why in up to 200 characters, without a telephone number: it stands in the audit log.")
         ), 422
     desk().peers.record(who(), "message.viewed", f"message:{message_id.lower()}", why=why)
-    number, text = desk().peers.opened(found)
-    if CLASSES[found.class_] == "otp" and found.expires_ms > desk().clock():
-        text = None
-    return _message(found, opened=(number, text))
+    return _message(found, opened=desk().peers.opened(found))

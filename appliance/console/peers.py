@@ -20,7 +20,6 @@ from appliance.message import Content
 from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
 from appliance.store import Found, Heard, Readers
-from appliance.text import decode
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
 COUNT_PAUSE_S: Final = 1.5
@@ -82,6 +81,11 @@ class Peers:
         traced: dict[str, Any] = self._engines().call("trace_read", asked, LOOK_S_MAX)
         return traced
 
+    def traced(self, link: str, ids: list[str]) -> list[dict[str, Any]]:
+        """What a trace of the link holds of messages that the operator knows by these ids; empty where none ran."""
+        pdus: list[dict[str, Any]] = self._engines().call("trace_read", {"link": link, "ids": ids}, LOOK_S_MAX)["pdus"]
+        return pdus
+
     def decide(self, message_id: bytes, act: str, who: str) -> None:
         """What becomes of a message that may or may not have left: `resend` or `close`."""
         self._engines().call("decide", {"id": message_id, "act": act, "who": who})
@@ -129,8 +133,8 @@ class Peers:
         finally:
             ring.close()
 
-    def opened(self, found: Found) -> tuple[str | None, str | None]:
-        """Number and text of one message in clear, None for what was erased. The day's key is held for as long as this takes."""
+    def opened(self, found: Found) -> tuple[str | None, Content | None]:
+        """Number and content of one message in clear, None for what was erased. The day's key is held for as long as this takes."""
         ring = BlockingKeyring(self.settings)
         try:
             if found.number is None and found.content is None:
@@ -139,8 +143,7 @@ class Peers:
             number = key.open(found.number, b"n" + found.id).decode() if found.number is not None else None
             if found.content is None:
                 return number, None
-            content = msgspec.msgpack.decode(key.open(found.content, b"c" + found.id), type=Content)
-            return number, decode(content.encoding, content.payload)
+            return number, msgspec.msgpack.decode(key.open(found.content, b"c" + found.id), type=Content)
         finally:
             ring.close()
 
@@ -184,6 +187,11 @@ class Peers:
         """Webhooks that wait, newest first, as the courier's book has them."""
         asked = {"host": host, "before": before, "limit": limit}
         rows: list[list[Any]] = self._client("courier").call("deliveries", asked, LOOK_S_MAX)["rows"]
+        return rows
+
+    def untold(self, message_id: bytes) -> list[list[Any]]:
+        """What is still to be told of one message, newest first."""
+        rows: list[list[Any]] = self._client("courier").call("deliveries", {"of": message_id}, LOOK_S_MAX)["rows"]
         return rows
 
     def hasten(self, host: str) -> int:

@@ -94,6 +94,7 @@ def install(app: Flask) -> None:
         "id_text": id_text,
         "short": short,
         "told": told,
+        "sentence": sentence,
         "rfc3339": rfc3339,
     }
     app.jinja_env.globals |= {

@@ -52,6 +52,11 @@ CREATE TABLE tally (
 ) STRICT;
 """
 
+_UNTOLD: Final = (
+    "SELECT n, event.id, status, at_ms, received_ms, attempts, next_ms, coalesce(parcel.host, ''), caller"
+    " FROM event JOIN parcel ON parcel.id = event.id"
+)
+
 
 @MIGRATIONS(name="0001 parcels and events")
 def _first(db: Database) -> None:
@@ -349,12 +354,14 @@ class Book:
             self._conn.executemany("DELETE FROM parcel WHERE id = ?", ids)
             self._count({"forgotten": max(gone, 0)})
 
-    def waiting(self, host: str, before: int | None, limit: int) -> list[tuple[Any, ...]]:
-        """What is still to be told, newest first: (n, id, status, at_ms, received_ms, attempts, next_ms, host, caller); "": to any host."""
-        sql = (
-            "SELECT n, event.id, status, at_ms, received_ms, attempts, next_ms, coalesce(parcel.host, ''), caller"
-            " FROM event JOIN parcel ON parcel.id = event.id WHERE n < ? AND (? = '' OR parcel.host = ?) ORDER BY n DESC LIMIT ?"
-        )
+    def waiting(self, host: str, before: int | None, limit: int, of: bytes = b"") -> list[tuple[Any, ...]]:
+        """What is still to be told, newest first: (n, id, status, at_ms, received_ms, attempts, next_ms, host, caller).
+
+        `host` "": to any; `of`: of one message only.
+        """
+        if of:
+            return self._conn.execute(f"{_UNTOLD} WHERE event.id = ? ORDER BY n DESC LIMIT ?", (of, limit)).fetchall()
+        sql = f"{_UNTOLD} WHERE n < ? AND (? = '' OR parcel.host = ?) ORDER BY n DESC LIMIT ?"
         return self._conn.execute(sql, (1 << 62 if before is None else before, host, host, limit)).fetchall()
 
     def hasten(self, host: str, now_ms: int) -> int:

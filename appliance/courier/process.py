@@ -273,10 +273,11 @@ class Desk:
         return {"rows": len(rows), "unreadable": len(labels) - len(rows), "more": int(more or unsorted > 0)}
 
     async def deliveries(self, payload: Any, peer: Peer) -> dict[str, list[tuple[Any, ...]]]:
-        """`host` ("": any), `before` (a number or null), `limit` -> {rows}: what is still to be told, newest first, as `Book.waiting` has it."""
+        """`host` ("": any), `before` (a number or null), `limit`, `of` (a message) -> {rows}: what is still to be told, newest first: `Book.waiting`."""
         before = payload.get("before")
         limit = max(1, min(int(payload.get("limit", 50)), DELIVERIES_MAX))
-        return {"rows": self.book.waiting(str(payload.get("host", "")), None if before is None else int(before), limit)}
+        host, of = str(payload.get("host", "")), bytes(payload.get("of", b""))
+        return {"rows": self.book.waiting(host, None if before is None else int(before), limit, of)}
 
     async def hasten(self, payload: Any, peer: Peer) -> dict[str, int]:
         """`host`: what waits for its time is told at once -> {messages}. Who asks has recorded it. Raises Error `not_found`."""

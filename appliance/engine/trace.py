@@ -6,17 +6,22 @@ Nothing is looked at while nobody traces. What goes over the wire is heard throu
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from appliance import limits
-from appliance.smpp import ClientSession, Framer, FramingError, explain
+from appliance.smpp import ClientSession, Framer, FramingError, ReceiptReader, explain
 
 from .bind import Bind
 from .link import Link
 
 log = logging.getLogger(__name__)
+
+#: A line of `explain` that shows the id of a message, and where its first line says the sequence.
+_ID: Final = re.compile(r'\s+(?:message_id|receipted_message_id|id)\s+"([^"]*)"')
+_SEQUENCE: Final = re.compile(r", sequence (\d+)")
 
 Ear = Callable[[Bind, str, bytes], None]
 
@@ -107,6 +112,31 @@ class Trace:
         while len(self._kept) > limits.TRACE_PDUS_MAX or self._characters > limits.TRACE_CHARACTERS_MAX:
             self._characters -= _size(self._kept.popleft())
 
+    def of(self, ids: set[str], reader: ReceiptReader) -> list[dict[str, Any]]:
+        """The PDUs of messages that the operator knows by these ids: answers, the submits they answer, receipts; in order."""
+        rows = list(self._kept)
+        answers = [row for row in rows if row["name"] == "submit_sm_resp" and _ids(row, reader.response_id) & ids]
+        answered = {(row["bind"], _sequence(row)): row["number"] for row in answers}
+        # A sequence comes again only after a new bind: of several the last before the answer is meant.
+        submits: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            where = row["bind"], _sequence(row)
+            if row["way"] == "out" and where in answered and row["number"] < answered[where]:
+                submits[where] = row
+        receipts = [
+            row for row in rows if row["name"] in ("deliver_sm", "data_sm") and _ids(row, reader.receipt_id) & ids
+        ]
+        found = [*submits.values(), *answers, *receipts]
+        named = {
+            row["number"]: _ids(row, reader.receipt_id if row in receipts else reader.response_id) & ids
+            for row in found
+        }
+        for where, row in submits.items():
+            named[row["number"]] = named[answered[where]]
+        return [
+            row | {"ids": sorted(named[row["number"]])} for row in sorted(found, key=lambda row: int(row["number"]))
+        ]
+
     def read(self, after: int, limit: int) -> dict[str, Any]:
         """PDUs with a number above `after`, the newest `limit` of them, in order."""
         rows = [row for row in self._kept if row["number"] > after][-limit:]
@@ -118,6 +148,16 @@ def told(kind: str, address: str, way: str, frame: bytes, at_ms: int, names: dic
     lines = explain(frame, True, names)
     name = lines[0].partition(",")[0].partition(" ")[0]
     return {"at_ms": at_ms, "way": way, "bind": f"{kind} {address}", "name": name, "octets": len(frame), "lines": lines}
+
+
+def _ids(row: dict[str, Any], canonical: Callable[[str], str]) -> set[str]:
+    """The message ids that the lines of a PDU show, in the form that both sides share."""
+    return {canonical(found[1]) for line in row["lines"] if (found := _ID.match(line)) is not None}
+
+
+def _sequence(row: dict[str, Any]) -> str:
+    found = _SEQUENCE.search(row["lines"][0])
+    return found[1] if found is not None else ""
 
 
 def _size(row: dict[str, Any]) -> int:

@@ -65,7 +65,10 @@ class Workbench:
         return {"until_ms": trace.until_ms}
 
     async def trace_read(self, payload: Any) -> dict[str, Any]:
-        """`{link, after, limit}`: `{until_ms, last, skipped, pdus: [{number, at_ms, way, bind, name, octets, lines}]}`, in order."""
+        """`{link, after, limit}`: `{until_ms, last, skipped, pdus: [{number, at_ms, way, bind, name, octets, lines}]}`, in order.
+
+        With `ids`, those that the operator gave to messages: only the PDUs of these, which of them in each PDU's `ids`.
+        """
         link = self._link(payload)
         after, limit = payload.get("after", 0), payload.get("limit", limits.TRACE_READ_MAX)
         if not isinstance(after, int) or not isinstance(limit, int) or limit < 1:
@@ -73,6 +76,13 @@ class Workbench:
         trace = self._traces.get(link.name)
         if trace is None:
             return {"until_ms": 0, "last": 0, "skipped": 0, "pdus": []}
+        ids = payload.get("ids")
+        if ids is not None:
+            if not isinstance(ids, list):
+                raise Error("invalid", "`ids` is a list of texts", field="ids")
+            wanted = {str(each) for each in ids[: limits.TRACE_READ_MAX]}
+            of = trace.of(wanted, link.reader)[: limits.TRACE_READ_MAX]
+            return {"until_ms": trace.until_ms, "last": trace.last, "skipped": trace.skipped, "pdus": of}
         return trace.read(after, min(limit, limits.TRACE_READ_MAX))
 
     async def link_test(self, payload: Any) -> dict[str, Any]:

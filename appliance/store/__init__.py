@@ -21,6 +21,7 @@ from .desk import DeskStore
 from .doubts import Candidate, Claim
 from .figures import Counted
 from .folder import free_octets, partition_days, partition_exists, partition_path
+from .found import Found, Part
 from .living import living
 from .opening import (
     SQLITE_VERSION,
@@ -35,7 +36,7 @@ from .opening import (
     sound,
 )
 from .partition import Partition, Sent, link_numbers
-from .reader import Found, Heard, Reader
+from .reader import Heard, Reader
 from .readers import Readers
 from .stored import NUMBER_OCTETS
 from .watch import ActingWatch, StoreWatch
@@ -65,6 +66,7 @@ __all__ = [
     "Heard",
     "Numbers",
     "OperationalError",
+    "Part",
     "Partition",
     "Reader",
     "Readers",

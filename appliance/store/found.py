@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.message import QUEUED, STATUSES
+from appliance import clock
+from appliance.message import ACCEPTED, FINAL, INDETERMINATE, QUEUED, SCHEDULED, SENT, STATUSES
 
 from . import stored
 from .batches import ODD, SUBMITTED, Columns, Tally
-from .opening import Connection
+from .opening import Connection, DatabaseError
 
 
 class Part(msgspec.Struct):
@@ -24,6 +25,7 @@ class Part(msgspec.Struct):
     answered_ms: int | None
     receipted_ms: int | None
     error: str | None
+    operator_id: str | None = None  # as its answer had it, in the form that both sides share
 
 
 class Found(msgspec.Struct):
@@ -50,6 +52,7 @@ class Found(msgspec.Struct):
     changed_ms: int
     events: list[tuple[int, str, str]] = []  # (at_ms, status, detail), in order; filled by Reader.message
     parts: list[Part] = []
+    notify: int = 0  # NOTIFY_ bits: who is told of its statuses
     basis: str = ""  # versions of the rules that let it through; filled by Reader.message
 
 
@@ -100,15 +103,17 @@ class Batched:
             columns.contents[at] or None,
             error,
             changed_ms,
+            notify=columns.notify[at],
         )
 
     def parts(self, at: int) -> list[Part]:
         row = self.tally.segment(at)
         if row is None:
             return []
-        key, status, link, submitted, answered, _, receipted, error = row
+        key, status, link, submitted, answered, operator_id, receipted, error = row
         word = "submitted" if status == SUBMITTED else STATUSES[status]
-        return [Part(key & 255, word, self.links.get(link), submitted, answered, receipted, error)]
+        name = self.links.get(link)
+        return [Part(key & 255, word, name, submitted, answered, receipted, error, operator_id)]
 
     def fits(self, at: int, wanted: Wanted) -> bool:
         columns = self.columns
@@ -156,3 +161,37 @@ def search(conn: Connection, day: int, upto: int, limit: int, wanted: Wanted) ->
                 if len(out) == limit:
                     return out
     return out
+
+
+def basis_of(conn: Connection, seq: int) -> str:
+    """Empty for a day whose partition was made before such was kept."""
+    try:
+        row = conn.execute("SELECT text FROM basis WHERE seq<=? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
+    except DatabaseError:
+        return ""
+    return row[0] if row else ""
+
+
+def notify_of(conn: Connection, seq: int) -> int:
+    """0 as well for a day of before there was a door, whose file nobody has opened for writing since."""
+    try:
+        return int(conn.execute("SELECT notify FROM message WHERE seq=?", (seq,)).fetchone()[0])
+    except DatabaseError:
+        return 0
+
+
+def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]]) -> list[tuple[int, str, str]]:
+    """The statuses a message went through, oldest first: the usual ones from its columns, the odd ones as recorded."""
+    events = [(found.accepted_ms, STATUSES[ACCEPTED], "")]
+    if found.send_at_ms:
+        events.append((found.accepted_ms, STATUSES[SCHEDULED], clock.rfc3339(found.send_at_ms)))
+    else:
+        events.append((found.accepted_ms, STATUSES[QUEUED], ""))
+    events += [(at, STATUSES[status], detail) for at, status, detail in odd]
+    if sent_ms is not None:
+        events.append((sent_ms, STATUSES[SENT], found.link or ""))
+    if found.status in FINAL or found.status == INDETERMINATE:
+        last = STATUSES[found.status]
+        if not any(status == last for _, status, _ in events):
+            events.append((found.changed_ms, last, found.error or ""))
+    return sorted(events, key=lambda e: e[0])

@@ -11,22 +11,13 @@ from typing import Any, NamedTuple
 
 from appliance import clock
 from appliance.errors import Error
-from appliance.message import (
-    ACCEPTED,
-    FINAL,
-    INDETERMINATE,
-    QUEUED,
-    SCHEDULED,
-    SENT,
-    STATUSES,
-    id_ms,
-)
+from appliance.message import INDETERMINATE, STATUSES, id_ms
 
 from . import stored
 from .batches import SUBMITTED
 from .figures import Counted, counted, customers
 from .folder import partition_days, partition_exists, partition_path
-from .found import Found, Part, Wanted, batched, search
+from .found import Found, Part, Wanted, basis_of, batched, notify_of, search, timeline
 from .opening import Connection, DatabaseError, is_damage, open_store
 
 COLUMNS = (
@@ -93,7 +84,7 @@ class Reader:
             found = whole.found(place.at)
             if found is not None:
                 found.parts = whole.parts(place.at)
-                found.basis = _basis(conn, found.seq)
+                found.basis = basis_of(conn, found.seq)
                 found.events = timeline(found, whole.tally.answered[place.at] or None, [])
                 return found
         row = conn.execute(f"SELECT {COLUMNS}{FROM} WHERE m.id=?", (message_id,)).fetchone()
@@ -101,15 +92,15 @@ class Reader:
             return None
         found = _found(row, day)
         found.parts = [
-            Part(k & 255, "submitted" if s == SUBMITTED else STATUSES[s], name, submitted, answered, receipted, error)
-            for k, s, name, submitted, answered, receipted, error in conn.execute(
-                "SELECT s.key,s.status,l.name,s.submitted_ms,s.answered_ms,s.receipted_ms,s.error FROM segment s"
+            Part(k & 255, "submitted" if s == SUBMITTED else STATUSES[s], *rest)
+            for k, s, *rest in conn.execute(
+                "SELECT s.key,s.status,l.name,s.submitted_ms,s.answered_ms,s.receipted_ms,s.error,s.operator_id FROM segment s"
                 " LEFT JOIN link l ON l.number=s.link WHERE s.key>=? AND s.key<? ORDER BY s.key",
                 (found.seq << 8, (found.seq + 1) << 8),
             )
         ]
         odd = conn.execute("SELECT at_ms,status,detail FROM event WHERE seq=? ORDER BY n", (found.seq,)).fetchall()
-        found.basis = _basis(conn, found.seq)
+        found.basis, found.notify = basis_of(conn, found.seq), notify_of(conn, found.seq)
         found.events = timeline(found, row[-1], odd)
         return found
 
@@ -323,32 +314,6 @@ class Reader:
                 self._open.pop(next(iter(self._open))).close()
         self._open[day] = conn
         return conn
-
-
-def _basis(conn: Connection, seq: int) -> str:
-    """Empty for a day whose partition was made before such was kept."""
-    try:
-        row = conn.execute("SELECT text FROM basis WHERE seq<=? ORDER BY seq DESC LIMIT 1", (seq,)).fetchone()
-    except DatabaseError:
-        return ""
-    return row[0] if row else ""
-
-
-def timeline(found: Found, sent_ms: int | None, odd: list[tuple[int, int, str]]) -> list[tuple[int, str, str]]:
-    """The statuses a message went through, oldest first: the usual ones from its columns, the odd ones as recorded."""
-    events = [(found.accepted_ms, STATUSES[ACCEPTED], "")]
-    if found.send_at_ms:
-        events.append((found.accepted_ms, STATUSES[SCHEDULED], clock.rfc3339(found.send_at_ms)))
-    else:
-        events.append((found.accepted_ms, STATUSES[QUEUED], ""))
-    events += [(at, STATUSES[status], detail) for at, status, detail in odd]
-    if sent_ms is not None:
-        events.append((sent_ms, STATUSES[SENT], found.link or ""))
-    if found.status in FINAL or found.status == INDETERMINATE:
-        last = STATUSES[found.status]
-        if not any(status == last for _, status, _ in events):
-            events.append((found.changed_ms, last, found.error or ""))
-    return sorted(events, key=lambda e: e[0])
 
 
 @contextmanager

@@ -297,10 +297,18 @@ def test_finding_a_message_and_its_life(watched: Watched, box: tuple[str, Box, l
     page.click("button:text-is('Search')")
     page.wait_for_selector(".timeline")
     events = page.locator(".timeline .event").all_inner_texts()
-    assert events == ["accepted", "queued", "sent", "delivered"]
+    assert events[:3] == ["accepted", "sealed", "queued"] and events[-2:] == ["delivered", "told to the bank"]
+    assert list(dict.fromkeys(e for e in events if e in STEPS)) == list(STEPS)
     assert page.locator(".sealed").count() == 2
+    page.click("summary:text-is('submit_sm') >> nth=0")
+    pdu = page.locator("pre").filter(has_text="service_type").first
+    playwright.expect(pdu).to_be_visible()
+    assert "destination_addr         sealed" in pdu.inner_text() and NUMBER[1:] not in page.content()
     page.goto(watched.url + "/audit?what=message.searched_by_number")
     assert "347" not in page.inner_text("table") and "console:anna" in page.inner_text("table")
+
+
+STEPS = ("submitted", "taken by the operator", "sent", "receipt")
 
 
 def test_exporting_what_verifies_elsewhere(watched: Watched, tmp_path: Path) -> None:

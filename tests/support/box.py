@@ -124,7 +124,8 @@ class Box:
         return {}
 
     async def _trace_read(self, payload: Any, peer: Any) -> dict[str, Any]:
-        return {"until_ms": now_ms() + 60_000, "last": 1, "skipped": 0, "pdus": [PDU | {"at_ms": now_ms()}]}
+        pdus = [] if "ids" in payload else [PDU | {"at_ms": now_ms()}]  # of no message: nothing was sent
+        return {"until_ms": now_ms() + 60_000, "last": 1, "skipped": 0, "pdus": pdus}
 
     async def _link_test(self, payload: Any, peer: Any) -> dict[str, Any]:
         steps = [

@@ -16,9 +16,10 @@ from appliance.access import Access
 from appliance.access.passwords import Passwords
 from appliance.console import create_app
 from appliance.errors import Error
-from appliance.message import DELIVERED, RECEIVED, new_ids
+from appliance.message import DELIVERED, RECEIVED, Content, new_ids
 from appliance.settings import Settings, parse
 from appliance.store import Found, Heard
+from appliance.text import encode
 
 PASSWORD = "four unrelated words here"
 NOW = 1_700_000_000_000
@@ -69,6 +70,7 @@ class Played:
             "lines": ["command_id enquire_link"],
         }
     )
+    wire: list[dict[str, Any]] = field(default_factory=list)  # what a trace has of messages
     witnessed: dict[str, Any] = field(default_factory=dict)
     newest: dict[str, Any] = field(default_factory=dict)
     marked: tuple[int, str] = (0, "")
@@ -169,10 +171,19 @@ class Played:
         self.acts.append("opened")
         return "+393471234567", "Where is my card?"
 
-    def opened(self, found: Found) -> tuple[str | None, str | None]:
+    def opened(self, found: Found) -> tuple[str | None, Content | None]:
         self._ask("keys")
         self.acts.append("opened")
-        return "+393471234567", "Your code is 123456"
+        return "+393471234567", Content(0, encode("Your code is 123456")[1], "loan-4711")
+
+    def traced(self, link: str, ids: list[str]) -> list[dict[str, Any]]:
+        self._ask("engine")
+        return [row for row in self.wire if set(row["ids"]) & set(ids)]
+
+    def untold(self, message_id: bytes) -> list[list[Any]]:
+        self._ask("courier")
+        rows = [[n, i, status, NOW, NOW, 2, NOW + 5_000, "core.bank.example:443", 1] for n, i, status in self.due]
+        return [row for row in rows if row[1] == message_id]
 
     def directory(self, name: str, password: str) -> tuple[bool, str]:
         self._ask("courier")

@@ -15,7 +15,7 @@ from appliance.engine.trace import Cut, Taps, Trace
 from appliance.engine.workbench import Workbench
 from appliance.errors import Error
 from appliance.settings import parse
-from appliance.smpp import format_receipt, pack_deliver, pack_submit_resp
+from appliance.smpp import ReceiptReader, format_receipt, pack_deliver, pack_submit_resp
 
 NUMBER, TEXT = "393331234567", "il tuo codice"
 DELIVER = pack_deliver(9, NUMBER, "8000", 0, 0, TEXT.encode())
@@ -215,3 +215,25 @@ def test_one_test_at_a_time() -> None:
     with pytest.raises(Error) as caught:
         do(work.link_test({"link": "a", "who": "cli:a"}))
     assert caught.value.code == "overloaded"
+
+
+def test_what_belongs_to_one_message_is_found_by_the_operators_id() -> None:
+    a = link(id_base="hex_dec")
+    kept, bind, other = trace(Clock()), a.binds[0], link().binds[0]
+    other.host = "elsewhere"
+    submits = [a.packer.pack(n, "BANK", NUMBER, a.packer.prepare(0, b"x", 0), 1, 0, 60, 0) for n in (7, 8)]
+    kept.hear(other, "out", submits[0])  # another bind counts its own sequences
+    kept.hear(bind, "out", submits[0])  # from before: the sequence came again
+    kept.hear(bind, "out", submits[0])
+    kept.hear(bind, "out", submits[1])
+    kept.hear(bind, "in", pack_submit_resp(7, 0, "0A"))
+    kept.hear(bind, "in", pack_submit_resp(8, 0, "0B"))
+    kept.hear(bind, "in", pack_deliver(9, NUMBER, "8000", 4, 0, format_receipt("10")))
+    reader = ReceiptReader(a.settings)
+    found = kept.of({"10"}, reader)
+    assert [(row["number"], row["name"], row["ids"]) for row in found] == [
+        (3, "submit_sm", ["10"]),
+        (5, "submit_sm_resp", ["10"]),
+        (7, "deliver_sm", ["10"]),
+    ]
+    assert kept.of({"99"}, reader) == [] and [row["number"] for row in kept.of({"11"}, reader)] == [4, 6]

@@ -80,6 +80,7 @@ def test_a_life_has_its_events_in_order(tmp_path: Path) -> None:
     assert [e[0] for e in found.events] == sorted(e[0] for e in found.events)
     assert found.link == "tim" and STATUSES[found.status] == "delivered"
     assert found.parts[0].submitted_ms == AT + 10 and found.parts[0].receipted_ms == AT + 30
+    assert found.parts[0].operator_id == "ABC"
     assert partition.find_operator_id(1, "ABC") == (DAY, key, DELIVERED, 1, False, DELIVERED)
     assert partition.find_operator_id(2, "ABC") is None  # another link's id is another id
 

@@ -34,7 +34,7 @@ def fill(steps: Steps, lock: Path, folder: Path) -> list[Path]:
     wanted = run_part(lock)
     allowed = set().union(*wanted.values())
     _drop_doubles(folder)
-    if len(_good(folder, allowed)) < _count(wanted):
+    if len(good(folder, allowed)) < _count(wanted):
         listed = folder.parent / "run.lock"
         head = lock.read_text(encoding="utf-8").split("# --- run", 1)[-1].split("# --- test", 1)[0]
         listed.write_text("# --- run" + head, encoding="utf-8")
@@ -57,13 +57,13 @@ def fill(steps: Steps, lock: Path, folder: Path) -> list[Path]:
             [*words, "--only-binary=:all:", *kinds, *tags, "--requirement", listed, "--dest", folder],
             env=_pip_environment(),
         )
-    good = _good(folder, allowed)
-    if len(good) < _count(wanted):
+    found = good(folder, allowed)
+    if len(found) < _count(wanted):
         raise Fault(
-            f"{len(good)} wheels for {_count(wanted)} locked packages",
+            f"{len(found)} wheels for {_count(wanted)} locked packages",
             "see the log; a package without a wheel for Debian 13 cannot be used",
         )
-    return good
+    return found
 
 
 def _drop_doubles(folder: Path) -> None:
@@ -80,7 +80,8 @@ def _count(wanted: dict[str, set[str]]) -> int:
     return len({name.split("==")[0] for name in wanted})
 
 
-def _good(folder: Path, allowed: set[str]) -> list[Path]:
+def good(folder: Path, allowed: set[str]) -> list[Path]:
+    """The wheels of a folder that the lock names."""
     return [path for path in sorted(folder.glob("*.whl")) if sha256_of(path) in allowed]
 
 

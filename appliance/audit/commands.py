@@ -16,6 +16,7 @@ from appliance.settings import Settings
 from . import cosign as cosign_file
 from . import reports, written
 from . import verify as verifier_file
+from .carried import carried
 from .guarding import ACT
 from .promptness import PROMISED_MS
 from .recorder import BlockingRecorder
@@ -40,8 +41,9 @@ def export(
     """
     target = Path(path).absolute()
     chosen = {name: value for name, value in sought.items() if value}
-    asked: dict[str, Any] = {"path": str(target), "who": who(), "form": form, "request": request or None}
-    reply = _call(settings, "export", asked | {"sought": chosen or None})
+    asked: dict[str, Any] = {"who": who(), "form": form, "request": request or None, "sought": chosen or None}
+    with carried(settings.home, target, form == "folder") as place:
+        reply = _call(settings, "export", {"path": str(place), **asked})
     what = "the entries chosen" if chosen else f"{reply['size']} entries"
     lines = [f"{what} in {reply['files']} files written to {target}"]
     if reply["unsigned"]:

@@ -107,8 +107,11 @@ class Reading:
                 out.put_file(target / name, content)
                 count += 1
             out.sync()
-            for file in target.rglob("*"):  # the officer is somebody else
-                file.chmod(0o755 if file.is_dir() else 0o644)
+            for file in (
+                target,
+                *target.rglob("*"),
+            ):  # the officer is somebody else; who carries it away removes it, in the same group
+                file.chmod(0o775 if file.is_dir() else 0o644)
         except OSError as e:
             raise Error("file_invalid", f"the export cannot be written: {e.strerror}", "name another folder") from None
         return count

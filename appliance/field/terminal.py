@@ -56,6 +56,7 @@ class Terminal:
             changed = termios.tcgetattr(self._source)
             changed[3] &= ~termios.ISIG  # Ctrl-C is a key like others
             changed[0] &= ~termios.IXON
+            changed[1] &= ~termios.OPOST  # a line ends as it is written: CR LF, and no CR before that
             termios.tcsetattr(self._source, termios.TCSANOW, changed)
         return self
 

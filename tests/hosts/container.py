@@ -34,8 +34,10 @@ class Inside(base.BaseBackend):  # type: ignore[misc]  # testinfra ships no type
 
 
 @contextlib.contextmanager
-def booted(root: Path, log: Path, seconds: float, more: dict[Path, str]) -> Iterator[testinfra.host.Host]:
-    """A host whose root is the folder `root`, writable only in memory, once it says that the appliance is ready; `more` is shown in it, too."""
+def booted(
+    root: Path, log: Path, seconds: float, more: dict[Path, str], ready: str = "Casemate is ready"
+) -> Iterator[testinfra.host.Host]:
+    """A host whose root is the folder `root`, writable only in memory, once it says `ready`; `more` is shown in it, too."""
     hidden = [f"--bind-ro=/dev/null:{path}" for path in HIDDEN]
     hidden += [f"--bind-ro={path}:{place}" for path, place in more.items()]
     words = [
@@ -52,9 +54,9 @@ def booted(root: Path, log: Path, seconds: float, more: dict[Path, str]) -> Iter
     with log.open("wb") as file:
         shell = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     try:
-        _until(lambda: b"Casemate is ready" in log.read_bytes(), seconds, shell, log)
-        children = Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text(encoding="ascii").split()
-        leader = children[0]
+        children = Path(f"/proc/{shell.pid}/task/{shell.pid}/children")
+        _until(lambda: ready.encode() in log.read_bytes() and children.read_text(encoding="ascii"), seconds, shell, log)
+        leader = children.read_text(encoding="ascii").split()[0]
         yield testinfra.host.Host(Inside(leader))
         os.kill(int(leader), HALT)
         with contextlib.suppress(subprocess.TimeoutExpired):

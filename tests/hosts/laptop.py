@@ -5,6 +5,8 @@ The machine begins with an empty disk; sticks are put in and pulled out while it
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 import socket
 import subprocess
@@ -84,7 +86,7 @@ class Bare(Machine):
 class Cable:
     """What is typed and what comes back. `octets` and `answers` are counted: a slow line is not to be held up."""
 
-    def __init__(self, machine: Bare) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.answers = self.keys = 0
         self._used_step = 0
@@ -141,6 +143,33 @@ class Cable:
         self.until("code of your telephone: ")
         self.type(self.code(secret))
         self.menu()
+
+    def first_account(self, admin: str, name: str, password: str) -> bytes:
+        """Made by who knows the password of the web console's first administrator; the secret of its telephone. Ends in the menu."""
+        self.name_asked()
+        self.type("new")
+        self.asked("whom the first start showed): ", "")
+        self.asked("password of admin: ", admin)
+        self.asked("name: ", name)
+        self.asked("or more: ", password)
+        self.asked("the same again: ", password)
+        (found,) = re.findall(r"^\s+((?:[A-Z2-7]{4}-?){8})\s*$", self.until("code of your telephone: "), re.M)
+        secret = base64.b32decode(found.replace("-", ""))
+        self.type(self.code(secret))
+        self.menu()
+        return secret
+
+    def ssh_opened(self, public: str) -> str:
+        """SSH for an hour to one key that is pasted, by menu 18; what was shown last."""
+        self.page("ssh")
+        told = (
+            ("open, close (empty to leave): ", "open"),
+            ("paste   (empty to leave): ", "paste"),
+            ("not shown): ", public),
+        )
+        for prompt, typed in (*told, ("60): ", ""), ("Type yes to do it: ", "yes")):
+            self.asked(prompt, typed)
+        return self.back()
 
     def menu(self) -> None:
         self.until("Ctrl-C comes back here.")

@@ -3,9 +3,12 @@ keeps everything. The tests tell one story, in order; with `--machines FOLDER` a
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -21,10 +24,14 @@ from typing import Any
 import httpx
 import pytest
 
+from firmware import building
+from image import trust
 from image.trees import Tree
-from tests.hosts import cable
 from tests.hosts.lan import HERE, THERE, segment
+from tests.hosts.laptop import Cable
 from tests.hosts.machine import Machine
+from tests.hosts.releases import tampered
+from tests.support.release_keys import parts, release
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MEMORY_USED_MIB_MAX = 700
@@ -32,6 +39,7 @@ READY_S_MAX = 3600  # software emulation on a busy machine; real hardware takes 
 TOKEN = r"cm_[1-9][0-9]*_[A-Za-z0-9_-]{43}"
 RECOVERY = r"(?:[cbdefghijklnrtuv]{8}-){7}[cbdefghijklnrtuv]{8}"
 SMPP, CONTROL = 2775, 8090
+AT_THE_CABLE = "four words are enough"  # the password of ann
 NUMBER, TEXT = "+393331234567", "Buongiorno"
 SETTINGS = f"""\
 [network]
@@ -106,13 +114,13 @@ class Box:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.password = self.token = self.message = self.recovery = ""
+        self.password = self.token = self.message = self.recovery = self.telephone = ""
         self._facts = machine.folder / "people.json"
         if self._facts.exists():
             self.__dict__.update(json.loads(self._facts.read_text(encoding="utf-8")))
 
     def keep(self) -> None:
-        known = {name: getattr(self, name) for name in ("password", "token", "message", "recovery")}
+        known = {name: getattr(self, name) for name in ("password", "token", "message", "recovery", "telephone")}
         self._facts.write_text(json.dumps(known), encoding="utf-8")
 
     @property
@@ -239,6 +247,35 @@ def test_its_audit_log_verifies_on_another_machine(box: Box, tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_release_that_is_uploaded_is_looked_into_by_a_unit_of_its_own(box: Box, tmp_path: Path) -> None:
+    """A small one by the development key, and the same with an octet changed: what the page says of each."""
+    right = tmp_path / "casemate-9.0.0.raucb"
+    key = trust.development(CHECKOUT / "image/keys" / trust.PLACE)
+    building.build(parts(tmp_path / "parts"), release("9.0.0"), "verity", key, right)
+    said = {}
+    with box.console() as console:
+        token = form_token(console.get("/release").text)
+        for name, path in (("tampered", tampered(right, tmp_path / "wrong")), ("right", right)):
+            octets = path.read_bytes()
+            head = {"X-CSRF-Token": token}
+            begin = console.post("/release/upload", data={"name": right.name, "octets": len(octets)}, headers=head)
+            assert begin.json() == {"here": 0}, begin.text
+            for at in range(0, len(octets), 1 << 18):
+                piece = console.post(
+                    f"/release/upload/piece?at={at}", content=octets[at : at + (1 << 18)], headers=head
+                )
+                assert piece.status_code == 200, piece.text
+            ended = console.post("/release/upload/end", headers=head)
+            assert ended.json()["sha256"] == hashlib.sha256(octets).hexdigest()
+            said[name] = wait_for(
+                lambda: "It is being looked into" not in (p := console.get("/release/now").text) and p
+            )
+            if name == "tampered":
+                assert console.post("/release/leave", data={"csrf": token}).status_code == 200
+    assert "changed although the signature is right" in said["tampered"], said["tampered"]
+    assert "release key (development)" in said["right"] and "Second release." in said["right"], said["right"]
+
+
 def test_from_outside_only_the_named_ports_are_there(box: Box) -> None:
     assert reached("1-65535") == {("443", "open"), ("8443", "open"), ("2776", "open")}
 
@@ -251,7 +288,18 @@ def reached(ports: str) -> set[tuple[str, str]]:
 
 
 def test_ssh_is_opened_at_the_serial_console_to_one_key(box: Box) -> None:
-    shown = cable.opened(box.machine, box.password, box.key.with_suffix(".pub").read_text().strip())
+    cable = Cable(box.machine)
+    try:
+        if box.telephone:
+            cable.signed_in("ann", AT_THE_CABLE, base64.b32decode(box.telephone))
+        else:
+            box.telephone = base64.b32encode(cable.first_account(box.password, "ann", AT_THE_CABLE)).decode()
+            box.keep()
+        shown = cable.ssh_opened(box.key.with_suffix(".pub").read_text().strip())
+        assert "Open until" in shown, shown
+        cable.out()
+    finally:
+        cable.unplugged()
     assert reached("22") == {("22", "open")}
     assert "Authorised use only" in (first := box.shell("id -u")).stderr and first.stdout == "0\n"
     known = subprocess.run(
@@ -293,6 +341,26 @@ def test_its_claims_hold_as_make_verify_asks_for_them(box: Box) -> None:
     done = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=7200)
     print(done.stdout[-3000:])
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_check_play_finds_it_well(box: Box) -> None:
+    options = f"-i {box.key} -o UserKnownHostsFile={box.machine.folder}/known_hosts -o BatchMode=yes"
+    inventory = box.machine.folder / "hosts.yml"
+    hosts = f"all: {{children: {{appliance: {{hosts: {{box: {{ansible_host: {THERE}, ansible_user: root}}}}}}}}}}\n"
+    inventory.write_text(hosts, encoding="ascii")
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), "check.yml"]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "120"}
+    done = subprocess.run(
+        [*words, f"--ssh-common-args={options}"],
+        cwd=CHECKOUT / "playbooks",
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
+    assert "changed=0" in done.stdout
 
 
 def test_ssh_ends_with_everything_that_runs_in_it(box: Box) -> None:

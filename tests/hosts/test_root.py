@@ -231,6 +231,19 @@ def test_the_auditor_exports_into_a_folder_of_the_console_s(host: Any) -> None:
         host.run("rm -rf /var/lib/casemate/export/claim")
 
 
+@pytest.mark.parametrize("form", ["", "--archive"])
+def test_people_take_the_audit_log_out_of_the_state_folder(host: Any, form: str) -> None:
+    """To a stick, say: where the auditor itself may not write."""
+    place = host.check_output("mktemp -d /tmp/claim.XXXXXX")
+    try:
+        host.check_output(f"chown casemate-admin {place}")
+        host.check_output(f"casemate audit export {form} {place}/audit")
+        assert "VERIFIES" in host.check_output(f"casemate audit verify {place}/audit")
+        assert host.check_output("find /var/lib/casemate/export -name 'carried-*'") == ""
+    finally:
+        host.run(f"rm -rf {place}")
+
+
 def test_the_program_belongs_to_root_and_is_compiled(host: Any) -> None:
     assert host.check_output("find /usr/lib/casemate -not -user root -o -perm /022 -not -type l | head -3") == ""
     assert host.file(
@@ -254,8 +267,8 @@ def test_the_appliance_says_that_it_is_well(host: Any) -> None:
 
 def test_commands_of_people_do_not_run_as_root(host: Any) -> None:
     host.check_output("casemate user list")
-    # What root's own units write: settings and certificate of a new box, the self-test, which release was started last.
-    own = ("settings/*", "tls/*", "run/selftest.json", "updates/*", "field/*", "network/*")
+    # What root's own units write: settings and certificate of a new box, the self-test, which release was started last, the state of the recovery key.
+    own = ("settings/*", "tls/*", "run/selftest.json", "updates/*", "field/*", "network/*", "recovery/*")
     spared = " ".join(f"-not -path '/var/lib/casemate/{path}'" for path in own)
     found = f"find /var/lib/casemate -user root -type f -newer /etc/os-release {spared} | head"
     assert host.check_output(found) == ""

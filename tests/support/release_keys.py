@@ -34,6 +34,18 @@ class Issuer:
         self.path = folder / "authority.pem"
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
+    @classmethod
+    def kept(cls, certificate: Path, key: Path, folder: Path) -> Issuer:
+        """An authority that is there already; what it issues is put into `folder`."""
+        it = cls.__new__(cls)
+        it.folder, it.path = folder, certificate
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        assert isinstance(private, ec.EllipticCurvePrivateKey)
+        it.private, it.certificate = private, x509.load_pem_x509_certificate(certificate.read_bytes())
+        it.subject = it.certificate.subject
+        folder.mkdir(parents=True, exist_ok=True)
+        return it
+
     def _made(self, subject, public, begin, end, authority, use):  # type: ignore[no-untyped-def]
         builder = (
             x509.CertificateBuilder()

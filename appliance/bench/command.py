@@ -19,7 +19,7 @@ from .chart import drawn
 from .codes import codes
 from .grow import built, grow
 from .outcome import Outcome, Report, page, written
-from .peer import compared
+from .peer import compared, rival
 from .picture import png
 from .standing import backlog, recover
 from .started import folder, own
@@ -89,7 +89,13 @@ def a_box(attach: bool, engines: int = 1) -> Iterator[Box]:
 
 
 @click.group("bench", invoke_without_command=True)
-@click.option("--peer", help="another gateway to compare with, in the same run: kannel")
+@click.option("--peer", help="another gateway to compare with, in the same run: kannel or jasmin")
+@click.option(
+    "--jasmin",
+    "environment",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Python environment where Jasmin is installed; jasmin in the state folder if not given",
+)
 @length(10.0)
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="windows of each side")
 @reported
@@ -97,6 +103,7 @@ def a_box(attach: bool, engines: int = 1) -> Iterator[Box]:
 def bench(
     ctx: click.Context,
     peer: str | None,
+    environment: Path | None,
     seconds: float,
     rounds: int,
     files: Files,
@@ -104,22 +111,18 @@ def bench(
     """Measure what this box does: API, store, operator link, receipts, with sealing, full sync and audit on.
 
     With --peer the same load goes to the appliance and to that gateway in turns of --seconds, and both are killed under load;
-    the other options are of such a run. Else name a scenario. Each scenario starts an appliance and a simulated operator of its own, and prints a table of segments a second, times, and
-    processor time a message by process. Exits with 1 when something accepted did not reach a final status.
+    the other options are of such a run. The gateway is not installed by this: where it is missing, the error says how.
+    Else name a scenario. Each scenario starts an appliance and a simulated operator of its own, and prints a table of segments
+    a second, times, and processor time a message by process. Exits with 1 when something accepted did not reach a final status.
     """
     if ctx.invoked_subcommand:
         return
     if peer is None:
         click.echo(ctx.get_help())
         return
-    if peer != "kannel":
-        raise Error(
-            "invalid",
-            f"{peer!r} is not driven here",
-            "kannel; Jasmin would need RabbitMQ and Redis beside it, and a driver",
-        )
+    found = rival(peer, (environment or home_of() / "jasmin").absolute())
     click.echo(f"casemate and {peer} in turns, {rounds} windows of {seconds:.0f} s each ...", err=True)
-    tell(ctx, [compared(seconds, rounds)], files)
+    tell(ctx, [compared(found, seconds, rounds)], files)
 
 
 def _steady(name: str, help_text: str) -> None:

@@ -1,6 +1,6 @@
 """One keep-alive HTTP/1.1 connection of a load: a request at a time, its answer's status and body; a few microseconds each.
 
-It reads what the servers measured here send (content-length or nothing), not all of HTTP.
+It reads what the servers measured here send (a length, chunks or nothing), not all of HTTP (RFC 9112).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Exchange(asyncio.Protocol):
         self._octets = b""
         self._whole = -1  # octets of head and body, once the head is read
         self._body = 0  # where the body begins
+        self._chunked = False
 
     @property
     def open(self) -> bool:
@@ -51,13 +52,18 @@ class Exchange(asyncio.Protocol):
             if end < 0:
                 return
             head = octets[:end].lower()
+            self._chunked = b"\r\ntransfer-encoding: chunked" in head
             at = head.find(b"\r\ncontent-length:")
             length = 0
             if at >= 0:
                 line = head.find(b"\r\n", at + 17)
                 length = int(head[at + 17 : line if line >= 0 else end])
             self._body, self._whole = end + 4, end + 4 + length
-        if len(octets) >= self._whole:
+        if self._chunked:
+            body = unchunked(octets, self._body)
+            if body is not None:
+                self._tell(int(octets[9:12]), body)
+        elif len(octets) >= self._whole:
             self._tell(int(octets[9:12]), octets[self._body : self._whole])
 
     def _tell(self, status: int, body: bytes) -> None:
@@ -68,6 +74,20 @@ class Exchange(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+
+def unchunked(octets: bytes, at: int) -> bytes | None:
+    """The body that begins there in chunks (RFC 9112, 7.1; without trailers); None when it is not whole yet."""
+    body = b""
+    while (end := octets.find(b"\r\n", at)) >= 0:
+        size = int(octets[at:end].partition(b";")[0], 16)
+        at = end + 2 + size + 2
+        if at > len(octets):
+            return None
+        if not size:
+            return body
+        body += octets[end + 2 : at - 2]
+    return None
 
 
 def post(host: str, path: str, key: str, body: bytes) -> bytes:

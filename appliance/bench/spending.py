@@ -12,7 +12,10 @@ import psutil
 NAMES: Final = frozenset({"keys", "auditor", "courier", "engine", "gateway", "door", "console", "field"})
 LOAD: Final = "load (bench)"
 #: Programs that the bench compares with.
-PEERS: Final = ("bearerbox", "smsbox", "redis-server", "beam.smp", "jasmin")
+PEERS: Final = (
+    *("bearerbox", "smsbox"),
+    *("jasmind.py", "dlrd.py", "dlrlookupd.py", "redis-server", "beam.smp", "erl_child_setup", "inet_gethost", "epmd"),
+)
 
 
 class Spent(NamedTuple):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from appliance.settings import home_of
 from .box import Box, box_of, read_env
 
 LOOK_S: Final = 0.05
+Process = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
@@ -111,10 +112,10 @@ def killed(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def program(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another program, its output in `log`; ended in the end."""
+def program(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Another program, its output in `log`; ended in the end. `env`: its whole environment, if not that of the bench."""
     with log.open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env)
     try:
         yield process
     finally:

@@ -114,7 +114,7 @@ class Kannel:
         receipt = f"http://127.0.0.1:{self._server.server_port}/receipt?state=%d"
         query = {"username": "bank", "password": PASSWORD, "from": SENDER, "to": to, "text": text, "charset": "UTF-8"}
         query |= {"coding": "0" if text.isascii() else "2", "dlr-mask": "31", "dlr-url": receipt}
-        answer = self._http.get(f"http://{self._boxes.sendsms}/cgi-bin/sendsms", params=query)
+        answer = self._http.get(f"http://{self._boxes.address}/cgi-bin/sendsms", params=query)
         assert answer.status_code == 202, answer.text
 
     def delivered(self) -> int:

@@ -43,6 +43,21 @@ def test_an_answer_in_two_pieces(at: int) -> None:
     assert heard == [(202, b"hello")] and exchange.free
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n\r\n0\r\n\r\n\r\n5;x=y\r\nhello\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("at", range(1, len(CHUNKED)))
+def test_an_answer_in_chunks_that_look_like_ends(at: int) -> None:
+    exchange, heard = asked()
+    exchange.data_received(CHUNKED[:at])
+    assert heard == [] and not exchange.free
+    exchange.data_received(CHUNKED[at:])
+    assert heard == [(200, b"\r\n0\r\n\r\nhello")] and exchange.free
+    exchange.ask(b"GET / HTTP/1.1\r\n\r\n", lambda status, body: heard.append((status, body)))
+    exchange.data_received(ANSWER)
+    assert heard[1] == (202, b"hello")
+
+
 def test_an_answer_without_a_body() -> None:
     exchange, heard = asked()
     exchange.data_received(b"HTTP/1.1 204 No Content\r\n\r\n")

@@ -1,14 +1,9 @@
-"""Loads whose messages are known again, the peer's protocol, and what is made of a recovery: no socket."""
+"""Loads whose messages are known again, and what is made of a kill and of a recovery: no socket."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from appliance.bench.kannel import Kannel, Receipts, _Called, told_kannel
 from appliance.bench.load import told_single
 from appliance.bench.marked import Marked, submitted
 from appliance.bench.numbered import digest_of
@@ -44,38 +39,9 @@ def test_ratios_are_of_windows_side_by_side() -> None:
     ours, theirs = (Side(name, lambda: None, lambda: 0, True) for name in "ab")  # type: ignore[arg-type,return-value]
     ours.turns = [Turn(0, lives, 0, 0) for lives in (100, 10, 300)]
     theirs.turns = [Turn(0, lives, 0, 0) for lives in (10, 10, 100)]
-    assert _ratio(ours, theirs) == 3.0 and ours.of("lives") == 100
-
-
-def test_a_request_to_kannel_says_where_its_receipt_goes() -> None:
-    kannel = object.__new__(Kannel)
-    kannel.sendsms = "127.0.0.1:9"
-    kannel._receipts = object.__new__(Receipts)
-    kannel._receipts.port = 8
-    head = kannel.request(5, "+39347", "caffè & tè").decode().split(" ")[1]
-    query = parse_qs(urlsplit(head).query)
-    assert query["to"] == ["+39347"] and query["text"] == ["caffè & tè"] and query["coding"] == ["2"]
-    assert query["dlr-url"] == ["http://127.0.0.1:8/r?i=5&s=%d"]
-    assert told_kannel(202, b"0: Accepted") == (1, 1, 0) and told_kannel(503, b"") is None
-
-
-def test_receipts_are_heard_however_they_are_cut() -> None:
-    class Wire(asyncio.Transport):
-        """Counts answers."""
-
-        answers = 0
-
-        def write(self, data: Any) -> None:
-            self.answers += bytes(data).count(b"200 OK")
-
-    receipts = object.__new__(Receipts)
-    receipts.delivered, receipts.ends = 0, Counter()
-    called, wire = _Called(receipts), Wire()
-    called.connection_made(wire)
-    octets = b"GET /r?i=5&s=1 HTTP/1.1\r\nHost: x\r\n\r\nGET /r?i=6&s=2 HTTP/1.1\r\n\r\nGET /r?i=7&s=1 HTTP/1.1\r\n\r\n"
-    for at in range(0, len(octets), 9):
-        called.data_received(octets[at : at + 9])
-    assert receipts.delivered == 2 and dict(receipts.ends) == {5: 1, 7: 1} and wire.answers == 3
+    assert _ratio(ours, theirs) == 3.0 and ours.of("lives") == 100 and ours.late == ""
+    theirs.turns[0] = Turn(0, 0, 0, 0)
+    assert "at least" in theirs.late
 
 
 def test_a_recovery_is_at_full_rate_when_it_does_what_it_does_later() -> None:

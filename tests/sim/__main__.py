@@ -6,7 +6,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -23,7 +22,7 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="only what was violated, and the sum")
     given = parser.parse_args()
     from .running import run_seeds
-    from .seeds import FIXED, NAMED
+    from .seeds import FIXED, NAMED, fresh
 
     seeds: Sequence[int]
     if given.named:
@@ -34,8 +33,8 @@ def main() -> int:
         first, _, last = given.seeds.partition("..")
         seeds = range(int(first), int(last or first) + 1)
     else:
-        first_fresh = time.time_ns() // 1_000 % 10**12
-        seeds = range(first_fresh, first_fresh + (given.fresh or 200))
+        seeds = fresh(given.fresh or 200)
+        print(f"fresh seeds {seeds[0]}..{seeds[-1]}", flush=True)
     if given.jobs > 1 and isinstance(seeds, range):
         return shared(seeds, given.jobs)
     return run_seeds(seeds, told=given.seed is not None and not given.quiet, digest=given.digest)

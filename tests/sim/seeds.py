@@ -5,6 +5,7 @@ What a number means must stay: what `plan_of` comes to draw in addition is drawn
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 #: Number -> what it showed first.
@@ -42,3 +43,9 @@ NAMED: Final[dict[int, str]] = {
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.
 FIXED: Final = (*range(1, 31), 52, *range(500_000, 500_020), *range(3_000_000, 3_000_008))
+
+
+def fresh(count: int) -> range:
+    """Seeds that nobody has run, by the microsecond."""
+    first = time.time_ns() // 1_000 % 10**12
+    return range(first, first + count)

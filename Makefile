@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image twice hosts serial lint verify install languages lock clean help
+.PHONY: run test check fuzz bench image twice hosts serial lint verify install languages shots lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,6 +57,9 @@ install: $(VENV)/.run  ## install what `make run` needs, and stop
 
 languages: $(VENV)/.run  ## bring the console's catalogues up to date with its pages, and say what waits for a translator
 	$(BIN)/python -m appliance.console.catalogues
+
+shots: $(VENV)/.test  ## make the manual's pictures of console pages that say something else now (ALL=1 for every one)
+	CASEMATE_SHOTS=$(if $(ALL),all,some) $(BIN)/python -m pytest tests/stories/test_console_looks.py -k picture
 
 lock:  ## write requirements.lock anew from pyproject.toml
 	@command -v uv >/dev/null || { echo "make lock: needs uv (pipx install uv)" >&2; exit 2; }

@@ -113,6 +113,11 @@ class People(Factors):
             conn.execute("DELETE FROM session WHERE person = ?", (person.id,))
         return Person(person.id, person.name, person.role, person.created_ms, changed_ms, person.disabled_ms)
 
+    def set_language(self, person: Person, tag: str) -> None:
+        """What the person reads the console in from now on, wherever it signs in."""
+        with self.writing() as conn:
+            conn.execute("UPDATE person SET language = ? WHERE id = ?", (tag, person.id))
+
     def set_role(self, name: str, role: str) -> Person:
         """The person as it is now; the session ends, so that nothing goes on with the old role. Raises Error `invalid`, `not_found`."""
         check_role(role)

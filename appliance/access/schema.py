@@ -47,6 +47,12 @@ def _fifth(db: Database) -> None:
     db.execute("ALTER TABLE person ADD COLUMN source TEXT NOT NULL DEFAULT ''")
 
 
+@MIGRATIONS(name="0006_language")
+def _sixth(db: Database) -> None:
+    # Tag of the language that the person chose to read the console in; '': nothing chosen.
+    db.execute("ALTER TABLE person ADD COLUMN language TEXT NOT NULL DEFAULT ''")
+
+
 _FIRST: Final = (
     """CREATE TABLE api_key (
         id INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: messages name their caller by it

@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOUND_MAX: Final = 40
+PICTURE: Final = re.compile(r"!\[([^\]]+)\]\((?:console/)?static/pages/(\w+\.png)\)")
+PAGES: Final = ROOT / "console" / "PAGES.md"  # the only page beside those of the rooms
 AROUND: Final = 90  # characters each side of what was found
 
 
@@ -38,12 +40,12 @@ class Hit(NamedTuple):
 @functools.cache
 def leaves() -> tuple[Leaf, ...]:
     """All pages, the floor plan first."""
-    paths = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md"))]
+    paths = [ROOT / "README.md", PAGES, *sorted(ROOT.glob("*/README.md"))]
     out = []
     for path in paths:
         if path.exists():
             text = path.read_text(encoding="utf-8")
-            name = "appliance" if path.parent == ROOT else path.parent.name
+            name = "appliance" if path.parent == ROOT else "pages" if path == PAGES else path.parent.name
             out.append(Leaf(name, text.split("\n", 1)[0].lstrip("# ").strip(), text))
     return tuple(out)
 
@@ -108,6 +110,8 @@ def _blocks(lines: list[str]) -> Iterator[Markup]:
                     Markup("<li>{}</li>").format(inline(re.sub(r"^\s*(?:[-*]|\d+\.) ", "", i))) for i in items
                 )
             )
+        elif kind == "picture":
+            yield _picture(line)
         elif kind == "text":
             yield Markup("<p>{}</p>").format(inline(" ".join(taken)))
 
@@ -117,6 +121,8 @@ def _kind(line: str) -> str:
         return "nothing"
     if line.startswith("#"):
         return "heading"
+    if PICTURE.fullmatch(line):
+        return "picture"
     if line.startswith("|"):
         return "table"
     return "list" if re.match(r"\s*(?:[-*]|\d+\.) ", line) else "text"
@@ -126,6 +132,14 @@ def _goes_on(kind: str, line: str) -> bool:
     if kind == "list":
         return _kind(line) in ("list", "text") and not line.startswith("```")
     return kind in ("table", "text") and _kind(line) == kind and not line.startswith("```")
+
+
+def _picture(line: str) -> Markup:
+    """One of the console's own, which is in the box; a browser asks for it when somebody comes to it."""
+    found = PICTURE.fullmatch(line)
+    assert found is not None
+    made = '<p><img class="page" src="/static/pages/{}" alt="{}" width="1280" height="800" loading="lazy"></p>'
+    return Markup(made).format(found[2], found[1])
 
 
 def _table(lines: list[str], number: int) -> Markup:

@@ -1,6 +1,6 @@
 """In which language a person reads the console, and how that language writes times, numbers and durations.
 
-Chosen by the person (a cookie), else what the browser asks for, else `console.language`. English is what the sources are written in; the others are
+Chosen by the person (kept with the account; before a session in a cookie), else what the browser asks for, else `console.language`. English is what the sources are written in; the others are
 catalogues in `languages/`, read as they are: nothing is compiled beforehand. What programs read (ids, exports, logs, audit entries) never passes here.
 """
 
@@ -67,7 +67,8 @@ def chosen() -> str:
         return SOURCE
     tag: str | None = g.get("language")
     if tag is None:
-        kept = guard.cookie(COOKIE)
+        person = g.get("person")
+        kept = (person.language if person is not None else "") or guard.cookie(COOKIE)
         # `de-CH` is read as German by who asks for it before English, where werkzeug's best_match would take the exact one.
         wanted = (each.partition("-")[0].lower() for each in request.accept_languages.values())
         asked = next((each for each in wanted if each in LANGUAGES), str(desk().settings["console.language"]))

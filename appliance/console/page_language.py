@@ -1,4 +1,4 @@
-"""In which language somebody reads the console: chosen before a session as well as within one, kept in a cookie of the browser and nowhere else."""
+"""In which language somebody reads the console: chosen before a session, for this browser, or within one, for the account wherever it signs in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.errors import Error
 
 from . import guard
+from .desk import desk
 from .languages import COOKIE, COOKIE_S, LANGUAGES
 
 views = Blueprint("language", __name__)
@@ -21,6 +22,10 @@ def choose() -> AnyResponse:
     tag = request.form.get("language", "")
     if tag not in LANGUAGES:
         raise Error("invalid", "the console has no such language")
+    token = guard.cookie("session")
+    session = desk().access.session(token, desk().clock(), touch=False) if token else None
+    if session is not None:
+        desk().access.set_language(session.person, tag)
     response = redirect(guard.safe_next(request.form.get("next")), 303)
     guard.set_cookie(response, COOKIE, tag, COOKIE_S)
     return response

@@ -13,7 +13,8 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   function options() {
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `${Math.round(12 * em)}px system-ui, sans-serif` };
     const line = (name, width, fill) => ({ stroke: colour(name), width, points: { show: false }, spanGaps: false, fill });
     return {
       width: place.clientWidth,
@@ -22,8 +23,8 @@
       legend: { show: false },
       scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(10, (high || 0) * 1.1)] } },
       axes: [
-        { ...axis, space: 80, size: 28, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toISOString().slice(11, 19)) },
-        { ...axis, size: 56, values: (u, ticks) => ticks.map((v) => whole.format(v)) },
+        { ...axis, space: 80 * em, size: 28 * em, values: (u, ticks) => ticks.map((t) => new Date(t * 1000).toISOString().slice(11, 19)) },
+        { ...axis, size: 56 * em, values: (u, ticks) => ticks.map((v) => whole.format(v)) },
       ],
       series: [{}, line("--series-1", 1.5), line("--series-2", 2, colour("--series-2") + "1c"), line("--series-3", 2)],
     };

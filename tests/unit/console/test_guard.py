@@ -16,6 +16,7 @@ from appliance.console import create_app
 from appliance.console.guard import PUBLIC, safe_next
 from appliance.message import id_text
 from appliance.settings import parse
+from appliance.store import Part
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, sign_in, token_in
 
@@ -190,17 +191,7 @@ def test_an_operators_words_are_only_words(client: FlaskClient, peers: Played) -
     peers.engine_state = lambda: state  # type: ignore[method-assign]
     row = peers.rows[0]
     events = [(NOW, "failed", evil)]
-    parts = [
-        {
-            "part": 1,
-            "status": "failed",
-            "link": evil,
-            "submitted_ms": 1,
-            "answered_ms": 1,
-            "receipted_ms": 1,
-            "error": evil,
-        }
-    ]
+    parts = [Part(1, "failed", evil, 1, 1, 1, evil, evil)]
     import msgspec
 
     peers.rows[0] = msgspec.structs.replace(row, sender=evil, error=evil, events=events, parts=parts)

@@ -46,3 +46,14 @@ def test_the_system_page_stands_when_nothing_answers(client: FlaskClient, peers:
     peers.down |= {"courier", "engine", "keys", "auditor"}  # type: ignore[attr-defined]
     page = client.get("/system")
     assert page.status_code == 200 and "courier does not answer" in page.text
+
+
+def test_a_picture_is_the_boxs_own_or_none() -> None:
+    made = str(html("![One <message>](static/pages/message.png)"))
+    assert (
+        '<img class="page" src="/static/pages/message.png" alt="One &lt;message&gt;"' in made
+        and 'loading="lazy"' in made
+    )
+    for other in ("https://elsewhere.example/x.png", "static/pages/../x.png", "static/x.png"):
+        assert "<img" not in str(html(f"![x]({other})"))
+    assert "The console, page by page" in [each.title for each in leaves()]

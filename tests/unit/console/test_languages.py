@@ -39,6 +39,23 @@ def test_a_person_gets_what_was_chosen_else_asked_for_else_set(client: FlaskClie
     assert '<html lang="fr"' in client.get("/account").text
 
 
+def test_what_a_person_chose_goes_along_to_every_browser(app: Flask, client: FlaskClient) -> None:
+    sign_in(client)
+    client.post("/language", data={"csrf": csrf_for(client), "language": "it", "next": "/account"})
+    elsewhere = app.test_client()
+    assert '<html lang="de"' in elsewhere.get("/sign-in", headers=GERMAN).text, "who it is nobody knows yet"
+    sign_in(elsewhere)
+    assert '<html lang="it"' in elsewhere.get("/account", headers=GERMAN).text
+    shared = app.test_client()
+    form = {"csrf": token_in(shared.get("/sign-in")), "language": "es", "next": "/"}
+    shared.post("/language", data=form)
+    sign_in(shared, "vera")
+    assert '<html lang="es"' in shared.get("/account").text, "vera chose nothing herself"
+    shared.post("/sign-out", data={"csrf": csrf_for(shared)})
+    sign_in(shared, "anna")
+    assert '<html lang="it"' in shared.get("/account").text, "a browser's cookie does not override the account"
+
+
 def test_a_language_is_chosen_by_this_consoles_own_pages_only(client: FlaskClient) -> None:
     csrf = token_in(client.get("/sign-in"))
     for form in ({"language": "de"}, {"language": "de", "csrf": "x" * 43}):

@@ -113,7 +113,7 @@ def test_one_message_shows_its_life_and_nothing_sealed(client: FlaskClient, peer
     message_id = id_text(peers.rows[0].id)
     assert client.get(f"/messages?id={message_id}").headers["Location"] == f"/messages/{message_id}"
     text = client.get(f"/messages/{message_id}").text
-    timeline = text.split('class="timeline"')[1]
+    timeline = text.split('class="timeline course"')[1]
     assert timeline.index("accepted</span>") < timeline.index("delivered</span>")
     assert "sealed-number" not in text and "sealed-content" not in text
     peers.rows = [found(peers.rows[0].id, content=None)]

@@ -17,6 +17,7 @@ from .asgi import TEXT, Answer, Application, Request, Route
 from .consenting import Consenting
 from .disputing import Disputing
 from .exempting import Exempting
+from .falling_back import FallingBack
 from .flow_hands import FlowHands, runner_of
 from .flowing import Flowing
 from .gateway import Gateway
@@ -44,8 +45,10 @@ def application(
     templating, registering = Templating(gateway), Registering(gateway)
     verifying, exempting = Verifying(gateway, sending), Exempting(gateway)
     flowing = Flowing(gateway, verifying)
+    hands = FlowHands(gateway, sending, verifying, gateway.courier)
+    falling_back = FallingBack(gateway, hands)
+    sending.by_ways, verifying.by_ways = falling_back.message, falling_back.verification
     if gateway.courier is not None:
-        hands = FlowHands(gateway, sending, verifying, gateway.courier)
         gateway.runner = runner_of(gateway.settings, gateway, hands, gateway.flows)
     hearing, consenting = Hearing(gateway), Consenting(gateway)
     routes = [

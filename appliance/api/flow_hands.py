@@ -13,9 +13,10 @@ from appliance.errors import Error
 from appliance.flows import Code, FlowWatch, Heard, Order, Runner, Send, Verify, Webhook, own_text
 from appliance.intake import Caller
 from appliance.message import id_octets, id_text
-from appliance.settings import Settings
-from appliance.verify import ended_of_runs, told_to_runs
+from appliance.settings import SMS, Settings
+from appliance.verify import KeptWay, ended_of_runs, told_to_runs
 
+from .asgi import Answer
 from .gateway import Gateway
 from .requests import Message
 from .sending import Sending
@@ -46,23 +47,32 @@ class Behalf(NamedTuple):
 class FlowHands:
     """`appliance.flows.Hands` over a gateway."""
 
-    def __init__(self, gateway: Gateway, sending: Sending, verifying: Verifying, courier: Caller) -> None:
+    def __init__(self, gateway: Gateway, sending: Sending, verifying: Verifying, courier: Caller | None) -> None:
         self.gateway, self.sending, self.verifying, self.courier = gateway, sending, verifying, courier
 
     async def send(self, order: Order) -> Heard:
+        answer = await self.sent(order)
+        return Heard("taken", message=msgspec.json.decode(answer.body)["id"], step=order.step)
+
+    async def sent(self, order: Order) -> Answer:
+        """The engine's answer to a send state's message: the same one when it is asked again."""
         state, kept, row = order.state, order.kept, order.row
         assert isinstance(state, Send)
         self.gateway.peers.check_open()
         self.gateway.funnel.check_room(1)
+        way = state.ways[row.machine.way]
         message = Message(
             kept.to,
-            from_=state.ways[row.machine.way].sender,
+            from_=way.sender,
             class_=state.class_,
             validity_s=state.validity_s,
             reference=kept.reference,
             callback_url=order.address,
         )
-        if state.texts is not None:
+        if kept.asked is not None:  # a caller's own message, by the ways that it named
+            message = msgspec.convert(kept.asked, Message)
+            message.from_, message.callback_url = way.sender or message.from_, order.address
+        elif state.texts is not None:
             message.text = own_text(order.flow, state, kept.variables, kept.locale)
         else:
             template = self.gateway.templates.now.get(str(state.template))
@@ -75,16 +85,16 @@ class FlowHands:
             self.gateway.refused(intake.errors[0][1])
             raise intake.errors[0][1]
         said = _encode(intake.accepted[0])
-        answer = await self.sending.committed(_behalf(order), order.key, ADDRESS, b"{}", intake, said)
-        return Heard("taken", message=msgspec.json.decode(answer.body)["id"], step=order.step)
+        return await self.sending.committed(row.caller, order.key, ADDRESS, b"{}", intake, said)
 
     async def verify(self, order: Order) -> Heard:
         state, kept, row = order.state, order.kept, order.row
         assert isinstance(state, Verify)
-        sender = state.ways[row.machine.way].sender or ""
+        taken = state.ways[row.machine.way]
+        way = KeptWay(taken.sender or "", order.address, "" if taken.channel == SMS else taken.channel)
         known = id_octets(row.machine.verification) if row.machine.verification else None
         if known is not None:
-            again = await self.verifying.resent(_behalf(order), known, order.key, sender, order.address)
+            again = await self.verifying.resent(_behalf(order), known, order.key, way, row.machine.why)
             return Heard("taken", id_text(again.id), step=order.step, until_ms=again.expires_ms)
         payment: dict[str, Any] = {}
         if state.payment:
@@ -93,8 +103,10 @@ class FlowHands:
         asked = VerificationRequest(
             kept.to, state.purpose, kept.locale or None, length=state.length, life_s=state.life_s, **payment
         )
+        if kept.asked is not None:
+            asked = msgspec.convert(kept.asked, VerificationRequest)
         flow = row.id + order.step.to_bytes(4, "big")
-        begun = await self.verifying.begun(_behalf(order), asked, order.key, b"{}", flow, sender, order.address)
+        begun = await self.verifying.begun(_behalf(order), asked, order.key, b"{}", flow, way)
         return Heard("taken", id_text(begun.id), step=order.step, until_ms=begun.expires_ms)
 
     async def webhook(self, order: Order) -> None:
@@ -105,6 +117,7 @@ class FlowHands:
             raise Error("callback_not_allowed", "neither the state nor the run says where to", "give callback_url")
         flow = row.id + order.step.to_bytes(4, "big")
         letter = {"id": letter_id(flow), "flow": flow, "caller": row.caller, "url": url, "told": order.told()}
+        assert self.courier is not None, "the gateway that runs workflows has it"
         await self.courier.call("letter", letter)
 
 

@@ -42,6 +42,14 @@ class Record(Protocol):
     async def record(self, who: str, what: str, on: str, outcome: str = ..., **detail: Any) -> Any: ...
 
 
+class Handing(Protocol):
+    """The part of `handing_on.HandingOn` that the process runs."""
+
+    async def keep_looking(self) -> None: ...
+    async def settle(self) -> None: ...
+    async def told(self) -> None: ...
+
+
 class Gateway:
     """Made once per process; nothing in it outlives the process but what the engine made durable."""
 
@@ -56,6 +64,7 @@ class Gateway:
         blind_indexer: Callable[[bytes], Callable[[str], bytes]],
     ) -> None:
         self.settings = settings
+        self.index = index
         self.ring = ring
         self.engine = engine
         self.auditor = auditor
@@ -82,6 +91,7 @@ class Gateway:
         self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM
         self.number_checks = NumberChecking(settings, None, self.numbers)
+        self.handing: Handing | None = None  # of verifications' messages, once the application is made
         self.courier: Caller | None = None
         self.runner: Runner | None = None  # of workflows, where this gateway has it
         self.door: Caller | None = None  # asked for its counts only; None: it is closed

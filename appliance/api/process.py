@@ -96,6 +96,8 @@ async def _until(
         asyncio.create_task(gateway.verifications.keep_looking()),
         asyncio.create_task(keep_sweeping(server.server_state.connections)),
     ]
+    if gateway.handing is not None:
+        watching.append(asyncio.create_task(gateway.handing.keep_looking()))
     if gateway.runner is not None:
         watching.append(asyncio.create_task(gateway.runner.keep_running()))
     # `_serve` is `serve` without its own signal handlers: the process has its own.
@@ -106,6 +108,8 @@ async def _until(
         server.should_exit = True
         # Takes no more connections, closes idle ones, and lets answers under way leave.
         await serving
+        if gateway.handing is not None:
+            await gateway.handing.settle()
         await gateway.funnel.settle()
         for task in watching:
             if task.done():

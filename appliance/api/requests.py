@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from appliance.errors import Error
+from appliance.flows import AskedWay, ChannelName
 from appliance.limits import (
     BATCH_MESSAGES_MAX,
     CALLBACK_CHARACTERS_MAX,
@@ -21,12 +22,12 @@ from appliance.limits import (
     TEXT_CHARACTERS_MAX,
     VALIDITY_S_MAX,
     VALIDITY_S_MIN,
+    WAYS_MAX,
 )
 from appliance.senders import Details
 from appliance.templates import Body
 
 Class = Annotated[Literal["otp", "alert", "transaction", "bulk"], Meta(extra_json_schema={"default": "transaction"})]
-Channel = Annotated[Literal["sms"], Meta(extra_json_schema={"default": "sms"})]
 
 #: Lengths of `to`, `from` and `text` have codes of their own, so they are in the schema and checked in intake.
 To = Annotated[
@@ -77,7 +78,19 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     text: Text | None = None
     from_: Sender | None = msgspec.field(default=None, name="from")
     class_: Class | None = msgspec.field(default=None, name="class")
-    channel: Channel | None = None
+    channel: ChannelName | None = None
+    fallback: (
+        Annotated[
+            list[ChannelName | AskedWay],
+            Meta(
+                min_length=1,
+                max_length=WAYS_MAX - 1,
+                description="further channels, in this order: the next when a receipt says undelivered, or none came in time",
+                examples=[[{"channel": "sms-second", "after_s": 300}]],
+            ),
+        ]
+        | None
+    ) = None
     reference: (
         Annotated[str, Meta(max_length=REFERENCE_CHARACTERS_MAX, description="yours; given back, never sent")] | None
     ) = None
@@ -314,9 +327,7 @@ def _named(e: Exception, whole: str = "the body") -> Error:
     where = {"field": field} if field else {}
     what = f"`{field}`" if field else whole
     if reason.startswith("Invalid enum value"):
-        allowed = {"class": "otp, alert, transaction or bulk", "channel": "sms"}.get(
-            field.rpartition(".")[2], "one of its values"
-        )
+        allowed = {"class": "otp, alert, transaction or bulk"}.get(field.rpartition(".")[2], "one of its values")
         return Error("invalid", f"{what} must be {allowed}", hint, **where)
     if reason.startswith("Expected "):
         said = _TYPE.sub(lambda m: _types(m[1]), reason[0].lower() + reason[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from appliance.clock import day_of, now_ms, rfc3339
 from appliance.consent import Wait
 from appliance.errors import Error
 from appliance.evidence import Facts, Ruling
+from appliance.flows import channel_of
 from appliance.intake import (
     CONFLICT,
     Accepted,
@@ -93,12 +95,17 @@ class Identified(msgspec.Struct):
 _identified: Final = msgspec.json.Decoder(Identified).decode
 
 
+#: Sends a message that has a `fallback`.
+ByWays = Callable[[Request, Any, bytes, bytes], Awaitable[Answer]]
+
+
 class Sending:
     """Endpoints as bound methods; everything they share is the gateway's."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.gathering = Gathering(gateway, self._gathered)
+        self.by_ways: ByWays | None = None
 
     async def one(self, request: Request) -> Answer:
         """POST /v1/messages"""
@@ -110,6 +117,9 @@ class Sending:
         gateway.funnel.check_room(1)
         try:
             row = message_of(body)
+            if row.fallback is not None and self.by_ways is not None:
+                answer = await self.by_ways(request, row, key, body)
+                return answer._replace(headers=(_location(_identified(answer.body).id), *answer.headers))
             gateway.funnel.check_room(1, least_urgent([row]))
         except Error as e:
             gateway.refused(e)
@@ -121,7 +131,9 @@ class Sending:
         if intake.errors:
             gateway.refused(intake.errors[0][1])
             raise intake.errors[0][1]
-        answer = await self.committed(request, key, b"/v1/messages", body, intake, _encode(intake.accepted[0]))
+        answer = await self.committed(
+            request.caller.id, key, b"/v1/messages", body, intake, _encode(intake.accepted[0])
+        )
         said = _identified(answer.body)  # a replayed answer's id is not this intake's
         return answer._replace(headers=(_location(said.id), *answer.headers))
 
@@ -139,7 +151,7 @@ class Sending:
         for _, error in intake.errors:
             gateway.refused(error)
         said = _encode(BatchAnswer(intake.accepted, intake.rejected()))
-        return await self.committed(request, key, b"/v1/messages/batch", body, intake, said)
+        return await self.committed(request.caller.id, key, b"/v1/messages/batch", body, intake, said)
 
     async def preview(self, request: Request) -> Answer:
         """POST /v1/preview"""
@@ -270,6 +282,12 @@ class Sending:
         for n, row in enumerate(rows[first : first + GATEWAY_ROWS_AT_ONCE], first):
             if isinstance(row, Error):
                 continue
+            if row.channel is not None or row.fallback is not None:
+                try:
+                    self._by_channel(row)
+                except Error as e:
+                    rows[n] = e
+                    continue
             if row.text is None or row.template is not None or row.params is not None or row.locale is not None:
                 try:
                     resolved(row, templates)
@@ -278,8 +296,16 @@ class Sending:
                 except Error as e:
                     rows[n] = e
 
+    def _by_channel(self, row: Any) -> None:
+        """A message that names its channel gets that one's sender, where it has none of its own. Raises Error `invalid`."""
+        if row.fallback is not None:
+            hint = "POST /v1/messages takes it"
+            raise Error("invalid", "a message with a fallback does not go in a batch", hint, field="fallback")
+        channel = channel_of(row.channel, self.gateway.settings.channels, "channel")
+        row.from_ = row.from_ or channel.sender or None
+
     async def committed(
-        self, request: Request, key: bytes, address: bytes, body: bytes, intake: Intake, said: bytes
+        self, caller: int, key: bytes, address: bytes, body: bytes, intake: Intake, said: bytes
     ) -> Answer:
         """The answer, once the engine has made the messages durable or has found that it gave one before."""
         gateway, batch = self.gateway, intake.batch
@@ -290,7 +316,7 @@ class Sending:
             await gateway.funnel.commit(batch)
             gateway.numbers.accepted.inc(count)
             return Answer(202, said)
-        key_mac, body_mac = macs(intake.sealing, request.caller.id, key, address, body)
+        key_mac, body_mac = macs(intake.sealing, caller, key, address, body)
         sealed = intake.sealing.key.seal(said, b"a" + key_mac)
         batch.requests.append(IdempotentRequest(0, count, key_mac, body_mac, sealed))
         outcome = await gateway.funnel.commit(batch)

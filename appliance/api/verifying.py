@@ -1,7 +1,7 @@
 """Verifications over REST: begin one, check a code, look at it, cancel it, send it again.
 
-A verification is on disk before its message is handed on, and its caller has no answer before the message is durable too. Whoever
-has no answer repeats with the same Idempotency-Key: a message that is not known to be durable is then made anew, with another code.
+A verification, its message and its entry for the audit log are one commit, and the answer comes after it; message and entry are then
+handed on (`handing_on.py`). Whoever has no answer repeats with the same Idempotency-Key: it is the same verification and the same message.
 """
 
 from __future__ import annotations
@@ -9,23 +9,28 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from appliance.audit import entry
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
-from appliance.limits import (
-    SINGLE_BODY_OCTETS_MAX,
-)
+from appliance.flows import ways_of
+from appliance.limits import SINGLE_BODY_OCTETS_MAX
 from appliance.message import id_text, new_ids
 from appliance.numbering import normalise
+from appliance.settings import SMS
 from appliance.verify import (
     WHY,
     Block,
     Book,
     Drawing,
+    Handing,
     Kept,
+    KeptWay,
+    Letter,
     Pace,
     Renewed,
     Verification,
@@ -47,14 +52,15 @@ from appliance.verify import (
 
 from .asgi import Answer, Request
 from .gateway import Gateway
-from .requests import Message, decoded_once
+from .handing_on import ADDRESS, HandingOn, Leaving
+from .requests import decoded_once
 from .sending import Sending, idempotency_key, macs
 from .verifying_answers import begun_answer, detail_of, id_of, payee_of, send_key, view_of
 from .verifying_bodies import CheckRequest, VerificationChecked, VerificationRequest
 
 log = logging.getLogger(__name__)
 
-ADDRESS: Final = b"/v1/verifications"
+USUAL: Final = KeptWay()
 LOOK_S: Final = 0.1  # between two looks at whether the first of two same requests has its answer
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -65,11 +71,15 @@ DENIED: Final = _encode(VerificationChecked("denied"))
 
 
 class Begun(NamedTuple):
-    """A verification whose message is durable; `before`: the request came before."""
+    """A verification that is durable with its message; `before`: the request came before."""
 
     id: bytes
     expires_ms: int
     before: bool
+
+
+#: Begins a verification that names several channels.
+ByWays = Callable[[Request, VerificationRequest, bytes, bytes], Awaitable[Begun]]
 
 
 class Verifying:
@@ -80,9 +90,11 @@ class Verifying:
         self.sending = sending
         self.watch = gateway.verifications
         self.limits, self.guard = self.watch.limits, self.watch.guard
+        self.handing = HandingOn(gateway, sending)
+        gateway.handing = self.handing
         self.wording = Wording(gateway.settings)
         self.drawing = Drawing(gateway.ring.random)
-        self._marking: set[asyncio.Task[None]] = set()
+        self.by_ways: ByWays | None = None
 
     # --- endpoints ----------------------------------------------------------------------------------------
 
@@ -92,10 +104,15 @@ class Verifying:
         body = await request.body(SINGLE_BODY_OCTETS_MAX)
         gateway, caller = self.gateway, request.caller
         gateway.peers.check_open()
+        self.handing.check_open()
         gateway.charge(caller, 1)
         gateway.funnel.check_room(1)
         asked: VerificationRequest = decoded_once(_request, body)
-        row = await self.begun(request, asked, given, body)
+        way = self._way(asked)
+        if way is None and self.by_ways is not None:
+            row = await self.by_ways(request, asked, given, body)
+        else:
+            row = await self.begun(request, asked, given, body, None, way or USUAL)
         headers = ((b"idempotency-replayed", b"true"),) if row.before else ()
         return begun_answer(row.id, row.expires_ms, headers)
 
@@ -106,18 +123,17 @@ class Verifying:
         given: bytes,
         body: bytes,
         flow: bytes | None = None,
-        sender: str = "",
-        address: str = "",
+        way: KeptWay = USUAL,
     ) -> Begun:
-        """A verification whose message is durable. `request`: who asks; `flow`, `sender`, `address`: of a workflow's step."""
+        """A verification that is durable with its message. `request`: who asks; `flow`: of a workflow's step."""
         gateway, caller = self.gateway, request.caller
-        kept = msgspec.structs.replace(self._kept(asked), sender=sender, address=address)
+        kept = msgspec.structs.replace(self._kept(asked), **way._asdict())
         at_ms = now_ms()
         sealing = await gateway.seals.at(at_ms)
         key_mac, body_mac = macs(sealing, caller.id, given, ADDRESS, body) if given else (None, None)
         (new_id,) = new_ids(1, at_ms)
         purpose = asked.purpose.lower()
-        code, intake, shown = await self._written(kept, purpose, caller.id, send_key(new_id, 1))
+        code, letter, intake, shown = await self._written(kept, purpose, caller.id, send_key(new_id, 1))
         key = await self._key()
         who = self._who(asked, key)
         prefix = prefix_of(kept.to)
@@ -126,22 +142,29 @@ class Verifying:
         sealed, until_ms = self._sealed(sealing.key, new_id, kept, code), at_ms + kept.life_s * 1000
         row = Verification(
             new_id, caller.id, purpose, "pending", sealing.index(kept.to), mac, bound, sealing.key.key_id, sealed,
-            at_ms, until_ms, 1, 0, at_ms, key_mac, body_mac, prefix=prefix, flow=flow,
+            at_ms, until_ms, 1, 0, 0, key_mac, body_mac, prefix=prefix, flow=flow,
+            operator=self._operator(kept.to), run=flow[:16] if flow else None,
         )  # fmt: skip
-        asks = self.gateway.number_checks.of(purpose) is not None
+        asks, heard = gateway.number_checks.of(purpose) is not None, {}
+        if asks:
+            claimed = row._replace(claimed_ms=at_ms)
+            found = await self.watch.act(lambda book: book.begin(claimed, self.limits, at_ms, who))
+            if found.id != new_id:
+                return await self._begun_before(found, request)
+            heard = await self._heard_first(row, kept.to, request)
+        made = self._entry(request, row, "verification.created", template=shown, **_by(kept), **heard)
 
-        def begun(book: Book) -> tuple[Verification, Block | None]:
-            found = book.begin(row, self.limits, at_ms, who)
-            return found, book.weigh(prefix, self.guard, at_ms) if found is row and not asks else None
+        def begun(book: Book, handing: Handing) -> tuple[Verification, Block | None]:
+            found = row if asks else book.begin(row, self.limits, at_ms, who)
+            if found is not row:
+                return found, None
+            book.hand(handing, made)
+            return row, book.weigh(prefix, self.guard, at_ms, row.operator)
 
-        found, block = await self.watch.act(begun)
+        found, block = await self.handing.commit(Leaving(new_id, 1, caller.id, intake), sealing.key, letter, begun)
         if found.id != new_id:
             return await self._begun_before(found, request)
-        heard: dict[str, Any] = {}
-        if asks:
-            heard, block = await self._heard_first(row, kept.to, request)
         await self._told(block)
-        await self._sent(row, intake, "verification.created", shown, request, heard)
         gateway.numbers.verified(purpose, "created")
         return Begun(row.id, row.expires_ms, False)
 
@@ -187,10 +210,11 @@ class Verifying:
         given = idempotency_key(request)
         gateway = self.gateway
         gateway.peers.check_open()
+        self.handing.check_open()
         gateway.charge(request.caller, 1)
         gateway.funnel.check_room(1)
         row = await self._one(request)
-        while row.in_hand(now_ms()):  # also what was answered a moment ago and is being noted
+        while row.in_hand(now_ms()):
             await asyncio.sleep(LOOK_S)
             row = await self._one(request)
         key_mac = None
@@ -201,17 +225,26 @@ class Verifying:
             row = await self._again(row, request, key_mac)
         return Answer(200, _encode(view_of(row)))
 
-    async def resent(self, request: Any, verification: bytes, given: bytes, sender: str, address: str) -> Verification:
-        """The same for a step of a workflow, by another sender; done again under the same key it is the same message."""
+    async def resent(self, request: Any, verification: bytes, given: bytes, way: KeptWay, why: str) -> Verification:
+        """The same for a step of a workflow, by another way, `why` being what was heard of the one before; done again under the same key it is the same message."""
         caller = request.caller.id
         row: Verification = await self.watch.do(lambda book: book.one(verification, caller))
         where = b"/v1/verifications/%s/resend" % verification.hex().encode()
         key_mac, _ = macs(await self.gateway.seals.at(now_ms()), caller, given, where, b"")
         if row.resend != key_mac or row.claimed_ms:
-            row = await self._again(row, request, key_mac, (sender, address))
+            row = await self._again(row, request, key_mac, way, why)
         return row
 
     # --- their parts --------------------------------------------------------------------------------------
+
+    def _way(self, asked: VerificationRequest) -> KeptWay | None:
+        """The one way of a code; None when it has several. Raises Error `invalid`."""
+        if not asked.channels:
+            return USUAL
+        ways = ways_of(asked.channels, self.gateway.settings.channels, "channels")
+        if len(ways) > 1:
+            return None
+        return KeptWay(ways[0].sender or "", "", "" if ways[0].channel == SMS else ways[0].channel)
 
     def _kept(self, asked: VerificationRequest) -> Kept:
         settings = self.gateway.settings
@@ -226,7 +259,12 @@ class Verifying:
             raise Error("invalid", "`payee` and `payees` are both there", "give one of them", field="payees")
         payment = payment_of(payee_of(asked), asked.amount, asked.currency)
         digits, life_s = asked.length or settings["verify.length"], asked.life_s or settings["verify.life_s"]
-        return Kept(to, asked.locale, *payment, digits, life_s)
+        return Kept(to, asked.locale, *payment, digits, life_s, template=asked.template or "")
+
+    def _operator(self, number: str) -> str:
+        """Whose network a number is in, as far as the settings and what ENUM said know it; empty: nobody knows."""
+        numbers = self.gateway.routing.table.numbers
+        return numbers.operator(number) if numbers is not None else ""
 
     def _who(self, asked: VerificationRequest, key: bytes) -> list[Pace]:
         """The rates of who asks. Raises Error `invalid`."""
@@ -248,18 +286,15 @@ class Verifying:
         detail = {"why": block.why, "ends": rfc3339(block.until_ms)}
         await self.gateway.recorder.record("gateway", "verification.prefix_blocked", f"prefix:{block.prefix}", **detail)
 
-    async def _written(self, kept: Kept, purpose: str, caller: int, key: bytes) -> tuple[str, Any, str]:
+    async def _written(self, kept: Kept, purpose: str, caller: int, key: bytes) -> tuple[str, Letter, Any, str]:
         """A code and its message, taken in and not committed: whatever is refused is refused before anything is kept."""
         gateway = self.gateway
         code = kept.code or await self.drawing.code(kept.digits)
-        said = self.wording.text(purpose, kept.locale, code, kept.payment, kept.life_s // 60, gateway.templates.now)
+        minutes, templates = kept.life_s // 60, gateway.templates.now
+        said = self.wording.text(purpose, kept.locale, code, kept.payment, minutes, templates, kept.template)
         sender = kept.sender or gateway.settings["verify.sender"] or None
-        message = Message(kept.to, said.text, sender, "otp", validity_s=kept.life_s, callback_url=kept.address or None)
-        intake = await self.sending.taken([message], caller, indexed=False, key=key, own=bool(kept.address))
-        if intake.errors:
-            gateway.refused(intake.errors[0][1])
-            raise intake.errors[0][1]
-        return code, intake, said.template
+        letter = Letter(kept.to, said.text, sender, kept.life_s, kept.address)
+        return code, letter, await self.handing.taken(letter, caller, key), said.template
 
     def _sealed(self, key: Any, verification: bytes, kept: Kept, code: str) -> bytes:
         same = self.gateway.settings["verify.resend"] == "same"
@@ -268,19 +303,24 @@ class Verifying:
         return sealed
 
     async def _begun_before(self, row: Verification, request: Any) -> Begun:
-        """The answer to a request that came before: the same, once its message is durable, whoever makes it so."""
+        """The answer to a request that came before: the same, once its number's operator was heard, where it is asked."""
         caller, verification = request.caller.id, row.id
         while row.in_hand(now_ms()):
             await asyncio.sleep(LOOK_S)
             row = await self.watch.do(lambda book: book.one(verification, caller))
         if row.request is None:
             raise Error("overloaded", "the first of two same requests was refused", "ask again after a second")
-        if row.claimed_ms:  # the first request was cut off: nobody knows whether its message left
+        if row.claimed_ms:  # the first request was cut off while the operator was asked: no message left
             row = await self._again(row, request, None)
         return Begun(row.id, row.expires_ms, True)
 
     async def _again(
-        self, row: Verification, request: Any, key_mac: bytes | None, way: tuple[str, str] | None = None
+        self,
+        row: Verification,
+        request: Any,
+        key_mac: bytes | None,
+        way: KeptWay | None = None,
+        why: str = "",
     ) -> Verification:
         """Sends a verification's message once more. Raises Error `verification_ended`, `rate_limited` or `overloaded`."""
         gateway, at_ms = self.gateway, now_ms()
@@ -288,24 +328,29 @@ class Verifying:
         old = await gateway.ring.by_id(row.key_id)
         kept = unpacked(old.open(row.sealed, aad(row.id)))
         if way is not None:
-            kept = msgspec.structs.replace(kept, sender=way[0], address=way[1])
+            kept = msgspec.structs.replace(kept, **way._asdict())
         asks = gateway.number_checks.of(row.purpose) is not None
         if asks:
             await self.watch.act(lambda book: book.pace(row, self.limits, at_ms))
         heard = await self._heard(row, kept.to, request)
-        code, intake, shown = await self._written(kept, row.purpose, row.caller, send_key(row.id, row.sends + 1))
+        sends = row.sends + 1
+        code, letter, intake, shown = await self._written(kept, row.purpose, row.caller, send_key(row.id, sends))
         sealing, key = await gateway.seals.at(at_ms), await self._key()
         mac = code_mac(key, row.id, row.subject, row.purpose, kept.payment, code)
         until_ms = row.expires_ms if kept.code else at_ms + kept.life_s * 1000
-        sealed = self._sealed(sealing.key, row.id, kept, code)
-        put = Renewed(mac, sealing.key.key_id, sealed, until_ms, key_mac)
-        renewed, block = await self.watch.act(
-            lambda book: (book.renew(row, put, self.limits, at_ms, asks), book.weigh(row.prefix, self.guard, at_ms))
-        )
+        put = Renewed(mac, sealing.key.key_id, self._sealed(sealing.key, row.id, kept, code), until_ms, key_mac)
+        because = {"because": why} if why else {}
+        made = self._entry(request, row, "verification.resent", template=shown, **_by(kept), **because, **heard)
+
+        def renewed(book: Book, handing: Handing) -> tuple[Verification, Block | None]:
+            now = book.renew(row, put, self.limits, at_ms, asks)
+            book.hand(handing, made)
+            return now, book.weigh(row.prefix, self.guard, at_ms, row.operator)
+
+        now, block = await self.handing.commit(Leaving(row.id, sends, row.caller, intake), sealing.key, letter, renewed)
         await self._told(block)
-        await self._sent(renewed, intake, "verification.resent", shown, request, heard)
         gateway.numbers.verified(row.purpose, "resent")
-        return renewed._replace(claimed_ms=0)
+        return now
 
     async def _heard(self, row: Verification, number: str, request: Any) -> dict[str, Any]:
         """What the number's operator says of it, for the audit log. Raises Error `number_at_risk` or `number_unchecked`, then on the log too."""
@@ -322,46 +367,14 @@ class Verifying:
             raise
         return heard
 
-    async def _heard_first(self, row: Verification, number: str, request: Any) -> tuple[dict[str, Any], Block | None]:
+    async def _heard_first(self, row: Verification, number: str, request: Any) -> dict[str, Any]:
         """The same of a new verification. Its rates count before, so that nobody has the operator asked without end; a code that is refused is none of its prefix's."""
-        new_id, prefix, at_ms = row.id, row.prefix, row.created_ms
+        new_id, at_ms = row.id, row.created_ms
         try:
-            heard = await self._heard(row, number, request)
+            return await self._heard(row, number, request)
         except BaseException:
             await asyncio.shield(self.watch.act(lambda book: book.withdraw(new_id, at_ms)))
             raise
-
-        def held(book: Book) -> Block | None:
-            book.hold(new_id, now_ms())
-            return book.weigh(prefix, self.guard, at_ms)
-
-        block = await self.watch.act(held)
-        return heard, block
-
-    async def _sent(
-        self, row: Verification, intake: Any, event: str, shown: str, request: Any, heard: dict[str, Any]
-    ) -> None:
-        """Records it and makes the message durable; what is not known to be is marked, for whoever repeats the request."""
-        verification, sends = row.id, row.sends
-        try:
-            await self._record(request, row, event, template=shown, **heard)
-            key = send_key(verification, sends)
-            await self.sending.committed(request, key, ADDRESS, verification, intake, b"{}")
-        except BaseException:
-            await asyncio.shield(self.watch.act(lambda book: book.sent(verification, sends, durable=False)))
-            raise
-        self._mark(verification, sends)
-
-    def _mark(self, verification: bytes, sends: int) -> None:
-        """Notes that a message is durable, with the next commit: its caller need not wait. If power fails before, a repetition sends anew."""
-        task = asyncio.ensure_future(self.watch.act(lambda book: book.sent(verification, sends, durable=True)))
-        self._marking.add(task)
-        task.add_done_callback(self._marked)
-
-    def _marked(self, task: asyncio.Task[None]) -> None:
-        self._marking.discard(task)
-        if not task.cancelled() and (e := task.exception()) is not None:
-            log.warning("that a verification's message is durable could not be noted: %s", e)
 
     async def _one(self, request: Request) -> Verification:
         caller, verification = request.caller.id, id_of(request)
@@ -370,9 +383,18 @@ class Verifying:
     async def _record(
         self, request: Any, row: Verification, event: str, outcome: str = "ok", **detail: str | int
     ) -> None:
-        on = f"verification:{id_text(row.id)}"
-        detail = detail_of(row.purpose, row.bound) | detail
+        on, detail = f"verification:{id_text(row.id)}", detail_of(row.purpose, row.bound) | detail
         await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, outcome, **detail)
+
+    def _entry(self, request: Any, row: Verification, event: str, **detail: str | int) -> dict[str, Any]:
+        """The same as an entry, for the book's commit."""
+        on, detail = f"verification:{id_text(row.id)}", detail_of(row.purpose, row.bound) | detail
+        return entry(now_ms(), f"api:{request.caller.name}", event, on, "ok", **detail)
 
     async def _key(self) -> bytes:
         return await self.gateway.ring.derive("verification", "")
+
+
+def _by(kept: Kept) -> dict[str, str]:
+    """The channel of a message, for the log."""
+    return {"channel": kept.channel} if kept.channel else {}

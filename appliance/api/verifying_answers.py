@@ -48,4 +48,14 @@ def begun_answer(verification: bytes, expires_ms: int, headers: tuple[tuple[byte
 def view_of(row: Verification) -> VerificationView:
     status: Any = row.status(now_ms())
     created, until = rfc3339(row.created_ms), rfc3339(row.expires_ms)
-    return VerificationView(id_text(row.id), status, row.purpose, bool(row.bound), created, until, row.sends, row.tries)
+    return VerificationView(
+        id_text(row.id),
+        status,
+        row.purpose,
+        bool(row.bound),
+        created,
+        until,
+        row.sends,
+        row.tries,
+        id_text(row.run) if row.run else None,
+    )

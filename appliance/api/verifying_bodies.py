@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from appliance.flows import AskedWay, ChannelName
 from appliance.limits import (
     BATCH_PAYEES_MAX,
     CODE_DIGITS_MAX,
@@ -15,6 +16,7 @@ from appliance.limits import (
     CODE_LIFE_S_MIN,
     PAYEE_CHARACTERS_MAX,
     PURPOSE_CHARACTERS_MAX,
+    WAYS_MAX,
 )
 from appliance.verify import AMOUNT, CURRENCY
 
@@ -49,13 +51,31 @@ class VerificationRequest(msgspec.Struct, forbid_unknown_fields=True):
     to: To
     purpose: Purpose
     locale: Locale | None = None
-    channels: Annotated[list[Literal["sms"]], Meta(min_length=1, max_length=4)] | None = None
+    channels: (
+        Annotated[
+            list[ChannelName | AskedWay],
+            Meta(
+                min_length=1,
+                max_length=WAYS_MAX,
+                description="in this order: the next when a receipt says undelivered, or none came in time; a new code each time",
+                examples=[["sms", {"channel": "sms-second", "after_s": 30}]],
+            ),
+        ]
+        | None
+    ) = None
     payee: Payee | None = None
     payees: Payees | None = None
     amount: Amount | None = None
     currency: Currency | None = None
     length: Annotated[int, Meta(ge=CODE_DIGITS_MIN, le=CODE_DIGITS_MAX, description="digits")] | None = None
     life_s: Annotated[int, Meta(ge=CODE_LIFE_S_MIN, le=CODE_LIFE_S_MAX)] | None = None
+    template: (
+        Annotated[
+            str,
+            Meta(max_length=64, description="one of yours in place of the purpose's", examples=["verify.login-app"]),
+        ]
+        | None
+    ) = None
     user: (
         Annotated[
             str, Meta(min_length=1, max_length=128, description="your customer's id; its codes in an hour are limited")
@@ -108,7 +128,7 @@ class EvidenceFiles(msgspec.Struct):
 
 
 class VerificationView(msgspec.Struct):
-    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were."""
+    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were; `run`: the workflow that sends it, as one by several channels has."""
 
     id: str
     status: Literal["pending", "approved", "failed", "cancelled", "expired"]
@@ -118,3 +138,4 @@ class VerificationView(msgspec.Struct):
     expires_at: Time
     sends: int
     tries: int
+    run: str | None = None

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from appliance.clock import rfc3339
 from appliance.evidence import Ruling
+from appliance.flows import address_of
 from appliance.message import CLASSES, ENCODINGS, STATUSES, Content, id_text
 from appliance.senders import Details
 from appliance.store import Found
@@ -57,7 +58,7 @@ class Brief(Struct):
 class MessageView(Struct):
     """A message with its text and its history; `text`, `reference` and `metadata` are null after redaction.
 
-    `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why
+    `run`: the workflow that sends it and what follows from it, as a message with a `fallback` has one: GET /v1/runs/{id}. `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why
     what is sealed of it does not open, although nobody erased it.
     """
 
@@ -80,6 +81,7 @@ class MessageView(Struct):
     events: list[Event]
     parts: list[PartView]
     explanation: list[Ruling]
+    run: str | None = None
 
 
 class Page(Struct):
@@ -249,4 +251,11 @@ def whole(
             for p in found.parts
         ],
         explanation,
+        _run(content.callback_url if content else None),
     )
+
+
+def _run(url: str | None) -> str | None:
+    """The run that hears what becomes of a message."""
+    found = address_of(url) if url else None
+    return id_text(found[0]) if found is not None else None

@@ -96,7 +96,7 @@ EVENTS: Final[dict[str, str]] = {
     "message.replaced": "a message that had not left was given another text, time or validity by the system that sent it",
     "message.decided": "a person decided on a message that nobody knew the fate of; detail holds what: resend or close",
     "verification.created": "a one-time code was made and its message handed on; detail says whether it is bound to a payment, and what was shown",
-    "verification.resent": "a verification's message was sent once more",
+    "verification.resent": "a verification's message was sent once more; detail says by which other channel, and because of what",
     "verification.refused": "a code was not sent because of what the operator says of the number's SIM or contract, or does not say; detail tells what was asked",
     "verification.prefix_blocked": "codes to numbers with this beginning are blocked for a while: by themselves, or by a person; detail says why",
     "verification.prefix_opened": "a person let codes go there again",

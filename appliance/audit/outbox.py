@@ -41,8 +41,24 @@ class Outbox:
         conn.execute("CREATE TABLE IF NOT EXISTS audit_outbox_identity (identity TEXT NOT NULL) STRICT")
         conn.execute(
             "INSERT INTO audit_outbox_identity SELECT ? WHERE NOT EXISTS (SELECT 1 FROM audit_outbox_identity)",
-            (os.urandom(8).hex().translate(_LETTERS),),
+            (_identity(),),
         )
+
+    @staticmethod
+    def begin_anew(conn: Any) -> bool:
+        """In a store that was restored: another identity, and numbers from one, so that what it says next is not held against what the
+        auditor heard under the same numbers after the copy was made. Whether there is an outbox. Opens and ends a transaction.
+        """
+        if conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_outbox_identity'").fetchone() is None:
+            return False
+        conn.execute("BEGIN IMMEDIATE")
+        entries = conn.execute("SELECT entry FROM audit_outbox ORDER BY n").fetchall()
+        conn.execute("DELETE FROM audit_outbox")
+        conn.execute("DELETE FROM sqlite_sequence WHERE name = 'audit_outbox'")
+        conn.executemany("INSERT INTO audit_outbox (entry) VALUES (?)", entries)
+        conn.execute("UPDATE audit_outbox_identity SET identity = ?", (_identity(),))
+        conn.execute("COMMIT")
+        return True
 
     def put(self, entries: Iterable[dict[str, Any]]) -> None:
         """Adds `entries` inside the caller's transaction. Raises Error `invalid` before anything is written."""
@@ -72,6 +88,10 @@ class Outbox:
     def settle(self, upto: int) -> None:
         """Forgets every entry up to and with number `upto`: the auditor has them on disk."""
         self._conn.execute("DELETE FROM audit_outbox WHERE n <= ?", (upto,))
+
+
+def _identity() -> str:
+    return os.urandom(8).hex().translate(_LETTERS)
 
 
 async def forward(outbox: Outbox, client: Client, limit: int = AUDIT_FORWARD_ENTRIES) -> int:

@@ -13,8 +13,9 @@ from typing import IO, Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from appliance.audit import Outbox
 from appliance.errors import Error
-from appliance.store import sound
+from appliance.store import open_store, sound
 
 from .age import Reader
 from .archive import FORMAT, LEFT_OUT, MANIFEST
@@ -70,7 +71,19 @@ def restore(
     ]
     stores = [name for name in sorted(found) if name.endswith(".db")]
     wrong += [f"{name}: {why}" for name in stores if (why := sound(into / name))]
+    if not wrong:
+        for name in stores:
+            _begin_outbox_anew(into / name)
     return Restored(str(said["kind"]), str(said["at"]), len(found), octets, len(stores), tuple(wrong))
+
+
+def _begin_outbox_anew(path: Path) -> None:
+    """What the store told the auditor after the copy was made is in the log: its numbers are not used again."""
+    conn = open_store(path)
+    try:
+        Outbox.begin_anew(conn)
+    finally:
+        conn.close()
 
 
 def _place(into: Path, name: str) -> Path:

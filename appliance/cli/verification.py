@@ -62,12 +62,22 @@ def purposes(as_json: bool) -> None:
 
 
 @verification.command("prefixes")
+@click.option("--by-operator", is_flag=True, help="the same by operator, of numbers of which the settings know it")
 @_json
-def conversion(as_json: bool) -> None:
+def conversion(by_operator: bool, as_json: bool) -> None:
     """The prefixes with most codes over the last day, and how many of a hundred codes were entered rightly."""
     with _open() as book:
-        rows = book.conversions(now_ms())
-    show([row._asdict() | {"percent": row.approved * 100 // row.sent if row.sent else 0} for row in rows], as_json)
+        rows = book.carriers(now_ms()) if by_operator else book.conversions(now_ms())
+    name = "operator" if by_operator else "prefix"
+    show(
+        [
+            {name: row.prefix}
+            | dict(zip(("sent", "approved"), row[1:], strict=True))
+            | {"percent": row.approved * 100 // row.sent if row.sent else 0}
+            for row in rows
+        ],
+        as_json,
+    )
 
 
 @verification.command("evidence")

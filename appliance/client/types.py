@@ -42,6 +42,13 @@ class ArticleSaid(TypedDict):
     because: str
 
 
+class AskedWay(TypedDict):
+    """A channel that is tried when the one before it did not arrive: at once when that is told, else after so many seconds without a receipt."""
+
+    channel: str
+    after_s: NotRequired[int | None]
+
+
 class BatchAnswer(TypedDict):
     """What became of each row of a batch."""
 
@@ -241,7 +248,8 @@ Message = TypedDict(
         "text": "NotRequired[str | None]",
         "from": "NotRequired[str | None]",
         "class": "NotRequired[Literal['alert', 'bulk', 'otp', 'transaction'] | None]",
-        "channel": "NotRequired[Literal['sms'] | None]",
+        "channel": "NotRequired[str | None]",
+        "fallback": "NotRequired[list[str | AskedWay] | None]",
         "reference": "NotRequired[str | None]",
         "validity_s": "NotRequired[int | None]",
         "send_at": "NotRequired[str | None]",
@@ -283,9 +291,10 @@ MessageView = TypedDict(
         "events": "list[Event]",
         "parts": "list[PartView]",
         "explanation": "list[Ruling]",
+        "run": "NotRequired[str | None]",
     },
 )
-"""A message with its text and its history; `text`, `reference` and `metadata` are null after redaction. `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why what is sealed of it does not open, although nobody erased it."""
+"""A message with its text and its history; `text`, `reference` and `metadata` are null after redaction. `run`: the workflow that sends it and what follows from it, as a message with a `fallback` has one: GET /v1/runs/{id}. `explanation`: by which rule each desk let it through; after redaction without what the rules made of the text. `code`: why what is sealed of it does not open, although nobody erased it."""
 
 
 class Noted(TypedDict):
@@ -639,19 +648,20 @@ class VerificationRequest(TypedDict):
     to: str
     purpose: str
     locale: NotRequired[str | None]
-    channels: NotRequired[list[Literal["sms"]] | None]
+    channels: NotRequired[list[str | AskedWay] | None]
     payee: NotRequired[str | None]
     payees: NotRequired[list[str] | None]
     amount: NotRequired[str | None]
     currency: NotRequired[str | None]
     length: NotRequired[int | None]
     life_s: NotRequired[int | None]
+    template: NotRequired[str | None]
     user: NotRequired[str | None]
     address: NotRequired[str | None]
 
 
 class VerificationView(TypedDict):
-    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were."""
+    """How it stands. `bound`: whether to a payment; `sends`, `tries`: how many there were; `run`: the workflow that sends it, as one by several channels has."""
 
     id: str
     status: Literal["approved", "cancelled", "expired", "failed", "pending"]
@@ -661,6 +671,7 @@ class VerificationView(TypedDict):
     expires_at: str
     sends: int
     tries: int
+    run: NotRequired[str | None]
 
 
 class WorkflowChecked(TypedDict):

@@ -51,6 +51,7 @@ def _page(problem: str = "", status: int = 200) -> Any:
         filled = {
             "funnel": book.funnel(now_ms, DAYS),
             "prefixes": book.conversions(now_ms),
+            "operators": book.carriers(now_ms),
             "blocks": book.blocks(now_ms),
         }
     finally:

@@ -19,13 +19,14 @@ from .definition import (
     published,
 )
 from .forgetting import forget_subject, runs_of
-from .orders import OWN_ADDRESS, Hands, Order, address_of
+from .machine import advance
+from .orders import FINAL, OWN_ADDRESS, Hands, Order, address_of
 from .picture import drawn
 from .resealing import reseal
 from .runner import Codes, Runner
 from .sealed import Kept, aad, opened, sealed
 from .shipped import shipped
-from .states import AT_LEAST_ONCE, CANCELLED, ENDED, PERSON, PHASES, Heard, Run, begun, started_with
+from .states import AT_LEAST_ONCE, CANCELLED, ENDED, PERSON, PHASES, STARTED, Heard, Run, begun, started_with
 from .texts import own_text
 from .trying import Line, Outcome, Tried, Trying, check_params, run_tests
 from .turn import Code, Given, Turning
@@ -51,13 +52,90 @@ from .versions import (
     waiting,
 )
 from .watch import FlowWatch, book_of
+from .ways import AskedWay, ChannelName, channel_of, laid, ways_of
 
 __all__ = [
-    "ACTIVE", "ASKED", "AT_LEAST_ONCE", "CANCELLED", "DRAFT", "ENDED", "NAME", "OWN_ADDRESS", "PERSON", "PHASES", "REFUSED",
-    "RETIRED", "SHIPPED", "VARIABLE", "Book", "Branch", "Code", "Codes", "Come", "Definition", "End", "FlowWatch",
-    "Given", "Hands", "Happening", "Heard", "Kept", "Line", "Order", "Outcome", "Problem", "Row", "Run", "Runner",
-    "Send", "Set", "State", "StepOutcome", "Story", "Tried", "Trying", "Turning", "Verify", "Version", "Wait",
-    "Webhook", "aad", "active", "address_of", "ask", "begun", "book_of", "check", "check_params", "checked",
-    "decide", "drawn", "exits", "forget_subject", "listed", "newest", "one", "opened", "own_text", "published",
-    "reseal", "retire", "run_tests", "runs_of", "save", "sealed", "shipped", "started_with", "versions", "waiting",
+    "ACTIVE",
+    "ASKED",
+    "AT_LEAST_ONCE",
+    "CANCELLED",
+    "DRAFT",
+    "ENDED",
+    "FINAL",
+    "NAME",
+    "OWN_ADDRESS",
+    "PERSON",
+    "PHASES",
+    "REFUSED",
+    "RETIRED",
+    "SHIPPED",
+    "STARTED",
+    "VARIABLE",
+    "AskedWay",
+    "Book",
+    "Branch",
+    "ChannelName",
+    "Code",
+    "Codes",
+    "Come",
+    "Definition",
+    "End",
+    "FlowWatch",
+    "Given",
+    "Hands",
+    "Happening",
+    "Heard",
+    "Kept",
+    "Line",
+    "Order",
+    "Outcome",
+    "Problem",
+    "Row",
+    "Run",
+    "Runner",
+    "Send",
+    "Set",
+    "State",
+    "StepOutcome",
+    "Story",
+    "Tried",
+    "Trying",
+    "Turning",
+    "Verify",
+    "Version",
+    "Wait",
+    "Webhook",
+    "aad",
+    "active",
+    "address_of",
+    "advance",
+    "ask",
+    "begun",
+    "book_of",
+    "channel_of",
+    "check",
+    "check_params",
+    "checked",
+    "decide",
+    "drawn",
+    "exits",
+    "forget_subject",
+    "laid",
+    "listed",
+    "newest",
+    "one",
+    "opened",
+    "own_text",
+    "published",
+    "reseal",
+    "retire",
+    "run_tests",
+    "runs_of",
+    "save",
+    "sealed",
+    "shipped",
+    "started_with",
+    "versions",
+    "waiting",
+    "ways_of",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from appliance.limits import FLOW_KEPT_MS
 from appliance.store import ActsStore
 
 from .schema import MIGRATIONS
-from .states import EFFECTS, ENDED, Heard, Run, Trace, ended, next_ms
+from .states import EFFECTS, ENDED, NOT_TAKEN, REFUSED, Heard, Run, Trace, ended, next_ms
 
 SWEPT_AT_ONCE: Final = 5_000
 SEEN_MS: Final = 2 * 86_400_000  # so long nothing comes twice; engine and courier repeat within seconds
@@ -112,6 +112,19 @@ class Book(ActsStore):
         )
         self._count(row.workflow, "")
         return row
+
+    def begin_by_hand(self, row: Row, request: bytes | None, first: Run, trace: Iterable[Trace]) -> Row:
+        """The same of a run whose first step its caller does himself, under the step's key, and then brings the outcome of. Raises as `begin`."""
+        found = self.begin(row, request)
+        if found is row:
+            self.put(row, first, row.sealed, row.key_id, trace, row.started_ms)
+            self.conn.execute("UPDATE run SET effect = '' WHERE id = ?", (row.id,))
+        return found
+
+    def withdraw(self, row: Row, at_ms: int, why: str) -> None:
+        """Its first step was refused: it is over, and its request is as if it had never come."""
+        self.cancel(row, at_ms, NOT_TAKEN, f"{REFUSED}: {why}")
+        self.conn.execute("UPDATE run SET request = NULL, request_body = NULL WHERE id = ?", (row.id,))
 
     def one(self, run: bytes, caller: int | None = None) -> Row:
         """Raises Error `not_found`, also for what belongs to another API key. `caller` None: whosever."""

@@ -117,18 +117,19 @@ class _Step:
         status = known.status if known.step == run.step else ""  # its receipt came before this outcome
         self.put(sent=run.sent | {run.state: Sent(run.step, heard.message, status)})
         more = run.way + 1 < len(state.ways)
-        wait_ms = state.ways[run.way].wait_s * 1000
+        channel, wait_ms = state.ways[run.way].channel, state.ways[run.way].wait_s * 1000
+        taken = TAKEN if channel == "sms" else f"{TAKEN}: {channel}"
         if isinstance(state, Verify):
             until_ms = heard.until_ms or self.at_ms + state.life_s * 1000
             due_ms = min(until_ms, self.at_ms + wait_ms) if more else until_ms
-            self.note(TAKEN, run.state)
+            self.note(taken, run.state)
             verification = heard.text or run.verification
             self.put(phase=CODE, since_ms=self.at_ms, until_ms=until_ms, due_ms=due_ms, verification=verification)
         elif more:
-            self.note(TAKEN, run.state)
+            self.note(taken, run.state)
             self.put(phase=TRAVELLING, since_ms=self.at_ms, due_ms=self.at_ms + wait_ms)
         else:
-            self.leave("next", TAKEN)
+            self.leave("next", taken)
             return
         if status:
             move = TABLE.get((self.run.phase, status))
@@ -145,6 +146,7 @@ class _Step:
         if run.way + 1 < len(state.ways):
             phase = SENDING if isinstance(state, Send) else CODING
             self.note(what, run.state)
+            self.put(why=heard.what)
             self.act(phase, way=run.way + 1)
         elif heard.what != REFUSED:
             if isinstance(state, Send):
@@ -156,6 +158,11 @@ class _Step:
             self.leave("refused", what)
         else:
             self.end(NOT_TAKEN, what)
+
+    def code_there(self, heard: Heard) -> None:
+        """It is on the handset: no other way is tried because of the time, it is waited for until its end."""
+        self.note(heard.what, self.run.state)
+        self.put(due_ms=self.run.until_ms)
 
     def code_late(self, heard: Heard) -> None:
         run, state = self.run, self.flow.states[self.run.state]
@@ -227,7 +234,7 @@ class _Step:
                 self.traces.append(Trace(self.run.step, name, "beyond", state.beyond))
                 name = state.beyond
                 continue
-            self.put(state=name, step=self.run.step + 1, visits=self.run.visits | {name: visits}, way=0)
+            self.put(state=name, step=self.run.step + 1, visits=self.run.visits | {name: visits}, way=0, why="")
             match state:
                 case Branch():
                     to = next((case.next for case in state.cases if holds(case, self.variables)), state.otherwise)
@@ -289,6 +296,7 @@ _MOVES: Final = {
     "receipt": _Step.receipt,
     "answer": _Step.answer,
     "code late": _Step.code_late,
+    "code there": _Step.code_there,
     "untold": _Step.untold,
 }
 assert {move for move in TABLE.values() if not move.startswith(">")} == _MOVES.keys()

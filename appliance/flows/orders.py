@@ -48,6 +48,11 @@ class Order(NamedTuple):
         """Where its receipts go."""
         return f"{OWN_ADDRESS}{self.row.id.hex()}/{self.step}"
 
+    def newest(self) -> str | None:
+        """Id of the newest message or code of the run."""
+        sent = [one for one in self.row.machine.sent.values() if one.message]
+        return max(sent, key=lambda one: one.step).message if sent else None
+
     def told(self) -> dict[str, Any]:
         """What a webhook says."""
         assert isinstance(self.state, Webhook)
@@ -58,6 +63,7 @@ class Order(NamedTuple):
             "version": self.row.version,
             "event": self.state.event,
             "reference": self.kept.reference,
+            "message": self.newest(),
             "values": {name: variables[name] for name in self.state.values if name in variables},
         }
 

@@ -22,6 +22,7 @@ from .sealed import Key, opened
 from .states import Heard
 from .turn import Code, Given, Outcome, Turned, Turning
 from .watch import FlowWatch
+from .ways import laid
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +161,7 @@ class Runner:
                 raise Error("key_destroyed", "the key of the run's day was destroyed")
             kept = opened(key, row.id, row.sealed)
             flow = await self.watch.do(lambda book: self.turning.definitions.of(book, row.workflow, row.version))
+            flow = laid(flow, kept.ways)
         except (Error, msgspec.MsgspecError):
             at_ms = self.now_ms()
             await self.watch.do(lambda book: book.act(lambda b: b.cancel(row, at_ms, "erased", "key gone")))

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from .definition import Way
+
 
 class Kept(msgspec.Struct, array_like=True):
     """Under the day's key, bound to the run's id."""
@@ -15,6 +17,10 @@ class Kept(msgspec.Struct, array_like=True):
     variables: dict[str, Any]
     reference: str | None = None
     callback_url: str | None = None
+    ways: list[Way] = []  # in place of those of the workflow's first state
+    asked: dict[str, Any] | None = (
+        None  # the message or the code as a caller asked for it, in place of what that state says
+    )
 
     def __repr__(self) -> str:
         return "<kept of a run>"

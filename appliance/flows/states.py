@@ -70,6 +70,7 @@ TABLE: Final[dict[tuple[str, str], str]] = {
     (CODE, APPROVED): ">approved",
     (CODE, FAILED): ">failed",
     (CODE, EXPIRED): ">expired",
+    (CODE, DELIVERED): "code there",
     (CODE, UNDELIVERED): "other way",
     (CODE, LATE): "code late",
     (TELLING, TOLD): ">next",
@@ -105,6 +106,7 @@ class Run(msgspec.Struct, array_like=True, frozen=True):
     sent: dict[str, Sent] = {}
     verification: str = ""
     outcome: str = ""
+    why: str = ""  # a further way is taken: what was heard of the one before
 
 
 class Heard(msgspec.Struct, array_like=True, frozen=True):

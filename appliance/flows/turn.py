@@ -21,6 +21,7 @@ from .definition import Definition
 from .machine import advance
 from .sealed import Kept, Key, opened, sealed
 from .states import CODING, ENDED, ERASED, REPLIED, REPLY, SENDING, STOPPED, Heard, late
+from .ways import laid
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class _Turn:
             if key is None:
                 raise Error("key_destroyed", "the key of the run's day was destroyed")
             kept = opened(key, row.id, row.sealed)
-            flow = self.turning.definitions.of(self.book, row.workflow, row.version)
+            flow = laid(self.turning.definitions.of(self.book, row.workflow, row.version), kept.ways)
         except (Error, msgspec.MsgspecError):
             self.book.cancel(row, self.given.at_ms, ERASED, "key gone")
             return True

@@ -1,6 +1,7 @@
 """Every setting as one row of one table; the TOML reader, `--help`, the manual page and Ansible's argument specs derive from it."""
 
 from .camara import ANY_PURPOSE, CAMARA_SETTINGS, NUMBER_CHECK_SETTINGS, Camara, NumberCheck, web_server
+from .channel import CHANNEL_NAME, CHANNEL_SETTINGS, SMS, Channel
 from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum
 from .hours import Hours, zone_of
@@ -20,6 +21,8 @@ from .rows import INDETERMINATE_POLICIES, SETTINGS, Setting
 __all__ = [
     "ANY_PURPOSE",
     "CAMARA_SETTINGS",
+    "CHANNEL_NAME",
+    "CHANNEL_SETTINGS",
     "ENUM_SETTINGS",
     "INBOUND_SETTINGS",
     "INDETERMINATE_POLICIES",
@@ -32,9 +35,11 @@ __all__ = [
     "QUIET_SETTINGS",
     "ROUTE_SETTINGS",
     "SETTINGS",
+    "SMS",
     "TABLES",
     "TLV_KINDS",
     "Camara",
+    "Channel",
     "Enum",
     "Hours",
     "InboundWebhook",

@@ -15,6 +15,7 @@ from appliance.errors import Error
 from appliance.limits import AUDIT_KEEP_DAYS_MIN
 
 from .camara import CAMARA_SETTINGS, NUMBER_CHECK_SETTINGS, Camara, NumberCheck, camaras_of, number_checks_of
+from .channel import CHANNEL_SETTINGS, Channel, channels_of
 from .checking import checked, tlv, unknown
 from .directory import server as directory_server
 from .enum import ENUM_SETTINGS, Enum, enums_of
@@ -40,6 +41,7 @@ TABLES: Final = {
     "inbound_webhook": INBOUND_SETTINGS,
     "camara": CAMARA_SETTINGS,
     "number_check": NUMBER_CHECK_SETTINGS,
+    "channel": CHANNEL_SETTINGS,
 }
 
 
@@ -59,6 +61,7 @@ class Settings:
         inbound_webhooks: tuple[InboundWebhook, ...] = (),
         camaras: tuple[Camara, ...] = (),
         number_checks: tuple[NumberCheck, ...] = (),
+        channels: dict[str, Channel] | None = None,
     ) -> None:
         self._values = values
         self.links = links
@@ -70,6 +73,7 @@ class Settings:
         self.inbound_webhooks = inbound_webhooks
         self.camaras = camaras
         self.number_checks = number_checks
+        self.channels = channels if channels is not None else channels_of([], "")
         self.home = home
 
     def __getitem__(self, name: str) -> Any:
@@ -99,6 +103,7 @@ class Settings:
                 self.inbound_webhooks,
                 self.camaras,
                 self.number_checks,
+                self.channels.values(),
             )
         ]
         whole = [self._values, links, *rows]
@@ -219,7 +224,8 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     hooks = inbound_of(tables["inbound_webhook"], source)
     enums, camaras = enums_of(tables["enum"], source), camaras_of(tables["camara"], source)
     checks = number_checks_of(tables["number_check"], camaras, source)
-    return Settings(values, links, routes, home, operators, programmes, quiet, enums, hooks, camaras, checks)
+    channels = channels_of(tables["channel"], source)
+    return Settings(values, links, routes, home, operators, programmes, quiet, enums, hooks, camaras, checks, channels)
 
 
 def _check_people(values: dict[str, Any]) -> None:

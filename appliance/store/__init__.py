@@ -15,6 +15,7 @@ from .batches import (
     packed,
 )
 from .behind import DIGEST_OCTETS, GATHERED_MIN, IDLE_MIN, Ended, Numbers
+from .checkpointing import Checkpointer, empty_log, leave_to_checkpointer
 from .counting import submitted_since
 from .customers import Wrote, wrote
 from .desk import DeskStore
@@ -55,6 +56,7 @@ __all__ = [
     "ActingWatch",
     "ActsStore",
     "Candidate",
+    "Checkpointer",
     "Claim",
     "Columns",
     "Connection",
@@ -79,9 +81,11 @@ __all__ = [
     "batch_row",
     "decode_columns",
     "doubts",
+    "empty_log",
     "forgetting",
     "free_octets",
     "is_damage",
+    "leave_to_checkpointer",
     "letters",
     "link_numbers",
     "living",

@@ -91,6 +91,7 @@ class ActingWatch(StoreWatch[A]):
     def __init__(self, what: str, opened: Callable[[], A], at_once: int) -> None:
         super().__init__(what, opened)
         self._at_once = at_once
+        self.acts = 0  # how many were done
         self._waiting: list[tuple[Callable[[A], Any], asyncio.Future[Any]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -107,6 +108,7 @@ class ActingWatch(StoreWatch[A]):
             while self._waiting:
                 now, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
                 acts = [what for what, _ in now]
+                self.acts += len(acts)
                 try:
                     results = await self.do(lambda book, acts=acts: book.together(acts))  # type: ignore[misc]
                 except Exception as e:

@@ -103,7 +103,7 @@ _CONSENT: Final = {
 _VERIFY: Final = {
     "verification": Table(
         "id caller purpose state subject mac bound key_id sealed created_ms expires_ms sends tries claimed_ms request request_body"
-        " resend checks prefix flow",
+        " resend checks prefix flow operator run",
         "subject mac bound sealed",
         "verifications.json",
         "verify.forget_subject",
@@ -114,7 +114,14 @@ _VERIFY: Final = {
     "bucket": Table("name full_ms", "name", "a rate, for an hour", "verify.forget_subject"),
     "tally": Table("day purpose outcome n", why=_COUNTS),
     "traffic": Table("prefix slot sent approved", why=_COUNTS),
+    "carrier": Table("operator slot sent approved", why=_COUNTS),
     "block": Table("prefix why since_ms until_ms", why="ranges of numbers, nobody's own"),
+    "handing": Table(
+        "id sends gateway key_id sealed at_ms",
+        "sealed",
+        "verifications.json, the verification it is of",
+        "verify.forget_subject",
+    ),
 }
 
 _COURIER: Final = {
@@ -184,7 +191,7 @@ _ERASURE: Final = {
 TABLES: Final[dict[str, dict[str, Table]]] = {
     "partition": _PARTITION | _OWN | _AUDIT_OUTBOX,
     "consent.db": _CONSENT | _OWN,
-    "verify.db": _VERIFY | {"_sqlite_migrations": _OWN["_sqlite_migrations"]},
+    "verify.db": _VERIFY | _OWN | _AUDIT_OUTBOX,
     "flows.db": _FLOWS | _OWN,
     "courier.db": _COURIER | _OWN,
     "door.db": _DOOR | _OWN,

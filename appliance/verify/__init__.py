@@ -31,6 +31,7 @@ from .exemption_rules import (
 )
 from .flows import ended_of_runs, told_to_runs
 from .forgetting import forget_subject, verifications_of
+from .handing import Handing, Left, Letter, letter_aad, letter_packed, letter_unpacked
 from .number_check import UNKNOWN, Told, check_of, check_told
 from .number_check import detail as check_detail
 from .payers import Payers
@@ -38,7 +39,7 @@ from .prefixes import BLOCK_HOURS_MAX, Block, Conversion, by_person
 from .pumping import WHY, Guard, check_admitted, check_prefix, prefix_of
 from .rates import Pace, paces
 from .resealing import reseal
-from .sealed import Kept, aad, packed, unpacked
+from .sealed import Kept, KeptWay, aad, packed, unpacked
 from .states import REASONS, STATES
 from .watch import VerifyWatch, guard_of, limits_of
 from .wording import TEXTS, Said, Wording, built_in
@@ -65,7 +66,11 @@ __all__ = [
     "Counters",
     "Drawing",
     "Guard",
+    "Handing",
     "Kept",
+    "KeptWay",
+    "Left",
+    "Letter",
     "Pace",
     "Payers",
     "Payment",
@@ -99,6 +104,9 @@ __all__ = [
     "forget_subject",
     "guard_of",
     "keyed",
+    "letter_aad",
+    "letter_packed",
+    "letter_unpacked",
     "limits_of",
     "not_found",
     "paces",

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from appliance.audit import Outbox
 from appliance.clock import day_of
 from appliance.errors import Error
 from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
 from appliance.store import ActsStore
 
-from . import prefixes
+from . import handing, prefixes
 from .binding import Payment, code_mac, payment_digest
+from .handing import Handing, Left
 from .prefixes import Block, Conversion
 from .pumping import Guard
 from .rates import HOUR_MS, MINUTE_MS, Pace
@@ -37,7 +39,7 @@ from .states import (
 )
 
 SWEPT_AT_ONCE: Final = 5_000
-SENT, UNSENT = 0, -1  # of `claimed_ms`; above: somebody has the message in hand since then
+FREE, UNSENT = 0, -1  # of `claimed_ms`; above: the number's operator is being asked since then
 
 
 class Verification(NamedTuple):
@@ -62,12 +64,14 @@ class Verification(NamedTuple):
     resend: bytes | None = None
     prefix: str = ""
     flow: bytes | None = None
+    operator: str = ""
+    run: bytes | None = None
 
     def status(self, at_ms: int) -> str:
         return EXPIRED if self.state == PENDING and at_ms >= self.expires_ms else self.state
 
     def in_hand(self, at_ms: int) -> bool:
-        """Whether another request may still be handing its message on."""
+        """Whether another request may still be waiting for its number's operator."""
         return self.claimed_ms > 0 and at_ms < self.claimed_ms + VERIFY_CLAIM_MS
 
     def __repr__(self) -> str:
@@ -116,6 +120,7 @@ class Book(ActsStore):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, MIGRATIONS)
+        self.outbox = Outbox(self.conn, "verifications")
 
     # --- acts ---------------------------------------------------------------------------------------------
 
@@ -162,16 +167,23 @@ class Book(ActsStore):
         self.conn.execute(
             "UPDATE verification SET mac = ?, key_id = ?, sealed = ?, expires_ms = ?, resend = ?, sends = sends + 1,"
             " claimed_ms = ? WHERE id = ? AND state = 'pending'",
-            (*put, at_ms, now.id),
+            (*put, FREE, now.id),
         )
         self._count(now.purpose, "sent", at_ms)
         return self.one(now.id, now.caller)
 
-    def hold(self, verification: bytes, at_ms: int) -> None:
-        """Its message is still in the same hands: they had to wait for somebody's word first."""
-        self.conn.execute(
-            "UPDATE verification SET claimed_ms = ? WHERE id = ? AND claimed_ms > 0", (at_ms, verification)
-        )
+    def hand(self, message: Handing, entry: dict[str, Any]) -> None:
+        """A verification's message is to go to the engine, and an entry to the audit log: both will, whatever happens."""
+        self.conn.execute("UPDATE verification SET claimed_ms = 0 WHERE id = ? AND claimed_ms != 0", (message.id,))
+        handing.put(self.conn, message)
+        self.outbox.put([entry])
+
+    def handed(self, verification: bytes, sends: int) -> None:
+        handing.done(self.conn, verification, sends)
+
+    def unhanded(self, gateway: int, at_ms: int, limit: int) -> list[Left]:
+        """Messages that one gateway has to hand on, and those that another has not for so long that it is gone."""
+        return handing.left(self.conn, gateway, at_ms - VERIFY_CLAIM_MS, at_ms, limit)
 
     def withdraw(self, verification: bytes, at_ms: int) -> None:
         """Its code never left: it is cancelled, and its request is as if it had never come, so that the same may come again."""
@@ -183,13 +195,6 @@ class Book(ActsStore):
                 (UNSENT, verification),
             )
             self._count(row.purpose, CANCELLED, at_ms)
-
-    def sent(self, verification: bytes, sends: int, durable: bool) -> None:
-        """Whether the message of this send is known to be durable."""
-        self.conn.execute(
-            "UPDATE verification SET claimed_ms = ? WHERE id = ? AND sends = ?",
-            (SENT if durable else UNSENT, verification, sends),
-        )
 
     def check(
         self, verification: bytes, caller: int, key: bytes, code: str, payment: Payment, limits: Limits, at_ms: int
@@ -210,7 +215,7 @@ class Book(ActsStore):
         self._move(row, TABLE.get((row.state, heard), row.state), tries=row.tries + wrong)
         if approved:
             self.conn.execute("DELETE FROM failure WHERE subject = ? AND purpose = ?", (row.subject, row.purpose))
-            prefixes.approved(self.conn, row.prefix, row.created_ms)
+            prefixes.approved(self.conn, row.prefix, row.created_ms, row.operator)
         elif wrong:
             self._fail(row, failed(failures, limits, at_ms))
         else:
@@ -219,13 +224,14 @@ class Book(ActsStore):
         return Checked(approved, reason, row.purpose, row.bound)
 
     def cancel(self, verification: bytes, caller: int, at_ms: int) -> tuple[Verification, bool]:
-        """The verification, and whether this cancelled it. Raises Error `not_found` or `verification_ended`."""
+        """The verification, and whether this cancelled it; a message that has not left does not. Raises Error `not_found` or `verification_ended`."""
         row = self.one(verification, caller)
         if row.state == CANCELLED:
             return row, False
         if row.status(at_ms) != PENDING:
             raise ended()
         self._move(row, TABLE[row.state, CANCEL], row.tries)
+        handing.done(self.conn, row.id, row.sends)
         self._count(row.purpose, CANCELLED, at_ms)
         return self.one(verification, caller), True
 
@@ -254,9 +260,9 @@ class Book(ActsStore):
 
     # --- prefixes -----------------------------------------------------------------------------------------
 
-    def weigh(self, prefix: str, guard: Guard, at_ms: int) -> Block | None:
-        """Counts one code to `prefix`; the block, when by it the prefix has become suspect."""
-        return prefixes.sent(self.conn, prefix, guard, at_ms)
+    def weigh(self, prefix: str, guard: Guard, at_ms: int, operator: str = "") -> Block | None:
+        """Counts one code to `prefix`, in the network of `operator`; the block, when by it the prefix has become suspect."""
+        return prefixes.sent(self.conn, prefix, guard, at_ms, operator)
 
     def block(self, made: Block) -> None:
         prefixes.block(self.conn, made)
@@ -274,6 +280,9 @@ class Book(ActsStore):
 
     def conversions(self, at_ms: int) -> list[Conversion]:
         return prefixes.conversions(self.conn, at_ms)
+
+    def carriers(self, at_ms: int) -> list[Conversion]:
+        return prefixes.carriers(self.conn, at_ms)
 
     def tallies(self) -> dict[tuple[str, str], int]:
         """(purpose, outcome) -> how many ever."""
@@ -368,7 +377,9 @@ def ended() -> Error:
 
 
 def under_way() -> Error:
-    return Error("overloaded", "another request is sending this verification's message", "ask again after a second")
+    return Error(
+        "overloaded", "another request is about to send this verification's message", "ask again after a second"
+    )
 
 
 def _limited(what: str, wait_ms: int) -> Error:

@@ -43,7 +43,11 @@ def record(verification: bytes, entries: list[dict[str, Any]], key: bytes, payme
         "purpose": sends[0]["detail"].get("purpose", "") if sends else "",
         "channel": SMS,
         "sca_element": element(SMS),
-        "sent": [{"at": e["at"], "text": e["detail"].get("template", "")} for e in sends],
+        "sent": [
+            {"at": e["at"], "text": e["detail"].get("template", "")}
+            | {n: e["detail"][n] for n in ("channel", "because") if n in e["detail"]}
+            for e in sends
+        ],
         "number_checks": [
             {"at": e["at"], "sent": e["outcome"] == "ok"} | {n: e["detail"][n] for n in DETAIL if n in e["detail"]}
             for e in asked

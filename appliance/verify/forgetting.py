@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from appliance.store import empty_log
+
+from . import handing
 from .book import Book, Verification
 
 _ERASE: Final = (
@@ -28,6 +31,7 @@ def forget_subject(book: Book, subject: bytes, stands_for: bytes) -> dict[str, i
 
     def act(book: Book) -> dict[str, int]:
         execute = book.conn.execute
+        handing.forget(book.conn, subject)
         erased = execute(_ERASE, (stands_for, subject)).rowcount
         rates = execute("DELETE FROM failure WHERE subject = ?", (subject,)).rowcount
         rates += execute("DELETE FROM bucket WHERE name = ?", (b"n" + subject,)).rowcount
@@ -36,5 +40,5 @@ def forget_subject(book: Book, subject: bytes, stands_for: bytes) -> dict[str, i
     (counts,) = book.together([act])
     if isinstance(counts, Exception):
         raise counts
-    book.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    empty_log(book.conn)
     return dict(counts)

@@ -29,7 +29,7 @@ def by_person(prefix: str, hours: int, at_ms: int) -> Block:
 
 
 class Conversion(NamedTuple):
-    """Of one prefix over the last day."""
+    """Of one prefix, or of one operator, over the last day."""
 
     prefix: str
     sent: int
@@ -48,9 +48,15 @@ def check_open(conn: Connection, prefix: str, at_ms: int) -> None:
         )
 
 
-def sent(conn: Connection, prefix: str, guard: Guard, at_ms: int) -> Block | None:
+def sent(conn: Connection, prefix: str, guard: Guard, at_ms: int, operator: str = "") -> Block | None:
     """Counts one code; the block, when by it the prefix has become suspect."""
     slot = at_ms // SLOT_MS
+    if operator:
+        conn.execute(
+            "INSERT INTO carrier (operator, slot, sent, approved) VALUES (?, ?, 1, 0)"
+            " ON CONFLICT (operator, slot) DO UPDATE SET sent = sent + 1",
+            (operator, slot),
+        )
     (newest,) = conn.execute(
         "INSERT INTO traffic (prefix, slot, sent, approved) VALUES (?, ?, 1, 0)"
         " ON CONFLICT (prefix, slot) DO UPDATE SET sent = sent + 1 RETURNING sent",
@@ -78,8 +84,13 @@ def traffic(conn: Connection, prefix: str, newest: int, slot: int) -> Traffic:
     return Traffic(gone, entered, newest, usual, slot - oldest if oldest is not None else 0)
 
 
-def approved(conn: Connection, prefix: str, created_ms: int) -> None:
+def approved(conn: Connection, prefix: str, created_ms: int, operator: str = "") -> None:
     """In the slot of the code's own verification, so that a code is entered where it was counted."""
+    if operator:
+        conn.execute(
+            "UPDATE carrier SET approved = approved + 1 WHERE operator = ? AND slot = ?",
+            (operator, created_ms // SLOT_MS),
+        )
     conn.execute(
         "UPDATE traffic SET approved = approved + 1 WHERE prefix = ? AND slot = ?", (prefix, created_ms // SLOT_MS)
     )
@@ -124,7 +135,17 @@ def conversions(conn: Connection, at_ms: int) -> list[Conversion]:
     return [Conversion(*row) for row in rows.fetchall()]
 
 
+def carriers(conn: Connection, at_ms: int) -> list[Conversion]:
+    """The same by operator, as far as the settings know whose a number is."""
+    rows = conn.execute(
+        "SELECT operator, sum(sent) AS n, sum(approved) FROM carrier WHERE slot > ? GROUP BY operator ORDER BY n DESC LIMIT ?",
+        (at_ms // SLOT_MS - USUAL_SLOTS, SHOWN_MAX),
+    )
+    return [Conversion(*row) for row in rows.fetchall()]
+
+
 def sweep(conn: Connection, at_ms: int) -> int:
     """Erases what nothing is judged by any more; how many rows that were."""
+    conn.execute("DELETE FROM carrier WHERE slot < ?", (at_ms // SLOT_MS - USUAL_SLOTS,))
     old = conn.execute("DELETE FROM traffic WHERE slot < ?", (at_ms // SLOT_MS - USUAL_SLOTS,)).rowcount
     return int(old + conn.execute("DELETE FROM block WHERE until_ms <= ?", (at_ms,)).rowcount)

@@ -13,6 +13,8 @@ from typing import Final
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from appliance.audit import Outbox
+
 MIGRATIONS: Final = Migrations("verify")
 
 
@@ -34,6 +36,34 @@ def _flows(db: Database) -> None:
     db.execute("ALTER TABLE verification ADD COLUMN flow BLOB")
     db.execute("CREATE INDEX verification_flow ON verification (id) WHERE flow IS NOT NULL AND state != 'pending'")
 
+
+@MIGRATIONS(name="0004_handing")
+def _handing(db: Database) -> None:
+    db.execute(_HANDING)
+    # Whose network the number was in, by the settings; counted by it as by prefix, and nothing is judged by that.
+    db.execute("ALTER TABLE verification ADD COLUMN operator TEXT NOT NULL DEFAULT ''")
+    db.execute(_CARRIER)
+    # The run that began it, for good; `flow` is what that run waits for.
+    db.execute("ALTER TABLE verification ADD COLUMN run BLOB")
+    Outbox.create(db.conn)  # entries that are not on the audit log yet
+
+
+_HANDING: Final = """CREATE TABLE handing (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16), -- of the verification
+    sends INTEGER NOT NULL, -- which of its messages
+    gateway INTEGER NOT NULL, -- who has it in hand
+    key_id INTEGER NOT NULL, -- the day's key that `sealed` is under
+    sealed BLOB NOT NULL, -- the message with its code, AAD "m" + id; the row is gone once the engine has it
+    at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID"""
+
+_CARRIER: Final = """CREATE TABLE carrier (
+    operator TEXT NOT NULL, -- its name in the settings
+    slot INTEGER NOT NULL, -- as of `traffic`
+    sent INTEGER NOT NULL,
+    approved INTEGER NOT NULL,
+    PRIMARY KEY (operator, slot)
+) STRICT, WITHOUT ROWID"""
 
 _PREFIXES: Final = (
     # Calling code and three digits: the range of an operator or an area, no number of anybody.
@@ -68,7 +98,7 @@ _FIRST: Final = (
         expires_ms INTEGER NOT NULL,
         sends INTEGER NOT NULL,
         tries INTEGER NOT NULL,
-        claimed_ms INTEGER NOT NULL, -- somebody has its message in hand since then; 0: it is durable; -1: it is not, and nobody has
+        claimed_ms INTEGER NOT NULL, -- its number's operator is being asked since then; 0: nobody is; -1: it was refused
         request BLOB UNIQUE, -- MAC of the Idempotency-Key
         request_body BLOB,
         resend BLOB, -- MAC of the Idempotency-Key of the newest resend

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from .binding import Payment
+
+
+class KeptWay(NamedTuple):
+    """By which way a message goes, of a workflow or of a caller's own."""
+
+    sender: str = ""
+    address: str = ""
+    channel: str = ""
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -18,8 +28,10 @@ class Kept(msgspec.Struct, array_like=True):
     digits: int
     life_s: int
     code: str = ""
-    sender: str = ""  # of a workflow's way; else the settings' own
+    sender: str = ""  # of its way; else the settings' own
     address: str = ""  # where a workflow hears of its message's receipt
+    channel: str = ""  # by its name, where it is not the usual one
+    template: str = ""  # that the caller named; else the purpose's
 
     @property
     def payment(self) -> Payment:

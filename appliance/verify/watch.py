@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
 from appliance.limits import VERIFY_ACTS_AT_ONCE
 from appliance.settings import Settings
-from appliance.store import ActingWatch
+from appliance.store import ActingWatch, Checkpointer, leave_to_checkpointer
 
 from .book import Book
 from .pumping import Guard
@@ -61,13 +62,32 @@ class VerifyWatch(ActingWatch[Book]):
     """`act` is how requests change the book."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__("the verifications", lambda: Book(settings.home / "verify.db"), VERIFY_ACTS_AT_ONCE)
+        path = settings.home / "verify.db"
+        super().__init__("the verifications", lambda: _book(path), VERIFY_ACTS_AT_ONCE)
+        self.checkpointer = Checkpointer(path)
         self.limits = limits_of(settings)
         self.guard = guard_of(settings)
         self._swept_s = -SWEEP_S
+        self._acts = 0
+
+    async def look(self) -> None:
+        await super().look()
+        if self.acts != self._acts:  # nothing was written, nothing is to be moved
+            self._acts = self.acts
+            self.checkpointer.look(monotonic_s())
+
+    def close(self) -> None:
+        self.checkpointer.close()
+        super().close()
 
     def read(self, book: Book) -> None:
         """Nothing is kept in memory; the look is the sweep's."""
         if monotonic_s() - self._swept_s >= SWEEP_S:
             self._swept_s = monotonic_s()
             book.together([lambda book: book.sweep(now_ms(), self.limits)])
+
+
+def _book(path: Path) -> Book:
+    book = Book(path)
+    leave_to_checkpointer(book.conn)
+    return book

@@ -105,11 +105,22 @@ class Wording:
             raise Error("settings_invalid", "verify.app_hash is not 11 characters of base64", "such as FA+9qCX9VSu")
 
     def text(
-        self, purpose: str, locale: str | None, code: str, payment: Payment, minutes: int, templates: Snapshot
+        self,
+        purpose: str,
+        locale: str | None,
+        code: str,
+        payment: Payment,
+        minutes: int,
+        templates: Snapshot,
+        named: str = "",
     ) -> Said:
-        """Raises Error `template_invalid` when the bank's template and the request are not both a payment, or both not."""
+        """`named`: a template of the bank's in place of the purpose's. Raises Error `template_invalid` when it and the request are not both a
+        payment, or both not, and when there is none of that name for codes."""
         locale = locale or self.locale
-        own = templates.get(PREFIX + purpose)
+        own = templates.get(named or PREFIX + purpose)
+        if named and (own is None or not named.startswith(PREFIX)):
+            hint = f"save it first; templates of codes are named {PREFIX}..."
+            raise Error("template_invalid", "there is no such template of codes", hint, field="template")
         template = own if own is not None else built_in(payment != NONE, self.warns)
         pays = "payee" in template.kinds
         if pays != (payment != NONE):
@@ -119,7 +130,7 @@ class Wording:
                 if not pays
                 else "the template of this purpose is a payment's",
                 "give `payee`, `amount` and `currency`, or another `purpose`" if pays else "save one that does",
-                field="purpose",
+                field="template" if named else "purpose",
             )
         given: dict[str, Any] = {
             "code": code,

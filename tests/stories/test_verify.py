@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -125,6 +127,40 @@ def test_a_killed_gateway_loses_nothing_and_approves_nothing_twice(box: Applianc
         ("checked", "refused"),
     ]
     assert number[1:] not in str(entries) and second not in str([e["detail"] for e in entries])
+
+
+def test_codes_that_were_begun_as_the_gateway_died_arrive_once(box: Appliance) -> None:
+    """Whoever had an answer has a code on its way, and whoever had none repeats: it is one code either way, and the log has each once."""
+    numbers = [f"+3933310004{n:02}" for n in range(40)]
+    answered = threading.Semaphore(0)
+
+    def begin(number: str) -> httpx.Response | None:
+        body, headers = {"to": number, "purpose": "login"}, {"Idempotency-Key": f"of-{number}"}
+        try:
+            answer = box.api.post("/v1/verifications", json=body, headers=headers)
+        except httpx.TransportError:
+            return None
+        answered.release()
+        return answer if answer.status_code == 201 else None  # it was stopping, or is starting
+
+    with ThreadPoolExecutor(8) as pool:
+        first = [pool.submit(begin, number) for number in numbers]
+        for _ in range(10):
+            assert answered.acquire(timeout=60)
+        box.kill("gateway")
+        told = [made.result() for made in first]
+    box.until_ready()
+    for number, answer in zip(numbers, told, strict=True):
+        again = wait_for("an answer", lambda number=number: begin(number), 60)
+        assert answer is None or again.json()["id"] == answer.json()["id"]
+        code = code_in(handset(box, number))
+        assert [checked(box, again.json()["id"], code) for _ in range(2)] == ["approved", "denied"]
+    assert [len(box.operator.get("/received", params={"to": number}).json()) for number in numbers] == [1] * len(
+        numbers
+    )
+    entries = box.ask("auditor", "entries", {"what": "verification.created", "limit": 1_000})["entries"]
+    made = [each["entry"]["on"] for each in entries]
+    assert len(made) == len(set(made)), "each once"
 
 
 def entries_of(box: Appliance) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from appliance.access import ApiKey
 from appliance.api.application import application
 from appliance.api.gateway import Gateway
+from appliance.api.handing_on import HandingOn
 from appliance.settings import parse
 from tests.support.fake_engine import FakeAuditor, FakeEngine, FakeReader, FakeRing, fake_blind_indexer
 
@@ -42,7 +43,7 @@ async def _no_new_key(_: str) -> None:
 class Alone:
     """A gateway and what surrounds it. `post` and `get` run the event loop until the answer is there."""
 
-    def __init__(self, home: Path = Path("/nonexistent"), **settings: Any) -> None:
+    def __init__(self, home: Path = Path("/nonexistent"), courier: Any = None, **settings: Any) -> None:
         self.loop = asyncio.new_event_loop()
         self.engine, self.auditor, self.ring = FakeEngine(), FakeAuditor(), FakeRing()
         self.gateway = Gateway(
@@ -56,7 +57,10 @@ class Alone:
         )
         for pool in self.gateway._readers:
             self.gateway._readers[pool] = FakeReader(self.engine)  # type: ignore[assignment]
+        self.gateway.courier = courier
         self.app = application(self.gateway, KEYS.get, _no_new_key)
+        assert isinstance(self.gateway.handing, HandingOn)
+        self.gateway.handing.each_s = 0.0  # no test waits
         self.loop.run_until_complete(self.gateway.peers.look())
 
     async def request(
@@ -103,7 +107,14 @@ class Alone:
             and not (body and isinstance(body, list) and not isinstance(body[0], bytes))
             else json.dumps(body).encode()
         )
-        return self.loop.run_until_complete(self.request(method, address, octets, headers, token))
+        reply = self.loop.run_until_complete(self.request(method, address, octets, headers, token))
+        self.hand_on()
+        return reply
+
+    def hand_on(self) -> None:
+        """What goes on after an answer."""
+        if self.gateway.handing is not None:
+            self.loop.run_until_complete(self.gateway.handing.settle())
 
     def post(
         self, address: str, body: Any = b"", headers: dict[str, str] | None = None, token: str = "cm_1_anna"

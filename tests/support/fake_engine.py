@@ -213,6 +213,7 @@ class FakeReader:
 class FakeAuditor:
     def __init__(self) -> None:
         self.entries: list[tuple[Any, ...]] = []
+        self.last: dict[str, int] = {}  # source -> number of its newest entry
         self.down = False
 
     async def call(self, op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
@@ -221,6 +222,12 @@ class FakeAuditor:
         if op == "entries":
             named = [{"index": n, "entry": self._entry(n)} for n, e in enumerate(self.entries) if e[2] == payload["on"]]
             return {"entries": named[-payload["limit"] :]}
+        if op == "append":
+            known = max(0, self.last.get(payload["source"], 0) + 1 - payload["first"])
+            told = [tuple(e[name] for name in ("who", "what", "on", "outcome", "detail")) for e in payload["entries"]]
+            self.entries += told[known:]
+            self.last[payload["source"]] = payload["first"] + len(told) - 1
+            return {"index": len(self.entries) - 1, "size": len(self.entries)}
         if op == "proof":
             return {"tlog_proof": f"c2sp.org/tlog-proof@v1\nindex {payload['index']}\n"}
         return {"process": "auditor", "pid": 1, "ready": True, "why": "", "vkey": "casemate.local/audit+00000000+AA=="}

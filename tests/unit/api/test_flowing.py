@@ -12,9 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.api.flow_hands import FlowHands, letter_id, runner_of
-from appliance.api.sending import Sending
-from appliance.api.verifying import Verifying
+from appliance.api.flow_hands import letter_id
 from appliance.flows import OWN_ADDRESS, Heard, Runner, address_of, ask, decide
 from appliance.message import Content, id_octets
 from appliance.text import decode
@@ -41,12 +39,11 @@ class Courier:
 class Box(Alone):
     """A gateway with its runner, turned by hand."""
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home, verify=OPEN)
+    def __init__(self, home: Path, **settings: Any) -> None:
         self.courier = Courier()
-        sending = Sending(self.gateway)
-        hands = FlowHands(self.gateway, sending, Verifying(self.gateway, sending), self.courier)
-        self.runner: Runner = runner_of(self.gateway.settings, self.gateway, hands, self.gateway.flows)
+        super().__init__(home, self.courier, verify=OPEN, **settings)
+        assert self.gateway.runner is not None
+        self.runner: Runner = self.gateway.runner
 
     def settle(self) -> None:
         async def settled() -> None:
@@ -59,6 +56,7 @@ class Box(Alone):
             raise AssertionError("it does not come to rest")
 
         self.loop.run_until_complete(settled())
+        self.hand_on()
 
     def bring(self, source: bytes, run: str, heard: Heard) -> None:
         octets = id_octets(run)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from appliance.api.handing_on import HandingOn
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.message import id_octets
@@ -205,30 +206,92 @@ def test_the_same_request_again_is_the_same_verification(alone: Alone) -> None:
     assert one.body == two.body and one.status == 201 and len(texts(alone)) == sent + 1
 
 
-def test_what_was_cut_off_is_sent_anew_when_the_request_comes_again(alone: Alone) -> None:
+def looks(alone: Alone) -> None:
+    """The look at what was left, that is taken once a second."""
+    assert alone.gateway.handing is not None
+    alone.loop.run_until_complete(alone.gateway.handing.look())
+    alone.hand_on()
+
+
+def test_what_the_engine_could_not_take_reaches_it_once_it_can(alone: Alone) -> None:
     key = {"idempotency-key": "one"}
     alone.engine.down = Error("peer_unavailable", "the engine went", process="engine-0")
-    assert alone.post("/v1/verifications", LOGIN, key).status == 503
+    made = alone.post("/v1/verifications", LOGIN, key)
+    assert made.status == 201 and texts(alone) == [], "the message is on disk"
+    looks(alone)
     alone.engine.down = None
-    alone.loop.run_until_complete(alone.gateway.peers.look())
-    done = alone.post("/v1/verifications", LOGIN, key)
-    assert (done.status, done.headers["idempotency-replayed"], len(texts(alone))) == (201, "true", 1)
-    assert checked(alone, done.json["id"], newest(alone)).json == {"status": "approved"}
-    view = alone.get(f"/v1/verifications/{done.json['id']}").json
-    assert view["sends"] == 2, "nobody knows whether the first one left"
-    assert alone.post("/v1/verifications", LOGIN, key).body == done.body and len(texts(alone)) == 1
+    again = alone.post("/v1/verifications", LOGIN, key)
+    assert (again.body, again.headers["idempotency-replayed"], texts(alone)) == (made.body, "true", [])
+    for _ in range(2):
+        looks(alone)
+        assert len(texts(alone)) == 1
+    view = alone.get(f"/v1/verifications/{made.json['id']}").json
+    assert view["sends"] == 1 and checked(alone, made.json["id"], newest(alone)).json == {"status": "approved"}
+
+
+@pytest.mark.parametrize("engine_had_it", [False, True])
+def test_a_message_that_a_dead_gateway_had_in_hand_is_handed_on_by_the_next_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine_had_it: bool
+) -> None:
+    """Killed after the commit: before the engine had it, or after that and before the book knew."""
+    first, second = Alone(tmp_path, verify=OPEN), Alone(tmp_path, verify=OPEN)
+
+    async def killed(*_: Any) -> None:
+        """Nothing more is done."""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HandingOn, "_done" if engine_had_it else "_hand_on", killed)
+        verification = begun(first)
+    assert len(texts(first)) == engine_had_it
+    second.engine = second.gateway.engine = first.engine  # type: ignore[assignment]
+    second.ring.keys.update(first.ring.keys)
+    for _ in range(2):
+        looks(second)
+        assert len(first.engine.rows) == 1, "once, whoever hands it on"
+    assert checked(second, verification, newest(second)).json == {"status": "approved"}
+    second.close()
+    first.close()
+
+
+def test_a_message_whose_code_is_over_does_not_leave_any_more(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone.engine.down = Error("peer_unavailable", "the engine went", process="engine-0")
+    verification = begun(alone, life_s=60)
+    cancelled = begun(alone)
+    assert alone.post(f"/v1/verifications/{cancelled}/cancel").json["status"] == "cancelled"
+    alone.engine.down = None
+    later_ms = now_ms() + 60_000
+    monkeypatch.setattr("appliance.api.handing_on.now_ms", lambda: later_ms)
+    looks(alone)
+    assert texts(alone) == [] and alone.get(f"/v1/verifications/{verification}").status == 200
 
 
 def test_without_the_audit_log_nothing_is_sent_and_nothing_approved(alone: Alone) -> None:
     verification = begun(alone)
     code, sent = newest(alone), len(texts(alone))
     alone.auditor.down = True
+    alone.loop.run_until_complete(alone.gateway.peers.look())
     for address, body in ((f"/v1/verifications/{verification}/check", {"code": code}), ("/v1/verifications", LOGIN)):
         reply = alone.post(address, body)
         assert (reply.status, reply.json["code"]) == (503, "audit_unavailable")
     alone.auditor.down = False
+    alone.loop.run_until_complete(alone.gateway.peers.look())
     assert len(texts(alone)) == sent
     assert checked(alone, verification, code).json == {"status": "denied"}, "an approval without evidence is none"
+
+
+def test_of_a_code_that_left_as_the_log_went_the_log_is_told_and_no_other_leaves_before(alone: Alone) -> None:
+    alone.auditor.down = True  # and nobody has looked yet
+    verification = begun(alone)
+    assert len(texts(alone)) == 1 and audited(alone) == []
+    refused = alone.post("/v1/verifications", LOGIN)
+    again = alone.post(f"/v1/verifications/{verification}/resend")
+    assert {(reply.status, reply.json["code"]) for reply in (refused, again)} == {(503, "audit_unavailable")}
+    looks(alone)
+    alone.auditor.down = False
+    looks(alone)
+    assert [(e[1], e[2]) for e in audited(alone)] == [("verification.created", f"verification:{verification}")]
+    begun(alone)
+    assert [e[1] for e in audited(alone)] == ["verification.created"] * 2, "each once"
 
 
 def test_without_the_hsm_codes_are_drawn_until_those_in_memory_are_used_up(alone: Alone) -> None:
@@ -307,6 +370,22 @@ def test_a_saved_template_is_what_the_customer_reads(alone: Alone) -> None:
     refused = alone.post("/v1/verifications", LOGIN | {"purpose": "payment"})
     assert (refused.status, refused.json["field"]) == (422, "purpose")
     assert audited(alone)[-1][4]["template"] == "verify.payment@1 en"
+
+
+def test_a_request_names_another_template_of_codes_and_a_resend_keeps_to_it(alone: Alone) -> None:
+    for name, text in (("verify.login", "Login {code}"), ("verify.app", "App {code}"), ("promo", "Buy {code}")):
+        assert alone.ask("PUT", f"/v1/templates/{name}", {"texts": {"en": text}, "locale": "en"}).status in (200, 201)
+    verification = begun(alone, template="verify.app")
+    assert alone.post(f"/v1/verifications/{verification}/resend").status == 200
+    begun(alone)
+    assert [text.split()[0] for text in texts(alone)] == ["App", "App", "Login"]
+    shown = [e[4]["template"] for e in audited(alone) if e[1].startswith("verification.")]
+    assert shown == ["verify.app@1 en"] * 2 + ["verify.login@1 en"]
+    for wrong_one in ("promo", "verify.none"):
+        said = alone.post("/v1/verifications", LOGIN | {"template": wrong_one})
+        assert (said.status, said.json["code"], said.json["field"]) == (422, "template_invalid", "template")
+    said = alone.post("/v1/verifications", LOGIN | PAYMENT | {"template": "verify.app"})
+    assert (said.json["code"], said.json["field"]) == ("template_invalid", "template")
 
 
 def test_limits_of_a_number_are_kept(tmp_path: Path) -> None:

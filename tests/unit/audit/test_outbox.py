@@ -214,3 +214,31 @@ def test_how_many_wait_is_counted(tmp_path: Path) -> None:
     outbox.settle(outbox.pending()[0] + 2)
     assert outbox.count() == 4
     conn.close()
+
+
+def test_a_restored_store_is_not_held_against_what_it_said_after_the_copy(journal: Journal, conn: Any) -> None:
+    """Told, copied, told once more: the copy goes on with other entries, which would have the numbers of those that the auditor has."""
+    line, outbox = Line(journal), Outbox(conn, "verifications")
+    put(conn, outbox, 1)
+    assert asyncio.run(forward(outbox, line)) == 1  # type: ignore[arg-type]
+    put(conn, outbox, 2)
+    copied = conn.execute("SELECT entry FROM audit_outbox").fetchall()
+    assert asyncio.run(forward(outbox, line)) == 1  # type: ignore[arg-type]
+    put(conn, outbox, 3)
+    assert asyncio.run(forward(outbox, line)) == 1  # type: ignore[arg-type]
+    conn.execute("UPDATE sqlite_sequence SET seq = 2 WHERE name = 'audit_outbox'")  # as it was when it was copied
+    conn.executemany("INSERT INTO audit_outbox (n, entry) VALUES (2, ?)", copied)
+    assert Outbox.begin_anew(conn)
+    restored = Outbox(conn, "verifications")
+    assert restored.source != outbox.source
+    put(conn, restored, 4)
+    assert asyncio.run(forward(restored, line)) == 2  # type: ignore[arg-type]
+    assert all_of(journal) == [canonical(sample(n)) for n in (1, 2, 3, 2, 4)], (
+        "what was on its way may be told twice, nothing is lost"
+    )
+
+
+def test_a_store_without_an_outbox_is_left_alone(tmp_path: Path) -> None:
+    made = open_store(tmp_path / "other.db")
+    assert not Outbox.begin_anew(made)
+    made.close()

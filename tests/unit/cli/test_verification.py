@@ -39,3 +39,5 @@ def test_a_prefix_is_blocked_and_opened(
     for what in ("blocks", "prefixes", "purposes"):
         assert main(["verification", what, "--json"]) == 0
         assert json.loads(capsys.readouterr().out) == []
+    assert main(["verification", "prefixes", "--by-operator", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []

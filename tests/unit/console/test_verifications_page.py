@@ -6,8 +6,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from appliance.verify import Book
+from appliance.verify.pumping import Guard
 
 from .conftest import NOW, Played, csrf_for, sign_in
+
+GUARD = Guard((), (), 0, 0, 0, 0)
 
 
 def test_a_prefix_is_blocked_and_opened(client: FlaskClient, peers: Played) -> None:
@@ -32,6 +35,8 @@ def test_the_funnel_shows_counts(client: FlaskClient) -> None:
     for outcome, n in (("created", 8), ("sent", 9), ("approved", 6), ("denied", 3)):
         for _ in range(n):
             book.act(lambda b, outcome=outcome: b._count("login", outcome, NOW))
+    for _ in range(4):
+        book.act(lambda b: b.weigh("+39347", GUARD, NOW, "Tim Mobile"))
     book.close()
     page = client.get("/verifications").text
-    assert "login" in page and "75%" in page
+    assert "login" in page and "75%" in page and "By operator" in page and "Tim Mobile" in page

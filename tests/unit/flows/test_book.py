@@ -128,7 +128,7 @@ def test_nobody_keeps_what_no_run_waits_for(world: World) -> None:
 
 def test_two_people_activate_and_the_shipped_give_way_to_the_banks_own(world: World) -> None:
     conn = world.book.conn
-    assert ship(conn, shipped(), AT) == 6 and ship(conn, shipped(), AT) == 0
+    assert ship(conn, shipped(), AT) == 8 and ship(conn, shipped(), AT) == 0
     text = json.dumps(json.loads(shipped()["login-2fa"]) | {"title": "ours"})
     saved = save(conn, "login-2fa", text, "ann", AT)
     assert (saved.version, saved.state) == (2, "draft") and save(conn, "login-2fa", text, "eve", AT) == saved

@@ -15,6 +15,7 @@ from .room import Crash, World
 SHIPPED = shipped()
 NAMES = {
     "login-2fa", "payment-sca", "password-reset", "account-access", "fraud-alert", "delivery-fallback", "statement-notice",
+    "message-fallback", "code-fallback",
 }  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def definition(name: str) -> Definition:
     return flow
 
 
-def test_there_are_the_seven() -> None:
+def test_there_are_the_seven_and_those_behind_fallbacks() -> None:
     assert SHIPPED.keys() == NAMES
 
 

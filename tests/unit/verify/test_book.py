@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from appliance.audit import entry
 from appliance.errors import Error
 from appliance.limits import VERIFY_CLAIM_MS, VERIFY_KEPT_MS
 from appliance.verify import (
     NONE,
     Book,
+    Handing,
     Payment,
     Renewed,
     Verification,
@@ -29,6 +31,9 @@ KEY, AT = b"k" * 32, 1_800_000_000_000
 LIMITS = Limits(per_number_hour=0)
 PAYMENT = Payment("Rossi", "10", "EUR")
 CODE = "123456"
+ENTRY = entry(
+    AT, "api:anna", "verification.created", "verification:x", purpose="login", bound=False, template="built-in"
+)
 
 
 @pytest.fixture
@@ -178,7 +183,7 @@ def test_a_resend_puts_another_code_and_end_in_its_place(book: Book) -> None:
     mac = code_mac(KEY, before.id, before.subject, "login", NONE, "777777")
     put = Renewed(mac, 8, b"other", AT + 900_000)
     now = did(book, lambda b: b.renew(before, put, LIMITS, AT + 1))
-    assert (now.sends, now.key_id, now.sealed, now.claimed_ms) == (2, 8, b"other", AT + 1)
+    assert (now.sends, now.key_id, now.sealed, now.claimed_ms) == (2, 8, b"other", 0)
     assert tried(book, 1) == "code" and tried(book, 1, "777777", at_ms=AT + 800_000) == ""
     assert refused(lambda: did(book, lambda b: b.renew(now, put, LIMITS, AT))).code == "verification_ended"
 
@@ -189,10 +194,8 @@ def test_two_resends_at_once_are_one_and_five_sends_are_the_most(book: Book) -> 
         before = now
         now = did(book, lambda b, now=now: b.renew(now, put, LIMITS, AT))
         assert now.sends == n
-        assert refused(lambda b=before: did(book, lambda k: k.renew(b, put, LIMITS, AT))).code == "overloaded"
-        did(book, lambda b, n=n: b.sent(row(1).id, n - 1, True))
-        assert book.one(now.id, 1).claimed_ms == AT, "an earlier send's end is none of this one"
-        did(book, lambda b, n=n: b.sent(row(1).id, n, True))
+        late = refused(lambda b=before: did(book, lambda k: k.renew(b, put, LIMITS, AT))).code
+        assert late == ("overloaded" if n < 5 else "rate_limited")
     error = refused(lambda: did(book, lambda b: b.renew(now, put, LIMITS, AT)))
     assert error.code == "rate_limited" and error.detail["retry_after_s"] == 600
 
@@ -205,11 +208,52 @@ def test_a_message_in_hand_is_let_go_of_in_the_end() -> None:
 
 def test_a_message_that_waits_for_somebodys_word_stays_in_hand(book: Book) -> None:
     begun(book, row(1, claimed_ms=AT))
-    did(book, lambda b: b.hold(row(1).id, AT + 9_000))
-    assert book.one(row(1).id, 1).in_hand(AT + 9_000 + VERIFY_CLAIM_MS - 1)
-    did(book, lambda b: b.sent(row(1).id, 1, True))
-    did(book, lambda b: b.hold(row(1).id, AT + 10_000))
+    assert book.one(row(1).id, 1).in_hand(AT + VERIFY_CLAIM_MS - 1)
+    did(book, lambda b: b.hand(handing(1), ENTRY))
     assert book.one(row(1).id, 1).claimed_ms == 0, "what is durable is in nobody's hands"
+
+
+def handing(n: int, sends: int = 1, gateway: int = 0, at_ms: int = AT, sealed: bytes = b"sealed letter") -> Handing:
+    return Handing(row(n).id, sends, gateway, 7, sealed, at_ms)
+
+
+def left(book: Book, gateway: int, at_ms: int = AT) -> list[tuple[int, bool]]:
+    """(sends, whether its code still counts) of what a gateway has to hand on."""
+    return [(each.handing.sends, each.pending) for each in book.unhanded(gateway, at_ms, 10)]
+
+
+def test_a_message_and_its_entry_are_in_the_book_until_both_are_elsewhere(book: Book) -> None:
+    begun(book, row(1))
+    did(book, lambda b: b.hand(handing(1), ENTRY))
+    assert left(book, 0) == [(1, True)] and book.outbox.pending() == (1, [ENTRY])
+    did(book, lambda b: b.hand(handing(1, sends=2), ENTRY))
+    did(book, lambda b: b.handed(row(1).id, 1))
+    assert left(book, 0) == [(2, True)], "the end of an earlier message is none of this one's"
+    did(book, lambda b: b.handed(row(1).id, 2))
+    did(book, lambda b: b.outbox.settle(2))
+    assert left(book, 0) == [] and book.outbox.count() == 0
+
+
+def test_another_gateways_message_is_taken_over_when_that_is_gone(book: Book) -> None:
+    begun(book, row(1))
+    did(book, lambda b: b.hand(handing(1, gateway=1), ENTRY))
+    assert left(book, 0, AT + VERIFY_CLAIM_MS - 1) == [] and left(book, 1) == [(1, True)]
+    assert left(book, 0, AT + VERIFY_CLAIM_MS) == [(1, True)]
+
+
+def test_what_is_over_is_not_sent_any_more(book: Book) -> None:
+    for n in range(1, 4):
+        begun(book, row(n, subject=bytes([n]) * 16))
+        did(book, lambda b, n=n: b.hand(handing(n), ENTRY))
+    did(book, lambda b: b.cancel(row(1).id, 1, AT))
+    assert left(book, 0) == [(1, True), (1, True)], "a cancelled code's message is not even kept"
+    assert left(book, 0, AT + 600_000) == [(1, False), (1, False)], "nor is one handed on after its code's life"
+    forget_subject(book, bytes([2]) * 16, b"x" * 16)
+    assert left(book, 0) == [(1, True)]
+    did(book, lambda b: b.handed(row(3).id, 1))
+    book.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    file = Path(book.conn.execute("PRAGMA database_list").fetchone()[2])
+    assert b"sealed letter" not in file.read_bytes(), "what was sealed is gone with its row"
 
 
 def test_what_is_withdrawn_may_be_asked_for_again(book: Book) -> None:

@@ -155,6 +155,17 @@ def test_codes_that_are_entered_block_nothing(book: Book) -> None:
     assert found == (PREFIX, 100, 25)
 
 
+def test_conversion_is_counted_by_operator_where_that_is_known(book: Book) -> None:
+    for n, operator in enumerate(("tim", "tim", "", "vodafone")):
+        made = row(n, AT)._replace(operator=operator)
+        book.act(lambda b, made=made: (b.begin(made, OPEN, AT), b.weigh(PREFIX, GUARD, AT, made.operator)))
+    entered(book, 0, AT)
+    entered(book, 2, AT)
+    assert book.carriers(AT) == [("tim", 2, 1), ("vodafone", 1, 0)] and book.conversions(AT) == [(PREFIX, 4, 2)]
+    book.act(lambda b: b.sweep(AT + (USUAL_SLOTS + 1) * SLOT_MS, OPEN))
+    assert book.carriers(AT) == []
+
+
 def test_a_person_blocks_and_opens(book: Book) -> None:
     book.act(lambda b: b.block(Block(PREFIX, "person", AT, AT + 1_000)))
     assert refusal(lambda: sent(book, 1, AT)).code == "destination_blocked"

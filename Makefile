@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run test check fuzz bench image twice hosts serial lint verify install languages shots lock clean help
+.PHONY: run test check fuzz scan bench image twice hosts serial lint verify install languages shots lock clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,10 @@ check: $(VENV)/.test  ## in under two minutes: is the house in order, unit tests
 fuzz: $(VENV)/.test  ## try 20,000 inputs on each fuzz target (RUNS=N for more; Linux x86-64, Python 3.11 to 3.13)
 	@$(PIP) install --quiet --require-hashes -r tests/fuzz/requirements.txt
 	$(BIN)/python -m tests.fuzz all --runs $(or $(RUNS),20000)
+
+scan: $(VENV)/.test $(VENV)/.scan  ## two scanners, wapiti and sqlmap, over a signed-in console, then 10,000 payloads on its parameters (minutes; Python 3.11 or 3.12)
+	$(BIN)/python -m tests.probe.scanning --scanners $(VENV)/scan/bin $(ARGS)
+	$(BIN)/python -m tests.probe --inputs 10000
 
 bench: $(VENV)/.run  ## measure this machine: every scenario that takes minutes (ARGS="batch --seconds 60" for one)
 	$(BIN)/casemate bench $(or $(ARGS),all)
@@ -99,6 +103,11 @@ $(VENV)/.s3: tests/support/s3.requirements.txt
 	@echo "==> an object store for the tests, in an environment of its own"
 	@"$$(.ci/python)" -m venv $(VENV)/s3
 	@$(VENV)/s3/bin/pip --disable-pip-version-check install --quiet --require-hashes -r tests/support/s3.requirements.txt
+	@touch $@
+
+$(VENV)/.scan: tests/probe/requirements.txt
+	@"$$(.ci/python)" -m venv $(VENV)/scan
+	@$(VENV)/scan/bin/pip --disable-pip-version-check install --quiet --require-hashes -r tests/probe/requirements.txt
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run playbooks/lint.requirements.txt

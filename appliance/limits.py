@@ -43,6 +43,13 @@ CAMARA_ASSERTION_S: Final = 120  # a signed JWT is good for; CAMARA's profile al
 CAMARA_TOKEN_S_MAX: Final = 3_600  # an access token is not used longer, whatever its answer says
 PORTED_VERSIONS_MAX: Final = 3  # of each book on disk: the one in use, and two ways back
 
+# --- admin API --------------------------------------------------------------------------------------------
+ADMIN_TOKENS_MAX: Final = 100  # that are valid; each is looked after by a person
+ADMIN_TOKEN_DAYS_MAX: Final = 366  # a secret of a program is made anew once a year at least
+ADMIN_TOKEN_NETWORKS_MAX: Final = 16
+ADMIN_CALLS_PER_S: Final = 20  # of one token, on average; a playbook does not need more, and people share the console
+ADMIN_BODY_OCTETS_MAX: Final = 64 * 1024  # of a call that has no larger bound of its own
+
 # --- REST -------------------------------------------------------------------------------------------------
 BATCH_MESSAGES_MAX: Final = 1_000  # the contract's batch
 BODY_OCTETS_MAX: Final = 16 * 1024 * 1024  # 1,000 messages of 4,000 four-octet characters

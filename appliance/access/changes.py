@@ -21,8 +21,11 @@ from .place import Place
 #: What can be marked for two people (setting `console.two_people`) -> what it is.
 KINDS: Final[dict[str, str]] = {
     "apikeys": "API keys of the bank's systems are made or revoked",
+    "routes": "another version of the routes becomes the active one",
     "senders": "a registration of a sender is confirmed or ended",
     "settings": "another version of the settings: links, routes, retention and all else",
+    "templates": "a template is saved or taken out of use",
+    "tokens": "tokens of the admin API are made",
     "users": "people of the console are made, given another role or removed, their second factors forgotten",
 }
 
@@ -46,7 +49,7 @@ TABLE: Final[dict[tuple[str, str], str]] = {
 }
 
 REASON_CHARACTERS_MAX: Final = 500
-_COLUMNS: Final = "id, act, target, old, new, reason, asked_by, asked_ms, decided_by, decided_ms, state, emergency, reviewed_by, reviewed_ms"
+_COLUMNS: Final = "id, act, target, old, new, reason, asked_by, asked_ms, decided_by, decided_ms, state, emergency, reviewed_by, reviewed_ms, via"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class Change:
     emergency: bool = False
     reviewed_by: str = ""
     reviewed_ms: int = 0
+    via: str = ""  # the admin token that asked for its maker, who is `asked_by`
+
+    @property
+    def author(self) -> str:
+        """Who asked, as the audit log names it."""
+        return f"token:{self.via}" if self.via else self.asked_by
 
     @property
     def until_ms(self) -> int:
@@ -104,15 +113,32 @@ class Changes(Place):
     """The part of `Access` that keeps them."""
 
     def begin_change(
-        self, act: str, target: str, old: dict[str, Any], new: dict[str, Any], who: str, at_ms: int, held: str = ""
+        self,
+        act: str,
+        target: str,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        who: str,
+        at_ms: int,
+        held: str = "",
+        via: str = "",
     ) -> int:
-        """A change without a reason yet; its number."""
+        """A change without a reason yet; its number. `via`: the token that asks for who made it."""
         with self.writing() as conn:
             cursor = conn.execute(
-                "INSERT INTO change (act, target, old, new, held, asked_by, asked_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (act, target, json.dumps(old), json.dumps(new), held, who, at_ms, BEGUN),
+                "INSERT INTO change (act, target, old, new, held, asked_by, asked_ms, state, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (act, target, json.dumps(old), json.dumps(new), held, who, at_ms, BEGUN, via),
             )
         return int(cursor.lastrowid)
+
+    def open_change(self, act: str, target: str, new: dict[str, Any], who: str, at_ms: int) -> Change | None:
+        """The same, asked for by the same party and not ended yet: asking again is no second request."""
+        sql = f"SELECT {_COLUMNS} FROM change WHERE act = ? AND target = ? AND asked_by = ? AND state IN (?, ?) AND asked_ms > ?"  # noqa: S608 # our own column names
+        since_ms = at_ms - APPROVAL_MS_MAX
+        for row in self.rows(sql + " ORDER BY id DESC", act, target, who, ASKED, APPROVED, since_ms):
+            if (found := _change(row)).new == new:
+                return found
+        return None
 
     def change(self, number: int) -> Change:
         """Raises Error `not_found`."""
@@ -187,10 +213,10 @@ def _one(cursor: Any, number: int) -> None:
 
 def _change(row: tuple[Any, ...]) -> Change:
     number, act, target, old, new, *rest = row
-    reason, asked_by, asked_ms, decided_by, decided_ms, state, emergency, reviewed_by, reviewed_ms = rest
+    reason, asked_by, asked_ms, decided_by, decided_ms, state, emergency, reviewed_by, reviewed_ms, via = rest
     return Change(
         number, act, target, json.loads(old), json.loads(new), reason, asked_by, asked_ms, decided_by, decided_ms, state,
-        bool(emergency), reviewed_by, reviewed_ms,
+        bool(emergency), reviewed_by, reviewed_ms, via,
     )  # fmt: skip
 
 

@@ -283,6 +283,16 @@ class DoorKeeping(Attempts):
         return made
 
 
+def change_told(given: dict[str, Any]) -> dict[str, str | int | bool]:
+    """What the audit log says of a change: how many recipients, not which; they may be somebody's number."""
+    said: dict[str, Any] = {n: -1 if v is None else v for n, v in given.items() if n not in ("networks", "inbound")}
+    if "networks" in given:
+        said["networks"] = " ".join(given["networks"]) or "loopback"
+    if "inbound" in given:
+        said["recipients"] = len(given["inbound"])
+    return said
+
+
 def new_password(long: bool = False) -> str:
     """Random characters of LETTERS: 46 bits in 8, 185 in 32."""
     count = limits.DOOR_PASSWORD_CHARACTERS_LONG if long else limits.DOOR_PASSWORD_CHARACTERS

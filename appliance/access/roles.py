@@ -44,6 +44,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "workflows.write": frozenset({"administrator", "operator"}),
     "workflows.decide": frozenset({"administrator", "compliance"}),
     "workflows.answer": frozenset({"administrator", "operator", "compliance"}),
+    "templates.write": frozenset({"administrator"}),
+    "routes.write": frozenset({"administrator"}),
     "routes.explain": frozenset({"administrator", "operator", "compliance"}),
     "register.read": frozenset({"administrator", "security", "compliance", "field"}),
     "register.ask": frozenset({"administrator", "security"}),
@@ -63,6 +65,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "keys.decide": frozenset({"administrator", "security", "compliance"}),
     "apikeys.read": frozenset({"administrator", "security"}),
     "apikeys.write": frozenset({"administrator", "security"}),
+    "tokens.read": frozenset({"administrator", "security"}),
+    "tokens.write": frozenset({"administrator", "security"}),
     "users.read": frozenset({"administrator", "security"}),
     "users.write": frozenset({"administrator", "security"}),
     "changes.read": frozenset({"administrator", "operator", "security", "compliance"}),
@@ -89,13 +93,29 @@ PROVEN: Final = frozenset(
         "messages.reveal",
         "register.ask",
         "settings.write",
+        "tokens.write",
         "users.write",
         "workflows.decide",
     }
 )
 
+#: Permissions of acts that a program never does with an admin token: a person's eyes on clear text, a person's word for keys, releases and emergencies, a
+#: person's own account, and making more tokens.
+NEVER_BY_TOKEN: Final = frozenset(
+    {
+        "account.write",
+        "changes.emergency",
+        "firmware.approve",
+        "keys.ask",
+        "keys.decide",
+        "messages.reveal",
+        "tokens.write",
+        "workflows.decide",
+    }
+)
+
 assert all(roles <= ROLES.keys() for roles in PERMISSIONS.values())
-assert PERMISSIONS.keys() >= PROVEN
+assert PERMISSIONS.keys() >= PROVEN | NEVER_BY_TOKEN
 
 
 def may(role: str, permission: str) -> bool:

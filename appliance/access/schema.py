@@ -2,7 +2,7 @@
 
 Trust: this store decides who comes in, so it is trusted, and it is mode 0600 of the appliance's own user. Somebody who can
 read it learns names, roles, secrets of telephones' codes (TOTP; in clear, so that people come in when the HSM is what is broken; each is worth nothing without the
-password) and hashes: API keys and session tokens are 32 random octets, which no hash search finds;
+password) and hashes: API keys, admin tokens and session tokens are 32 random octets, which no hash search finds;
 passwords are argon2id. An SMPP door account's password of eight random characters
 is 46 bits behind argon2id: a search for one is years of many graphics cards, not impossible; with `--long` it is.
 Somebody who can write it can give themselves an API key or a role; that leaves no entry in the audit
@@ -51,6 +51,12 @@ def _fifth(db: Database) -> None:
 def _sixth(db: Database) -> None:
     # Tag of the language that the person chose to read the console in; '': nothing chosen.
     db.execute("ALTER TABLE person ADD COLUMN language TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS(name="0007_admin_tokens")
+def _seventh(db: Database) -> None:
+    for statement in _SEVENTH:
+        db.execute(statement)
 
 
 _FIRST: Final = (
@@ -170,4 +176,24 @@ _FOURTH: Final = (
         made_ms INTEGER NOT NULL,
         in_use_ms INTEGER -- when it was last written where the processes read it
     ) STRICT""",
+)
+
+_SEVENTH: Final = (
+    """CREATE TABLE admin_token (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32), -- SHA-256 of the whole token
+        maker INTEGER NOT NULL, -- person; a number is never given twice, so one who is gone opens nothing
+        maker_name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        permissions TEXT NOT NULL, -- JSON list; [] is all of the role that ask nobody again who it is
+        networks TEXT NOT NULL, -- JSON list of CIDRs; [] is loopback
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        revoked_ms INTEGER,
+        used_ms INTEGER,
+        used_from TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+    "CREATE UNIQUE INDEX admin_token_name ON admin_token (name COLLATE NOCASE) WHERE revoked_ms IS NULL",
+    "ALTER TABLE change ADD COLUMN via TEXT NOT NULL DEFAULT ''",  # name of the token that asked for its maker
 )

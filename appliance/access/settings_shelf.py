@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from appliance.errors import Error
@@ -14,6 +16,7 @@ from .place import Place
 
 DOCUMENT_CHARACTERS_MAX: Final = 200_000
 VERSIONS_SHOWN: Final = 100
+STANDARD: Final = Path("/etc/casemate/casemate.toml")
 _COLUMNS: Final = "id, document, digest, asked_by, approved_by, made_ms, in_use_ms"
 
 
@@ -63,6 +66,11 @@ class SettingsShelf(Place):
         sql = f"SELECT {_COLUMNS} FROM settings_version ORDER BY id DESC LIMIT ?"  # noqa: S608 # our own column names
         return [SettingsVersion(*row) for row in self.rows(sql, VERSIONS_SHOWN)]
 
+    def settings_present(self) -> str:
+        """What another version is compared with: the newest approved, else the file in use."""
+        versions = self.settings_versions()
+        return versions[0].document if versions else in_use()
+
     def settings_version(self, number: int) -> SettingsVersion:
         """Raises Error `not_found`."""
         row = self.row(f"SELECT {_COLUMNS} FROM settings_version WHERE id = ?", number)  # noqa: S608 # our own column names
@@ -89,3 +97,37 @@ def flat(raw: dict[str, Any]) -> dict[str, Any]:
 
 def defaults() -> dict[str, Any]:
     return {row.name: row.default for row in SETTINGS}
+
+
+def differences(old: str, new: str) -> list[dict[str, Any]]:
+    """Rows of what is not the same: setting, now, then; None where it is not set."""
+    before, after = flat(tomllib.loads(old)), flat(tomllib.loads(new))
+    names = [*before, *(n for n in after if n not in before)]
+    return [{"setting": n, "now": before.get(n), "then": after.get(n)} for n in names if before.get(n) != after.get(n)]
+
+
+def place_in_use() -> Path:
+    """The file that the processes read."""
+    return Path(os.environ["CASEMATE_CONFIG"]) if os.environ.get("CASEMATE_CONFIG") else STANDARD
+
+
+def in_use() -> str:
+    """Word for word; empty when there is no file: everything is at its default."""
+    try:
+        return place_in_use().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def write_in_use(document: str) -> None:
+    """Whole or not at all, with the mode it had. Raises OSError where this process may not."""
+    path = place_in_use()
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(handle, "w", encoding="utf-8") as out:
+        out.write(document)
+        out.flush()
+        os.fsync(handle)
+    fresh.replace(path)

@@ -21,7 +21,7 @@ from .events import EVENTS
 
 FIELDS: Final = frozenset({"at", "who", "what", "on", "outcome", "detail"})
 OUTCOMES: Final = frozenset({"ok", "refused", "failed"})
-ACTORS: Final = ("console", "api", "door", "process", "cli", "field")
+ACTORS: Final = ("console", "token", "api", "door", "process", "cli", "field")
 INTEGER_MAX: Final = 2**53 - 1  # RFC 8785 section 3.2.2.3: what an IEEE double holds exactly
 #: An integer of eight or more digits is only believed to be no telephone number when its name says what it counts.
 UNITS: Final = ("_ms", "_us", "_octets", "_count", "_index")

@@ -19,7 +19,7 @@ _USERS: Final = (
     "console.glass_sealed console.glass_opened"
 )
 _TWO_PEOPLE: Final = "approval.asked approval.decided approval.used approval.emergency approval.reviewed"
-_KEYS: Final = "apikey.created apikey.revoked apikey.secret_shown"
+_KEYS: Final = "apikey.created apikey.revoked apikey.secret_shown token.created token.revoked"
 _ACCOUNTS: Final = "door.account_created door.account_changed door.account_password door.account_revoked"
 _CRYPTO: Final = f"key.destroyed key.hold_set key.hold_lifted root.changed {_TWO_PEOPLE}"
 _CONFIGURATION: Final = "settings.changed settings.approved settings.applied routes.activated numbers.imported numbers.back template.saved template.removed"

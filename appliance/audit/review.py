@@ -27,7 +27,7 @@ RULES: Final[dict[str, str]] = {
     "settings": "the settings file was changed, or would weaken the log",
 }
 
-REFUSALS: Final = frozenset({"console.login", "apikey.refused", "door.refused"})
+REFUSALS: Final = frozenset({"console.login", "apikey.refused", "token.refused", "door.refused"})
 SEARCHES: Final = frozenset({"message.viewed", "message.searched_by_number", "number.looked_up", "consent.looked_up"})
 #: Events of which each is a finding -> rule.
 EACH: Final[dict[str, str]] = {
@@ -35,6 +35,7 @@ EACH: Final[dict[str, str]] = {
     "console.glass_opened": "administrators",
     "console.glass_sealed": "credentials",
     "console.factor_removed": "credentials",
+    "token.created": "credentials",
     "apikey.created": "credentials",
     "apikey.secret_shown": "credentials",
     "door.account_created": "credentials",

@@ -19,6 +19,7 @@ from .chart import drawn
 from .codes import codes
 from .grow import built, grow
 from .outcome import Outcome, Report, page, written
+from .pages import PEOPLE_MAX, pages
 from .peer import compared, rival
 from .picture import png
 from .standing import backlog, recover
@@ -265,6 +266,34 @@ def _grow(
         click.echo(f"{built(home, days, per_day, times) / 2**30:.1f} GiB in {home}")
         return
     tell(ctx, [grow(days, per_day, seconds, windows, home, times)], files)
+
+
+@bench.command("pages")
+@click.option("--days", default=3, show_default=True, type=click.IntRange(1, 30), help="partitions on disk")
+@click.option(
+    "--per-day", default=20_000, show_default=True, type=click.IntRange(1_000, 10_000_000), help="messages in each"
+)
+@click.option("--times", default=1, show_default=True, type=click.IntRange(1, 100), help="one in so many is lived")
+@click.option("--people", default=50, show_default=True, type=click.IntRange(1, PEOPLE_MAX), help="at work at once")
+@click.option("--rate", default=5_000.0, show_default=True, type=click.FloatRange(1, 50_000), help="segments a second")
+@click.option(
+    "--think", default=4.0, show_default=True, type=click.FloatRange(0.1, 60), help="seconds on a page, on average"
+)
+@length(60.0)
+@click.option(
+    "--home", type=click.Path(file_okay=False, path_type=Path), help="a folder with days that `grow --build` built"
+)
+@reported
+@click.pass_context
+def _pages(
+    ctx: click.Context, days: int, per_day: int, times: int, people: int, rate: float, think: float, seconds: float,
+    home: Path | None, files: Files,
+) -> None:  # fmt: skip
+    """How fast the console's pages come to people at work while messages flow, and what their live parts cost the engine."""
+    click.echo(
+        f"pages: {people} people, {days} days of {per_day:,} messages, {rate:.0f} segments a second ...", err=True
+    )
+    tell(ctx, [pages(days, per_day, times, people, rate, seconds, think, home)], files)
 
 
 @bench.command("codes")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import click
 
-from appliance.access import digest_of, flat
+from appliance.access import differences, digest_of, in_use, place_in_use, write_in_use
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.settings import home_of, load
@@ -18,28 +15,7 @@ from appliance.settings import home_of, load
 from .people import Desk, show, time_text
 from .proving import proved, signed
 
-STANDARD = Path("/etc/casemate/casemate.toml")
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-
-
-def place() -> Path:
-    """The file that the processes read."""
-    return Path(os.environ["CASEMATE_CONFIG"]) if os.environ.get("CASEMATE_CONFIG") else STANDARD
-
-
-def in_use() -> str:
-    """Empty when there is no file: everything is at its default."""
-    try:
-        return place().read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-def differences(old: str, new: str) -> list[dict[str, Any]]:
-    """Rows of what is not the same: setting, now, then; None where it is not set."""
-    before, after = flat(tomllib.loads(old)), flat(tomllib.loads(new))
-    names = [*before, *(n for n in after if n not in before)]
-    return [{"setting": n, "now": before.get(n), "then": after.get(n)} for n in names if before.get(n) != after.get(n)]
 
 
 @click.group()
@@ -151,20 +127,7 @@ def apply(file: Path | None) -> int:
     else:
         number = found.id
     desk.record("settings.applied", "settings:box", digest=digest_of(document), version=number)
-    _write(place(), document)
+    write_in_use(document)
     desk.access.settings_in_use(number, now_ms())
-    click.echo(f"version {number} is in {place()}; processes read it at their next start")
+    click.echo(f"version {number} is in {place_in_use()}; processes read it at their next start")
     return 0
-
-
-def _write(path: Path, document: str) -> None:
-    """Whole or not at all, with the mode it had."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(handle, "w", encoding="utf-8") as out:
-        out.write(document)
-        out.flush()
-        os.fsync(handle)
-    fresh.replace(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from appliance.access import ALPHABETS, Access, DoorAccount
+from appliance.access import ALPHABETS, Access, DoorAccount, change_told
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.message import CLASSES
@@ -50,16 +50,6 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None and value != ()}
-
-
-def _told(given: dict[str, Any]) -> dict[str, str | int | bool]:
-    """What the audit log says of a change: how many recipients, not which; they may be somebody's number."""
-    said = {name: value for name, value in given.items() if name not in ("networks", "inbound")}
-    if "networks" in given:
-        said["networks"] = " ".join(given["networks"]) or "loopback"
-    if "inbound" in given:
-        said["recipients"] = len(given["inbound"])
-    return said
 
 
 def _shown(account: DoorAccount) -> dict[str, Any]:
@@ -148,7 +138,7 @@ def create_account(system_id: str, caller: int, long: bool, as_json: bool, **opt
     desk.access.check_new_door_account(
         system_id, caller, **given
     )  # what will be refused is not to be on record as done
-    desk.record("door.account_created", f"door:{system_id}", api_key=caller, **_told(given))
+    desk.record("door.account_created", f"door:{system_id}", api_key=caller, **change_told(given))
     made, password = desk.access.create_door_account(system_id, caller, long, **given)
     _print_password(made, password, as_json)
 
@@ -204,8 +194,7 @@ def change_account(system_id: str, loopback_only: bool, no_inbound: bool, usual_
     if not given:
         raise click.UsageError("nothing to change")
     desk.access.check_door_change(system_id, **given)
-    told = {name: -1 if value is None else value for name, value in _told(given).items()}
-    desk.record("door.account_changed", f"door:{system_id}", **told)
+    desk.record("door.account_changed", f"door:{system_id}", **change_told(given))
     desk.access.change_door_account(system_id, **given)
     click.echo(f"door account `{system_id}` is changed")
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +14,11 @@ from appliance.audit import BlockingRecorder
 from appliance.clock import DAY_MS, day_name, day_of, now_ms, rfc3339
 from appliance.errors import Error
 from appliance.message import CLASSES
-from appliance.settings import Operator, Route, Settings, home_of, load, parse_routes
+from appliance.settings import Settings, home_of, load
 from appliance.shards import blocking_engines
+
+if TYPE_CHECKING:
+    from appliance.router import Draft
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -42,17 +44,14 @@ def _settings() -> Settings:
     return load(demo if not named and demo.exists() else None, home)
 
 
-def _read(file: Path, settings: Settings) -> tuple[tuple[Route, ...], tuple[Operator, ...]]:
-    from appliance.router import check_senders
+def _read(file: Path, settings: Settings) -> Draft:
+    from appliance.router import drafted
 
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        document = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
         raise Error("settings_invalid", f"{file.name} cannot be read: {e}") from None
-    folder = file.absolute().parent
-    found = parse_routes(raw, [link.name for link in settings.links], file.name, folder)
-    check_senders(found[0])
-    return found
+    return drafted(document, settings, file.name, file.absolute().parent)
 
 
 def _print(told: dict[str, Any], lines: list[str], as_json: bool) -> None:
@@ -60,15 +59,7 @@ def _print(told: dict[str, Any], lines: list[str], as_json: bool) -> None:
 
 
 def _summary(file: Path, settings: Settings) -> tuple[dict[str, Any], list[str], Any]:
-    from appliance.router import table_of, warnings
-
-    rows, operators = _read(file, settings)
-    table, problems = table_of(settings, rows, operators)
-    if problems:
-        raise Error("file_invalid", problems[0], "mend the file it names")
-    said = warnings(table, rows, operators)
-    if not len(table):
-        raise Error("settings_invalid", f"{file.name} has no route that is enabled", "no message could be sent")
+    rows, operators, table, said = _read(file, settings)
     told: dict[str, Any] = {
         "routes": len(table),
         "prefixes": len({row.prefix for row in table.rows()}),

@@ -1,4 +1,4 @@
-"""What is done at the console that two people may have to do: one table of acts, each recorded before it happens.
+"""What is done at the console that two people may have to do: one table of acts, each recorded before it happens. For pages and for programs with a token.
 
 Marked by `console.two_people`, an act is only begun here: its page asks for the reason, another person approves, and then it is done in one transaction with
 the request's own state.
@@ -6,38 +6,21 @@ the request's own state.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from flask import current_app, redirect, url_for
+from flask import current_app, g, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.access import KINDS, ApiKey, may
+from appliance.access import KINDS, Change, Person, flat, may
 from appliance.errors import Error
 from appliance.senders import Details, SenderBook
 
-from .desk import desk, who
+from . import token_acts, traffic_acts
+from .asked import Asked, Done
+from .desk import desk, party, who
 from .languages import N_
-
-
-class Done(NamedTuple):
-    """Where the person goes afterwards; an API key and its token, which are shown once."""
-
-    page: str
-    done: str
-    made: ApiKey | None = None
-    token: str = ""
-
-
-class Asked(NamedTuple):
-    """An act as it is to be done. `by` is `console:NAME` of who wants it."""
-
-    target: str
-    old: dict[str, Any]
-    new: dict[str, Any]
-    held: str
-    by: str
-    approved_by: str = ""
 
 
 class Act(NamedTuple):
@@ -151,6 +134,12 @@ ACTS: Final[dict[str, Act]] = {
     "sender.confirm": Act("senders", "senders.write", N_("Confirm a registration"), _confirm_sender),
     "sender.expire": Act("senders", "senders.write", N_("End a registration"), _expire_sender),
     "settings.change": Act("settings", "settings.write", N_("Change the settings"), _change_settings),
+    "routes.activate": Act("routes", "routes.write", N_("Activate other routes"), traffic_acts.activate_routes),
+    "template.save": Act("templates", "templates.write", N_("Save a template"), traffic_acts.save_template),
+    "template.remove": Act(
+        "templates", "templates.write", N_("Take a template out of use"), traffic_acts.remove_template
+    ),
+    "token.create": Act("tokens", "tokens.write", N_("Make an admin token"), token_acts.create, at_once=False),
 }
 
 assert {act.kind for act in ACTS.values()} == KINDS.keys()
@@ -159,10 +148,14 @@ assert {act.kind for act in ACTS.values()} == KINDS.keys()
 def do_or_begin(act: str, target: str, old: dict[str, Any], new: dict[str, Any], held: str = "") -> AnyResponse | Done:
     """Done at once, or begun: then the answer leads to the page that asks why."""
     it = desk()
-    if ACTS[act].kind not in it.settings["console.two_people"]:
+    if not takes_two(act):
         return ACTS[act].do(Asked(target, old, new, held, who()))
-    number = it.access.begin_change(act, target, old, new, who(), it.clock(), held)
+    number = it.access.begin_change(act, target, old, new, party(), it.clock(), held)
     return redirect(url_for("changes.one", number=number), 303)
+
+
+def takes_two(act: str) -> bool:
+    return ACTS[act].kind in desk().settings["console.two_people"]
 
 
 def answered(found: AnyResponse | Done) -> AnyResponse:
@@ -170,8 +163,32 @@ def answered(found: AnyResponse | Done) -> AnyResponse:
     return redirect(url_for(found.page, done=found.done), 303) if isinstance(found, Done) else found
 
 
-def check_asker(act: str, by: str) -> None:
+def check_asker(change: Change) -> None:
     """Whether who asked may still do this. Raises Error `forbidden`."""
-    person = desk().access.user(by.partition(":")[2])
-    if person is None or person.disabled_ms is not None or not may(person.role, ACTS[act].permission):
+    person = desk().access.user(change.asked_by.partition(":")[2])
+    if person is None or person.disabled_ms is not None or not may(person.role, ACTS[change.act].permission):
         raise Error("forbidden", "who asked may no longer do this")
+    if change.via and desk().access.admin_token(change.via) is None:
+        raise Error("forbidden", "the token that asked is revoked", "ask again")
+
+
+# --- what pages and programs find out the same way before they ask --------------------------------------------
+
+
+def other(name: str) -> Person:
+    """A person who is not who asks. Raises Error `not_found`, `forbidden`."""
+    person = desk().access.user(name)
+    if person is None:
+        raise Error("not_found", "there is no such user")
+    if person.id == g.person.id:
+        raise Error("forbidden", "nobody changes or removes themselves", "ask another who may")
+    return person
+
+
+def of_settings(document: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is different between the newest settings and these, before and after. Raises Error `settings_invalid`, `invalid`."""
+    access = desk().access
+    new = flat(access.check_document(document))
+    old = flat(tomllib.loads(access.settings_present()))
+    differs = [n for n in [*old, *(n for n in new if n not in old)] if old.get(n) != new.get(n)]
+    return {n: old[n] for n in differs if n in old}, {n: new[n] for n in differs if n in new}

@@ -14,12 +14,22 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.access import Access
 from appliance.clock import now_ms
-from appliance.errors import Error
+from appliance.errors import CODES, Error
 from appliance.figures import FiguresBook, FiguresWatch
 from appliance.settings import Settings, behind_front
 from appliance.templates import TemplateBook
 
 from . import (
+    bearer,
+    call_changes,
+    call_messages,
+    call_people,
+    call_record,
+    call_rules,
+    call_settings,
+    call_traffic,
+    calling,
+    describing,
     guard,
     languages,
     page_account,
@@ -50,6 +60,7 @@ from . import (
     page_sign_on,
     page_system,
     page_templates,
+    page_tokens,
     page_usage,
     page_users,
     page_verifications,
@@ -96,6 +107,7 @@ PAGES: Final = (
     page_register,
     page_templates,
     page_users,
+    page_tokens,
     page_account,
     page_factors,
     page_prove,
@@ -104,6 +116,17 @@ PAGES: Final = (
     page_settings,
     page_system,
     page_help,
+)
+#: Every file of calls of the admin API: who imports it has its calls in the table.
+CALL_FILES: Final = (
+    call_people,
+    call_changes,
+    call_settings,
+    call_traffic,
+    call_rules,
+    call_messages,
+    call_record,
+    describing,
 )
 #: Error code -> HTTP status; what is not here is our own mistake.
 HTTP_STATUS: Final = {
@@ -187,6 +210,8 @@ def create_app(
     for page in PAGES:
         app.register_blueprint(page.views)
     app.register_blueprint(health)
+    app.register_blueprint(calling.views)
+    app.extensions["casemate-doorkeeper"] = bearer.Doorkeeper()
     guard.install(app)
     languages.install(app)
     words.install(app)
@@ -208,7 +233,11 @@ def _page(status: int, heading: str, sentence: Markup, hint: Markup | str = "") 
     return render_template(template, status=status, heading=say(heading), sentence=sentence, hint=hint), status
 
 
-def _refused(error: Error) -> tuple[str, int]:
+def _refused(error: Error) -> AnyResponse | tuple[str, int]:
+    if bearer.asked_for():
+        if error.code not in calling.STATUS:
+            log.error("console: %s", error)
+        return calling.problem(error)
     status = HTTP_STATUS.get(error.code, 500)
     if status == 500:
         log.error("console: %s", error)
@@ -221,6 +250,10 @@ def _http(error: HTTPException) -> AnyResponse | tuple[str, int]:
     status = error.code or 500
     if status < 400:
         return error.get_response()
+    if bearer.asked_for():
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(status, "malformed")
+        allow = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return calling.problem(Error(code, CODES[code], allow=allow))
     return _own(status)
 
 
@@ -229,11 +262,11 @@ def _own(status: int) -> tuple[str, int]:
     return _page(status, heading, say(sentence))
 
 
-def _mistake(error: Exception) -> tuple[str, int]:
+def _mistake(error: Exception) -> AnyResponse | tuple[str, int]:
     # The type and place only: the text of an exception may hold what a person typed.
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "nowhere"
     log.error("console: %s at %s", type(error).__name__, place)
-    return _own(500)
+    return calling.problem(Error("internal", CODES["internal"])) if bearer.asked_for() else _own(500)

@@ -42,5 +42,15 @@ def desk() -> Desk:
 
 
 def who() -> str:
-    """The signed-in person as the audit log names them."""
+    """Who acts, as the audit log names them: the signed-in person, or the program that brought a token."""
+    return f"token:{g.token.name}" if g.get("token") else party()
+
+
+def party() -> str:
+    """Whose hand it is, where two people decide: a token is its maker's."""
     return f"console:{g.person.name}"
+
+
+def via() -> str:
+    """The token's name when a program acts, else empty."""
+    return g.token.name if g.get("token") else ""

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.access import PROVEN, Person, may
 
+from . import bearer
 from .desk import desk
 
 PUBLIC: Final = frozenset(
@@ -201,6 +202,9 @@ def _before() -> AnyResponse | None:
         return make_response("This console has another name.\n", 421, {"Content-Type": "text/plain; charset=utf-8"})
     endpoint = request.endpoint
     if endpoint in PUBLIC:
+        return None
+    if bearer.asked_for():
+        bearer.admit(getattr(current_app.view_functions.get(endpoint or ""), "permission", None))
         return None
     token = cookie("session")
     at_ms = desk().clock()

@@ -49,7 +49,10 @@ def create() -> AnyResponse | tuple[str, int]:
         if error.code != "invalid":
             raise
         return _list(said(error), status=422)
-    return _list(made=found.made, token=found.token) if isinstance(found, Done) else found
+    if not isinstance(found, Done):
+        return found
+    assert isinstance(found.made, ApiKey)
+    return _list(made=found.made, token=found.token)
 
 
 def shown_once(made: ApiKey, token: str) -> str:

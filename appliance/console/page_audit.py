@@ -34,7 +34,7 @@ _WHOLE_LOG: Final = threading.Lock()
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     if not _WHOLE_LOG.acquire(blocking=False):
         raise Error("overloaded", "somebody verifies or exports the log already", "try again when that is done")
     try:
@@ -151,7 +151,7 @@ def cosigned() -> AnyResponse:
 @views.post("/audit/verify")
 @needs("audit.verify")
 def verify() -> str:
-    with _alone():
+    with alone():
         verdict = desk().peers.verify(who())
     template = "_verdict.html" if guard.is_htmx() else "verdict.html"
     return render_template(template, verdict=verdict, at_ms=desk().clock())
@@ -168,24 +168,27 @@ FORMS: Final = {
 @views.post("/audit/export")
 @needs("audit.export")
 def export() -> AnyResponse:
-    """The log, or the entries that are looked for, as a signed archive, CSV or PDF. The auditor records it before it makes it."""
-    form = request.form.get("form", "archive")
-    if form not in FORMS:
-        raise Error("invalid", "an export is an archive, CSV or PDF")
-    sought, number = sought_of(request.form), request.form.get("request", "").strip()
+    number = request.form.get("request", "").strip()
     if number and (not number.isascii() or not number.isdigit() or len(number) > 9):
         raise Error("invalid", "this is no number of a request")
+    return exported(request.form.get("form", "archive"), sought_of(request.form), int(number or 0))
+
+
+def exported(form: str, sought: dict[str, str], number: int) -> AnyResponse:
+    """The log, or the entries that are looked for, as a signed archive, CSV or PDF. The auditor records it before it makes it."""
+    if form not in FORMS:
+        raise Error("invalid", "an export is an archive, CSV or PDF")
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o770, parents=True, exist_ok=True)
     scratch.chmod(0o770)  # a release before made it for the console alone
-    with _alone():
+    with alone():
         for left in scratch.glob("audit-*"):  # by a console that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="audit-", dir=scratch))
         folder.chmod(0o770)  # the auditor writes into it: on the appliance a user of its own, in the same group
         try:
             file = folder / "audit"
-            made = desk().peers.export(str(file), who(), form, sought, int(number or 0))
+            made = desk().peers.export(str(file), who(), form, sought, number)
             if form == "pdf":
                 file.write_bytes(written.entries_pdf(desk().peers.call, made["size"], sought))
             packed = cast(Any, file.open("rb"))  # closed with the answer

@@ -47,23 +47,35 @@ def page() -> Any:
 def look_up() -> Any:
     """The number comes in the form's body and stays out of addresses and logs."""
     try:
-        number = normalise(request.form.get("number", ""))[0]
+        return _page(looked_up(request.form.get("number", "")))
     except Error as error:
+        if error.code != "number_invalid":
+            raise
         return _page(problem=said(error), status=422)
+
+
+def looked_up(text: str) -> dict[str, Any]:
+    """What the customer of a number asked for. Recorded first, without the number. Raises Error `number_invalid`."""
+    number = normalise(text)[0]
     subject = desk().peers.blind_index(number)
     desk().peers.record(who(), "consent.looked_up", "consent:number")
     book = Book(desk().settings.home / "consent.db")
     try:
-        found = {"held": book.suppressed_in(subject), "history": book.history(subject)}
+        return {"held": book.suppressed_in(subject), "history": book.history(subject)}
     finally:
         book.close()
-    return _page(found)
 
 
 @views.post("/consent/reviews/<int:number>")
 @needs("consent.decide")
 def decide(number: int) -> AnyResponse:
     outcome = request.form.get("outcome", "")
+    decided(number, outcome)
+    return redirect(url_for("consent.page", done=outcome), 303)
+
+
+def decided(number: int, outcome: str) -> None:
+    """A person's word on what a customer wrote. Raises Error `invalid`, `not_found`."""
     if outcome not in OUTCOMES:
         raise Error("invalid", "a decision is to leave the customer alone or to leave all as it is")
     book = Book(desk().settings.home / "consent.db")
@@ -76,4 +88,3 @@ def decide(number: int) -> AnyResponse:
         book.close()
     if outcome == "stop":
         desk().peers.left_alone(review.subject, [review.programme], who())
-    return redirect(url_for("consent.page", done=outcome), 303)

@@ -64,43 +64,52 @@ def _entered() -> dict[str, Any]:
 @views.post("/door")
 @needs("door.write")
 def create() -> Any:
-    """What cannot be recorded is undone before its password was seen by anybody."""
-    access = desk().access
     system_id = request.form.get("system_id", "").strip()
     try:
         key = request.form.get("key", "")
         caller = int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0
-        account, password = access.create_door_account(
-            system_id, caller, long="long" in request.form, at_ms=desk().clock(), **_entered()
-        )
+        account, password = created(system_id, caller, "long" in request.form, **_entered())
     except Error as error:
         if error.code not in ("invalid", "sender_invalid"):
             raise
         return _list(said(error), status=422)
+    return _list(shown=account, password=password)
+
+
+def created(system_id: str, caller: int, long: bool, **given: Any) -> tuple[DoorAccount, str]:
+    """The account and its password. What cannot be recorded is undone before anybody saw it. Raises Error."""
+    access = desk().access
+    account, password = access.create_door_account(system_id, caller, long=long, at_ms=desk().clock(), **given)
     try:
         desk().peers.record(who(), "door.account_created", f"door:{account.system_id}", api_key=account.caller)
     except BaseException:
         access.revoke_door_account(account.system_id, desk().clock())
         raise
-    return _list(shown=account, password=password)
+    return account, password
 
 
 @views.post("/door/<int:number>/password")
 @needs("door.write")
 def new_password(number: int) -> Any:
-    account = _account(number)
-    desk().peers.record(who(), "door.account_password", f"door:{account.system_id}")
-    account, password = desk().access.new_door_password(account.system_id, at_ms=desk().clock())
+    account, password = another_password(_account(number))
     return _list(shown=account, password=password)
+
+
+def another_password(account: DoorAccount) -> tuple[DoorAccount, str]:
+    desk().peers.record(who(), "door.account_password", f"door:{account.system_id}")
+    return desk().access.new_door_password(account.system_id, at_ms=desk().clock())
 
 
 @views.post("/door/<int:number>/revoke")
 @needs("door.write")
 def revoke(number: int) -> AnyResponse:
-    account = _account(number)
+    revoked(_account(number))
+    return redirect(url_for("door.page", done="revoked"), 303)
+
+
+def revoked(account: DoorAccount) -> None:
     desk().peers.record(who(), "door.account_revoked", f"door:{account.system_id}")
     desk().access.revoke_door_account(account.system_id, desk().clock())
-    return redirect(url_for("door.page", done="revoked"), 303)
 
 
 def _account(number: int) -> DoorAccount:

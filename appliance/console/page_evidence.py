@@ -54,12 +54,17 @@ def export() -> AnyResponse | Any:
     """The archive. A number comes in the form's body and stays out of addresses, logs and the archive."""
     number = request.form.get("number", "").strip()
     try:
-        from_ms, until_ms = _day(request.form.get("first", "")), _day(request.form.get("last", "")) + 86_400_000
+        from_ms, until_ms = day_ms(request.form.get("first", "")), day_ms(request.form.get("last", "")) + 86_400_000
         if from_ms >= until_ms:
             raise Error("invalid", "the first day is after the last")
         subject = desk().peers.blind_index(normalise(number)[0]) if number else None
     except Error as error:
         return _page(said(error), 422)
+    return archive(from_ms, until_ms, subject)
+
+
+def archive(from_ms: int, until_ms: int, subject: bytes | None) -> AnyResponse:
+    """What the rules decided, as a signed archive; on the audit log."""
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o770, parents=True, exist_ok=True)
     peers, settings = desk().peers, desk().settings
@@ -71,7 +76,7 @@ def export() -> AnyResponse | Any:
     return send_file(packed, mimetype="application/zip", as_attachment=True, download_name=name)
 
 
-def _day(text: str) -> int:
+def day_ms(text: str) -> int:
     """Milliseconds since 1970 of a day that begins (UTC). Raises Error `invalid`."""
     try:
         day = date.fromisoformat(text)

@@ -25,7 +25,7 @@ TRACE_MINUTES: Final = (1, 5, 15, 60)
 TEXT_CHARACTERS_MAX: Final = 160
 
 
-def _settings_of(name: str) -> Link:
+def settings_of(name: str) -> Link:
     found = next((link for link in desk().settings.links if link.name == name), None)
     if found is None:
         raise Error("not_found", "there is no link of this name")
@@ -33,7 +33,7 @@ def _settings_of(name: str) -> Link:
 
 
 def _picture(name: str) -> dict[str, Any]:
-    settings = _settings_of(name)
+    settings = settings_of(name)
     engine = engine_state()
     state = next((link for link in (engine or {}).get("links", []) if link["name"] == name), None)
     return {"name": name, "set": settings, "engine": engine, "link": state, "now_ms": desk().clock()}
@@ -64,7 +64,7 @@ def now(name: str) -> str:
 @views.post("/links/<name>/drain")
 @needs("links.write")
 def drain(name: str) -> AnyResponse:
-    _settings_of(name)
+    settings_of(name)
     desk().peers.drain(name, True, who())
     return redirect(url_for("link.page", name=name, done="drained"), 303)
 
@@ -72,7 +72,7 @@ def drain(name: str) -> AnyResponse:
 @views.post("/links/<name>/resume")
 @needs("links.write")
 def resume(name: str) -> AnyResponse:
-    _settings_of(name)
+    settings_of(name)
     desk().peers.drain(name, False, who())
     return redirect(url_for("link.page", name=name, done="resumed"), 303)
 
@@ -81,7 +81,7 @@ def resume(name: str) -> AnyResponse:
 @needs("links.test")
 def test(name: str) -> tuple[str, int]:
     """Binds anew and, when a number is given, sends one message. The number is in the form's body only."""
-    _settings_of(name)
+    settings_of(name)
     to, text = request.form.get("to", "").strip(), request.form.get("text", "").strip()
     try:
         if len(text) > TEXT_CHARACTERS_MAX:
@@ -98,7 +98,7 @@ def test(name: str) -> tuple[str, int]:
 @views.post("/links/<name>/trace")
 @needs("links.test")
 def start_trace(name: str) -> AnyResponse:
-    _settings_of(name)
+    settings_of(name)
     text = request.form.get("minutes", "")
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) <= 2 else -1
     if minutes not in (0, *TRACE_MINUTES):
@@ -112,16 +112,16 @@ def start_trace(name: str) -> AnyResponse:
 @views.get("/links/<name>/trace")
 @needs("links.test")
 def trace(name: str) -> str:
-    return render_template("trace.html", **_picture(name), **_traced(name), minutes=TRACE_MINUTES)
+    return render_template("trace.html", **_picture(name), **traced(name), minutes=TRACE_MINUTES)
 
 
 @views.get("/links/<name>/trace/now")
 @needs("links.test")
 def trace_now(name: str) -> str:
-    return render_template("_trace.html", **_picture(name), **_traced(name))
+    return render_template("_trace.html", **_picture(name), **traced(name))
 
 
-def _traced(name: str) -> dict[str, Any]:
+def traced(name: str) -> dict[str, Any]:
     """The newest PDUs first."""
     try:
         traced = desk().peers.trace_read(name, 0)

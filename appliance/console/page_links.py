@@ -13,7 +13,7 @@ from .page_overview import engine_state
 views = Blueprint("links", __name__)
 
 
-def _picture() -> dict[str, Any]:
+def picture() -> dict[str, Any]:
     engine = engine_state()
     configured = {link.name: link for link in desk().settings.links}
     links = (engine or {}).get("links", [])
@@ -24,10 +24,10 @@ def _picture() -> dict[str, Any]:
 @views.get("/links")
 @needs("links.read")
 def page() -> str:
-    return render_template("links.html", **_picture())
+    return render_template("links.html", **picture())
 
 
 @views.get("/links/now")
 @needs("links.read")
 def now() -> str:
-    return render_template("_links.html", **_picture())
+    return render_template("_links.html", **picture())

@@ -48,6 +48,19 @@ def _time_ms(name: str) -> int | None:
         raise Error("invalid", "a time is written like 2026-11-22T18:30") from None
 
 
+def criteria(limit: int) -> dict[str, Any]:
+    """What the address asks a search for. Raises Error `invalid`."""
+    return {
+        "status": _chosen("status", STATUSES),
+        "class_": _chosen("class", CLASSES),
+        "link": request.args.get("link") or None,
+        "from_ms": _time_ms("from"),
+        "to_ms": _time_ms("to"),
+        "limit": limit,
+        "cursor": request.args.get("cursor") or None,
+    }
+
+
 def _links() -> list[str]:
     return [link.name for link in desk().settings.links]
 
@@ -69,15 +82,7 @@ def page() -> AnyResponse | str:
     cursor = None
     try:
         if not problem:
-            rows, cursor = desk().peers.search(
-                status=_chosen("status", STATUSES),
-                class_=_chosen("class", CLASSES),
-                link=request.args.get("link") or None,
-                from_ms=_time_ms("from"),
-                to_ms=_time_ms("to"),
-                limit=ROWS,
-                cursor=request.args.get("cursor") or None,
-            )
+            rows, cursor = desk().peers.search(**criteria(ROWS))
     except Error as error:
         if error.code != "invalid":
             raise

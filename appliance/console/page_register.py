@@ -101,20 +101,21 @@ def csr() -> AnyResponse | Any:
     if place not in shown(it.settings):
         return _page(say("Choose what the certificate is for."), status=422)
     hosts = [host for host in form.get("hosts", "").replace(",", " ").split() if host]
-    folder = it.settings.home / "certificates" / rfc3339(it.clock())[:19].replace(":", "")
+    given = (form.get("name", "").strip(), hosts, form.get("organisation", "").strip(), form.get("country", "").strip())
     try:
-        sealing = it.peers.derive("sealed file", place)
-        given = (
-            form.get("name", "").strip(),
-            hosts,
-            form.get("organisation", "").strip(),
-            form.get("country", "").strip(),
-        )
-        made = ask(place, *given, form.get("kind", "p256"), folder, sealing)
+        return asked(place, *given, form.get("kind", "p256"))
     except Error as error:
         if error.code != "invalid":
             raise
         return _page(said(error), status=422)
+
+
+def asked(place: str, name: str, hosts: list[str], organisation: str, country: str, kind: str) -> AnyResponse:
+    """The request as a file; its key stays, sealed. Raises Error `invalid`."""
+    it = desk()
+    folder = it.settings.home / "certificates" / rfc3339(it.clock())[:19].replace(":", "")
+    sealing = it.peers.derive("sealed file", place)
+    made = ask(place, name, hosts, organisation, country, kind, folder, sealing)
     try:
         it.peers.record(who(), "register.csr_made", f"item:{place}", digest=made.fingerprint, sealed=True)
     except Error:

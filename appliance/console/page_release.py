@@ -16,7 +16,7 @@ from appliance.limits import OFFER_APPROVAL_OCTETS_MAX, OFFER_PIECE_OCTETS_MAX
 from appliance.updates import REFUSALS, Offers, Updates, begun, grouped, progress
 
 from . import saying
-from .desk import desk, who
+from .desk import desk, party, who
 from .guard import needs
 
 views = Blueprint("release", __name__)
@@ -32,7 +32,21 @@ INSPECTION: Final = (
 
 def offers() -> Offers:
     it = desk()
-    return Offers(Updates(it.settings, recorder=it.peers, clock=it.clock))  # type: ignore[arg-type]  # peers record as a recorder does
+    return Offers(Updates(it.settings, recorder=Signed(), clock=it.clock))  # type: ignore[arg-type]  # records as a recorder does
+
+
+class Signed:
+    """What is asked for by a program stands in the log as the program's, though where two people decide it counts as who made its token."""
+
+    def record(self, by: str, *what: Any, **detail: Any) -> Any:
+        return desk().peers.record(who() if by == party() else by, *what, **detail)
+
+
+def state() -> dict[str, Any]:
+    """The offer, what was found in it, and the requests, for pages and programs."""
+    it = offers()
+    requests = [it.updates.shown(r) for r in it.updates.book.requests()[:10]]
+    return {**it.state(), "version": it.updates.machine.version, "requests": requests}
 
 
 def _filled(problem: str = "") -> dict[str, Any]:
@@ -100,10 +114,14 @@ def piece() -> AnyResponse:
 @views.post("/release/upload/end")
 @needs("firmware.ask", proven=False, octets_max=FORM_OCTETS)
 def end() -> AnyResponse:
-    it = offers()
+    return jsonify({"sha256": ended(offers())})
+
+
+def ended(it: Offers) -> str:
+    """The digest of the whole bundle; what is in it is found out by a process apart."""
     digest = it.end(who())
     _looked(it)
-    return jsonify({"sha256": digest})
+    return digest
 
 
 @views.post("/release/approval")

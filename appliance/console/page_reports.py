@@ -5,9 +5,11 @@ The archive is on the audit log and holds the proof of it; the page is for the e
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -61,7 +63,7 @@ def of_a_day() -> Any:
 @needs("reports.make")
 def of_a_month() -> Any:
     def make() -> Report:
-        day = _day_of_text(f"{request.form.get('month', '')}-01")
+        day = day_of_text(f"{request.form.get('month', '')}-01")
         at = datetime.fromtimestamp(day * 86_400, UTC)
         return monthly(known(), at.year, at.month)
 
@@ -71,13 +73,13 @@ def of_a_month() -> Any:
 @views.post("/reports/sla")
 @needs("reports.make")
 def of_promises() -> Any:
-    return _made(lambda: sla(known(), *_days()))
+    return _made(lambda: sla(known(), *span(*_asked_days())))
 
 
 @views.post("/reports/access")
 @needs("audit.export")
 def of_access() -> Any:
-    return _made(lambda: review(known(), desk().access, *_days()))
+    return _made(lambda: review(known(), desk().access, *span(*_asked_days())))
 
 
 @views.post("/reports/incident")
@@ -85,7 +87,7 @@ def of_access() -> Any:
 def of_an_incident() -> Any:
     def make() -> Report:
         given = request.form
-        times = [_time(given.get(name, "")) for name in ("from", "until", "detected", "classified")]
+        times = [time_of(given.get(name, "")) for name in ("from", "until", "detected", "classified")]
         return report(known(), checked(Incident(given.get("reference", "").strip(), *times), desk().clock()))
 
     return _made(make)
@@ -93,22 +95,30 @@ def of_an_incident() -> Any:
 
 def _made(make: Any) -> Any:
     """The report as it was asked for; what was asked wrongly is said on the page."""
-    if not _ONE.acquire(blocking=False):
-        raise Error("overloaded", "somebody has a report made already", "try again when that is done")
     try:
-        made: Report = make()
-        if request.form.get("form", "archive") == "page":
-            return render_template("report.html", report=made, most=ROWS_SHOWN)
-        return _archive(made)
+        with alone():
+            made: Report = make()
+            if request.form.get("form", "archive") == "page":
+                return render_template("report.html", report=made, most=ROWS_SHOWN)
+            return archive(made)
     except Error as error:
         if error.code not in ("invalid", "too_large"):
             raise
         return _page(said(error), 422)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Raises Error `overloaded`."""
+    if not _ONE.acquire(blocking=False):
+        raise Error("overloaded", "somebody has a report made already", "try again when that is done")
+    try:
+        yield
     finally:
         _ONE.release()
 
 
-def _archive(made: Report) -> AnyResponse:
+def archive(made: Report) -> AnyResponse:
     scratch = desk().settings.home / "export"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="report-", dir=scratch))
@@ -121,27 +131,31 @@ def _archive(made: Report) -> AnyResponse:
     return send_file(packed, mimetype="application/zip", as_attachment=True, download_name=name)
 
 
-def _days() -> tuple[int, int]:
-    """First and last. Raises Error `invalid`."""
-    first, last = _day("first"), _day("last")
+def _asked_days() -> tuple[str, str]:
+    return request.form.get("first", ""), request.form.get("last", "")
+
+
+def span(first_text: str, last_text: str) -> tuple[int, int]:
+    """First and last day. Raises Error `invalid`."""
+    first, last = day_of_text(first_text), day_of_text(last_text)
     if first > last or last - first >= REPORT_DAYS_MAX:
         raise Error("invalid", f"the first day is before the last, and {REPORT_DAYS_MAX} days are the most")
     return first, last
 
 
 def _day(name: str) -> int:
-    return _day_of_text(request.form.get(name, ""))
+    return day_of_text(request.form.get(name, ""))
 
 
-def _day_of_text(text: str) -> int:
+def day_of_text(text: str) -> int:
     """Raises Error `invalid`, also for a day that has not begun."""
-    at_ms = _time(text)
+    at_ms = time_of(text)
     if at_ms % DAY_MS or at_ms > desk().clock():
         raise Error("invalid", "that is no day that has begun", "write it as 2026-11-22")
     return day_of(at_ms)
 
 
-def _time(text: str) -> int:
+def time_of(text: str) -> int:
     """Milliseconds since 1970 of a day or time in UTC. Raises Error `invalid`."""
     try:
         at_ms = int(datetime.fromisoformat(text.strip()).replace(tzinfo=UTC).timestamp() * 1000)

@@ -98,17 +98,17 @@ def confirm(number: int) -> Any:
         return _said(error)
     new = {"state": "confirmed", "from": text, "until": until, "from_ms": from_ms, "until_ms": until_ms}
     named = {"evidence": details.evidence, "entity_id": details.entity_id, "campaign_id": details.campaign_id}
-    return answered(do_or_begin("sender.confirm", str(number), _shown(found), _shown(found) | new | named))
+    return answered(do_or_begin("sender.confirm", str(number), shown(found), shown(found) | new | named))
 
 
 @views.post("/senders/<int:number>/expire")
 @needs("senders.write")
 def expire(number: int) -> AnyResponse:
     found = _found(number)
-    return answered(do_or_begin("sender.expire", str(number), _shown(found), _shown(found) | {"state": "expired"}))
+    return answered(do_or_begin("sender.expire", str(number), shown(found), shown(found) | {"state": "expired"}))
 
 
-def _shown(found: Registration) -> dict[str, Any]:
+def shown(found: Registration) -> dict[str, Any]:
     return {"sender": found.sender, "country": found.country, "state": found.state_at(desk().clock())}
 
 

@@ -15,7 +15,7 @@ from appliance.access import DOCUMENT_CHARACTERS_MAX, digest_of, flat
 from appliance.errors import Error
 from appliance.settings import SETTINGS
 
-from .acts import answered, do_or_begin
+from .acts import answered, do_or_begin, of_settings
 from .desk import desk
 from .guard import needs
 from .languages import N_
@@ -24,12 +24,6 @@ from .saying import said
 views = Blueprint("settings", __name__)
 
 SAID: Final = {"approved": N_("The version is approved. The command casemate config apply puts it into use.")}
-
-
-def _present() -> str:
-    """The newest approved document, else an empty one: everything at its default."""
-    versions = desk().access.settings_versions()
-    return versions[0].document if versions else ""
 
 
 def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
@@ -41,7 +35,7 @@ def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
         "words": wanted,
         "links": it.settings.links,
         "versions": it.access.settings_versions(),
-        "document": request.form.get("document", "") if status == 422 else _present(),
+        "document": request.form.get("document", "") if status == 422 else it.access.settings_present(),
         "done": SAID.get(request.args.get("done", ""), ""),
     }
     return render_template("settings.html", problem=problem, **filled), status
@@ -77,16 +71,12 @@ def back(number: int) -> AnyResponse | tuple[str, int]:
 
 
 def _to(document: str) -> AnyResponse | tuple[str, int]:
-    access = desk().access
     try:
-        new = flat(access.check_document(document))
-        old = flat(tomllib.loads(_present()))
-        if old == new:
+        before, after = of_settings(document)
+        if not before and not after:
             raise Error("invalid", "nothing of it is different from the newest version")
     except Error as error:
         if error.code not in ("invalid", "settings_invalid"):
             raise
         return _page(said(error), 422)
-    differs = [n for n in [*old, *new] if old.get(n) != new.get(n)]
-    before, after = {n: old[n] for n in differs if n in old}, {n: new[n] for n in differs if n in new}
     return answered(do_or_begin("settings.change", digest_of(document), before, after, document))

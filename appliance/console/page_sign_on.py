@@ -71,7 +71,9 @@ def enter() -> AnyResponse:
     secret = asked[1] if asked else b""
     if guard.from_elsewhere() or not secret or not hmac.compare_digest(drawn(secret, "state").encode(), state.encode()):
         return sign_page(400, say(_WRONG))
-    keys = subjects("", address_of(identity.remote()), "sign-on ")
+    address = address_of(identity.remote())
+    # Nobody has said yet who it is: an address waits for its own failures, and no other does.
+    keys = subjects(address, address, "sign-on ")
     try:
         counts = access.begin_attempt(keys, at_ms)
     except Error as error:

@@ -64,13 +64,16 @@ def _courier() -> dict[str, Any] | None:
         return None
 
 
+def installed() -> dict[str, Any]:
+    return {"version": __version__, "serial": desk().settings["firmware.serial"]}
+
+
 @views.get("/system")
 @needs("box.look")
 def page() -> str:
     it, engine = desk(), engine_state()
     filled = {
-        "version": __version__,
-        "serial": it.settings["firmware.serial"],
+        **installed(),
         "machine": _machine(),
         "processes": _processes(),
         "health": health_rows(it.peers, engine),

@@ -42,7 +42,7 @@ HEADS: Final = {
 COUNTS: Final = tuple(HEADS)
 
 
-def _asked() -> tuple[int, int, list[str]]:
+def asked() -> tuple[int, int, list[str]]:
     """First day, last day, cuts. Raises Error `invalid`."""
     today = day_of(desk().clock())
     first, last = (_day(request.args.get(name, "")) for name in ("first", "last"))
@@ -64,7 +64,7 @@ def _day(text: str) -> int | None:
         raise Error("invalid", "that is no day", "write it as 2026-11-22") from None
 
 
-def _table(first: int, last: int, cuts: list[str]) -> Table:
+def table(first: int, last: int, cuts: list[str]) -> Table:
     callers = {key.id: key.name for key in desk().access.api_keys()}
     inner = [cut for cut in cuts if cut != "day"]
     spans = [(day, day) for day in range(last, first - 1, -1)] if "day" in cuts else [(first, last)]
@@ -90,7 +90,7 @@ def _named(cut: str, value: Any, callers: dict[int, str]) -> str:
 @needs("usage.read")
 def page() -> str | tuple[str, int]:
     try:
-        first, last, cuts = _asked()
+        first, last, cuts = asked()
     except Error as error:
         return _filled(*_default(), problem=said(error)), 422
     return _filled(first, last, cuts)
@@ -102,13 +102,13 @@ def _default() -> tuple[int, int, list[str]]:
 
 
 def _filled(first: int, last: int, cuts: list[str], problem: object = "") -> str:
-    table = _table(first, last, cuts)
+    rows = table(first, last, cuts)
     whole: Figures = desk().figures.span(first, last)
-    totals = dict(zip(COUNTS, (sum(row[len(cuts) + n] for row in table.rows) for n in range(len(COUNTS))), strict=True))
+    totals = dict(zip(COUNTS, (sum(row[len(cuts) + n] for row in rows.rows) for n in range(len(COUNTS))), strict=True))
     known = [day for day in range(first, last + 1) if desk().figures.known(day) is not None]
     given = {"first": day_name(first), "last": day_name(last), "by": cuts}
     return render_template(
-        "usage.html", table=table, totals=totals, cuts=CUTS, given=given, whole=whole, problem=problem, most=ROWS_SHOWN,
+        "usage.html", table=rows, totals=totals, cuts=CUTS, given=given, whole=whole, problem=problem, most=ROWS_SHOWN,
         missing=not known, counts=COUNTS, heads=CUTS | HEADS, words=CLASS_WORDS,
     )  # fmt: skip
 
@@ -117,7 +117,7 @@ def _filled(first: int, last: int, cuts: list[str], problem: object = "") -> str
 @needs("usage.read")
 def as_csv() -> AnyResponse:
     """The same rows."""
-    first, last, cuts = _asked()
+    first, last, cuts = asked()
     name = f"casemate-usage-{day_name(first)}-{day_name(last)}.csv"
-    made = io.BytesIO(csv_of(_table(first, last, cuts)))
+    made = io.BytesIO(csv_of(table(first, last, cuts)))
     return send_file(made, mimetype="text/csv; charset=utf-8", as_attachment=True, download_name=name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.access import ROLES, Person, check_role
+from appliance.access import ROLES, check_role
 from appliance.errors import Error
 
-from .acts import answered, do_or_begin
+from .acts import answered, do_or_begin, other
 from .desk import desk, who
 from .guard import needs
 from .languages import N_
@@ -34,16 +34,6 @@ def _list(problem: str = "", status: int = 200) -> tuple[str, int]:
     people = [(p, access.factors(p), sessions.get(p.id)) for p in access.users()]
     filled = {"people": people, "roles": ROLES, "entered": given, "done": request.args.get("done", ""), "said": SAID}
     return render_template("users.html", problem=problem, **filled), status
-
-
-def _other(name: str) -> Person:
-    """Raises Error `not_found`, `forbidden` for oneself."""
-    person = desk().access.user(name)
-    if person is None:
-        raise Error("not_found", "there is no such user")
-    if person.id == g.person.id:
-        raise Error("forbidden", "nobody changes or removes themselves", "ask another who may")
-    return person
 
 
 @views.get("/users")
@@ -70,7 +60,7 @@ def create() -> AnyResponse | tuple[str, int]:
 @views.post("/users/<name>/role")
 @needs("users.write")
 def role(name: str) -> AnyResponse:
-    person, new = _other(name), request.form.get("role", "")
+    person, new = other(name), request.form.get("role", "")
     check_role(new)
     return answered(do_or_begin("user.role", person.name, {"role": person.role}, {"role": new}))
 
@@ -78,7 +68,7 @@ def role(name: str) -> AnyResponse:
 @views.post("/users/<name>/end-session")
 @needs("users.write")
 def end_session(name: str) -> AnyResponse:
-    person = _other(name)
+    person = other(name)
     desk().peers.record(who(), "console.session_ended", f"user:{person.name}")
     desk().access.end_sessions_of(person)
     return redirect(url_for("users.page", done="ended"), 303)
@@ -87,7 +77,7 @@ def end_session(name: str) -> AnyResponse:
 @views.post("/users/<name>/forget-factors")
 @needs("users.write")
 def forget(name: str) -> AnyResponse:
-    person = _other(name)
+    person = other(name)
     has = desk().access.factors(person)
     old = {"security keys": len(has.keys), "telephone": has.totp, "recovery codes": has.recovery}
     return answered(do_or_begin("user.forget", person.name, old, dict.fromkeys(old, 0) | {"telephone": False}))
@@ -96,5 +86,5 @@ def forget(name: str) -> AnyResponse:
 @views.post("/users/<name>/remove")
 @needs("users.write")
 def remove(name: str) -> AnyResponse:
-    person = _other(name)
+    person = other(name)
     return answered(do_or_begin("user.remove", person.name, {"name": person.name, "role": person.role}, {}))

@@ -45,10 +45,17 @@ def page() -> Any:
 
 
 def _page(problem: str = "", status: int = 200) -> Any:
+    filled = counted()
+    done = request.args.get("done", "")
+    return render_template("verifications.html", **filled, why=WHY, days=DAYS, problem=problem, done=done), status
+
+
+def counted() -> dict[str, Any]:
+    """What became of codes by purpose and by prefix, and prefixes that get none."""
     now_ms = desk().clock()
     book = _book()
     try:
-        filled = {
+        return {
             "funnel": book.funnel(now_ms, DAYS),
             "prefixes": book.conversions(now_ms),
             "operators": book.carriers(now_ms),
@@ -56,8 +63,6 @@ def _page(problem: str = "", status: int = 200) -> Any:
         }
     finally:
         book.close()
-    done = request.args.get("done", "")
-    return render_template("verifications.html", **filled, why=WHY, days=DAYS, problem=problem, done=done), status
 
 
 @views.post("/verifications/evidence")
@@ -89,11 +94,19 @@ def evidence() -> Any:
 def block() -> Any:
     prefix, hours = request.form.get("prefix", "").strip(), request.form.get("hours", "")
     try:
-        check_prefix(prefix)
-        if not (hours.isascii() and hours.isdigit() and 1 <= int(hours) <= BLOCK_HOURS_MAX):
-            raise Error("invalid", f"hours are a whole number from 1 to {BLOCK_HOURS_MAX:,}")
+        blocked(prefix, int(hours) if hours.isascii() and hours.isdigit() and len(hours) < 9 else 0)
     except Error as error:
+        if error.code != "invalid":
+            raise
         return _page(said(error), 422)
+    return redirect(url_for("verifications.page", done="blocked"), 303)
+
+
+def blocked(prefix: str, hours: int) -> None:
+    """Raises Error `invalid`."""
+    check_prefix(prefix)
+    if not 1 <= hours <= BLOCK_HOURS_MAX:
+        raise Error("invalid", f"hours are a whole number from 1 to {BLOCK_HOURS_MAX:,}")
     made = by_person(prefix, int(hours), desk().clock())
     until = rfc3339(made.until_ms)
     desk().peers.record(who(), "verification.prefix_blocked", f"prefix:{prefix}", why=made.why, ends=until)
@@ -102,13 +115,17 @@ def block() -> Any:
         book.act(lambda b: b.block(made))
     finally:
         book.close()
-    return redirect(url_for("verifications.page", done="blocked"), 303)
 
 
 @views.post("/verifications/open")
 @needs("verifications.block")
 def open_() -> AnyResponse:
-    prefix = request.form.get("prefix", "")
+    opened(request.form.get("prefix", ""))
+    return redirect(url_for("verifications.page", done="opened"), 303)
+
+
+def opened(prefix: str) -> None:
+    """Raises Error `not_found`."""
     book = _book()
     try:
         held = book.blocked(prefix, desk().clock())
@@ -116,4 +133,3 @@ def open_() -> AnyResponse:
         book.act(lambda b: b.unblock(prefix, desk().clock()))
     finally:
         book.close()
-    return redirect(url_for("verifications.page", done="opened"), 303)

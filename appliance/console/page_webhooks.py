@@ -33,7 +33,7 @@ TALLIES: Final = {
 }
 
 
-def _rows(host: str, before: int | None) -> list[dict[str, Any]]:
+def rows_of(host: str, before: int | None) -> list[dict[str, Any]]:
     callers = {key.id: key.name for key in desk().access.api_keys()}
     out = []
     for n, id_, status, at_ms, received_ms, attempts, next_ms, to, caller in desk().peers.deliveries(
@@ -59,7 +59,7 @@ def page() -> str:
     state: dict[str, Any] | None = None
     rows: list[dict[str, Any]] = []
     try:
-        state, rows = desk().peers.courier_state(), _rows(host, before)
+        state, rows = desk().peers.courier_state(), rows_of(host, before)
     except Error as error:
         if error.code != "peer_unavailable":
             raise
@@ -71,11 +71,14 @@ def page() -> str:
 @views.post("/webhooks/hasten")
 @needs("webhooks.retry")
 def hasten() -> AnyResponse:
-    """Recorded, then everything that waits for the host is due."""
     host = request.form.get("host", "")
+    return redirect(url_for("webhooks.page", host=host, done=hastened(host)), 303)
+
+
+def hastened(host: str) -> int:
+    """Recorded, then everything that waits for the host is due; how many messages. Raises Error `not_found`."""
     known = {each["host"] for each in desk().peers.courier_state()["hosts"]}
     if host not in known:
         raise Error("not_found", "nothing was ever told to this host")
     desk().peers.record(who(), "webhook.hastened", f"webhook:{host}")
-    done = desk().peers.hasten(host)
-    return redirect(url_for("webhooks.page", host=host, done=done), 303)
+    return desk().peers.hasten(host)

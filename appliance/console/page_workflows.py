@@ -32,7 +32,6 @@ from appliance.flows import (
     decide,
     drawn,
     listed,
-    newest,
     one,
     retire,
     save,
@@ -41,7 +40,7 @@ from appliance.flows import (
 )
 from appliance.message import id_octets, id_text
 
-from .desk import desk, who
+from .desk import desk, party, who
 from .guard import needs
 from .languages import say
 from .saying import said
@@ -55,7 +54,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def _open() -> Iterator[Book]:
+def opened() -> Iterator[Book]:
     with closing(book_of(desk().settings)) as book:
         yield book
 
@@ -71,7 +70,7 @@ def page() -> Any:
 
 
 def _page(problem: str = "", text: str = "", status: int = 200) -> Any:
-    with _open() as book:
+    with opened() as book:
         rows, asked, persons = listed(book.conn), waiting(book.conn), book.latest(None, RUNS, PERSON)
         counts = book.tallies()
     begun = {name: n for (name, outcome), n in counts.items() if not outcome}
@@ -90,7 +89,7 @@ def workflow(name: str) -> Any:
 
 def _workflow(name: str, problem: str = "", status: int = 200) -> Any:
     wanted = request.args.get("version", "")
-    with _open() as book:
+    with opened() as book:
         every = versions(book.conn, name)
         if not every:
             raise Error("not_found", "there is no such workflow")
@@ -137,25 +136,25 @@ def _tried(flow: Definition) -> tuple[Any, str]:
 @views.get("/runs/<run>")
 @needs("workflows.read")
 def run(run: str) -> Any:
-    with _open() as book:
-        row = _run(book, run)
+    with opened() as book:
+        row = found_run(book, run)
         story = book.story(row.id)
         flow = _read(one(book.conn, row.workflow, row.version))
     been = {s.state for s in story} | {s.went for s in story}
     picture = Markup(drawn(flow, row.machine.state, been))  # all its texts are escaped
-    answers = sorted(_answers(flow, row))
+    answers = sorted(answers_of(flow, row))
     done = request.args.get("done", "")
     return render_template("run.html", row=row, story=story, picture=picture, answers=answers, ENDED=ENDED, done=done)
 
 
-def _run(book: Book, run: str) -> Row:
+def found_run(book: Book, run: str) -> Row:
     octets = id_octets(run.lower())
     if octets is None:
         raise Error("not_found", "there is no such run")
     return book.one(octets)
 
 
-def _answers(flow: Definition, row: Row) -> list[str]:
+def answers_of(flow: Definition, row: Row) -> list[str]:
     state = flow.states.get(row.machine.state)
     return list(state.on) if row.machine.phase == PERSON and isinstance(state, Wait) else []
 
@@ -167,41 +166,64 @@ def _answers(flow: Definition, row: Row) -> list[str]:
 @needs("workflows.write")
 def save_() -> Any:
     text = request.form.get("definition", "").replace("\r\n", "\n")
+    try:
+        made = saved(text)
+    except Error as error:
+        if error.code not in ("workflow_invalid", "invalid"):
+            raise
+        return _page(said(error), text, 422)
+    return redirect(url_for("workflows.workflow", name=made.name, version=made.version, done="saved"), 303)
+
+
+def saved(text: str) -> Version:
+    """A draft, the newest again when it says the same. Raises Error `workflow_invalid` with every problem."""
     snapshot = desk().templates.snapshot()
 
     def kinds(name: str) -> Any:
         template = snapshot.get(name)
         return None if template is None else template.kinds
 
-    try:
-        flow = checked(text, kinds)
-    except Error as error:
-        return _page(said(error), text, 422)
+    flow = checked(text, kinds)
     version = Version(flow.name, 0, text, 0, "", "", "", 0, "", "", 0)
     desk().peers.record(who(), "workflow.saved", f"workflow:{flow.name}", digest=version.digest)
-    _act(lambda b: save(b.conn, flow.name, text, who(), desk().clock()))
-    return redirect(url_for("workflows.workflow", name=flow.name, version=_newest(flow.name), done="saved"), 303)
+    return _act(lambda b: save(b.conn, flow.name, text, party(), desk().clock()))
 
 
 @views.post("/workflows/<name>/ask")
 @needs("workflows.write")
 def ask_(name: str) -> Any:
     reason, number = request.form.get("reason", ""), _number()
-    with _open() as book:
-        found = one(book.conn, name, number)
     if not reason.strip():
         return _workflow(name, say("Say why: the other person has to judge it."), 422)
+    asked(name, number, reason)
+    return redirect(url_for("workflows.workflow", name=name, version=number, done="asked"), 303)
+
+
+def name_of(text: str) -> str:
+    """What a definition calls itself, right or not; empty when it does not say."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ""
+    return str(found.get("name", "")) if isinstance(found, dict) else ""
+
+
+def asked(name: str, number: int, reason: str) -> Version:
+    """Raises Error `not_found`, `workflow_state`, `invalid`."""
+    with opened() as book:
+        found = one(book.conn, name, number)
+    if not reason.strip():
+        raise Error("invalid", "say why: the other person has to judge it", field="reason")
     detail: dict[str, Any] = {"version": number, "reason": reason.strip()[:300], "digest": found.digest}
     desk().peers.record(who(), "workflow.asked", f"workflow:{name}", **detail)
-    _act(lambda b: ask(b.conn, name, number, reason, who(), desk().clock()))
-    return redirect(url_for("workflows.workflow", name=name, version=number, done="asked"), 303)
+    return _act(lambda b: ask(b.conn, name, number, reason, party(), desk().clock()))
 
 
 @views.post("/workflows/<name>/decide")
 @needs("workflows.decide")
 def decide_(name: str) -> Any:
     number, yes = _number(), request.form.get("yes") == "yes"
-    with _open() as book:
+    with opened() as book:
         digest = one(book.conn, name, number).digest
 
     def decided(book: Book) -> None:
@@ -224,7 +246,7 @@ def decide_(name: str) -> Any:
 @views.post("/workflows/<name>/retire")
 @needs("workflows.decide")
 def retire_(name: str) -> AnyResponse:
-    with _open() as book:
+    with opened() as book:
         found = active(book.conn, name)
     if found is None:
         raise Error("not_found", "no version of this workflow is active")
@@ -236,32 +258,42 @@ def retire_(name: str) -> AnyResponse:
 @views.post("/runs/<run>/answer")
 @needs("workflows.answer")
 def answer(run: str) -> AnyResponse:
-    given = request.form.get("answer", "")
-    with _open() as book:
-        row = _run(book, run)
+    answered(run, request.form.get("answer", ""))
+    return redirect(url_for("workflows.run", run=run, done="answered"), 303)
+
+
+def answered(run: str, given: str) -> None:
+    """Raises Error `not_found`, `workflow_state`."""
+    with opened() as book:
+        row = found_run(book, run)
         flow = _read(one(book.conn, row.workflow, row.version))
-    if given not in _answers(flow, row):
+    if given not in answers_of(flow, row):
         raise Error("workflow_state", "the run waits for no such answer")
     on = f"run:{id_text(row.id)}"
     desk().peers.record(who(), "workflow.answered", on, answer=given, by=who())
     source = b"a" + row.id + row.machine.step.to_bytes(4, "big")
     _act(lambda b: b.bring(source, row.id, Heard("answered", given), desk().clock()))
-    return redirect(url_for("workflows.run", run=run, done="answered"), 303)
 
 
 @views.post("/runs/<run>/cancel")
 @needs("workflows.answer")
 def cancel(run: str) -> AnyResponse:
-    with _open() as book:
-        row = _run(book, run)
-    if row.machine.phase != ENDED:
-        desk().peers.record(who(), "workflow.cancelled", f"run:{id_text(row.id)}")
-        _act(lambda b: b.cancel(b.one(row.id), desk().clock(), "cancelled", "cancelled"))
+    cancelled(run)
     return redirect(url_for("workflows.run", run=run, done="cancelled"), 303)
 
 
+def cancelled(run: str) -> bool:
+    """Whether it was under way. Raises Error `not_found`."""
+    with opened() as book:
+        row = found_run(book, run)
+    if row.machine.phase != ENDED:
+        desk().peers.record(who(), "workflow.cancelled", f"run:{id_text(row.id)}")
+        _act(lambda b: b.cancel(b.one(row.id), desk().clock(), "cancelled", "cancelled"))
+    return row.machine.phase != ENDED
+
+
 def _act(what: Callable[[Book], T]) -> T:
-    with _open() as book:
+    with opened() as book:
         result: T = book.act(what)
         return result
 
@@ -271,9 +303,3 @@ def _number() -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9):
         raise Error("not_found", "there is no such version of this workflow")
     return int(text)
-
-
-def _newest(name: str) -> int:
-    with _open() as book:
-        found = newest(book.conn, name)
-        return found.version if found is not None else 0

@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s
+from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
 from appliance.limits import CALL_S_MAX
@@ -89,6 +90,14 @@ class Peers:
     def decide(self, message_id: bytes, act: str, who: str) -> None:
         """What becomes of a message that may or may not have left: `resend` or `close`."""
         self._engines().call("decide", {"id": message_id, "act": act, "who": who})
+
+    def load_routes(self, who: str) -> None:
+        """The engine takes the active version of the routes; one that does not run takes it when it starts."""
+        try:
+            self._engines().call("routes_load", {"who": who})
+        except Error as error:
+            if error.code not in ("peer_unavailable", "engine_unavailable"):
+                raise
 
     def left_alone(self, subject: bytes, programmes: list[str], who: str) -> None:
         """Tells the engine of a decision that is in `consent.db`: what is queued for the customer is cancelled."""

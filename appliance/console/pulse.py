@@ -10,6 +10,7 @@ from typing import Any, Final
 from appliance.errors import Error
 
 SECONDS: Final = 300  # what the chart shows
+RECENT_MS: Final = 2_500  # a look is due every second
 SERIES: Final = ("accepted", "submitted", "receipted")
 
 
@@ -31,6 +32,7 @@ class Pulse:
         self._points: deque[list[Any]] = deque(maxlen=SECONDS)
         self._last: tuple[int, tuple[int, ...]] | None = None
         self._lock = threading.Lock()
+        self._heard: tuple[int, dict[str, Any] | None] | None = None
 
     def hear(self, at_ms: int, state: dict[str, Any] | None) -> None:
         """One look at the engine; None when it did not answer. Counters that went back (a restart) give no rate."""
@@ -42,8 +44,15 @@ class Pulse:
             if gone > 0 and all(b >= a for a, b in zip(before, now, strict=True)):
                 rates = [round((b - a) * 1000 / gone, 1) for a, b in zip(before, now, strict=True)]
         with self._lock:
+            self._heard = (at_ms, state)
             self._last = (at_ms, now) if now is not None else None
             self._points.append([at_ms, *rates])
+
+    def recent(self, at_ms: int) -> tuple[dict[str, Any] | None] | None:
+        """What the engine said at the last look, in a tuple; None when that is too long ago to be shown as now."""
+        with self._lock:
+            heard = self._heard
+        return (heard[1],) if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
 
     def points(self, after_ms: int = 0) -> list[list[Any]]:
         with self._lock:

@@ -48,6 +48,8 @@ CHANGES: Final = [
     "link.resumed",
     "sender.confirmed",
     "sender.expired",
+    "token.created",
+    "token.revoked",
     "apikey.created",
     "apikey.revoked",
     "door.account_created",

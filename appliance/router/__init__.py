@@ -3,12 +3,13 @@
 from .binding import Bound, Layout
 from .bookshelf import Bookshelf, InUse, Kept
 from .checking import check_senders, warnings
+from .drafting import Draft, drafted
 from .explaining import Explained, Step, explain
 from .group import Group, Way
 from .health import CLOSED, HALF_OPEN, OPEN, Health, Heard, LinkHealth
 from .operators import Learned, Numbers, Told
 from .ported import Book
-from .shelf import Active, Heading, Pointer, RouteShelf, table_of, through
+from .shelf import Active, Heading, Pointer, RouteShelf, digest_of, table_of, through
 from .table import RouteTable
 from .trial import Trial
 from .watch import RouteWatch, Took, in_pieces
@@ -21,6 +22,7 @@ __all__ = [
     "Book",
     "Bookshelf",
     "Bound",
+    "Draft",
     "Explained",
     "Group",
     "Heading",
@@ -42,6 +44,8 @@ __all__ = [
     "Trial",
     "Way",
     "check_senders",
+    "digest_of",
+    "drafted",
     "explain",
     "in_pieces",
     "table_of",

@@ -123,8 +123,7 @@ class RouteShelf:
         """Writes a new version; it is not active yet."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         encode = msgspec.json.Encoder().encode
-        lines = [encode(Line(operator=o)) for o in operators] + [encode(Line(route=r)) for r in routes]
-        below = b"".join(line + b"\n" for line in lines)
+        below = _below(routes, operators)
         kept = self.numbers()
         heading = Heading((kept[-1] if kept else 0) + 1, hashlib.sha256(below).hexdigest(), len(routes), at_ms, who)
         _write(self.path(heading.version), encode(heading) + b"\n" + below)
@@ -291,6 +290,18 @@ def table_of(
 
     active = through(steps())
     return active.table, problems
+
+
+def digest_of(routes: tuple[Route, ...], operators: tuple[Operator, ...]) -> str:
+    """What the shelf would name a version of these by."""
+    return hashlib.sha256(_below(routes, operators)).hexdigest()
+
+
+def _below(routes: tuple[Route, ...], operators: tuple[Operator, ...]) -> bytes:
+    """All of a version but its heading."""
+    encode = msgspec.json.Encoder().encode
+    lines = [encode(Line(operator=o)) for o in operators] + [encode(Line(route=r)) for r in routes]
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _write(path: Path, octets: bytes) -> None:

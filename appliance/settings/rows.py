@@ -13,7 +13,7 @@ from .promised import PROMISED_SETTINGS
 from .setting import Setting
 
 #: Kinds of change that two people make (`appliance.access` says what each is).
-TWO_PEOPLE: Final = ("apikeys", "senders", "settings", "users")
+TWO_PEOPLE: Final = ("apikeys", "routes", "senders", "settings", "templates", "tokens", "users")
 
 #: Languages of the console (`appliance.console` has a catalogue for each but the first).
 LANGUAGES: Final = ("en", "it", "de", "fr", "es")
@@ -82,7 +82,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "console.two_people",
         "strs",
         list(TWO_PEOPLE),
-        "what one person of the console asks for and another approves; of these four",
+        "what one person of the console asks for and another approves; of these",
     ),
     *DIRECTORY_SETTINGS,
     *OIDC_SETTINGS,

@@ -11,8 +11,11 @@ import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from flask.testing import FlaskClient
 
+from appliance.console.bearer import ROOT
+from appliance.console.calling import CALLS
 from appliance.console.guard import PUBLIC
 
 from .payloads import MARK, PRODUCT
@@ -22,7 +25,7 @@ LEFT_OUT: Final = frozenset({"sign.leave"})  # ends the session; takes nothing
 
 
 class Place(NamedTuple):
-    """One parameter of one route. `where`: form, query or path."""
+    """One parameter of one route. `where`: form, query, path; of the admin API json, query, path."""
 
     method: str
     path: str
@@ -46,7 +49,7 @@ def places(app: Any) -> list[Place]:
     """Read from the map of routes and from the pages' source, so that a new page is tried too."""
     out = []
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in LEFT_OUT or rule.endpoint == "static":
+        if rule.endpoint in LEFT_OUT or rule.endpoint == "static" or rule.endpoint.startswith("admin."):
             continue
         module = app.view_functions[rule.endpoint].__module__.rpartition(".")[2]
         names = sorted(named(PAGES / f"{module}.py"))
@@ -55,6 +58,42 @@ def places(app: Any) -> list[Place]:
             out += [Place(method, rule.rule, rule.endpoint, where, name) for name in names]
             out += [Place(method, rule.rule, rule.endpoint, "path", name) for name in rule.arguments]
     return sorted(out)
+
+
+def api_places() -> list[Place]:
+    """Every field of every body, every name in an address of the admin API, as its own table has them."""
+    out = []
+    for each in CALLS:
+        fields = [f.encode_name for f in msgspec.structs.fields(each.takes)] if each.takes is not None else []
+        for where, names in (("json", fields), ("query", each.query), ("path", re.findall(r"{(\w+)}", each.path))):
+            out += [Place(each.method, ROOT + each.path, "admin." + each.name, where, name) for name in names]
+    return sorted(out)
+
+
+def called(client: FlaskClient, token: str, place: Place, text: str) -> str:
+    """What is wrong with an answer of the admin API; empty: nothing. It is JSON and is said to be: a tag in it is only text."""
+    path = re.sub(
+        r"{(\w+)}",
+        lambda m: _quoted(
+            text if place.where == "path" and m[1] == place.name else "1" if m[1] == "number" else "vera"
+        ),
+        place.path,
+    )
+    given = {place.name: text}
+    body = (given if place.where == "json" else {}) if place.method != "GET" else None
+    query = given if place.where == "query" else {}
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = client.open(path, method=place.method, json=body, query_string=query, headers=headers)
+    said = answer.get_data().decode("utf-8", "replace")
+    if answer.status_code == 500:
+        return f"500 at {path}"
+    if answer.status_code == 401:
+        return "the token was shut out"
+    if answer.mimetype == "text/html":
+        return "a page instead of an answer"
+    if PRODUCT in said or "root:x:0" in said:
+        return "computed" if PRODUCT in said else "a file of the machine"
+    return "a header of the payload's" if "X-Injected" in answer.headers else ""
 
 
 def tried(client: FlaskClient, csrf: str, place: Place, kind: str, text: str) -> str:

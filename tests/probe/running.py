@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from flask.testing import FlaskClient
 
-from appliance.access import Access, Passwords
+from appliance.access import NEVER_BY_TOKEN, PERMISSIONS, Access, Passwords, may
 from appliance.console import create_app
 from appliance.console.guard import csrf_of
 from appliance.settings import parse
 from tests.unit.console.conftest import NOW, PASSWORD, Played
 
-from .console import Place, places, tried
+from .console import Place, api_places, called, places, tried
 from .payloads import payloads
 
 AGAIN: int = 50  # requests after which the session is a new one: a payload may have ended it
@@ -49,6 +49,14 @@ class Target:
             client.set_cookie(f"casemate-{name}", token)
         return client, csrf_of(token)
 
+    def token(self) -> str:
+        """An administrator's, with everything a token ever may."""
+        anna = self.access.user("anna")
+        assert anna is not None
+        named = tuple(p for p in PERMISSIONS if may("administrator", p) and p not in NEVER_BY_TOKEN)
+        self.app.extensions["casemate-doorkeeper"].wait_s = lambda token: 0
+        return self.access.create_admin_token(anna, "probe", "administrator", named, (), 1, NOW)[1]
+
     def as_before(self) -> list[str]:
         """What is not as it was in the people's store; empty: nothing."""
         rows = self.access.rows("SELECT name, role FROM person WHERE name IN ('anna', 'vera', 'carlo') ORDER BY name")
@@ -59,7 +67,8 @@ class Target:
 def run(home: Path, inputs: int, each: int, seed: int = 1) -> Tried:
     """`inputs` payloads, each on `each` parameters in turn, so that every parameter meets every kind; 0: on every one."""
     target = Target(home)
-    all_places = places(target.app)
+    all_places = [*places(target.app), *api_places()]
+    token = target.token()
     turn = itertools.cycle(all_places)
     wrong, requests, kinds = [], 0, Counter[str]()
     client, csrf = target.session()
@@ -67,7 +76,9 @@ def run(home: Path, inputs: int, each: int, seed: int = 1) -> Tried:
         for place in all_places if not each else itertools.islice(turn, each):
             if requests % AGAIN == 0:
                 client, csrf = target.session()
-            if found := tried(client, csrf, place, kind, text):
+            api = place.endpoint.startswith("admin.")
+            found = called(client, token, place, text) if api else tried(client, csrf, place, kind, text)
+            if found:
                 wrong.append((place, kind, text, found))
             requests += 1
             kinds[kind] += 1

@@ -85,6 +85,7 @@ class Box:
                 "decide": self._act,
                 "trace_read": self._trace_read,
                 "link_test": self._link_test,
+                "routes_load": self._act,
             }
         )
         await self._engine.start(self.settings.socket("engine-0"))

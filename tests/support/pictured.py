@@ -51,6 +51,7 @@ PICTURED: Final = {
     "settings": "/settings",
     "system": "/system",
     "users": "/users",
+    "tokens": "/tokens",
     "help": "/help",
     "help_page": "/help/pages",
     "account": "/account",

@@ -113,6 +113,9 @@ class Played:
     def drain(self, link: str, on: bool, who: str) -> None:
         self._act("drain", link, on, who)
 
+    def load_routes(self, who: str) -> None:
+        self._act("load_routes", who)
+
     def decide(self, message_id: bytes, act: str, who: str) -> None:
         self._act("decide", act, who)
 

@@ -79,3 +79,15 @@ def test_a_second_factor_is_asked_for_as_of_all(client: FlaskClient, access: Acc
     csrf = token_in(client.get("/sign-in/second"))
     done = client.post("/sign-in/second", data={"csrf": csrf, "code": totp(secret, NOW // 30_000)})
     assert done.status_code == 303 and client.get("/messages").status_code == 200
+
+
+def test_who_fails_at_one_address_holds_up_nobody_at_another(client: FlaskClient, peers: Played) -> None:
+    far = {"REMOTE_ADDR": "10.0.0.9"}
+    stranger, codes = client.application.test_client(), []
+    for _ in range(40):
+        stranger.get("/sign-in/with-bank", environ_base=far)
+        data = {"code": "nobody", "state": peers.left[0]}
+        codes.append(stranger.post("/sign-in/with-bank", data=data, environ_base=far).status_code)
+    assert codes[0] == 401 and codes[-1] == 429
+    client.get("/sign-in/with-bank")
+    assert back(client, peers, "olga").headers["Location"] == "/"

@@ -132,9 +132,8 @@ def twice(arguments: argparse.Namespace) -> int:
     for fresh in (False, True):
         arguments.fresh, arguments.again, arguments.no_compress = fresh, fresh, True
         build(arguments)
-        parts = sorted((CACHE / "work/verity").glob("*.raw"))
-        images = {path.suffixes[-2] if len(path.suffixes) > 1 else path.name: debian.sha256_of(path) for path in parts}
-        images["disk"] = debian.sha256_of(next(OUT.glob("*.raw")))
+        steps, tools = Steps(CACHE / "twice.log", 1), trees.Tree(CACHE / "tools.kept")
+        images = comparing.digests(steps, tools, CACHE / "work", next(OUT.glob("*.raw")))
         kept.append((images, comparing.census(CACHE / "root")))
     (first, tree), (second, other) = kept
     for line in comparing.differences(tree, other)[:50]:

@@ -8,6 +8,9 @@ from typing import Final
 TEXT_CHARACTERS_MAX: Final = 4_000  # the longest message the appliance sells; whole or refused, never cut
 SEGMENTS_MAX: Final = 255  # 3GPP TS 23.040 9.2.3.24.1: one octet counts the parts
 REFERENCE_CHARACTERS_MAX: Final = 128  # the bank's own reference on a message
+REFERENCE_LOOKED_MAX: Final = (
+    5_000  # messages opened for one page of a search by reference, which is sealed: some 0.1 s
+)
 METADATA_ENTRIES_MAX: Final = 16
 METADATA_CHARACTERS_MAX: Final = 256  # one value
 SENDER_ALPHANUMERIC_MAX: Final = 11  # 3GPP TS 23.040 9.1.2.5: 11 septets in an address field

@@ -207,6 +207,7 @@ DETAIL: Final[dict[str, str]] = {
     "messages.indeterminate": "segments sent_again?",
     "message.viewed": "why",
     "message.searched_by_number": "found? page?",
+    "message.searched_by_reference": "page?",
     "number.looked_up": "",
     "message.cancelled": "",
     "message.replaced": "",

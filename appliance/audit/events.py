@@ -94,6 +94,7 @@ EVENTS: Final[dict[str, str]] = {
     "messages.indeterminate": "segments were left without an answer when a link or the engine went; detail holds how many",
     "message.viewed": "the clear content of a message was shown to a person",
     "message.searched_by_number": "messages were looked up by a telephone number (the number is not recorded)",
+    "message.searched_by_reference": "messages were looked up by the bank's reference (the reference is not recorded)",
     "number.looked_up": "the country and operator of a number were looked up (the number is not recorded)",
     "message.cancelled": "a message was cancelled before it left",
     "message.replaced": "a message that had not left was given another text, time or validity by the system that sent it",

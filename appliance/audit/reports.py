@@ -25,7 +25,8 @@ _CRYPTO: Final = f"key.destroyed key.hold_set key.hold_lifted root.changed {_TWO
 _CONFIGURATION: Final = "settings.changed settings.approved settings.applied routes.activated numbers.imported numbers.back template.saved template.removed"
 _LINKS: Final = "link.drained link.resumed link.tested link.trace_on"
 _PERSONAL: Final = (
-    "message.viewed message.searched_by_number number.looked_up consent.looked_up consent.exported evidence.exported"
+    "message.viewed message.searched_by_number message.searched_by_reference number.looked_up consent.looked_up"
+    " consent.exported evidence.exported"
 )
 _FAILURES: Final = (
     "audit.gap audit.stalled audit.unsigned siem.lost hsm.lost hsm.failed_over hsm.out_of_step process.died"

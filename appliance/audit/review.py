@@ -28,7 +28,12 @@ RULES: Final[dict[str, str]] = {
 }
 
 REFUSALS: Final = frozenset({"console.login", "apikey.refused", "token.refused", "door.refused"})
-SEARCHES: Final = frozenset({"message.viewed", "message.searched_by_number", "number.looked_up", "consent.looked_up"})
+SEARCHES: Final = frozenset(
+    {
+        *("message.viewed", "message.searched_by_number", "message.searched_by_reference"),
+        *("number.looked_up", "consent.looked_up"),
+    }
+)
 #: Events of which each is a finding -> rule.
 EACH: Final[dict[str, str]] = {
     "console.user_changed": "administrators",

@@ -32,6 +32,7 @@ from . import (
     describing,
     guard,
     languages,
+    navigation,
     page_account,
     page_api_keys,
     page_changes,
@@ -80,7 +81,7 @@ log = logging.getLogger(__name__)
 
 FORM_OCTETS_MAX: Final = 16 * 1024  # the largest form brings a checkpoint with a few cosignatures
 
-#: Every page; a new one stands here, in `frame.html` and in the stories of the console.
+#: Every page; a new one stands here, in `navigation.py` and in the stories of the console.
 PAGES: Final = (
     page_sign,
     page_sign_on,
@@ -214,6 +215,7 @@ def create_app(
     app.extensions["casemate-doorkeeper"] = bearer.Doorkeeper()
     guard.install(app)
     languages.install(app)
+    navigation.install(app)
     words.install(app)
     app.jinja_env.globals["coming"] = page_register.coming
     app.jinja_env.globals["waiting_changes"] = page_changes.waiting

@@ -39,7 +39,7 @@ def _chosen(name: str, table: tuple[str, ...]) -> int | None:
 
 
 def _time_ms(name: str) -> int | None:
-    text = request.args.get(name, "").strip()
+    text = request.values.get(name, "").strip()
     if not text:
         return None
     try:
@@ -126,6 +126,37 @@ def by_number() -> str:
     more = {"index": index.hex(), "cursor": cursor} if cursor else None
     filled = {"rows": rows, "older": None, "more": more, "given": {}, "callers": _callers()}
     return render_template("messages.html", links=_links(), problem=problem, wanted="", by_number=True, **filled)
+
+
+@views.post("/messages/by-reference")
+@needs("messages.search_by_number")
+def by_reference() -> tuple[str, int]:
+    """The bank's reference comes in the body, for it may be a customer's; the act is recorded before anything is opened."""
+    reference = request.form.get("reference", "").strip()
+    cursor = request.form.get("cursor") or None
+    given = {name: request.form.get(name, "") for name in ("from", "to")}
+    problem, rows, more = "", list[Any](), None
+    try:
+        span = _time_ms("from"), _time_ms("to")
+        if not 1 <= len(reference) <= limits.REFERENCE_CHARACTERS_MAX:
+            raise Error("invalid", "a reference is 1 to 128 characters")
+        desk().peers.record(who(), "message.searched_by_reference", "message:any", page=2 if cursor else 1)
+        rows, cursor = desk().peers.by_reference(reference, *span, cursor)
+        more = {"reference": reference, "cursor": cursor, **given} if cursor else None
+    except Error as error:
+        if error.code != "invalid":
+            raise
+        problem = said(error)
+    filled = {
+        "rows": rows,
+        "older": None,
+        "more": more,
+        "given": {k: v for k, v in given.items() if v},
+        "callers": _callers(),
+    }
+    shown = {"by_number": True, "by_reference": not problem, "looked": limits.REFERENCE_LOOKED_MAX}
+    page = render_template("messages.html", links=_links(), problem=problem, wanted="", **filled, **shown)
+    return page, 422 if problem else 200
 
 
 @views.get("/messages/<message_id>")

@@ -16,19 +16,35 @@ from appliance.clock import monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
-from appliance.limits import CALL_S_MAX
+from appliance.limits import CALL_S_MAX, REFERENCE_LOOKED_MAX
 from appliance.message import Content
 from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
 from appliance.store import Found, Heard, Readers
 
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
+REFERENCE_ROWS: Final = 500  # read at a time while a reference is looked for
 COUNT_PAUSE_S: Final = 1.5
 COUNT_SHARE: Final = 20  # counting takes at most a twentieth of one core
 LINK_TEST_S_MAX: Final = 45.0  # connecting, binding, one answer and one receipt, each with its own patience
 TRACE_ROWS_MAX: Final = 200
 DIRECTORY_S_MAX: Final = 30.0  # several servers, each with its own patience
 VERIFY_S_MAX: Final = 55.0  # a long log is read from end to end
+
+
+def _reference(ring: BlockingKeyring, found: Found) -> str | None:
+    """None for a message that has none, or whose content or key is gone."""
+    if found.content is None:
+        return None
+    try:
+        octets = ring.by_id(found.key_id).open(found.content, b"c" + found.id)
+        return msgspec.msgpack.decode(octets, type=Content).reference
+    except msgspec.MsgspecError:
+        return None
+    except Error as error:
+        if error.code not in ("key_destroyed", "key_missing", "key_refused"):
+            raise
+        return None
 
 
 class Peers:
@@ -114,6 +130,26 @@ class Peers:
 
     def search(self, **criteria: Any) -> tuple[list[Found], str | None]:
         return self._reader().search(**criteria)
+
+    def by_reference(
+        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None
+    ) -> tuple[list[Found], str | None]:
+        """Messages with the bank's reference among the next so many of a time, newest first, and where to look on from.
+
+        The reference is sealed with the text and nothing leads to it, so each is opened and put away again unread but for this.
+        """
+        ring, rows, left = BlockingKeyring(self.settings), list[Found](), REFERENCE_LOOKED_MAX
+        try:
+            while left:
+                some = min(REFERENCE_ROWS, left)
+                page, cursor = self._reader().search(from_ms=from_ms, to_ms=to_ms, limit=some, cursor=cursor)
+                rows += [found for found in page if _reference(ring, found) == reference]
+                left -= some
+                if cursor is None:
+                    break
+            return rows, cursor
+        finally:
+            ring.close()
 
     def held(self, limit: int, cursor: str | None) -> tuple[list[Found], str | None]:
         """Messages in doubt that wait for a person, newest first."""

@@ -39,7 +39,7 @@ FIELDS: Final[dict[str, str]] = {
     "2.5": "Classification criteria that triggered the incident report",
     "2.6": "Materiality thresholds for the classification criterion 'Geographical spread'",
     "2.7": "Discovery of the major ICT-related incident",
-    "2.8": "Indication whether the incident originates from a third-party provider or another financial entity",
+    "2.8": "Indication whether the major ICT-related incident originates from a third-party provider or another financial entity",
     "2.9": "Activation of business continuity plan, if activated",
     "2.10": "Other relevant information",
     "3.1": "Incident reference code provided by the competent authority",

@@ -53,6 +53,7 @@ ON_RECORD: dict[str, str] = {
     "console page_inbound.reveal": "message.viewed",
     "console page_webhooks.hasten": "webhook.hastened",
     "console page_messages.by_number": "message.searched_by_number",
+    "console page_messages.by_reference": "message.searched_by_reference",
     "console page_routes.why": "routes.explained",
     "console page_register.export": "register.exported",
     "console page_register.csr": "register.csr_made",

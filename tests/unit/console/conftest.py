@@ -223,6 +223,14 @@ class Played:
             raise Error("invalid", "the cursor is not one that this search gave")
         return self.rows, self.cursor
 
+    def by_reference(
+        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None
+    ) -> tuple[list[Found], str | None]:
+        self._ask("keys")
+        self.searched.append({"reference": reference, "from_ms": from_ms, "to_ms": to_ms, "cursor": cursor})
+        self.acts.append("search")
+        return (self.rows if reference == "loan-4711" else []), self.cursor
+
     def message(self, message_id: bytes) -> Found | None:
         return next((f for f in self.rows if f.id == message_id), None)
 

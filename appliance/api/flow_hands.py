@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from appliance.errors import Error
-from appliance.flows import Code, FlowWatch, Heard, Order, Runner, Send, Verify, Webhook, own_text
+from appliance.flows import Code, FlowWatch, Heard, Order, Runner, Send, Verify, Way, Webhook, channel_of, own_text
 from appliance.intake import Caller
 from appliance.message import id_octets, id_text
 from appliance.settings import SMS, Settings
@@ -60,10 +60,10 @@ class FlowHands:
         assert isinstance(state, Send)
         self.gateway.peers.check_open()
         self.gateway.funnel.check_room(1)
-        way = state.ways[row.machine.way]
+        sender = self._sender(state.ways[row.machine.way])
         message = Message(
             kept.to,
-            from_=way.sender,
+            from_=sender,
             class_=state.class_,
             validity_s=state.validity_s,
             reference=kept.reference,
@@ -71,7 +71,7 @@ class FlowHands:
         )
         if kept.asked is not None:  # a caller's own message, by the ways that it named
             message = msgspec.convert(kept.asked, Message)
-            message.from_, message.callback_url = way.sender or message.from_, order.address
+            message.from_, message.callback_url = sender or message.from_, order.address
         elif state.texts is not None:
             message.text = own_text(order.flow, state, kept.variables, kept.locale)
         else:
@@ -91,7 +91,7 @@ class FlowHands:
         state, kept, row = order.state, order.kept, order.row
         assert isinstance(state, Verify)
         taken = state.ways[row.machine.way]
-        way = KeptWay(taken.sender or "", order.address, "" if taken.channel == SMS else taken.channel)
+        way = KeptWay(self._sender(taken) or "", order.address, "" if taken.channel == SMS else taken.channel)
         known = id_octets(row.machine.verification) if row.machine.verification else None
         if known is not None:
             again = await self.verifying.resent(_behalf(order), known, order.key, way, row.machine.why)
@@ -108,6 +108,10 @@ class FlowHands:
         flow = row.id + order.step.to_bytes(4, "big")
         begun = await self.verifying.begun(_behalf(order), asked, order.key, b"{}", flow, way)
         return Heard("taken", id_text(begun.id), step=order.step, until_ms=begun.expires_ms)
+
+    def _sender(self, way: Way) -> str | None:
+        """Its own, else its channel's. Raises Error `invalid` for a channel that is not in the settings any more."""
+        return way.sender or channel_of(way.channel, self.gateway.settings.channels, "channel").sender or None
 
     async def webhook(self, order: Order) -> None:
         state, row = order.state, order.row

@@ -101,7 +101,7 @@ class Flowing:
         name = request.param
         self.gateway.charge(request.caller, 1)
         text = _text(decoded_once(_workflow, await request.body(2 * FLOW_OCTETS_MAX)).definition)
-        flow = checked(text, self._templates)
+        flow = checked(text, self._templates, self.gateway.settings.channels)
         if flow.name != name:
             raise Error("invalid", "the definition has another name than the address", field="definition.name")
         who = f"api:{request.caller.name}"
@@ -113,7 +113,7 @@ class Flowing:
         """POST /v1/workflow-checks"""
         self.gateway.charge(request.caller, 1)
         text = _text(decoded_once(_workflow, await request.body(2 * FLOW_OCTETS_MAX)).definition)
-        flow, problems = check(text, self._templates)
+        flow, problems = check(text, self._templates, self.gateway.settings.channels)
         tests = run_tests(flow) if flow is not None else []
         said = WorkflowChecked(
             flow is not None and all(t.passed for t in tests),
@@ -129,7 +129,7 @@ class Flowing:
         if (asked.workflow is None) == (asked.definition is None):
             raise Error("invalid", "a trial has `workflow` or `definition`, and not both", field="workflow")
         if asked.definition is not None:
-            flow, problems = check(_text(asked.definition), self._templates)
+            flow, problems = check(_text(asked.definition), self._templates, self.gateway.settings.channels)
             if flow is None:
                 raise Error("workflow_invalid", str(problems[0]), problems=[p._asdict() for p in problems[:100]])
         else:

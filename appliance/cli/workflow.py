@@ -81,7 +81,7 @@ def schema() -> None:
 def check_(ctx: click.Context, file: Path) -> None:
     """Say what is wrong with FILE, each with its line, and run its tests. Needs no running appliance."""
     kinds, _ = _templates()
-    flow, problems = check(file.read_text(encoding="utf-8"), kinds)
+    flow, problems = check(file.read_text(encoding="utf-8"), kinds, load(home=home_of()).channels)
     for problem in problems:
         click.echo(f"{file}:{problem.line}: {problem.where}: {problem.why}")
     if flow is None:
@@ -105,7 +105,7 @@ def try_(name: str, file: Path | None, params: str, locale: str | None, happens:
     """Step through NAME without sending anything."""
     kinds, text = _templates()
     if file is not None:
-        flow = checked(file.read_text(encoding="utf-8"), kinds)
+        flow = checked(file.read_text(encoding="utf-8"), kinds, load(home=home_of()).channels)
     else:
         with _open() as book:
             flow = _definition(_newest(book, name))
@@ -187,7 +187,7 @@ def save_(file: Path, user: str, password_file: Path | None) -> int:
     who = proved(settings, "workflows.write", user, password_file)
     kinds, _ = _templates()
     text = file.read_text(encoding="utf-8")
-    flow = checked(text, kinds)
+    flow = checked(text, kinds, settings.channels)
     digest = _digest(text)
     Desk().recorder.record(who, "workflow.saved", f"workflow:{flow.name}", digest=digest)
     with _open(settings) as book:

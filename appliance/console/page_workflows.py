@@ -183,7 +183,7 @@ def saved(text: str) -> Version:
         template = snapshot.get(name)
         return None if template is None else template.kinds
 
-    flow = checked(text, kinds)
+    flow = checked(text, kinds, desk().settings.channels)
     version = Version(flow.name, 0, text, 0, "", "", "", 0, "", "", 0)
     desk().peers.record(who(), "workflow.saved", f"workflow:{flow.name}", digest=version.digest)
     return _act(lambda b: save(b.conn, flow.name, text, party(), desk().clock()))

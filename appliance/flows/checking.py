@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -36,21 +36,23 @@ class Problem(NamedTuple):
         return f"line {self.line}: {self.where}: {self.why}" if self.where else f"line {self.line}: {self.why}"
 
 
-def check(text: str, templates: Templates = lambda _: None) -> tuple[Definition | None, list[Problem]]:
-    """The definition, or None and all that is wrong with it, by line."""
+def check(
+    text: str, templates: Templates = lambda _: None, channels: Collection[str] = CHANNELS
+) -> tuple[Definition | None, list[Problem]]:
+    """The definition, or None and all that is wrong with it, by line. `channels`: names of those that there are."""
     if len(text) > FLOW_OCTETS_MAX:
         return None, [Problem(1, "", f"a definition has at most {FLOW_OCTETS_MAX:,} characters")]
     try:
         raw, lines = read(text)
     except Syntax as e:
         return None, [Problem(e.line, "", str(e))]
-    checked = _Checking(raw, lines, templates)
+    checked = _Checking(raw, lines, templates, channels)
     return (None if checked.problems else checked.definition), sorted(checked.problems)
 
 
 class _Checking:
-    def __init__(self, raw: Any, lines: dict[Path, int], templates: Templates) -> None:
-        self.lines, self.templates = lines, templates
+    def __init__(self, raw: Any, lines: dict[Path, int], templates: Templates, channels: Collection[str]) -> None:
+        self.lines, self.templates, self.channels = lines, templates, channels
         self.problems: list[Problem] = []
         self.definition: Definition | None = None
         if not isinstance(raw, dict):
@@ -142,10 +144,10 @@ class _Checking:
 
     def ways(self, path: Path, state: Send | Verify) -> None:
         for n, way in enumerate(state.ways):
-            if way.channel not in CHANNELS:
+            if way.channel not in self.channels:
                 self.wrong(
                     (*path, "ways", n, "channel"),
-                    f"there is no channel `{way.channel[:20]}` here; there is: {', '.join(CHANNELS)}",
+                    f"there is no channel `{way.channel[:20]}` here; there is: {', '.join(self.channels)}",
                 )
 
     def send(self, path: Path, state: Send) -> None:

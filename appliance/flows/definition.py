@@ -27,7 +27,7 @@ from appliance.limits import (
 #: Names of workflows, states, answers and outcomes: they stand on the audit log, where nothing may look like a number.
 NAME: Final = r"^(?!(?:.*[0-9]){8})[a-z][a-z0-9._-]{0,47}$"
 VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,31}$"
-CHANNELS: Final = ("sms",)
+CHANNELS: Final = ("sms",)  # where no settings are at hand
 #: What a parameter is; as in templates.
 KINDS: Final = ("string", "number", "money", "moment")
 
@@ -45,7 +45,9 @@ Value = str | int | dict[str, str]
 class Way(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One way to the customer: the next is taken when its receipt says undelivered, or when none came within `wait_s`."""
 
-    channel: Annotated[str, Meta(description="sms; others are here when their room is")] = "sms"
+    channel: Annotated[
+        str, Meta(description="`sms`, or the name of a [[channel]] of the settings, whose sender it then has")
+    ] = "sms"
     sender: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     wait_s: Seconds = 60
 

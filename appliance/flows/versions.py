@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from appliance.errors import Error
 from appliance.store import Connection
 
 from .checking import Templates, check
-from .definition import Definition
+from .definition import CHANNELS, Definition
 from .trying import failures
 
 DRAFT, ASKED, ACTIVE, REFUSED, RETIRED = STATES = ("draft", "asked", "active", "refused", "retired")
@@ -51,9 +52,9 @@ class Version(NamedTuple):
         return hashlib.sha256(self.body.encode()).hexdigest()
 
 
-def checked(text: str, templates: Templates) -> Definition:
+def checked(text: str, templates: Templates, channels: Collection[str] = CHANNELS) -> Definition:
     """The definition, right and with its tests passed. Raises Error `workflow_invalid` with every problem."""
-    definition, problems = check(text, templates)
+    definition, problems = check(text, templates, channels)
     if definition is not None:
         problems = failures(definition)
     if problems or definition is None:

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.api.handing_on import HandingOn
 from appliance.errors import Error
-from appliance.flows import Heard, Row
+from appliance.flows import Heard, Row, ask, decide
 from appliance.message import id_octets, id_text
 from appliance.verify import NONE, record
 from tests.support.api_alone import Reply
@@ -247,3 +247,19 @@ def test_one_channel_is_no_run(box: Box) -> None:
     made = posted(box, LOGIN | {"channels": ["second"]}, address="/v1/verifications")
     assert made.status == 201 and senders(box) == ["MYBANK2"] and runs(box) == []
     assert id_octets(made.json["id"]) is not None
+
+
+def test_a_workflow_of_the_banks_own_names_a_channel_and_gets_its_sender(box: Box) -> None:
+    send = {"type": "send", "texts": {"en": "Hello"}, "ways": [{"channel": "second"}], "next": "end"}
+    flow = {"name": "own", "start": "send", "states": {"send": send, "end": {"type": "end", "outcome": "sent"}}}
+    unknown = flow | {"states": flow["states"] | {"send": send | {"ways": [{"channel": "pigeon"}]}}}  # type: ignore[operator]
+    refused = box.ask("PUT", "/v1/workflows/own", {"definition": unknown})
+    assert refused.json["code"] == "workflow_invalid" and "sms, second, third" in refused.json["detail"]
+    assert box.ask("PUT", "/v1/workflows/own", {"definition": flow}).status == 200
+    box.loop.run_until_complete(
+        box.gateway.flows.act(
+            lambda b: (ask(b.conn, "own", 1, "why", "ann", 1), decide(b.conn, "own", 1, True, "bob", 1))
+        )
+    )
+    posted(box, {"workflow": "own", "to": NUMBER}, address="/v1/runs")
+    assert senders(box) == ["MYBANK2"] and run_of(box).machine.outcome == "sent"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from appliance.errors import Error
-from appliance.flows import AskedWay, Definition, End, Send, Verify, laid, shipped, ways_of
+from appliance.flows import AskedWay, Definition, End, Send, Verify, check, laid, shipped, ways_of
 from appliance.flows.definition import Way
 from appliance.settings import Channel
 
@@ -50,3 +50,11 @@ def test_they_take_the_place_of_the_first_states_own_and_of_no_others() -> None:
         assert laid(flow, []) is flow
     nothing = Definition(name="nothing", start="end", states={"end": End(outcome="done")})
     assert laid(nothing, ways) is nothing
+
+
+def test_a_definition_may_name_the_channels_that_there_are() -> None:
+    text = shipped()["message-fallback"].replace('"channel": "sms"', '"channel": "second"', 1)
+    flow, problems = check(text, channels=CHANNELS)
+    assert flow is not None and problems == []
+    flow, problems = check(text)
+    assert flow is None and "there is no channel `second`" in str(problems[0]) and "there is: sms" in str(problems[0])

@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from appliance.access import Access
 from appliance.clock import now_ms
@@ -81,53 +82,55 @@ def console(home: Path) -> Iterator[tuple[str, str]]:
 
 
 def wapiti(scanners: Path, url: str, cookie: str, folder: Path, seconds: int) -> list[str]:
-    """Finds as lines; what it crawled is bounded in time."""
-    out = folder / "wapiti.json"
-    command = [str(scanners / "wapiti"), "-u", f"{url}/", "--scope", "domain", "-m", MODULES, "-H", f"Cookie: {cookie}"]
-    command += [
-        "-x",
-        f"{url}/sign-out",
-        "-x",
-        f"{url}/sign-in",
-        "-d",
-        "4",
-        "--max-links-per-page",
-        "60",
-        "--max-files-per-dir",
-        "40",
-    ]
-    command += [
-        "--max-scan-time",
-        str(seconds),
-        "--max-attack-time",
-        str(max(30, seconds // 8)),
-        "-t",
-        "2",
-        "--flush-session",
-        "--no-bugreport",
-    ]
-    command += [
-        "-f",
-        "json",
-        "-o",
-        str(out),
-        "--store-session",
-        str(folder / "session"),
-        "--store-config",
-        str(folder / "config"),
-        "-v",
-        "0",
-    ]
-    subprocess.run(
-        command, cwd=folder, env={**os.environ, "HOME": str(folder)}, timeout=seconds + 300, stdout=subprocess.DEVNULL
-    )
-    if not out.exists():
-        return ["wapiti came to no end: it left no report"]
-    found = json.loads(out.read_text())
-    print(
-        f"wapiti {found['infos']['version']}: {found['infos'].get('crawled_pages_nbr', '?')} pages, modules {MODULES}"
-    )
-    lines = []
+    """Finds as lines. Crawled once; then a run for each attack, which goes on with the crawl of the one before: one that is cut off takes no other's report with it."""
+    lines: set[str] = set()
+    until, ended = time.monotonic() + seconds, []
+    for module in MODULES.split(","):
+        out = folder / f"wapiti-{module}.json"
+        command = [
+            str(scanners / "wapiti"),
+            "-u",
+            f"{url}/",
+            "--scope",
+            "domain",
+            "-m",
+            module,
+            "-H",
+            f"Cookie: {cookie}",
+        ]
+        command += ["-x", f"{url}/sign-out", "-x", f"{url}/sign-in", "-d", "2", "--max-links-per-page", "60"]
+        command += [
+            "--max-files-per-dir",
+            "40",
+            "--max-scan-time",
+            "90",
+            "-t",
+            "4",
+            "--no-bugreport",
+            "-f",
+            "json",
+            "-o",
+            str(out),
+        ]
+        command += ["--store-session", str(folder / "session"), "--store-config", str(folder / "config"), "-v", "0"]
+        command += [] if ended else ["--flush-session"]
+        left = until - time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if left > 1:
+                subprocess.run(
+                    command, cwd=folder, env={**os.environ, "HOME": str(folder)}, timeout=left,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+        if out.exists():
+            found = json.loads(out.read_text())
+            ended.append(module)
+            lines |= _of_wapiti(found)
+    print(f"wapiti: attacks that came to their end: {', '.join(ended) or 'none'}; of {MODULES}")
+    return sorted(lines) if ended else ["wapiti came to no end: it left no report"]
+
+
+def _of_wapiti(found: dict[str, Any]) -> set[str]:
+    lines = set()
     for kind in ("vulnerabilities", "anomalies"):
         for name, each in found[kind].items():
             for one in each:
@@ -135,8 +138,8 @@ def wapiti(scanners: Path, url: str, cookie: str, folder: Path, seconds: int) ->
                 if name in EXPECTED:
                     print(f"  expected: {line} ({EXPECTED[name]})")
                 else:
-                    lines.append(line)
-    return sorted(set(lines))
+                    lines.add(line)
+    return lines
 
 
 def sqlmap(scanners: Path, url: str, cookie: str, folder: Path, seconds: int) -> list[str]:

@@ -361,6 +361,7 @@ PAGES = (
         "/door",
         "/senders",
         "/users",
+        "/tokens",
         "/account",
         "/account/factors",
         "/approvals",

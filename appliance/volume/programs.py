@@ -92,9 +92,12 @@ def ask(text: str) -> str:
 
 
 def bind(device: str, key: str) -> None:
-    """Seals the volume to the TPM as it is now, in place of what was sealed before."""
-    words = ["systemd-cryptenroll", "--wipe-slot=tpm2", "--tpm2-device=auto", *SEAL, device]
-    _run(words, 5 * MINUTES, env={"PASSWORD": key})
+    """Seals the volume to the TPM as it is now, in place of what was sealed before.
+
+    In two steps: systemd-cryptenroll knows a seal by its policy, not by its TPM. Another TPM's over the same PCRs would count as this one's, and nothing be done.
+    """
+    _run(["systemd-cryptenroll", "--wipe-slot=tpm2", device], 5 * MINUTES)
+    _run(["systemd-cryptenroll", "--tpm2-device=auto", *SEAL, device], 5 * MINUTES, env={"PASSWORD": key})
 
 
 def new_recovery_key(

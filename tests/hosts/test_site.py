@@ -103,7 +103,10 @@ def test_a_newer_release_s_wheels_replace_what_is_there(debian: Any) -> None:
     there = debian.check_output(f"cat {own}/appliance/__init__.py")
     debian.check_output(f"sed -i 's/^__version__ = .*/__version__ = \"0.0.9\"/' {own}/appliance/__init__.py")
     debian.check_output(f"mv {own}/casemate-*.dist-info {own}/casemate-0.0.9.dist-info")
-    debian.check_output(f"sed -i 's/^Version: .*/Version: 0.0.9/' {own}/casemate-0.0.9.dist-info/METADATA")
+    debian.check_output(
+        f"cd {own}/casemate-0.0.9.dist-info; sed -i 's/^Version: .*/Version: 0.0.9/' METADATA; "
+        "sed -i 's/^casemate-[0-9.]*.dist-info/casemate-0.0.9.dist-info/' RECORD"
+    )
     debian.check_output(f"rm {own}/appliance/__pycache__/__init__.*")
     recap, _ = played(debian, "site.yml")
     assert recap["changed"] == 2, "installed, compiled"
@@ -112,7 +115,10 @@ def test_a_newer_release_s_wheels_replace_what_is_there(debian: Any) -> None:
 
 
 def test_the_appliance_starts_on_it(debian: Any) -> None:
-    debian.check_output("systemd-tmpfiles --create; systemctl daemon-reload; systemctl start casemate.target")
+    """What a restart does."""
+    debian.check_output(
+        "systemd-tmpfiles --create; systemctl daemon-reload; systemctl start casemate-first casemate.target"
+    )
     assert "HSM           ready" in debian.check_output("casemate status")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,6 +200,21 @@ def test_what_cannot_be_read_is_no_key(tmp_path: Path, text: str) -> None:
     (tmp_path / "recovery").mkdir()
     (tmp_path / "recovery/key.json").write_text(text)
     assert Escrow.of(tmp_path) is None
+
+
+def test_what_another_tpm_sealed_is_gone_before_this_one_seals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd-cryptenroll finds the other's seal over the same PCRs and would do nothing: seen on a machine whose TPM was replaced."""
+    ran: list[tuple[list[str], bool]] = []
+
+    def run(words: list[str], seconds: float, **more: Any) -> str:
+        ran.append((words, "env" in more))
+        return ""
+
+    monkeypatch.setattr(programs, "_run", run)
+    programs.bind("/dev/vda8", KEY)
+    assert ran[0] == (["systemd-cryptenroll", "--wipe-slot=tpm2", "/dev/vda8"], False)
+    (words, told) = ran[1]
+    assert told and "--tpm2-device=auto" in words and not any(word.startswith("--wipe-slot") for word in words)
 
 
 def test_a_program_that_fails_is_said_without_what_it_was_given() -> None:

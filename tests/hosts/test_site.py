@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,10 @@ def test_the_appliance_starts_on_it(debian: Any) -> None:
     debian.check_output(
         "systemd-tmpfiles --create; systemctl daemon-reload; systemctl start casemate-first casemate.target"
     )
-    assert "HSM           ready" in debian.check_output("casemate status")
+    until = time.monotonic() + READY_S_MAX
+    while "HSM           ready" not in debian.run("casemate status").stdout:
+        assert time.monotonic() < until, debian.run("journalctl -b --no-pager -n 50").stdout
+        time.sleep(1)
 
 
 def test_hardening_it_twice_changes_it_once(debian: Any) -> None:

@@ -115,4 +115,4 @@ def _bare(msg: Any) -> str:
     """The words that gunicorn itself chose, up to the first that a stranger did."""
     if isinstance(msg, BaseException):
         return f"a mistake ({type(msg).__name__})"
-    return str(msg).partition("%")[0].partition("{")[0].partition(":")[0].strip()
+    return str(msg).partition("%")[0].partition("{")[0].partition(":")[0].partition(" from ip=")[0].strip()

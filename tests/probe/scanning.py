@@ -36,7 +36,7 @@ main(parse({{"console": {{"listen": "{listen}", "second_factor": False, "prove_m
 """
 LINKS = [{"name": "simulated", "host": "127.0.0.1", "port": 2775}]
 #: Attacks of wapiti that a page can answer to; those that need a second host of ours, or try passwords, are left out.
-MODULES = "backup,cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,ldap,methods,permanentxss,redirect,sql,timesql,upload,xss,xxe"
+MODULES = "csp,http_headers,cookieflags,csrf,redirect,crlf,sql,xss,file,exec,ldap,permanentxss,xxe,upload,methods,htaccess,timesql,backup"
 #: Finds of wapiti that are no faults, with the reason.
 EXPECTED = {
     "Secure Flag cookie": "the console is in clear text on loopback here; with TLS cookies are Secure and bound to the host (test_guard.py)",
@@ -103,7 +103,7 @@ def wapiti(scanners: Path, url: str, cookie: str, folder: Path, seconds: int) ->
             "--max-files-per-dir",
             "40",
             "--max-scan-time",
-            "90",
+            "45",
             "-t",
             "4",
             "--no-bugreport",
@@ -118,7 +118,7 @@ def wapiti(scanners: Path, url: str, cookie: str, folder: Path, seconds: int) ->
         with contextlib.suppress(subprocess.TimeoutExpired):
             if left > 1:
                 subprocess.run(
-                    command, cwd=folder, env={**os.environ, "HOME": str(folder)}, timeout=left,
+                    command, cwd=folder, env={**os.environ, "HOME": str(folder)}, timeout=min(left, seconds / 4),
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )  # fmt: skip
         if out.exists():

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.console.serving import _Console
+from appliance.console.wire import _bare
 from appliance.settings import parse
+
+
+def test_a_warning_of_gunicorns_holds_nothing_of_who_called() -> None:
+    assert _bare("Invalid request from ip=192.0.2.7: Invalid HTTP method") == "Invalid request"
+    assert _bare(ValueError("a secret")) == "a mistake (ValueError)"
 
 
 def test_gunicorn_has_no_control_socket_and_logs_no_request(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ class FakeEngine:
             message_id, len(self.rows) + 1, batch.day, batch.callers[k], status, batch.classes[k], batch.encodings[k],
             batch.segments[k], batch.senders[k], batch.calling_codes[k], None, batch.accepted_ms, batch.send_at_ms[k],
             batch.expires_ms[k], batch.key_id, batch.numbers[k], batch.contents[k], None, batch.accepted_ms,
-            [(batch.accepted_ms, "accepted", "")], [], batch.basis,
+            [(batch.accepted_ms, "accepted", "")], basis=batch.basis,
         )  # fmt: skip
         self.indexes[message_id] = batch.number_indexes[k]
 

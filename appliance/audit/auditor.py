@@ -116,7 +116,7 @@ class Auditor:
         self.publisher = Publisher(await self.run("publish", Journal, path, True), shelf, self.origin)
         self._forward = await self.run("forward", Journal, path, True)
         self.guard.begin(await self.run("forward", self._forward.said, REMEMBERED))
-        self.witnesses = Witnesses(shelf, check_witnesses(list(self.settings["audit.witnesses"])))
+        self.witnesses = Witnesses(shelf.folder, check_witnesses(list(self.settings["audit.witnesses"])))
         source = Source(lambda: self.size, self._to_forward, self._forwarded, self.record)
         self._siem = Forwarder(self.settings, source, self._clear_key)
         self.cosigners = cosigners_of(self.settings, self.asked.cosigning())

@@ -61,7 +61,7 @@ class Reading:
     def __init__(self, journal: Journal, shelf: Shelf, witnesses: Witnesses | None = None) -> None:
         self.journal = journal
         self.shelf = shelf
-        self.witnesses = witnesses or Witnesses(shelf, [])
+        self.witnesses = witnesses or Witnesses(shelf.folder, [])
 
     def page(self, before: int | None, limit: int, sought: Sought) -> list[dict[str, Any]]:
         return [

@@ -25,7 +25,7 @@ SYNCS: Final = 8  # fsync calls at once: ten times as fast as one after the othe
 
 
 class Shelf:
-    """The files under `folder`."""
+    """The files under `folder`. For one thread: whoever settles drafts settles all that were begun here."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

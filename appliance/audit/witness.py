@@ -44,10 +44,10 @@ def check_witnesses(vkeys: list[str]) -> list[str]:
 
 
 class Witnesses:
-    """What witnesses of one log said. For the auditor's reading thread."""
+    """What witnesses of one log said, in the folder of the log. For the auditor's reading thread."""
 
-    def __init__(self, shelf: Shelf, vkeys: list[str]) -> None:
-        self._shelf = shelf
+    def __init__(self, folder: Path, vkeys: list[str]) -> None:
+        self._shelf = shelf = Shelf(folder)  # its own: the publisher's drafts are of another thread
         self.vkeys = vkeys
         self.folder = shelf.folder / COSIGNED
 

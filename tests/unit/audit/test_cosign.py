@@ -66,7 +66,7 @@ def test_a_log_that_grows_is_cosigned_again_and_again(
 ) -> None:
     who, key = officer
     log = Log(tmp_path / "box")
-    witnesses = Witnesses(log.shelf, check_witnesses([key]))
+    witnesses = Witnesses(log.shelf.folder, check_witnesses([key]))
     for count in (1, 299, 400):
         log.add(count)
         log.publish()
@@ -111,12 +111,12 @@ def test_a_rewritten_log_is_not_cosigned(tmp_path: Path, capsys: pytest.CaptureF
     log, other = Log(tmp_path / "box"), Log(tmp_path / "other")
     log.add(300)
     log.publish()
-    assert who.sign(request_of(log, Witnesses(log.shelf, [key])), log.verifier.vkey()) == 0
+    assert who.sign(request_of(log, Witnesses(log.shelf.folder, [key])), log.verifier.vkey()) == 0
     changed = canonical({**sample(0), "outcome": "failed"})
     other.size = other.journal.commit(0, [Call("", 0, [changed])])[-1].size
     other.add(399)
     other.publish()
-    theirs = Witnesses(other.shelf, [key])
+    theirs = Witnesses(other.shelf.folder, [key])
     assert who.sign(request_of(other, theirs, 300), other.verifier.vkey()) == 1
     assert "it was rewritten" in capsys.readouterr().err
     assert who.sign(request_of(other, theirs, 0), other.verifier.vkey()) == 2
@@ -138,7 +138,7 @@ def test_a_log_that_shrank_is_not_cosigned(tmp_path: Path) -> None:
     short.publish()
     last = read_checkpoint(log.publisher.note, log.verifier.vkey())
     with pytest.raises(Refused, match="entries are gone"):
-        check(request_of(short, Witnesses(short.shelf, []), 200), short.verifier.vkey(), last)
+        check(request_of(short, Witnesses(short.shelf.folder, []), 200), short.verifier.vkey(), last)
     log.close()
     short.close()
 
@@ -152,9 +152,9 @@ def test_what_is_no_request_is_refused(tmp_path: Path, change: tuple[str, str]) 
     log.add(300)
     log.publish()
     with pytest.raises(Refused):
-        check(request_of(log, Witnesses(log.shelf, [])).replace(*change, 1), log.verifier.vkey(), None)
+        check(request_of(log, Witnesses(log.shelf.folder, [])).replace(*change, 1), log.verifier.vkey(), None)
     with pytest.raises(Wrong):
-        check(request_of(log, Witnesses(log.shelf, [])), "nonsense", None)
+        check(request_of(log, Witnesses(log.shelf.folder, [])), "nonsense", None)
     log.close()
 
 
@@ -172,12 +172,12 @@ def test_what_comes_back_without_a_known_witness_is_refused(tmp_path: Path) -> N
         ([], "x" * 70_000),
     ):
         with pytest.raises(Error) as caught:
-            taken(log, Witnesses(log.shelf, vkeys), text)
+            taken(log, Witnesses(log.shelf.folder, vkeys), text)
         assert caught.value.code in ("invalid", "too_large")
     with pytest.raises(Error) as caught:
         check_witnesses([log.verifier.vkey()])
     assert caught.value.code == "settings_invalid"
-    assert taken(log, Witnesses(log.shelf, [vkey(NAME, 4, key.public)]), note) == 3
+    assert taken(log, Witnesses(log.shelf.folder, [vkey(NAME, 4, key.public)]), note) == 3
     log.close()
 
 
@@ -188,13 +188,30 @@ def test_two_witnesses_of_one_checkpoint_stand_in_one_note(tmp_path: Path) -> No
     checkpoint = read_checkpoint(log.publisher.note, log.verifier.vkey())
     one, two = new_key(tmp_path / "1", b"x", False), new_key(tmp_path / "2", b"x", True)
     keys = [vkey("one", 4, one.public), vkey("two", ML_DSA, two.public)]
-    witnesses = Witnesses(log.shelf, keys)
+    witnesses = Witnesses(log.shelf.folder, keys)
     taken(log, witnesses, log.publisher.note + line_of(checkpoint, "one", one, 1_763_836_207))
     taken(log, witnesses, log.publisher.note + line_of(checkpoint, "two", two, 1_763_836_300))
     (path,) = witnesses.notes()
     assert path.read_text().count("\u2014") == 3
     report = verify(log.folder, log.verifier.vkey(), [], keys)
     assert sorted(name for _, _, name in report.witnessed) == ["one", "two"]
+    log.close()
+
+
+def test_what_is_kept_of_a_witness_leaves_what_the_publisher_has_begun(tmp_path: Path) -> None:
+    """Each in a thread of its own: drafts of one that the other settles appear half, or are given up with its."""
+    log = Log(tmp_path / "box")
+    log.add(3)
+    log.publish()
+    one = new_key(tmp_path / "1", b"x", False)
+    witnesses = Witnesses(log.shelf.folder, [vkey(NAME, 4, one.public)])
+    begun = log.shelf.folder / "begun"
+    log.shelf.put_file(begun, b"tile")
+    checkpoint = read_checkpoint(log.publisher.note, log.verifier.vkey())
+    assert taken(log, witnesses, log.publisher.note + line_of(checkpoint, NAME, one, 1_763_836_207)) == 3
+    assert not begun.exists()
+    log.shelf.sync()
+    assert begun.read_bytes() == b"tile"
     log.close()
 
 

@@ -95,9 +95,9 @@ def _consistent(log: Log, old: str, new: Checkpoint) -> None:
     _, size, root = old.split("\n")[:3]
     proof = consistency_proof(int(size), new.size, nodes(new.size, log.shelf.read))
     assert extends(int(size), base64.b64decode(root), new.size, new.root, proof)
-    assert Witnesses(log.shelf, []).request(int(size), new, log.publisher.note).startswith(f"old {size}\n")
+    assert Witnesses(log.shelf.folder, []).request(int(size), new, log.publisher.note).startswith(f"old {size}\n")
     with pytest.raises(Error) as caught:
-        Witnesses(log.shelf, []).request(int(size) - 1, new, log.publisher.note)
+        Witnesses(log.shelf.folder, []).request(int(size) - 1, new, log.publisher.note)
     assert "were pruned" in caught.value.message
 
 

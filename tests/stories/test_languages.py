@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.access import Access
+from appliance.console.languages import CATALOGUES
 from appliance.message import id_text
 from appliance.settings import Settings, parse
 from tests.stories.test_console import (
@@ -67,6 +69,13 @@ def enter(watched: Watched, name: str, then: str = "/") -> None:
     watched.page.fill("#password", PASSWORD)
     watched.page.click("form:has(#password) button")
     watched.page.wait_for_url(f"{watched.url}{then}")
+
+
+def speak(watched: Watched, tag: str) -> None:
+    """Kept with the account: what this person chose in a story before goes before what the browser asks for."""
+    watched.page.goto(f"{watched.url}/account")
+    watched.page.click(f".languages button[value={tag}]")
+    watched.page.wait_for_selector(f"html[lang={tag}]", state="attached")
 
 
 def test_somebody_signs_in_in_german_and_goes_on_in_italian(browser: Any, url: str) -> None:
@@ -143,6 +152,7 @@ def test_pages_fit_a_telephone_and_are_accessible_in(
     page.goto(url + "/sign-in")
     look(page, found, "/sign-in")
     enter(watched, "anna")
+    speak(watched, tag)
     for n, path in enumerate((*PAGES, f"/messages/{id_text(home[1][0])}")):
         page.goto(url + path)
         assert page.get_attribute("html", "lang") == tag
@@ -188,6 +198,7 @@ def test_a_longer_language_from_right_to_left_fits(
     watched = Watched(browser, mirrored, locale="ar", viewport={"width": width, "height": 800})
     page, found = watched.page, []
     enter(watched, "anna")
+    speak(watched, "ar")
     for path in PAGES if width < 1000 or SHOTS else ("/", "/messages", "/links/simulated", "/account", "/users"):
         page.goto(watched.url + path)
         assert page.get_attribute("html", "dir") == "rtl"
@@ -212,6 +223,7 @@ def test_a_longer_language_from_right_to_left_fits(
 def mirrored(home: tuple[Settings, list[bytes]], url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A second console beside the first, over the same box."""
     catalogues = tmp_path_factory.mktemp("catalogues")
+    shutil.copytree(CATALOGUES, catalogues, dirs_exist_ok=True)  # a person's account may name any of them
     written(catalogues / "ar.po", "ar")
     listen = f"127.0.0.1:{free_port()}"
     code = RUN.format(listen=listen, links=LINKS, home=home[0].home, catalogues=catalogues)

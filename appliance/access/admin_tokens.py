@@ -19,6 +19,7 @@ from appliance.errors import Error
 from appliance.limits import ADMIN_TOKEN_DAYS_MAX, ADMIN_TOKEN_NETWORKS_MAX, ADMIN_TOKENS_MAX
 
 from .api_keys import hash_of
+from .networks import admitted
 from .people import check_role
 from .person import Person
 from .place import Place
@@ -27,7 +28,6 @@ from .roles import NEVER_BY_TOKEN, PERMISSIONS, PROVEN, may
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 SEEN_EVERY_MS: Final = 60_000  # how exactly the last use is kept
 _TOKEN: Final = re.compile(r"cma_([1-9][0-9]{0,17})_[A-Za-z0-9_-]{43}")
-_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _COLUMNS: Final = (
     "id, name, maker, maker_name, role, permissions, networks, created_ms, expires_ms, revoked_ms, used_ms, used_from"
 )
@@ -58,13 +58,7 @@ class AdminToken:
 
     def admits(self, address: str) -> bool:
         """Whether a program at this IP address may use it."""
-        try:
-            came = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(came, ipaddress.IPv6Address) and came.ipv4_mapped:
-            came = came.ipv4_mapped
-        return any(came in ipaddress.ip_network(n) for n in self.networks or _LOOPBACK)
+        return admitted(address, self.networks)
 
     def ended(self, maker: Person | None, address: str, at_ms: int) -> str:
         """Why it opens nothing now, as the audit log says it; empty: it does."""

@@ -27,6 +27,7 @@ from appliance.numbering import sender_kind
 from . import throttle
 from .api_keys import hash_of
 from .attempts import Attempts
+from .networks import admitted
 from .passwords import Passwords
 from .place import Place
 
@@ -36,7 +37,6 @@ ALPHABETS: Final = ("gsm7", "latin1")
 EVERYTHING_ELSE: Final = "*"
 #: No character that is taken for another when it is read out or copied by hand.
 LETTERS: Final = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-_LOOPBACK: Final = tuple(ipaddress.ip_network(n) for n in ("127.0.0.0/8", "::1/128"))
 _TURNS: Final = 64
 
 
@@ -63,14 +63,7 @@ class DoorAccount:
 
     def admits(self, address: str) -> bool:
         """Whether a system at this IP address may use the account."""
-        try:
-            came = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(came, ipaddress.IPv6Address) and came.ipv4_mapped:
-            came = came.ipv4_mapped
-        networks = [ipaddress.ip_network(n) for n in self.networks] or _LOOPBACK
-        return any(came in network for network in networks)
+        return admitted(address, self.networks)
 
 
 #: What `change_door_account` may change.

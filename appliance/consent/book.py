@@ -296,6 +296,10 @@ class Book:
         """The decisions that now count as suppressions, oldest first, from the one after `after`."""
         return [Decided(*row) for row in self.conn.execute(_COUNTING, (after, limit)).fetchall()]
 
+    def newest(self, most: int) -> list[Decided]:
+        """Of the last `most` decisions those that now count as suppressions, oldest first."""
+        return self.suppressions(self._last() - most, most)
+
     def suppression(self, n: int) -> Decided | None:
         """The decision with this number, if it still counts as a suppression."""
         found = self.suppressions(n - 1, 1)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 ROWS: Final = 500  # read in one pass
 RETRY_S: Final = 1.0
 LOOK_S: Final = 1.0  # between two looks at what is overdue
+RECALLED: Final = 1_000  # decisions that a start looks back on: more than come in a moment
 _content: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _encode: Final = msgspec.msgpack.encode
 
@@ -62,6 +63,17 @@ class Listener:
         self._again_s = self._looked_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
+    def recall(self, now_s: float) -> None:
+        """At a start, before anything is accepted: who asked to be left alone last. A face that outlived this process may not know it yet.
+
+        By number, not by time: the clock may have been set.
+        """
+        try:
+            for decided in self._opened_book().newest(RECALLED):
+                self.ledger.stops.add(decided.subject, frozenset((decided.programme,)), now_s)
+        except (Error, DatabaseError) as e:
+            log.error("who asked last to be left alone cannot be read: %s", e)
+
     def step(self, now_s: float, now_ms: int) -> None:
         """Starts a pass when there is something to do."""
         if (self._task is not None and not self._task.done()) or now_s < self._again_s or self.inbound.keys is None:
@@ -88,9 +100,12 @@ class Listener:
 
     def _left(self, subject: bytes) -> list[str]:
         """Programmes that a number has left: some microseconds, for odd cases only. Another connection than that of the watch's thread."""
+        return self._opened_book().suppressed_in(subject)
+
+    def _opened_book(self) -> Book:
         if self._book is None:
             self._book = Book(self._path)
-        return self._book.suppressed_in(subject)
+        return self._book
 
     def _joined_before(self, day: int, now_ms: int) -> list[tuple[int, tuple[Any, ...]]]:
         """At a start, what may still come once more: an operator repeats what a crash kept us from acknowledging."""

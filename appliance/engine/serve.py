@@ -346,6 +346,7 @@ class Engine:
         self.started_ms = clock.now_ms()
         undecided = self.pager.recover(self.started_ms)
         self.steps.recover(*clock.both())
+        self.listener.recall(clock.monotonic_s())
         await server.start(self.settings.socket(self.name))  # who asks is told why it is not ready
         while not await self._open_days(self.started_ms) and not self.stopping.is_set():
             pass

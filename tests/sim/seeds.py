@@ -39,6 +39,8 @@ NAMED: Final[dict[int, str]] = {
     10_016: "the same with a clock set forth by 25 hours between the parts",
     733_903_083_794: "a request was made again after the clock had been set forth by more than an Idempotency-Key is kept: the simulation took"
     " the first for undone; the product was right",
+    410_001_050: "bulk messages that a gateway let through a moment after their customer's STOP was confirmed, and after a power cut in which"
+    " the engine forgot it: an engine recalls at its start who asked last",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

@@ -17,7 +17,7 @@ from .seeds import fresh
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How many seeds that nobody has run; 0: seeds 1 to 200, to tell a bug that was just made from one that was just found.
-FRESH = int(os.environ.get("CASEMATE_SIM_FRESH", "0"))
+FRESH = int(os.environ.get("CASEMATE_SIM_FRESH", "200"))
 #: What must be among what happened in the named seeds, so that a kind of trouble that no longer occurs is noticed.
 HAPPENS = (
     "cancel",

@@ -74,11 +74,11 @@ class World:
 
     def __init__(self, folder: Path, names: tuple[str, ...] = ("op",), **link: Any) -> None:
         raw = {"link": [{"name": name, "host": "h", "window": 10, **link} for name in names]}
-        settings: Settings = parse(raw, folder, "test")
+        self.settings: Settings = parse(raw, folder, "test")
         routes = RouteTable([("", names)])
-        self.folder = settings.store
+        self.folder = self.settings.store
         self.ledger = Ledger(self.folder, routes, list(names), ("resend", "hold", "hold", "hold"), "engine-0")
-        self.links = {each.name: Link(each, lambda: None, lambda *_: None) for each in settings.links}
+        self.links = {each.name: Link(each, lambda: None, lambda *_: None) for each in self.settings.links}
         self.link = self.links[names[0]]
         self.inbound = Inbound()
         self.inbound.keys = (KEY, INDEX_KEY)

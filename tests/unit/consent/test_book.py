@@ -57,6 +57,15 @@ def test_a_start_for_all_ends_every_suppression(book: Book) -> None:
     assert taken_over(book, live).first_of(("", "marketing"), A) is None
 
 
+def test_the_newest_decisions_are_those_that_count_still(book: Book) -> None:
+    assert book.newest(1_000) == []
+    for subject in (A, B):
+        stop(book, subject, evidence=subject)
+    book.heard(B, b"sealed", ["marketing"], START, "start", b"f" * 16, 2, "process:engine-0")
+    assert [(each.subject, each.programme) for each in book.newest(1_000)] == [(A, "marketing")]
+    assert [each.subject for each in book.newest(2)] == []
+
+
 def test_a_yes_of_somebody_who_never_stopped_is_no_decision(book: Book) -> None:
     assert book.heard(A, b"x", ["marketing"], START, "yes", b"g" * 16, 2, "p") == []
     assert book.history(A) == []

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
+from appliance.consent import STOP, Book
 from appliance.engine import acts
 from appliance.engine.answering import swept
 from appliance.engine.left_alone import KEPT_S
+from appliance.engine.listening import Listener
 from appliance.errors import Error
 from appliance.keys import blind_index
 from appliance.message import BULK, STATUSES, Batch
-from tests.support.engine_alone import INDEX_KEY, Time, World, batch
+from tests.support.engine_alone import INDEX_KEY, Ring, Time, World, batch
 
 THROTTLED = 0x58
 TO = "+393471234567"
@@ -290,6 +292,32 @@ def test_a_clock_set_forth_forgets_nobody(tmp_path: Path, time: Time) -> None:
     assert now(world, b.ids[0]) == "cancelled"
     world.ledger.stops.forget(time.s + KEPT_S)
     assert not world.ledger.stops.recent
+
+
+def test_a_start_recalls_who_asked_last(tmp_path: Path, time: Time) -> None:
+    """As seed 410001050: a gateway that outlived the engine has not looked yet, and lets one through."""
+    world = bound(tmp_path)
+    book = Book(world.settings.home / "consent.db")
+    book.heard(blind_index(INDEX_KEY, TO), b"sealed", ["marketing"], STOP, "stop", b"e" * 16, 1, WHO)
+    book.close()
+    listener = Listener(world.ledger, world.beat, world.settings, Ring(), world.inbound)  # type: ignore[arg-type]
+    listener.recall(time.s)
+    listener.watch.close()
+    b = offer("Offerta")
+    world.accept(b)
+    nothing_more(world, time)
+    assert now(world, b.ids[0]) == "cancelled"
+
+
+def test_a_start_without_its_register_still_starts(
+    tmp_path: Path, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = bound(tmp_path)
+    (world.settings.home / "consent.db").write_bytes(b"not a database, of no length in pages" * 99)
+    listener = Listener(world.ledger, world.beat, world.settings, Ring(), world.inbound)  # type: ignore[arg-type]
+    listener.recall(time.s)
+    listener.watch.close()
+    assert "cannot be read" in caplog.text
 
 
 def test_who_wants_messages_again_gets_what_was_put_off(tmp_path: Path, time: Time) -> None:

@@ -306,9 +306,7 @@ class Engine:
         return days
 
     def _settled(self) -> bool:
-        in_flight = any(
-            bind.in_flight and bind.transport is not None for link in self.links.values() for bind in link.binds
-        )
+        in_flight = any(b.in_flight and b.transport is not None for each in self.links.values() for b in each.binds)
         return (not in_flight and not self.beat.batches) or clock.monotonic_s() > self._settle_by
 
     async def _ticks(self) -> None:

@@ -134,6 +134,7 @@ DETAIL: Final[dict[str, str]] = {
     "settings.applied": "digest version",
     "recovery.confirmed": "",
     "backup.made": "kind digest files_count octets_count",
+    "backup.restored": "kind digest",
     "backup.carried": "kind digest reason?",
     "backup.drilled": "kind digest files_count problem_count",
     "console.login": "role? reason? factor?",

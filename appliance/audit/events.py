@@ -18,6 +18,7 @@ EVENTS: Final[dict[str, str]] = {
     "settings.applied": "an approved version of the settings was written where the processes read it",
     "recovery.confirmed": "a person typed the recovery key of the state volume from where it is kept; outcome refused: another key",
     "backup.made": "a backup was made; detail holds the digest of its file, so that the signed log vouches for it",
+    "backup.restored": "a backup was unpacked to take the place of what the box holds (on the log that goes), and took it at the next start (on its own)",
     "backup.carried": "a backup was carried to the target, or could not be (outcome failed)",
     "backup.drilled": "a backup was restored beside the box to try it; outcome failed: something was wrong with it",
     # people and programs

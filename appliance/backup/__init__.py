@@ -1,5 +1,6 @@
 """What a box needs to be built again: a consistent copy of its stores, encrypted to the bank's key, provable by its audit log, tried by a drill."""
 
+from . import staged
 from .age import encrypted, generate, identity, recipient
 from .archive import KEYS, STATE, Made, create
 from .bucket import Bucket, bucket_of, put
@@ -24,5 +25,6 @@ __all__ = [
     "put",
     "recipient",
     "restore",
+    "staged",
     "target_of",
 ]

@@ -10,8 +10,9 @@ import click
 
 from appliance import ceremony
 from appliance.errors import Error
-from appliance.field import PAGES, Cancelled, Console, Field, Hands, Left, Terminal, codes, officers
-from appliance.settings import Settings, home_of, load
+from appliance.field import PAGES, Cancelled, Console, Field, Hands, Left, Terminal, codes, officers, programs
+from appliance.field import lines as lines_of
+from appliance.settings import Settings, home_of, load, parse
 from appliance.updates import Updates
 from appliance.volume import root_disk
 
@@ -61,10 +62,31 @@ class _Ceremonies:
         return hold(self.settings, name, _Line(terminal, idle_s), terms).state == ceremony.DONE, str(folder)
 
 
+def _settings(strict: bool) -> tuple[Settings, str]:
+    """The settings, or the defaults and what is wrong with the file: the console has to be there when it is, of all times."""
+    try:
+        return load(home=home_of()), ""
+    except Error as e:
+        if strict:
+            raise
+        return parse({}, home_of(), "defaults"), e.message
+
+
+def _lines(settings: Settings) -> dict[str, int]:
+    """Lines and their speeds; without those of the settings when they are wrong."""
+    try:
+        return lines_of.found(settings["field.lines"])
+    except Error:
+        return lines_of.found([])
+
+
 @click.command()
 @click.option("--forever", is_flag=True, help="sign-in again after each session: what the unit of the serial line does")
+@click.option(
+    "--lines", is_flag=True, help="start it on every further line of settings and firmware: what a unit does at a start"
+)
 @click.option("--manual", is_flag=True, help="print the menu as the manual has it, and end")
-def field(forever: bool, manual: bool) -> int:
+def field(forever: bool, lines: bool, manual: bool) -> int:
     """The serial console: a numbered menu for who stands in front of the box; here for rehearsal.
 
     Sign-in is by an account of its own with a code of the telephone, by the bank's officers (`glass`), or by the PIN from the safe (`envelope`).
@@ -74,15 +96,22 @@ def field(forever: bool, manual: bool) -> int:
 
         click.echo(made())
         return 0
-    settings = load(home=home_of())
+    settings, fault = _settings(strict=not (forever or lines))
+    if lines:
+        for name in sorted(_lines(settings).keys() - {lines_of.FIRST}):
+            programs.ran("line", f"casemate-field@{name}.service")
+        return 0
     config = Path(os.environ.get("CASEMATE_CONFIG") or "/etc/casemate/casemate.toml")
     updates = Updates(settings)
     hands = Hands(settings, config, updates)
     hands.ceremonies = _Ceremonies(settings)
     if forever and updates.machine.root_hash:  # the box itself, started from its own disk: never a rehearsal
         hands.disk = Path("/dev", root_disk())
+    if forever and os.isatty(sys.stdin.fileno()):
+        name = os.ttyname(sys.stdin.fileno()).removeprefix("/dev/")
+        lines_of.set_speed(sys.stdin.fileno(), _lines(settings).get(name, lines_of.SPEED))
     with Terminal(sys.stdin.fileno(), sys.stdout.fileno()) as terminal:
-        console = Console(terminal, Field(settings, updates.serial), hands, PAGES)
+        console = Console(terminal, Field(settings, updates.serial), hands, PAGES, fault)
         console.run() if forever else console.once()
     return 0
 

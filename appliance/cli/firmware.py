@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from appliance.backup import staged
 from appliance.clock import now_ms
+from appliance.field import destroy_keys, programs
 from appliance.settings import home_of, load
 from appliance.updates import (
     Refused,
@@ -250,8 +252,15 @@ def gate() -> int:
 
 @firmware.command()
 def started() -> int:
-    """Copy the stores before a new release opens them; put books back after going back. For the unit of a start, before the processes."""
+    """Put a restored state in its place; copy the stores before a new release opens them; put books back after going back. For the unit of a
+    start, before the processes."""
+    taken = staged.take(home_of(), destroy_keys)
     updates = _updates()
+    if taken is not None:
+        click.echo("a restored backup is in place; what it replaced is destroyed")
+        for kind, digest in taken.digests.items():
+            updates.keep(taken.who, "backup.restored", f"backup:{kind}", kind=kind, digest=digest)
+        programs.ran("lines again")  # the serial console may have opened its accounts already
     for line in at_start(updates):
         click.echo(line)
     return 0

@@ -4,11 +4,12 @@ Standard library only; ASCII, 80 by 24, vt100; writes when a key was pressed and
 and the commands, with the same rights and entries.
 """
 
-from . import codes, officers
+from . import codes, lines, officers, programs
 from .console import Console
 from .hands import Hands
 from .keys_page import Ceremonies
 from .manual import manual
+from .packing import destroy_keys
 from .pages import PAGES
 from .sessions import Field
 from .terminal import Cancelled, Left, Terminal
@@ -23,6 +24,9 @@ __all__ = [
     "Left",
     "Terminal",
     "codes",
+    "destroy_keys",
+    "lines",
     "manual",
     "officers",
+    "programs",
 ]

@@ -16,6 +16,7 @@ from appliance.updates import Refused
 from . import codes, screen
 from .breakglass import EXPIRED, HALF, LOCKED, OPEN, USED
 from .hands import Hands
+from .hints import here
 from .menu import MENU, Item, chosen
 from .sessions import Field, Person
 from .terminal import Cancelled, Left, Terminal
@@ -33,11 +34,11 @@ Page = Callable[["Console"], None]
 class Console:
     """One terminal and who is at it."""
 
-    def __init__(self, terminal: Terminal, field: Field, hands: Hands, pages: dict[str, Page]) -> None:
+    def __init__(self, terminal: Terminal, field: Field, hands: Hands, pages: dict[str, Page], fault: str = "") -> None:
         assert {i.word for i in MENU} - {"out"} == set(pages)
         self.terminal, self.field, self.hands, self.pages = terminal, field, hands, pages
+        self.fault = fault  # of the settings file, which is then not used
         self.person: Person | None = None
-        self.shown: list[str] = []
 
     # --- words for pages ------------------------------------------------------------------------------------
 
@@ -55,17 +56,16 @@ class Console:
         pages = screen.pages(lines)
         for n, page in enumerate(pages):
             right = f"{n + 1}/{len(pages)}" if len(pages) > 1 else self._corner
-            self.shown = screen.titled(title, right, page)
-            self.terminal.screen(self.shown)
+            self.terminal.screen(screen.titled(title, right, page))
             if n + 1 < len(pages):
-                self.terminal.line("Enter: more   Ctrl-C: menu ", self.idle_s, self.shown)
+                self.terminal.line("Enter: more   Ctrl-C: menu ", self.idle_s)
 
     @property
     def _corner(self) -> str:
         return f"{self.hands.updates.serial or 'no serial number'}  {self.person.name if self.person else ''}".strip()
 
     def ask(self, prompt: str, secret: bool = False) -> str:
-        return self.terminal.line(f"{prompt}: ", self.idle_s, self.shown, secret).strip()
+        return self.terminal.line(f"{prompt}: ", self.idle_s, secret).strip()
 
     def yes(self, question: str) -> bool:
         """Only the whole word: a stray key on a noisy line changes nothing."""
@@ -127,6 +127,8 @@ class Console:
     def _sign_in(self) -> Person | None:
         new = not self.field.begun()
         lines = ["Only for people whom the bank sent. What is done here is recorded.", ""]
+        if self.fault:
+            lines += [*screen.wrapped(f"THE SETTINGS CANNOT BE READ, DEFAULTS ARE USED: {self.fault}")[:3], ""]
         if new:
             lines += ["This box has no field account yet. Type   new   to make the first one."]
         if self.hands.live:
@@ -135,9 +137,9 @@ class Console:
             "Type your name, or   glass   to ask the bank's officers to let you in,",
             "or   envelope   to use the PIN from the safe.",
         ]
-        self.shown = screen.titled(f"Casemate {__version__}", self.hands.updates.serial or "no serial number", lines)
-        self.terminal.screen(self.shown)
-        name = self.terminal.line("name: ", SIGN_IN_IDLE_S, self.shown).strip()
+        corner = self.hands.updates.serial or "no serial number"
+        self.terminal.screen(screen.titled(f"Casemate {__version__}", corner, lines))
+        name = self.terminal.line("name: ", SIGN_IN_IDLE_S).strip()
         try:
             if name == "glass":
                 return self._glass()
@@ -208,8 +210,7 @@ class Console:
             f"  casemate breakglass answer {c.serial} {c.purpose} {c.nonce} --key KEY",
             "within 15 minutes.",
         ]
-        self.shown = screen.titled("Break-glass", c.serial, shown)
-        self.terminal.screen(self.shown)
+        self.terminal.screen(screen.titled("Break-glass", c.serial, shown))
         while True:
             glass, said = self.field.answered(self.ask("answer"))
             if glass.state == OPEN:
@@ -242,11 +243,10 @@ class Console:
                 return
             rows = [(str(i.number), f"{i.title} ({i.word})") for i in MENU]
             foot = ["", "Number or word. Enter shows this again; Ctrl-C comes back here."]
-            self.shown = screen.titled("Casemate", self._corner, [*screen.columns(rows), *foot])
-            self.terminal.screen(self.shown)
+            self.terminal.screen(screen.titled("Casemate", self._corner, [*screen.columns(rows), *foot]))
             item = None
             try:
-                typed = self.terminal.line("> ", self.idle_s, self.shown).strip()
+                typed = self.terminal.line("> ", self.idle_s).strip()
                 item = chosen(typed)
                 if item is None:
                     if typed:
@@ -268,7 +268,7 @@ class Console:
             except Error as e:
                 self._refused(e)
             except Refused as e:
-                self.tell(f"Refused: {e.sentence}.", e.hint)
+                self.tell(f"Refused: {e.sentence}.", here(e.hint))
             except OSError as e:
                 self.tell(f"The box could not do that: {e.strerror or e}.", "Menu 1 shows how it is.")
         self.ask("Enter: menu")
@@ -283,4 +283,4 @@ class Console:
         return ""
 
     def _refused(self, e: Error) -> None:
-        self.tell(f"Not done: {e.message} [{e.code}]", *([f"  {e.hint}"] if e.hint else []))
+        self.tell(f"Not done: {here(e.message)} [{e.code}]", *([f"  {here(e.hint)}"] if e.hint else []))

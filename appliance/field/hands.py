@@ -23,16 +23,20 @@ from appliance.limits import LINK_TEST_S_MAX
 from appliance.network import Changing, render, ssh
 from appliance.settings import Settings, load
 from appliance.shards import blocking_engines
-from appliance.updates import LIVE, Installer, Updates, gating, resetting, restart
+from appliance.updates import LIVE, Installer, Updates, gating, inventory, resetting, restart
 from appliance.volume import Escrow, state_device
 
 from . import packing, programs
+from .backups import Backups
+from .hints import here
 from .keys_page import Ceremonies
 
 ASK_S_MAX: Final = 4.0
 ACT_S_MAX: Final = 60.0
 LOG_OCTETS: Final = 256 * 1024  # of a log's end that is read
 LOG_LINES_MAX: Final = 400
+LOG_LINES_READ: Final = 4_000  # of the journal
+JOURNALS: Final = ("kernel", "warnings")  # besides the units; each a row of programs.PROGRAMS
 UNITS: Final = Path("/run/systemd/network")
 SITE: Final = Path("/run/casemate-site")
 
@@ -48,6 +52,7 @@ class Hands:
         self.changing = Changing(config, settings.home)
         self.installer = Installer(self.updates)
         self.ceremonies: Ceremonies | None = None  # these two are given by the wiring: on a desk there are none
+        self.backups = Backups(self)
         self.opened = ssh.OPEN  # what is there while SSH is open for a time
         self.disk: Path | None = None  # the box's own, of which a reset takes the state volume
 
@@ -144,6 +149,13 @@ class Hands:
         found = [line.split(":", 1)[1].strip() for line in said if line.startswith(("System time", "Leap status"))]
         return f"  ({', '.join(found)})" if found else ""
 
+    def hardware(self) -> list[str]:
+        """Firmware of BIOS, board, disks, cards and HSM, and what differs from the bank's list; a difference is on the record once. Raises Error."""
+        found = inventory.read(self.updates.machine, inventory.token(self.settings))
+        lines = [f"{part:<20} {value}" for part, value in found.items()]
+        inventory.compared(self.updates, found, lambda line: lines.append(here(line)))
+        return lines
+
     def links(self) -> list[str]:
         return [link["name"] for link in self.asked("engine").get("links", [])]
 
@@ -164,21 +176,33 @@ class Hands:
                 + f"  ({step['took_ms']} ms)"
             )
             if step["ok"] is False and step["hint"]:
-                out.append(f"{'':8}{step['hint']}")
+                out.append(f"{'':8}{here(step['hint'])}")
         return [*out, "", "the link works" if found["ok"] else "the link does not work; what failed is above"]
 
     def logs(self) -> list[str]:
+        """Names of logs: files of the state folder, or what the journal has of the box's own units, and of the kernel."""
         place = self.settings.home / "log"
-        return sorted(p.stem for p in place.glob("*.log")) if place.exists() else []
+        if found := sorted(p.stem for p in place.glob("*.log")) if place.exists() else []:
+            return found
+        try:
+            units = programs.ran("units", lines_max=LOG_LINES_READ)
+        except Error:
+            return []
+        ours = sorted(u.removesuffix(".service") for u in units if u.startswith("casemate-") and u.endswith(".service"))
+        return [*ours, *JOURNALS] if ours else []
 
     def log(self, name: str, wanted: str) -> list[str]:
         """The newest lines of a log with `wanted` in them, newest last. Logs hold no number and no text of a message."""
         path = self.settings.home / "log" / f"{name}.log"
         if name not in self.logs():
             raise Error("not_found", f"there is no log {name!r}", "the list of logs is above; an empty answer leaves")
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_OCTETS))
-            lines = file.read(LOG_OCTETS).decode("utf-8", "replace").splitlines()
+        if not path.exists():
+            what = (name,) if name in JOURNALS else ("unit", f"{name}.service")
+            lines = programs.ran(*what, lines_max=LOG_LINES_READ)
+        else:
+            with path.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_OCTETS))
+                lines = file.read(LOG_OCTETS).decode("utf-8", "replace").splitlines()
         return [line for line in lines if wanted.casefold() in line.casefold()][-LOG_LINES_MAX:]
 
     def fresh(self) -> Settings:
@@ -242,27 +266,6 @@ class Hands:
 
     def bundles(self) -> list[Path]:
         return sorted(p for p in self.media.glob("*.raucb") if p.is_file())[:20] if self.media.is_dir() else []
-
-    def backup(self, who: str, told: Callable[[str], None]) -> list[str]:
-        """Stores and keys, each encrypted to the bank's key, straight to the stick. Raises Error."""
-        place, out = self.stick(), []
-        for kind in (backup.STATE, backup.KEYS):
-            recipients = self.settings["backup.recipients"]
-            made = backup.create(
-                self.settings.home, place, kind, recipients, self.clock(), lambda name, *_: told(f"  {name}")
-            )
-            detail = {"kind": kind, "digest": made.sha256, "files_count": made.files, "octets_count": made.octets}
-            index, _ = self.updates.recorder.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
-            self.proof(index, made.path)
-            out += [
-                f"{made.path.name}: {made.files} files",
-                f"  SHA-256 {made.sha256[:32]}",
-                f"{'':10}{made.sha256[32:]}",
-            ]
-        return [
-            *out,
-            "Beside each lies its proof from the audit log. The bank's key opens them; `casemate backup drill` tries one.",
-        ]
 
     def recovery(self) -> list[str]:
         """Whether the key that opens the state volume without the TPM is in the bank's safe."""

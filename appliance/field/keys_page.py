@@ -83,6 +83,9 @@ def _change(c: Console, gate: dict[str, object]) -> None:
         raise Error(
             "forbidden", "acts on keys are for administrators and security officers", "one of them signs in here"
         )
+    if gate.get("opened_by") == "custodians":
+        hint = "ceremony, replace-custodian: new shares seal it anew"
+        raise Error("forbidden", "the custodians' shares seal the PIN: it is not changed on a box in use", hint)
     old = new = ""
     if gate.get("opened_by") == "person":
         old, new = c.ask("PIN of the token", secret=True), c.ask("new PIN", secret=True)

@@ -49,7 +49,7 @@ MENU: Final[tuple[Item, ...]] = (
         False,
         "ping, path, lights and counters of cards, capture of packet headers to USB",
     ),
-    Item(5, "logs", "Logs", "box.look", False, "by process, filtered, paged"),
+    Item(5, "logs", "Logs", "box.look", False, "of each process from files or journal, of the kernel; filtered, paged"),
     Item(
         6,
         "keys",
@@ -70,10 +70,10 @@ MENU: Final[tuple[Item, ...]] = (
     Item(
         9,
         "backup",
-        "Backup to USB",
+        "Backup by USB",
         "box.look",
         True,
-        "stores and keys, encrypted to the bank's key, digests on the audit log",
+        "stores and keys, encrypted to the bank's key; a box from a backup",
     ),
     Item(10, "support", "Support bundle to USB", "box.look", True, "status, settings and logs, redacted, encrypted"),
     Item(11, "admin", "Reset an administrator", "users.write", True, "a new password for a person of the console"),

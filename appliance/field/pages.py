@@ -10,6 +10,7 @@ from appliance.errors import Error
 from appliance.updates import asked_lines
 
 from . import capture, programs, screen, status_page
+from .backup_page import backup
 from .console import Console, Page
 from .installing import install
 from .keys_page import keys
@@ -35,13 +36,15 @@ def link(c: Console) -> None:
 
 
 def reach(c: Console) -> None:
-    what = ["ping", "trace", "cards", "addresses", "routes", "counters", "capture"]
+    what = ["ping", "trace", "cards", "addresses", "routes", "counters", "capture", "hardware"]
     c.show("Ping, cards, capture", [f"{n:>3}  {w}" for n, w in enumerate(what, 1)])
     word = c.pick("what", what)
     if word in ("ping", "trace"):
         c.show(word, programs.ran(word, programs.host(c.ask("name or address"))))
     elif word == "counters":
         c.show(word, programs.ran(word, programs.card(c.ask("card"))))
+    elif word == "hardware":
+        c.show("Firmware of the hardware", c.hands.hardware())
     elif word in ("cards", "addresses", "routes"):
         c.show(word, programs.ran(word))
     elif word == "capture":
@@ -63,8 +66,8 @@ def logs(c: Console) -> None:
     if not names:
         raise Error(
             "not_found",
-            "there are no logs in the state folder",
-            "on the appliance the journal has them: menu 10 takes them along",
+            "there are no logs here: neither in the state folder nor in this machine's journal",
+            "menu 1 shows what each process says of itself",
         )
     c.show("Logs", [f"{n:>3}  {name}" for n, name in enumerate(names, 1)])
     name = c.pick("log", names)
@@ -134,25 +137,6 @@ def slots(c: Console) -> None:
         c.tell(f"{c.hands.updates.reinstate(c.who)} is tried at the next start: menu 16.")
     elif word == "good" and c.yes("Take the running release for good?"):
         c.tell(f"{c.hands.updates.bless(c.who)} is good.")
-
-
-def backup(c: Console) -> None:
-    there = (
-        sorted(p.name for p in c.hands.media.glob("casemate-*.age") if p.is_file())[:12]
-        if c.hands.media.is_dir()
-        else []
-    )
-    lines = [f"on the stick: {name}" for name in there]
-    c.show(
-        "Backup to USB",
-        [
-            *lines,
-            "Stores and keys, encrypted to the bank's key (`backup.recipients`).",
-            "Restoring is for a new box: `casemate backup restore`, with the bank's key.",
-        ],
-    )
-    if c.yes("Write one to the stick?"):
-        c.tell(*c.hands.backup(c.who, c.tell))
 
 
 def support(c: Console) -> None:
@@ -256,7 +240,7 @@ def restart(c: Console) -> None:
 
 
 def page(c: Console) -> None:
-    status_page.shown(c.hands.status)
+    status_page.shown(c.hands.status, c.idle_s)
 
 
 PAGES: Final[dict[str, Page]] = {

@@ -9,6 +9,7 @@ from typing import Final
 
 from appliance.errors import Error
 
+_JOURNAL: Final = ("--quiet", "--no-pager", "--output=short-iso", "--no-hostname", "--lines=4000")
 #: What -> (program, words before what was typed, seconds it may take). Nothing else is ever run.
 PROGRAMS: Final[dict[str, tuple[str, tuple[str, ...], float]]] = {
     "ping": ("ping", ("-n", "-c", "3", "-W", "2", "--"), 12.0),
@@ -23,6 +24,12 @@ PROGRAMS: Final[dict[str, tuple[str, tuple[str, ...], float]]] = {
     "ssh open": ("systemctl", ("start", "casemate-ssh.service"), 180.0),
     "ssh close": ("systemctl", ("stop", "casemate-ssh.service"), 60.0),
     "ssh": ("systemctl", ("is-active", "casemate-ssh.service"), 10.0),
+    "line": ("systemctl", ("start", "--no-block", "--"), 10.0),
+    "lines again": ("systemctl", ("try-restart", "--no-block", "casemate-field@*.service"), 10.0),
+    "units": ("journalctl", ("--quiet", "--no-pager", "--field=_SYSTEMD_UNIT"), 10.0),
+    "unit": ("journalctl", (*_JOURNAL, "--unit"), 20.0),
+    "kernel": ("journalctl", (*_JOURNAL, "--dmesg"), 20.0),
+    "warnings": ("journalctl", (*_JOURNAL, "--priority=warning"), 20.0),
     "erase": ("cryptsetup", ("luksErase", "--batch-mode"), 30.0),
 }
 #: The package that brings a program, for who builds the image.
@@ -46,8 +53,8 @@ def card(text: str) -> str:
     return text.strip()
 
 
-def ran(what: str, *more: str) -> list[str]:
-    """What it said, in lines. Raises Error `not_found` where the program is not, `peer_unavailable` when it did not end."""
+def ran(what: str, *more: str, lines_max: int = LINES_MAX) -> list[str]:
+    """What it said, in lines. `more` is of a closed list or checked by `host` and `card`. Raises Error `not_found` where the program is not, `peer_unavailable` when it did not end."""
     program, words, seconds = PROGRAMS[what]
     path = shutil.which(program)
     if path is None:
@@ -64,4 +71,4 @@ def ran(what: str, *more: str) -> list[str]:
         said = ended.stdout + ended.stderr
     except subprocess.TimeoutExpired as e:
         said = (e.stdout or b"") + b"\n(no end after " + str(int(seconds)).encode() + b" s)"
-    return said.decode("utf-8", "replace").splitlines()[:LINES_MAX]
+    return said.decode("utf-8", "replace").splitlines()[:lines_max]

@@ -11,14 +11,14 @@ from .screen import COLUMNS, plain
 EVERY_MS: Final = 5_000
 
 
-def shown(lines: Callable[[], list[str]]) -> None:
-    """Until a key is pressed. Only what changed goes over the line (curses sees to it)."""
-    curses.wrapper(_drawn, lines)
+def shown(lines: Callable[[], list[str]], seconds: float) -> None:
+    """Until a key is pressed, or as long as a session may idle. Only what changed goes over the line (curses sees to it)."""
+    curses.wrapper(_drawn, lines, int(seconds * 1000 / EVERY_MS))
 
 
-def _drawn(window: Any, lines: Callable[[], list[str]]) -> None:
+def _drawn(window: Any, lines: Callable[[], list[str]], times: int) -> None:
     window.timeout(EVERY_MS)
-    while True:
+    for _ in range(times):
         rows, columns = window.getmaxyx()
         window.erase()
         for n, line in enumerate(lines()[: rows - 2]):

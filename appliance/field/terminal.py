@@ -1,7 +1,7 @@
 """One terminal: reads keys, writes lines, and nothing else. Own line editing, so that a key of any kind brings the screen back.
 
 A serial line does not say that somebody was attached to it. Whoever comes presses a key: after half a minute without one, the first key draws
-the screen anew, and a printable one begins the line besides.
+the screen anew as it is by then, what was told and asked on it since included, and a printable one begins the line besides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from appliance.clock import monotonic_s
 
-from .screen import plain
+from .screen import OCTETS_MAX, ROWS, plain
 
 LINE_MAX: Final = 512
 QUIET_S: Final = 30.0
@@ -45,6 +45,7 @@ class Terminal:
         self._waiting = b""
         self._last = now()
         self._saved: list[Any] | None = None
+        self._present: list[str] = []  # what stands on the screen: drawn again by a key
         self.octets = 0  # since `screen` was called last
         self.keys = 0  # typed, in all
         self.lines = 0  # answers given, in all
@@ -78,15 +79,29 @@ class Terminal:
                 raise Left from None
 
     def say(self, *lines: str) -> None:
+        self._present = [*self._present, *map(plain, lines)][-ROWS:]
         self._write("".join(f"{plain(line)}\r\n" for line in lines))
 
     def screen(self, lines: Sequence[str]) -> None:
         """A new screen: it comes below the one before, which stays in the terminal's memory."""
-        self.octets = 0
+        self.octets, self._present = 0, []
         self.say("", *lines)
+
+    def _again(self, prompt: str) -> None:
+        """The present screen once more: its last lines, as many as fit above the question."""
+        lines: list[str] = []
+        left = OCTETS_MAX - LINE_MAX - len(prompt)
+        for line in reversed([line for n, line in enumerate(self._present) if n or line]):
+            left -= len(line) + 2
+            if left < 0 or len(lines) >= ROWS - 2:
+                break
+            lines.insert(0, line)
+        self.screen(lines)
+        self._write(prompt)
 
     def wipe(self) -> None:
         """Nothing that was shown can be read any more: erased (ECMA-48 ED, CUP), then a screenful of lines for terminals that keep what scrolled off."""
+        self._present = []
         self._write("\x1b[2J\x1b[H" + "\r\n" * 24 + "\x1b[2J\x1b[H")
 
     # --- reading --------------------------------------------------------------------------------------------
@@ -127,8 +142,9 @@ class Terminal:
                 return
             first = False
 
-    def line(self, prompt: str, idle_s: float, redraw: Sequence[str] = (), secret: bool = False) -> str:
-        """One answer. `redraw` is shown again on Ctrl-L, Escape, or the first key after a long silence. Raises Cancelled, Left."""
+    def line(self, prompt: str, idle_s: float, secret: bool = False) -> str:
+        """One answer. The present screen is drawn again on Ctrl-L, Escape, or the first key after a long silence; a secret answer
+        is never part of it. Raises Cancelled, Left."""
         self._write(prompt)
         typed = ""
         while True:
@@ -136,13 +152,13 @@ class Terminal:
             quiet, self._last = self._now() - self._last > QUIET_S, self._now()
             if key == ESCAPE:
                 self._escape()
-            if redraw and (key in (REDRAW, ESCAPE) or (quiet and not typed)):
-                self.screen(redraw)
-                self._write(prompt + ("" if secret else typed))
+            if key in (REDRAW, ESCAPE) or (quiet and not typed):
+                self._again(prompt + ("" if secret else typed))
             if key in ("\r", "\n"):
                 if key == "\r" and self._waiting[:1] == b"\n":
                     self._waiting = self._waiting[1:]
                 self._write("\r\n")
+                self._present = [*self._present, prompt + ("" if secret else typed)][-ROWS:]
                 self.lines += bool(typed)
                 return typed
             if key == CANCEL:

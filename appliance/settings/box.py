@@ -66,6 +66,12 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("field.confirm_s", "int", 120, "seconds to confirm a change of the network before it is undone", 20, 3600),
     Setting("field.breakglass_needed", "int", 1, "officers who have to answer a break-glass challenge", 1, 2),
     Setting("field.breakglass_minutes", "int", 60, "how long a break-glass session lasts", 5, 480),
+    Setting(
+        "field.lines",
+        "strs",
+        [],
+        "lines that the serial console is on, besides ttyS0, the one that the firmware's SPCR names and a screen: ttyS1, or ttyS1@9600",
+    ),
     Setting("field.media", "path", "/run/media/casemate", "folder where a USB stick is mounted"),
     Setting(
         "field.support_certificate",

@@ -89,7 +89,17 @@ def test_a_field_engineer_at_the_cable(tmp_path: Path) -> None:
             and re.search(r"link +\w+: up", said)
             and "\x1b" not in said
         )
-        cable.type("", "link")
+        cable.type("", "page")  # drawn by curses, until a key is pressed
+        assert "SN-77" in cable.until("any key: menu")
+        cable.child.send(" ")
+        cable.until("Enter: menu: ")
+        cable.type("", "logs")
+        cable.until("to leave): ")
+        cable.type("engine", "")
+        assert "INFO" in cable.until("Enter: ")
+        cable.child.send("\x03")
+        cable.until("Sign out (out)")
+        cable.type("link")
         cable.until("none is sent): ")  # there is one link: which is not asked
         cable.type("")
         said = cable.until("Enter: menu: ")

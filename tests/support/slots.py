@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from firmware import FileDisk, gpt, writer
@@ -33,18 +34,18 @@ class _Memory:
     def settle(self) -> None: ...
 
 
-def blank_disk() -> bytes:
-    """Both copies of a table: slot a and slot b, empty."""
+def blank_disk(octets: int = DISK, places: Mapping[str, int] = PLACES) -> bytes:
+    """Both copies of a table: slot a and slot b, empty. `places`: sectors of each partition."""
     table, at = bytearray(128 * 128), 64
     for n in range(6):
-        part = list(PLACES)[n % 3]
-        row = (uuid.UUID(gpt.TYPES[part]).bytes_le, uuid.uuid4().bytes_le, at, at + PLACES[part] - 1, 0)
+        part = list(places)[n % 3]
+        row = (uuid.UUID(gpt.TYPES[part]).bytes_le, uuid.uuid4().bytes_le, at, at + places[part] - 1, 0)
         struct.pack_into("<16s16sQQQ72s", table, n * 128, *row, "_empty".encode("utf-16-le"))
-        at += PLACES[part]
-    last = DISK // SECTOR - 1
+        at += places[part]
+    last = octets // SECTOR - 1
     places = (1, last, 34, last - 34, uuid.uuid4().bytes_le, 2, 128, 128, 0)
     header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, *places)
-    disk = _Memory(DISK)
+    disk = _Memory(octets)
     gpt.write(disk, gpt.Table(SECTOR, header, bytes(table)), bytes(table))
     return bytes(disk.held)
 

@@ -80,7 +80,7 @@ class Bench:
             "appliance.field.hands.commands.proof", lambda _, index: SimpleNamespace(lines=[f"proof of entry {index}"])
         )
         monkeypatch.setattr(
-            "appliance.field.programs.ran", lambda what, *more: [f"{what} {' '.join(more)}".strip(), "x" * 200]
+            "appliance.field.programs.ran", lambda what, *more, **_: [f"{what} {' '.join(more)}".strip(), "x" * 200]
         )
         self.secret = self._account("ann", "administrator")
 
@@ -149,6 +149,39 @@ def test_what_is_longer_than_a_screen_is_paged(bench: Bench) -> None:
     assert "Not done: there is no log" in bench.dialogue("logs", "/etc/passwd", "", "", "0").text
 
 
+def test_on_the_box_itself_the_journal_is_read(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There the processes write no files: their units' lines come from the journal, to the screen and into the support bundle."""
+    from appliance.backup import generate
+
+    asked: list[tuple[str, ...]] = []
+
+    def ran(what: str, *more: str, lines_max: int = 200) -> list[str]:
+        asked.append((what, *more))
+        if what == "units":
+            return ["casemate-keys.service", "init.scope", "casemate-engine.service", "dbus.service"]
+        return [f"2026-11-27T03:00:0{n}+0000 {what} to 393331234567 line {n}" for n in range(5)]
+
+    monkeypatch.setattr("appliance.field.programs.ran", ran)
+    assert bench.hands.logs() == ["casemate-engine", "casemate-keys", "kernel", "warnings"]
+    line = bench.dialogue("logs", "1", "line 3", "", "logs", "kernel", "", "", "0")
+    assert "unit to" in line.text and "line 3" in line.text and "kernel to" in line.text
+    assert ("unit", "casemate-engine.service") in asked and ("kernel",) in asked
+    assert "there is no log" in bench.dialogue("logs", "init.scope", "", "", "0").text
+    values = {"field": {"media": str(bench.stick), "support_recipients": [generate()[1]]}}
+    bench.hands.settings = parse(values, bench.home, "test")
+    packed: dict[str, str] = {}
+    monkeypatch.setattr("appliance.field.packing.packed", lambda texts: packed.update(texts) or b"octets")
+    assert "encrypted" in bench.dialogue("support", "yes", "", "0").text
+    assert packed["log/casemate-keys.log"].startswith("2026-11-27T03:00:00+0000 unit to *** line 0\n")
+
+
+def test_a_fault_of_the_settings_is_on_the_first_screen(bench: Bench) -> None:
+    line = Line([])
+    Console(line, bench.field, bench.hands, PAGES, "casemate.toml: unknown setting field.speling " + "x" * 400).once()
+    line.close()
+    assert "DEFAULTS ARE USED: casemate.toml: unknown setting" in line.text and faults(line.screens[0]) == []
+
+
 def test_any_key_brings_the_screen_back_and_nothing_is_written_without_one(bench: Bench) -> None:
     line = Line(["\x0c", "\x1b", "", "x\x03"])
     console = Console(line, bench.field, bench.hands, PAGES)
@@ -156,9 +189,36 @@ def test_any_key_brings_the_screen_back_and_nothing_is_written_without_one(bench
     line.close()
     assert line.wire.count(b"Only for people whom the bank sent") == 4
     line = Line(["a"])
+    line.screen(["what was there"])
     line._last = -100.0  # nobody pressed a key for long
-    assert line.line("> ", 10, ["what was there"]) == "a"
-    assert b"what was there\r\n> a" in line.wire
+    assert line.line("> ", 10) == "a"
+    assert line.wire.endswith(b"\r\nwhat was there\r\n> a\r\n")
+    line.close()
+
+
+def test_a_key_draws_the_screen_as_it_is_by_then(bench: Bench) -> None:
+    """What was told, asked and answered since the screen began is on it; a secret answer is not; what was wiped is gone; it fits."""
+    line = Line(["one", "hidden", "\x0c", "three", "\x0c", "\x0c", ""])
+    line.screen(["Title", "-----", "first"])
+    line.line("question: ", 10)
+    line.say("It was wrong.")
+    line.line("secret: ", 10, secret=True)
+    line.line("third: ", 10)
+    again = line.screens[-2].decode().replace("\r\n", "\n")
+    assert again == "\nTitle\n-----\nfirst\nquestion: one\nIt was wrong.\nsecret: \nthird: three\n"
+    line.say(*[f"line {n} {'x' * 70}" for n in range(60)])
+    line.line("fourth: ", 10)
+    (drawn, *_) = [octets for octets in line.screens[-3:] if octets.startswith(b"\r\n")]
+    assert faults(drawn) == [] and b"line 59" in drawn and b"line 30 " not in drawn
+    line.wipe()
+    assert line._present == []
+    line.close()
+
+
+def test_what_a_terminal_answers_by_itself_is_no_answer(bench: Bench) -> None:
+    """At a start systemd asks a serial terminal where its cursor is (ESC [ 6 n); the answer comes late, and arrow keys send the same kind of octets."""
+    line = Line(["\x1b[24;80Rann", "\x1bOAtwo", "th\x1b[Dree"])
+    assert [line.line("> ", 10) for _ in range(3)] == ["ann", "two", "three"]
     line.close()
 
 
@@ -367,11 +427,11 @@ def test_a_backup_is_written_to_the_stick_for_the_bank_alone(bench: Bench) -> No
     from appliance.backup import STATE, generate
 
     Access(bench.settings, Passwords(8, 1)).create_user("admin", PASSWORD)
-    assert "backup.recipients is empty" in bench.dialogue("backup", "yes", "", "0").text
+    assert "backup.recipients is empty" in bench.dialogue("backup", "write", "", "0").text
     _, public = generate()
     values = {"field": {"media": str(bench.stick)}, "backup": {"recipients": [public]}}
     bench.hands.settings = parse(values, bench.home, "test")
-    line = bench.dialogue("backup", "yes", "", "0")
+    line = bench.dialogue("backup", "write", "", "0")
     (made,) = bench.stick.glob(f"casemate-*.{STATE}.age")
     digests = [detail["digest"] for _, what, _, detail in bench.log.entries if what == "backup.made"]
     assert len(digests) == 2 and digests[0][:32] in line.text
@@ -397,6 +457,38 @@ def test_the_recovery_key_is_confirmed_by_typing_it(bench: Bench) -> None:
         ("recovery.confirmed", "refused"),
         ("recovery.confirmed", "ok"),
     ]
+
+
+def test_a_box_comes_back_from_the_backup_on_a_stick(bench: Bench) -> None:
+    """Unpacked and checked, then wanted by its serial number; an identity that is not the bank's, and a person without the right, change nothing."""
+    from appliance.backup import generate, staged
+    from appliance.store import open_store
+
+    secret, public = generate()
+    values = {"field": {"media": str(bench.stick)}, "backup": {"recipients": [public]}}
+    bench.hands.settings = parse(values, bench.home, "test")
+    for name in ("keys/keys.db", "access.db"):
+        conn = open_store(bench.home / name)
+        conn.execute("CREATE TABLE t (v)")
+        conn.close()
+    bench.dialogue("backup", "write", "", "0")
+    before = bench.log.said[:]
+    assert "is not on the stick" in bench.dialogue("backup", "restore", "1", "", "", "0").text
+    assert "Not done" in bench.dialogue("backup", "restore", "1", generate()[0], "", "0").text
+    (bench.stick / "identity.txt").write_text(f"# of the bank\n{secret}\n")
+    assert "Nothing was done" in bench.dialogue("backup", "restore", "1", "", "SN-2", "", "0").text
+    assert bench.log.said == before and not (bench.home / staged.FOLDER).exists()
+    line = bench.dialogue("backup", "restore", "1", secret, "SN-1", "", "backup", "forget", "", "0")
+    assert (
+        "as they were packed" in line.text
+        and "TAKES ITS PLACE AT THE NEXT START" in line.text
+        and secret not in line.text
+    )
+    assert bench.log.said[-2:] == ["backup.restored"] * 2 and not staged.waiting(bench.home)
+    bench.dialogue("backup", "restore", "1", "", "SN-1", "", "0")
+    assert staged.waiting(bench.home)
+    vic = bench._account("vic", "compliance")
+    assert "only who may reset the box" in bench.dialogue("backup", "restore", "", "0", name="vic", secret=vic).text
 
 
 def test_a_support_bundle_opens_with_its_key_only(bench: Bench, tmp_path: Path) -> None:
@@ -463,6 +555,8 @@ def test_a_sealed_token_is_opened_at_the_cable(bench: Bench, monkeypatch: pytest
     assert calls[-1] == ("unseal", {"who": "field:ann", "pin": "481516", "once_more": False})
     gate["opened_by"] = "custodians"
     assert "the custodians open this token" in bench.dialogue("keys", "pin", "", "0").text
+    assert "the custodians' shares seal the PIN" in bench.dialogue("keys", "change", "", "0").text
+    assert calls[-1][0] == "custody", "nothing was asked that would not be done"
     monkeypatch.setattr("appliance.field.keys_page.read_line", lambda n, typed: None)
     calls.clear()
     share = ("keys", "share", "one", "two", "three", "four", "")

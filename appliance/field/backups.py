@@ -1,0 +1,86 @@
+"""Backups on a stick: made, listed, and unpacked to take the place of what the box holds at its next start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from appliance import backup
+from appliance.backup import staged
+from appliance.errors import Error
+
+if TYPE_CHECKING:
+    from .hands import Hands
+
+IDENTITY: Final = "identity.txt"
+LISTED_MAX: Final = 8
+_STATE, _KEYS = f".{backup.STATE}.age", f".{backup.KEYS}.age"
+
+
+class Backups:
+    """Of one box."""
+
+    def __init__(self, hands: Hands) -> None:
+        self.hands = hands
+
+    @property
+    def home(self) -> Path:
+        return self.hands.settings.home
+
+    def made(self, who: str, told: Callable[[str], None]) -> list[str]:
+        """Stores and keys, each encrypted to the bank's key, straight to the stick. Raises Error."""
+        place, out = self.hands.stick(), []
+        for kind in (backup.STATE, backup.KEYS):
+            recipients = self.hands.settings["backup.recipients"]
+            made = backup.create(
+                self.home, place, kind, recipients, self.hands.clock(), lambda name, *_: told(f"  {name}")
+            )
+            detail = {"kind": kind, "digest": made.sha256, "files_count": made.files, "octets_count": made.octets}
+            index, _ = self.hands.updates.recorder.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
+            self.hands.proof(index, made.path)
+            out += [
+                f"{made.path.name}: {made.files} files",
+                f"  SHA-256 {made.sha256[:32]}",
+                f"{'':10}{made.sha256[32:]}",
+            ]
+        return [*out, "Beside each lies its proof from the audit log. The bank's key opens them."]
+
+    def listed(self) -> list[str]:
+        """Names of backups of which both archives are on the stick, the newest first."""
+        media = self.hands.media
+        found = sorted(media.glob(f"casemate-*{_STATE}"), reverse=True) if media.is_dir() else []
+        names = [path.name.removesuffix(_STATE) for path in found]
+        return [name for name in names if (media / f"{name}{_KEYS}").is_file()][:LISTED_MAX]
+
+    def unpacked(self, name: str, typed: str, told: Callable[[str], None]) -> dict[str, str]:
+        """Unpacks both archives beside the running state and checks every file and store; kind -> SHA-256. Raises Error."""
+        text = typed
+        if not text:
+            try:
+                text = (self.hands.media / IDENTITY).read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                hint = f"type it, or put {IDENTITY} on the stick"
+                raise Error("not_found", f"{IDENTITY} is not on the stick", hint) from None
+        paths = [self.hands.media / f"{name}{end}" for end in (_STATE, _KEYS)]
+        found = staged.stage(self.home, paths, backup.identity(text), lambda _: None)
+        digests = {}
+        for path, one in zip(paths, found, strict=True):
+            with path.open("rb") as file:
+                digests[one.kind] = hashlib.file_digest(file, "sha256").hexdigest()
+            told(f"{one.kind}: of {one.at}, {one.files} files, {one.stores} stores, all as they were packed")
+        return digests
+
+    def waits(self) -> bool:
+        """Whether one takes its place at the next start."""
+        return staged.waiting(self.home)
+
+    def wanted(self, digests: dict[str, str], who: str) -> None:
+        """It takes its place at the next start. Raises Error when that cannot be recorded."""
+        for kind, digest in digests.items():
+            self.hands.record(who, "backup.restored", f"backup:{kind}", kind=kind, digest=digest)
+        staged.mark(self.home, who, digests)
+
+    def forgotten(self) -> None:
+        staged.forget(self.home)

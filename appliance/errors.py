@@ -46,6 +46,7 @@ CODES: Final[dict[str, str]] = {
     "hsm_unavailable": "the HSM does not answer, so nothing can be sealed",
     "engine_unavailable": "the engine does not answer, so nothing can be made durable",
     "store_full": "the disk is full or not writable",
+    "store_busy": "somebody reads a store whose log is to be emptied of what was erased",
     "overloaded": "the queues are full",
     "number_unchecked": "the operator does not say whether the number is safe, and codes of this purpose do not leave without",
     "no_route": "no link serves this destination",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance.store import Connection
+from appliance.store import Connection, empty_log
 
 from .book import Book
 
@@ -26,7 +26,7 @@ def forget_number(book: Book, subject: bytes, at_ms: int) -> dict[str, int]:
     with book.writing():
         decisions = conn.execute(_DECISIONS, (subject,)).rowcount
         conn.execute(_READ, (subject,))
-    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    empty_log(conn)
     return {"decisions": decisions, "reviews": len(waiting), "suppressions": len(book.suppressed_in(subject))}
 
 

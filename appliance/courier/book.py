@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlite_utils import Database, Migrations
 
 from appliance.message import RECEIVED, REDACTED, WORKFLOW
-from appliance.store import migrate, open_store
+from appliance.store import empties, migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.courier")
 
@@ -343,9 +343,9 @@ class Book:
             conn.execute("ROLLBACK")
             raise
 
-    def scrub(self) -> None:
-        """Empties the write-ahead log into the file: what was erased is then in neither."""
-        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def scrub(self) -> bool:
+        """Empties the write-ahead log into the file: what was erased is then in neither. False: somebody stood in the way."""
+        return empties(self._conn)
 
     def _forget(self, ids: list[tuple[bytes]]) -> None:
         """Drops everything still to be told about these messages, inside the caller's transaction."""

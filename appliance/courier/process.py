@@ -26,7 +26,7 @@ from appliance.keys import BlockingKeyring, Keyring
 from appliance.limits import BATCH_MESSAGES_MAX, WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
 from appliance.message import REDACTED, STATUSES
 from appliance.settings import InboundWebhook, Settings
-from appliance.store import OperationalError
+from appliance.store import OperationalError, log_emptied
 
 from .addresses import address_of, callback_allowed
 from .book import Book
@@ -249,7 +249,7 @@ class Desk:
         ids = [parcel_id(message_id, hook.name) for message_id in given.ids for hook in self.webhooks]
         try:
             self.book.forget([*ids, *given.messages])
-            self.book.scrub()
+            await log_emptied(self.book.scrub)
         except OperationalError as e:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         return {"forgotten": len(given.ids) + len(given.messages)}
@@ -266,7 +266,7 @@ class Desk:
                 rows.append((new.seal(old.open(sealed, b"w" + id_), b"w" + id_), new.key_id, id_, key_id))
         try:
             self.book.reseal(rows)
-            self.book.scrub()
+            await log_emptied(self.book.scrub)
         except OperationalError as e:
             raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         more = bool(rows) and len(labels) == RESEALED_ROWS

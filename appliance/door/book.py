@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlite_utils import Database, Migrations
 
 from appliance.message import EXPIRED, NOTIFY_ACCOUNT_SHIFT, REDACTED, REJECTED
-from appliance.store import migrate, open_store
+from appliance.store import empties, migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.door")
 
@@ -254,9 +254,9 @@ class Book:
         with self._writing():
             self._conn.executemany("UPDATE letter SET number = ?, content = ?, key_id = ? WHERE n = ?", rows)
 
-    def scrub(self) -> None:
-        """Empties the write-ahead log into the file: what was erased is then in neither."""
-        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def scrub(self) -> bool:
+        """Empties the write-ahead log into the file: what was erased is then in neither. False: somebody stood in the way."""
+        return empties(self._conn)
 
     def sweep(self, before_ms: int, limit: int) -> list[Gone]:
         """Drops at most `limit` letters received before a time: nobody came for them. The oldest first."""

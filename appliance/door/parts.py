@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.store import migrate, open_store
+from appliance.store import empty_log, migrate, open_store
 
 MIGRATIONS: Final = Migrations("casemate.door_parts")
 
@@ -154,8 +154,8 @@ class Parts:
         self._conn.execute("COMMIT")
 
     def scrub(self) -> None:
-        """Empties the write-ahead log into the file: what was erased is then in neither."""
-        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empties the write-ahead log into the file: what was erased is then in neither. Raises Error `store_busy`."""
+        empty_log(self._conn)
 
     def drop(self, message_ids: Sequence[bytes]) -> None:
         """Forgets messages that somebody else has on disk now."""

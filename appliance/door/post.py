@@ -23,7 +23,7 @@ from appliance.intercom import Peer
 from appliance.limits import DOOR_EVENTS_MAX, DOOR_SETTLE_S
 from appliance.message import FINAL, REDACTED, Content
 from appliance.smpp import spec
-from appliance.store import OperationalError
+from appliance.store import OperationalError, log_emptied
 
 from .book import INBOUND, Book, Letter, Taken
 from .letter import inbound, receipts
@@ -156,7 +156,7 @@ class Post:
             raise Error("malformed", "forget: `ids` of messages")
         try:
             gone = self.book.forget(ids)
-            self.book.scrub()
+            await log_emptied(self.book.scrub)
         except OperationalError as e:
             raise Error("store_full", f"the door's store cannot be written: {e}", "check free space") from None
         self.outgoing.forget(gone)

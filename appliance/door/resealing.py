@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from appliance.errors import Error
+from appliance.store import log_emptied
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -36,6 +37,6 @@ async def reseal(desk: Desk, payload: Any) -> dict[str, int]:
         desk.post.book.reseal(rows)
         done, after = done + len(rows), letters[-1].n
         await asyncio.sleep(0)
-    desk.post.book.scrub()
+    await log_emptied(desk.post.book.scrub)
     parts, broken = await desk.long.reseal(key_id, new.key_id, anew)
     return {"rows": done + parts, "unreadable": unreadable + broken, "more": 0}

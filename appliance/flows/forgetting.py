@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.clock import now_ms
+from appliance.store import empty_log
 
 from .book import Book, Row
 from .states import ENDED, ERASED
@@ -30,5 +31,5 @@ def forget_subject(book: Book, subject: bytes, stands_for: bytes, at_ms: Callabl
         return {"workflows": len(rows)}
 
     counts: dict[str, int] = book.act(act)
-    book.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    empty_log(book.conn)
     return counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.errors import Error
+from appliance.store import empty_log
 
 from .book import Book
 from .sealed import aad
@@ -26,5 +27,5 @@ def reseal(book: Book, old: int, new: int, anew: Callable[[bytes, bytes], bytes]
             return int(book.conn.execute(update, row).rowcount)
 
         done += int(book.act(act))
-    book.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    empty_log(book.conn)
     return done, unreadable

@@ -34,6 +34,9 @@ class Keeper:
         self.clock = clock
         self.recorded = asyncio.Event()
         self._keys: dict[int, bytes] = {}
+        self._unscrubbed = (
+            True  # a reader stood in the way of emptying the log, perhaps before the last start: tried at each turn
+        )
         self._making = asyncio.Lock()
         self.lock = asyncio.Lock()  # what time does and what people do never meet
 
@@ -166,6 +169,8 @@ class Keeper:
             return await self._turn(keep_days, today)
 
     async def _turn(self, keep_days: int, today: int | None) -> int:
+        if self._unscrubbed:
+            self._unscrubbed = not self.register.scrub()
         now, held, done = self.clock(), self.register.held(), 0
         today = min(day_of(now), today) if today is not None else day_of(now)
         for row in self.register.rows():
@@ -221,7 +226,7 @@ class Keeper:
         gone = row._replace(wrapped=b"")
         gone = await self.heard(gone, life.DESTROY, self.clock(), "key.destroyed", who, reason=reason)
         self._keys.pop(row.key_id, None)
-        self.register.scrub()
+        self._unscrubbed = not self.register.scrub()
         return gone
 
 

@@ -17,7 +17,7 @@ from sqlite_utils.migrations import Migrations
 
 from appliance.audit import Outbox
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store
+from appliance.store import Connection, DatabaseError, OperationalError, empties, migrate, open_store
 
 from .approvals import Approval
 from .life import DAILY
@@ -253,9 +253,9 @@ class Register:
 
         self._write(write)
 
-    def scrub(self) -> None:
-        """Empties the write-ahead log into the file: an overwritten key is then in neither."""
-        self._conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def scrub(self) -> bool:
+        """Empties the write-ahead log into the file: an overwritten key is then in neither. False: somebody stood in the way."""
+        return empties(self._conn)
 
     # --- roots and holds ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from .batches import (
     packed,
 )
 from .behind import DIGEST_OCTETS, GATHERED_MIN, IDLE_MIN, Ended, Numbers
-from .checkpointing import Checkpointer, empty_log, leave_to_checkpointer
+from .checkpointing import Checkpointer, empties, empty_log, leave_to_checkpointer, log_emptied
 from .counting import submitted_since
 from .customers import Wrote, wrote
 from .desk import DeskStore
@@ -81,6 +81,7 @@ __all__ = [
     "batch_row",
     "decode_columns",
     "doubts",
+    "empties",
     "empty_log",
     "forgetting",
     "free_octets",
@@ -89,6 +90,7 @@ __all__ = [
     "letters",
     "link_numbers",
     "living",
+    "log_emptied",
     "message_row",
     "migrate",
     "open_store",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 
 from appliance.errors import Error
 
-from .opening import WAL_PAGES, Connection, DatabaseError, open_store
+from .opening import BUSY_MS, WAL_PAGES, Connection, DatabaseError, open_store
 
 EACH_S: Final = 2.0  # between two rounds: pages that change again and again are then written once
 ROUNDS_MAX: Final = 5  # each finds less than the one before; what is whole lets the next writer begin the log anew
@@ -54,17 +55,43 @@ class Checkpointer:
             self._conn.close()
 
 
-def empty_log(conn: Connection) -> bool:
-    """Moves all of the log into the file and cuts it to nothing, so that what was erased is in neither; whether that was possible.
+def empties(conn: Connection, wait_ms: int = 0) -> bool:
+    """Moves all of the log into the file and cuts it to nothing, so that what was erased is in neither; False: somebody stood in the way.
 
-    While another connection moves the log SQLite waits for nobody (sqlite3_wal_checkpoint_v2): it is tried for some seconds.
+    A reader is waited for so long; while another connection moves the log SQLite waits for nobody (sqlite3_wal_checkpoint_v2).
     """
+    conn.execute(f"PRAGMA busy_timeout={wait_ms}")
+    try:
+        return not conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except DatabaseError:
+        return False
+    finally:
+        conn.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+
+
+def empty_log(conn: Connection) -> None:
+    """`empties`, tried for some seconds: for a thread that may wait. Raises Error `store_busy`."""
     pause = threading.Event()
     for _ in range(TRIES_MAX):
-        if not conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            return True
+        if empties(conn):
+            return
         pause.wait(PAUSE_S)
-    return False
+    raise _busy()
+
+
+async def log_emptied(scrub: Callable[[], bool]) -> None:
+    """The same for an event loop: `scrub` is one try. Raises Error `store_busy`."""
+    for _ in range(TRIES_MAX):
+        if scrub():
+            return
+        await asyncio.sleep(PAUSE_S)
+    raise _busy()
+
+
+def _busy() -> Error:
+    return Error(
+        "store_busy", "what was erased is still in the log of a store that somebody reads", "the same again in a minute"
+    )
 
 
 def leave_to_checkpointer(conn: Connection) -> None:

@@ -25,8 +25,9 @@ from .batches import (
     Tally,
 )
 from .behind import HEAP_OF_ENDED, HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, is_in, numbers_in
+from .checkpointing import empties
 from .folder import partition_path
-from .opening import BUSY_MS, Connection, DatabaseError, migrate, open_store, settle
+from .opening import Connection, migrate, open_store, settle
 from .schema import MIGRATIONS
 from .work import STATEMENTS, Work
 
@@ -167,13 +168,7 @@ class Partition:
 
         Like `commit` it may run in another thread while nothing else does.
         """
-        self.conn.execute(f"PRAGMA busy_timeout={SCRUB_MS}")
-        try:
-            return not self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        except DatabaseError:
-            return False
-        finally:
-            self.conn.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        return empties(self.conn, SCRUB_MS)
 
     def find_operator_id(self, link: int, operator_id: str) -> Sent | None:
         """The newest segment that link `link` gave this id, with an id already in its canonical form."""

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from appliance.settings import Settings
-from appliance.store import DeskStore
+from appliance.store import DeskStore, empty_log
 
 MIGRATIONS: Final = Migrations("erasure")
 Counts = dict[str, int]
@@ -131,4 +131,4 @@ class Journal(DeskStore):
         """It is on the audit log: nothing is left here by which the number could be found."""
         with self.writing() as conn:
             conn.execute("UPDATE erasure SET done_ms = ?, entry = ?, subject = x'' WHERE n = ?", (at_ms, entry, n))
-        self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        empty_log(self.conn)

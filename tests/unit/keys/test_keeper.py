@@ -134,6 +134,22 @@ def test_at_the_end_of_its_retention_a_key_leaves_the_file(world: World) -> None
     assert refused(world.keeper.opened(world.by_id(2))).code == "key_destroyed"
 
 
+def test_a_destroyed_key_leaves_the_log_when_its_reader_is_gone(world: World) -> None:
+    """A backup that is being made, say; also when the process was started anew meanwhile."""
+    world.key(TODAY)
+    wrapped = world.by_id(2).wrapped
+    reader = open_store(world.folder / "keys.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM key_record").fetchall()
+    asyncio.run(world.keeper.destroy(world.by_id(2), "cli:x", "asked"))
+    assert world.states()[2] == "destroyed" and wrapped in world.files()
+    world.open()
+    reader.execute("COMMIT")
+    world.turn()
+    assert wrapped not in world.files()
+    reader.close()
+
+
 def test_a_legal_hold_stops_it_until_it_is_lifted(world: World) -> None:
     world.key(TODAY)
     number = world.register.put_hold(Hold(0, TODAY - 1, TODAY, "case 7", "cli:x", 1, None), [])

@@ -6,8 +6,11 @@ import asyncio
 import threading
 from pathlib import Path
 
-from appliance.store import Checkpointer, empty_log, leave_to_checkpointer, open_store
-from appliance.store.checkpointing import EACH_S
+import pytest
+
+from appliance.errors import Error
+from appliance.store import Checkpointer, checkpointing, empty_log, leave_to_checkpointer, log_emptied, open_store
+from appliance.store.checkpointing import EACH_S, empties
 
 
 def written(path: Path, rounds: int, checkpointer: Checkpointer | None) -> tuple[int, int]:
@@ -69,9 +72,33 @@ def test_the_log_is_empty_in_the_end_although_another_moves_it(tmp_path: Path) -
     try:
         for _ in range(20):
             conn.execute("INSERT INTO t VALUES (randomblob(40960))")
-            assert empty_log(conn) and path.with_name("one.db-wal").stat().st_size == 0
+            empty_log(conn)
+            assert path.with_name("one.db-wal").stat().st_size == 0
     finally:
         stop.set()
         thread.join(30)
         checkpointer.close()
         conn.close()
+
+
+def test_who_erased_hears_that_a_reader_kept_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be said that all is erased, and the log had it."""
+    monkeypatch.setattr(checkpointing, "PAUSE_S", 0.0)
+    path = tmp_path / "one.db"
+    conn, reader = open_store(path), open_store(path)
+    conn.execute("CREATE TABLE t (b BLOB)")
+    conn.execute("INSERT INTO t VALUES (x'00')")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM t").fetchall()
+    conn.execute("DELETE FROM t")
+    assert not empties(conn)
+    for busy in (lambda: empty_log(conn), lambda: asyncio.run(log_emptied(lambda: empties(conn)))):
+        with pytest.raises(Error) as e:
+            busy()
+        assert e.value.code == "store_busy"
+    reader.execute("COMMIT")
+    empty_log(conn)
+    asyncio.run(log_emptied(lambda: empties(conn)))
+    assert path.with_name("one.db-wal").stat().st_size == 0
+    conn.close()
+    reader.close()

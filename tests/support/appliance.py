@@ -83,6 +83,8 @@ class Appliance:
             if kind is not None:
                 self._report()
             code = self.stop()
+            if kind is None and code != 0:
+                self._report()
             assert kind is not None or code == 0, f"`casemate up` ended with {code}"
         finally:
             self._end()

@@ -56,6 +56,14 @@ def ratios(windows: Sequence[Window], usual: str) -> list[float]:
     return out
 
 
+def beside(windows: Sequence[Window], usual: str) -> list[tuple[Window, list[float]]]:
+    """Each window of the other state, and the processor times of its neighbours in the usual one."""
+    near = [(w, [*windows[max(n - 1, 0) : n], *windows[n + 1 : n + 2]]) for n, w in enumerate(windows)]
+    return [
+        (w, found) for w, each in near if w.name != usual and (found := [x.cpu_us for x in each if x.name == usual])
+    ]
+
+
 def report(windows: Sequence[Window], names: tuple[str, str]) -> dict[str, Any]:
     """Figures by name; the first of `names` is the usual state."""
     found = ratios(windows, names[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app, g
@@ -15,6 +15,7 @@ from appliance.templates import TemplateBook
 
 from .peers import Peers
 from .pulse import Pulse
+from .shared import Shared
 from .taken import TakenRoutes
 
 
@@ -30,6 +31,7 @@ class Desk:
     routes: TakenRoutes
     templates: TemplateBook
     figures: FiguresBook
+    shared: Shared = field(default_factory=Shared)
 
     @property
     def tls(self) -> bool:

@@ -16,7 +16,7 @@ from appliance.settings import Link
 
 from .desk import desk, who
 from .guard import needs
-from .page_overview import engine_state
+from .page_overview import engine_state, shared
 from .saying import said
 
 views = Blueprint("link", __name__)
@@ -58,7 +58,7 @@ def page(name: str) -> tuple[str, int]:
 @views.get("/links/<name>/now")
 @needs("links.read")
 def now(name: str) -> str:
-    return render_template("_link.html", **_picture(name))
+    return shared("_link.html", lambda: _picture(name), name)
 
 
 @views.post("/links/<name>/drain")

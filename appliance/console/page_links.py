@@ -8,7 +8,7 @@ from flask import Blueprint, render_template
 
 from .desk import desk
 from .guard import needs
-from .page_overview import engine_state
+from .page_overview import engine_state, shared
 
 views = Blueprint("links", __name__)
 
@@ -30,4 +30,4 @@ def page() -> str:
 @views.get("/links/now")
 @needs("links.read")
 def now() -> str:
-    return render_template("_links.html", **picture())
+    return shared("_links.html", picture)

@@ -27,6 +27,9 @@ from .saying import said
 views = Blueprint("messages", __name__)
 
 ROWS: Final = 50
+SEARCH_S_MAX: Final = (
+    0.2  # of one answer; a search for what is rare goes on by itself, and the page says how far it has looked
+)
 REASON_CHARACTERS_MAX: Final = 200
 TRACED_MS: Final = (
     limits.TRACE_MINUTES_MAX * 60 + limits.TRACE_KEPT_S
@@ -82,7 +85,7 @@ def page() -> AnyResponse | str:
     cursor = None
     try:
         if not problem:
-            rows, cursor = desk().peers.search(**criteria(ROWS))
+            rows, cursor = desk().peers.search(**criteria(ROWS), patience_s=SEARCH_S_MAX)
     except Error as error:
         if error.code != "invalid":
             raise
@@ -92,7 +95,8 @@ def page() -> AnyResponse | str:
     }
     older = url_for("messages.page", **given, cursor=cursor) if cursor else None
     template = "_message_rows.html" if guard.is_htmx() else "messages.html"
-    filled = {"rows": rows, "older": older, "given": given, "callers": _callers()}
+    reached_ms = desk().peers.reached_ms(cursor) if cursor and not rows else None
+    filled = {"rows": rows, "older": older, "given": given, "callers": _callers(), "reached_ms": reached_ms}
     return render_template(template, links=_links(), problem=problem, wanted=wanted, by_number=False, **filled)
 
 
@@ -135,13 +139,13 @@ def by_reference() -> tuple[str, int]:
     reference = request.form.get("reference", "").strip()
     cursor = request.form.get("cursor") or None
     given = {name: request.form.get(name, "") for name in ("from", "to")}
-    problem, rows, more = "", list[Any](), None
+    problem, rows, more, looked = "", list[Any](), None, 0
     try:
         span = _time_ms("from"), _time_ms("to")
         if not 1 <= len(reference) <= limits.REFERENCE_CHARACTERS_MAX:
             raise Error("invalid", "a reference is 1 to 128 characters")
         desk().peers.record(who(), "message.searched_by_reference", "message:any", page=2 if cursor else 1)
-        rows, cursor = desk().peers.by_reference(reference, *span, cursor)
+        rows, cursor, looked = desk().peers.by_reference(reference, *span, cursor, SEARCH_S_MAX)
         more = {"reference": reference, "cursor": cursor, **given} if cursor else None
     except Error as error:
         if error.code != "invalid":
@@ -154,7 +158,7 @@ def by_reference() -> tuple[str, int]:
         "given": {k: v for k, v in given.items() if v},
         "callers": _callers(),
     }
-    shown = {"by_number": True, "by_reference": not problem, "looked": limits.REFERENCE_LOOKED_MAX}
+    shown = {"by_number": True, "by_reference": not problem, "looked": looked}
     page = render_template("messages.html", links=_links(), problem=problem, wanted="", **filled, **shown)
     return page, 422 if problem else 200
 

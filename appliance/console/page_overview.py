@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -16,7 +17,7 @@ from appliance.message import CLASSES, STATUSES
 from .condition import health_rows
 from .desk import desk
 from .guard import POLLED, needs
-from .languages import N_, say
+from .languages import N_, chosen, say
 from .pulse import SERIES
 from .saying import said
 from .words import CLASS_WORDS
@@ -25,8 +26,8 @@ views = Blueprint("overview", __name__)
 
 
 def engine_state() -> dict[str, Any] | None:
-    """As it is now; for what a page refreshes by itself, as it was at the last look: however many look on, the engine is asked once a second."""
-    if request.endpoint in POLLED and (recent := desk().pulse.recent(desk().clock())) is not None:
+    """As it is now; on the overview and for what a page refreshes by itself, as it was at the last look: however many look on, the engine is asked once a second."""
+    if request.endpoint in (*POLLED, "overview.page") and (recent := desk().pulse.recent(desk().clock())) is not None:
         return recent[0]
     try:
         return desk().peers.engine_state()
@@ -39,9 +40,11 @@ def _today() -> tuple[dict[str, int], Markup | str]:
     problem: Markup | str = ""
     try:
         totals = desk().peers.totals(day_of(desk().clock()))
+        if totals is None:
+            problem = say("The messages of today are being counted; this takes a moment after a start.")
     except Error as error:
-        totals, problem = {}, said(error)
-    return {status: int(totals.get(status, 0)) for status in STATUSES}, problem
+        totals, problem = None, said(error)
+    return {status: int((totals or {}).get(status, 0)) for status in STATUSES}, problem
 
 
 def picture() -> dict[str, Any]:
@@ -62,17 +65,24 @@ def picture() -> dict[str, Any]:
     }
 
 
+def shared(name: str, make: Callable[[], dict[str, Any]], of: str = "") -> Markup:
+    """A part of a page, made once for each look at the engine and each language. It must not depend on who asks."""
+    it = desk()
+    return it.shared.part((name, of, chosen()), it.pulse.look(it.clock()), lambda: render_template(name, **make()))
+
+
 @views.get("/")
 @needs("overview.read")
 def page() -> str:
-    return render_template("overview.html", **picture(), **_days())
+    makes = {"_overview.html": picture, "_overview_days.html": _days}
+    return render_template("overview.html", part=lambda name: shared(name, makes[name]))
 
 
 @views.get("/overview/days")
 @needs("overview.read")
 def days() -> str:
     """Today and a week by class, link and API key, and how long it took: swapped in place every half minute."""
-    return render_template("_overview_days.html", **_days())
+    return shared("_overview_days.html", _days)
 
 
 def _days() -> dict[str, Any]:
@@ -102,7 +112,7 @@ def _days() -> dict[str, Any]:
 @needs("overview.read")
 def now() -> str:
     """The cards below the chart, swapped in place every two seconds."""
-    return render_template("_overview.html", **picture())
+    return shared("_overview.html", picture)
 
 
 @views.get("/overview/live")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import threading
+from math import inf
 from typing import Any, Final
 
 import msgspec
 
 from appliance.audit import BlockingRecorder
-from appliance.clock import monotonic_s
+from appliance.clock import DAY_MS, monotonic_s
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.keys import BlockingKeyring
@@ -22,10 +23,10 @@ from appliance.settings import Settings
 from appliance.shards import BlockingEngines, blocking_engines
 from appliance.store import Found, Heard, Readers
 
+from .today import Today
+
 LOOK_S_MAX: Final = 2.0  # a page shows "does not answer" rather than make a person wait
 REFERENCE_ROWS: Final = 500  # read at a time while a reference is looked for
-COUNT_PAUSE_S: Final = 1.5
-COUNT_SHARE: Final = 20  # counting takes at most a twentieth of one core
 LINK_TEST_S_MAX: Final = 45.0  # connecting, binding, one answer and one receipt, each with its own patience
 TRACE_ROWS_MAX: Final = 200
 DIRECTORY_S_MAX: Final = 30.0  # several servers, each with its own patience
@@ -53,8 +54,7 @@ class Peers:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._local = threading.local()
-        self._counting = threading.Lock()
-        self._counted: tuple[int, dict[str, int], float] = (-1, {}, 0.0)  # day, totals, good until
+        self._today = Today(lambda: Readers(settings.stores).totals)
 
     def _engines(self) -> BlockingEngines:
         asked: BlockingEngines | None = getattr(self._local, "engines", None)
@@ -131,23 +131,28 @@ class Peers:
     def search(self, **criteria: Any) -> tuple[list[Found], str | None]:
         return self._reader().search(**criteria)
 
+    def reached_ms(self, cursor: str) -> int:
+        """Down to when a search has looked that gives this cursor."""
+        return self._reader().reached(cursor) * DAY_MS
+
     def by_reference(
-        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None
-    ) -> tuple[list[Found], str | None]:
-        """Messages with the bank's reference among the next so many of a time, newest first, and where to look on from.
+        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None, patience_s: float = inf
+    ) -> tuple[list[Found], str | None, int]:
+        """Messages with the bank's reference among the next so many of a time, newest first, where to look on from, and how many were looked through.
 
         The reference is sealed with the text and nothing leads to it, so each is opened and put away again unread but for this.
         """
-        ring, rows, left = BlockingKeyring(self.settings), list[Found](), REFERENCE_LOOKED_MAX
+        ring, rows, looked = BlockingKeyring(self.settings), list[Found](), 0
+        until_s = monotonic_s() + patience_s
         try:
-            while left:
-                some = min(REFERENCE_ROWS, left)
+            while looked < REFERENCE_LOOKED_MAX and (not looked or monotonic_s() < until_s):
+                some = min(REFERENCE_ROWS, REFERENCE_LOOKED_MAX - looked)
                 page, cursor = self._reader().search(from_ms=from_ms, to_ms=to_ms, limit=some, cursor=cursor)
                 rows += [found for found in page if _reference(ring, found) == reference]
-                left -= some
+                looked += len(page)
                 if cursor is None:
                     break
-            return rows, cursor
+            return rows, cursor, looked
         finally:
             ring.close()
 
@@ -192,23 +197,9 @@ class Peers:
         finally:
             ring.close()
 
-    def totals(self, day: int) -> dict[str, int]:
-        """Messages of a day by status, counted again only after a pause that grows with how long counting took.
-
-        A day of many millions takes seconds to count; people who watch the overview must not keep the disk busy.
-        """
-        if self._counting.acquire(blocking=False):
-            try:
-                counted_day, _, until_s = self._counted
-                before_s = monotonic_s()
-                if counted_day != day or before_s >= until_s:
-                    totals = self._reader().totals(day)
-                    after_s = monotonic_s()
-                    self._counted = (day, totals, after_s + max(COUNT_PAUSE_S, COUNT_SHARE * (after_s - before_s)))
-            finally:
-                self._counting.release()
-        counted_day, totals, _ = self._counted
-        return totals if counted_day == day else {}
+    def totals(self, day: int) -> dict[str, int] | None:
+        """Messages of a day by status, as last counted; None while it is counted for the first time. Raises what counting raised."""
+        return self._today.known(day)
 
     # --- keys ---------------------------------------------------------------------------------------------
 

@@ -54,6 +54,12 @@ class Pulse:
             heard = self._heard
         return (heard[1],) if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
 
+    def look(self, at_ms: int) -> int | None:
+        """When the last look was; None when that is too long ago to be shown as now."""
+        with self._lock:
+            heard = self._heard
+        return heard[0] if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
+
     def points(self, after_ms: int = 0) -> list[list[Any]]:
         with self._lock:
             return [p for p in self._points if p[0] > after_ms]

@@ -18,6 +18,8 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from appliance.clock import monotonic_s
 from appliance.logbook import Plain
 
+from .warm import WarmThreads
+
 THREADS: Final = 48  # argon2 and SQLite let go of the interpreter lock, and an idle thread costs nothing
 PER_ADDRESS_MAX: Final = 32  # connections of one address; the rest of the threads is for others
 READ_S_MAX: Final = 10.0  # from the moment that a thread takes a request to its last octet
@@ -52,6 +54,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.lock = threading.Lock()
         self.held: Counter[str] = Counter()
         self.reading: dict[int, tuple[float, Connection]] = {}  # until when
+
+    def get_thread_pool(self) -> WarmThreads:
+        return WarmThreads(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
         try:

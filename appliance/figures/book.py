@@ -21,6 +21,7 @@ from .day import Figures, outcome, together
 
 MIGRATIONS: Final = Migrations("figures")
 FORMAT: Final = 1  # of what is packed; another one is counted anew
+READ_MAX: Final = 40  # days kept unpacked: a month and a few
 
 
 @MIGRATIONS(name="0001_days")
@@ -66,6 +67,7 @@ class FiguresBook(DeskStore):
         self._stores, self._clock = settings.stores, clock
         self._readers = threading.local()
         self._counting = threading.Lock()
+        self._read: dict[int, tuple[tuple[object, ...], Figures]] = {}  # unpacked, by which count it is
 
     def readers(self) -> Readers:
         """This thread's."""
@@ -75,9 +77,21 @@ class FiguresBook(DeskStore):
         return found
 
     def known(self, day: int) -> Figures | None:
-        """As it was last counted, whatever has changed since; None when it never was."""
-        row = self.row("SELECT at_ms, packed FROM counted WHERE day=? AND format=?", day, FORMAT)
-        return None if row is None else Figures(unpacked(row[1]), row[0])
+        """As it was last counted, whatever has changed since; None when it never was. Shared by those who read it: never to be changed."""
+        version = self.row("SELECT stamp, at_ms FROM counted WHERE day=? AND format=?", day, FORMAT)
+        if version is None:
+            return None
+        kept = self._read.get(day)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        row = self.row("SELECT stamp, at_ms, packed FROM counted WHERE day=? AND format=?", day, FORMAT)
+        if row is None:
+            return None
+        if len(self._read) >= READ_MAX:
+            self._read.clear()
+        found = Figures(unpacked(row[2]), row[1])
+        self._read[day] = row[:2], found
+        return found
 
     def counted_ms(self) -> dict[int, int]:
         """Day -> when it was counted."""

@@ -31,9 +31,7 @@ class DeskStore:
             with self._first:
                 conn = open_store(self.path)
                 if not self._migrated:
-                    # Processes that start together take turns; the migrations' own transactions nest in this one.
-                    with _transaction(conn):
-                        migrate(conn, self._migrations)
+                    migrate(conn, self._migrations)
                     self._migrated = True
             self._local.conn = conn
         return conn

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,8 @@ from appliance.message import ACCEPTED, FINAL, INDETERMINATE, QUEUED, SCHEDULED,
 from . import stored
 from .batches import ODD, SUBMITTED, Columns, Tally
 from .opening import Connection, DatabaseError
+
+TIMES_MS_APART: Final = 60_000  # when a batch was accepted, and when the ids in it were made: far more than ever
 
 
 class Part(msgspec.Struct):
@@ -135,16 +137,21 @@ def links_of(conn: Connection) -> dict[int, str]:
     return dict(conn.execute("SELECT number,name FROM link").fetchall())
 
 
-def search(conn: Connection, day: int, upto: int, limit: int, wanted: Wanted) -> list[Found]:
-    """At most `limit` messages that are in batches, newest first, before number `upto`; inside a transaction."""
+def search(
+    conn: Connection, day: int, upto: int, limit: int, wanted: Wanted, enough: Callable[[], bool] = lambda: False
+) -> tuple[list[Found], int]:
+    """At most `limit` messages that are in batches, newest first, before number `upto`; inside a transaction.
+
+    And the number down to which it looked: 0 but where `enough` said before a batch that it may stop.
+    """
     out: list[Found] = []
     links = links_of(conn)
-    seqs = None if wanted.number_index is None else stored.by_number(conn, wanted.number_index)
-    firsts = None if seqs is None else stored.holders(conn, seqs)
-    for first, last, columns in stored.batches_down(conn, upto, wanted.class_, firsts):
-        if wanted.status not in (None, QUEUED) and not stored.may_hold(conn, first, last, wanted.status or 0):
-            continue
-        read = stored.decode_columns(columns)
+    if wanted.link is not None and wanted.link not in links.values():
+        return out, 0
+    for n, (first, last) in enumerate(_candidates(conn, upto, wanted)):
+        if n and enough():
+            return out, last + 1
+        read = stored.decode_columns(conn.execute("SELECT columns FROM batch WHERE first=?", (first,)).fetchone()[0])
         if wanted.from_ms is not None and read.accepted_ms < wanted.from_ms:
             continue
         if wanted.to_ms is not None and read.accepted_ms >= wanted.to_ms:
@@ -159,8 +166,23 @@ def search(conn: Connection, day: int, upto: int, limit: int, wanted: Wanted) ->
             if first + at < upto and whole.fits(at, wanted) and (found := whole.found(at)) is not None:
                 out.append(found)
                 if len(out) == limit:
-                    return out
-    return out
+                    return out, 0
+    return out, 0
+
+
+def _candidates(conn: Connection, upto: int, wanted: Wanted) -> Iterator[tuple[int, int]]:
+    """(first, last) of batches before a message, newest first."""
+    if wanted.number_index is not None:
+        for first in stored.holders(conn, stored.by_number(conn, wanted.number_index)):
+            row = conn.execute("SELECT last FROM batch WHERE first=?", (first,)).fetchone()
+            if row is not None and first < upto:
+                yield first, row[0]
+        return
+    # Ids are made as the batch is accepted, in the same request: never further apart than this but by a clock that was set.
+    times = (wanted.from_ms or 0) - TIMES_MS_APART, (1 << 62 if wanted.to_ms is None else wanted.to_ms) + TIMES_MS_APART
+    yield from stored.batches_down(
+        conn, upto, wanted.status, -1 if wanted.class_ is None else 1 << wanted.class_, times
+    )
 
 
 def basis_of(conn: Connection, seq: int) -> str:

@@ -7,6 +7,7 @@ works over it. Debian 12 and 13 ship versions in which two connections can lose 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from stat import S_ISGID
 from typing import Any, Final
@@ -27,6 +28,7 @@ OperationalError = sqlite3.OperationalError
 NO_ROOM = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN))
 DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 BUSY_MS = 5_000
+WAL_PAUSE_MS = 10
 WAL_PAGES = 4_000  # 16 MiB of log between two checkpoints
 
 
@@ -68,7 +70,7 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
             conn.execute("PRAGMA query_only=ON")
             conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return conn
-        mode = conn.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        mode = _to_wal(conn)
         conn.execute("PRAGMA synchronous=FULL")
         conn.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         if mode != "wal" or conn.execute("PRAGMA synchronous").fetchone()[0] != 2:
@@ -86,6 +88,19 @@ def open_store(path: Path, read_only: bool = False) -> Connection:
         ) from None
     except sqlite3.DatabaseError as e:
         raise Error("store_damaged", f"{path.name} is damaged: {e}", "restore it from a backup") from None
+
+
+def _to_wal(conn: Connection) -> str:
+    """The mode it is in then. For this step alone SQLite does not wait for others who open or close the file in the same moment."""
+    pause = threading.Event()
+    for _ in range(BUSY_MS // WAL_PAUSE_MS):
+        try:
+            return str(conn.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as e:
+            if getattr(e, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            pause.wait(WAL_PAUSE_MS / 1000)
+    return str(conn.execute("PRAGMA journal_mode=WAL").fetchone()[0])
 
 
 def settle(conn: Connection) -> None:
@@ -108,9 +123,25 @@ def is_damage(e: BaseException) -> bool:
 
 
 def migrate(conn: Connection, migrations: Migrations) -> None:
-    """Brings a store to the newest schema; each step is a transaction of its own. Raises Error `store_full` or `store_damaged`."""
+    """Brings a store to the newest schema, all steps or none. Raises Error `store_full` or `store_damaged`.
+
+    Those who open a new store at once take turns: who waited finds nothing left to do. Without the lock both would find the same tables missing.
+    """
+    db = sqlite_utils.Database(conn)
     try:
-        migrations.apply(sqlite_utils.Database(conn))
+        if not migrations.pending(db):
+            return
+        alone = not conn.in_transaction
+        if alone:
+            conn.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(db)  # its own transactions nest in this one
+        except BaseException:
+            if alone:
+                conn.execute("ROLLBACK")
+            raise
+        if alone:
+            conn.execute("COMMIT")
     except sqlite3.DatabaseError as e:
         if getattr(e, "sqlite_errorcode", 0) & 0xFF in NO_ROOM:
             raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None

@@ -25,6 +25,8 @@ COLUMNS = (
     "m.expires_ms,m.key_id,m.number,m.content,p.error,p.changed_ms,p.sent_ms"
 )
 FROM = " FROM message m JOIN progress p ON p.seq=m.seq LEFT JOIN link l ON l.number=p.link"
+#: The narrow rows first, for what nearly none of many fits (sqlite.org/optoverview.html#crossjoin).
+NARROW_FIRST = " FROM progress p CROSS JOIN message m ON m.seq=p.seq LEFT JOIN link l ON l.number=p.link"
 
 
 class Heard(NamedTuple):
@@ -115,32 +117,22 @@ class Reader:
         callers: Iterable[int] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        patience_s: float | None = None,
     ) -> tuple[list[Found], str | None]:
         """A page of messages, newest first, and the cursor of the next page (None when this is the last).
 
-        Raises Error `invalid` for a cursor that this method did not give.
+        `patience_s`: after so long what was found so far is the page, and its cursor goes on where the search stopped. Raises Error `invalid`
+        for a cursor that this method did not give.
         """
+        until_s = clock.monotonic_s() + patience_s if patience_s is not None else float("inf")
         before = cursor_of(cursor)
-        where, values = ["1"], []
-        for column, value in (
-            ("p.status=?", status),
-            ("m.class=?", class_),
-            ("l.name=?", link),
-            ("m.accepted_ms>=?", from_ms),
-            ("m.accepted_ms<?", to_ms),
-            ("m.number_index=?", number_index),
-        ):
-            if value is not None:
-                where.append(column)
-                values.append(value)
-        if callers is not None:
-            callers = numbers = [int(c) for c in callers]
-            where.append(f"m.caller IN ({','.join(map(str, numbers))})")
-        sql = f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} AND m.seq<? ORDER BY m.seq DESC LIMIT ?"
+        callers = None if callers is None else [int(c) for c in callers]
         wanted = Wanted(status, class_, link, from_ms, to_ms, number_index, callers)
+        sql, values = _statement(wanted)
         rows: list[Found] = []
+        looked = False
         for day in reversed(partition_days(self.folder)):
-            if before is not None and day > before[0]:
+            if before is not None and (day > before[0] or (day, 0) == before):
                 continue
             if from_ms is not None and (day + 1) * clock.DAY_MS <= from_ms - clock.DAY_MS:
                 break
@@ -151,13 +143,20 @@ class Reader:
                 continue
             upto = before[1] if before is not None and day == before[0] else 1 << 62
             most = limit + 1 - len(rows)
+            if looked and clock.monotonic_s() > until_s:
+                return rows, cursor_text(day + 1, 0)
+            looked = True
             with _moment(conn, day):
                 odd = [_found(row, day) for row in conn.execute(sql, (*values, upto, most))]
-                usual = search(conn, day, upto, most, wanted) if self._has_batches(conn, day) else []
-            rows += sorted(odd + usual, key=lambda found: -found.seq)[:most]
+                usual, down = list[Found](), 0
+                if self._has_batches(conn, day):
+                    usual, down = search(conn, day, upto, most, wanted, lambda: clock.monotonic_s() > until_s)
+            rows += sorted((f for f in odd + usual if f.seq >= down), key=lambda found: -found.seq)[:most]
             if len(rows) > limit:
                 rows = rows[:limit]
                 return rows, cursor_text(rows[-1].day, rows[-1].seq)
+            if down:
+                return rows, cursor_text(day, down)
         return rows, None
 
     def held(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Found], str | None]:
@@ -327,6 +326,27 @@ def _moment(conn: Connection, day: int) -> Iterator[None]:
             conn.execute("COMMIT")
     except DatabaseError as e:
         raise damaged(day, str(e)) from None
+
+
+def _statement(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Of messages that are rows, newest first; after the values come before which number, and how many."""
+    where, values = ["1"], []
+    for column, value in (
+        ("p.status=?", wanted.status),
+        ("m.class=?", wanted.class_),
+        ("p.link=(SELECT number FROM link WHERE name=?)", wanted.link),
+        ("m.accepted_ms>=?", wanted.from_ms),
+        ("m.accepted_ms<?", wanted.to_ms),
+        ("m.number_index=?", wanted.number_index),
+    ):
+        if value is not None:
+            where.append(column)
+            values.append(value)
+    if wanted.callers is not None:
+        where.append(f"m.caller IN ({','.join(map(str, wanted.callers))})")
+    narrow = wanted.number_index is None and (wanted.status is not None or wanted.link is not None)
+    among, seq = (NARROW_FIRST, "p.seq") if narrow else (FROM, "m.seq")
+    return f"SELECT {COLUMNS}{among} WHERE {' AND '.join(where)} AND {seq}<? ORDER BY {seq} DESC LIMIT ?", values
 
 
 def damaged(day: int, why: str) -> Error:

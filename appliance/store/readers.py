@@ -19,7 +19,7 @@ from appliance.message import shard_of
 
 from .figures import Counted
 from .folder import partition_days, partition_path
-from .reader import Found, Heard, Reader, cursor_text
+from .reader import Found, Heard, Reader, cursor_of, cursor_text
 
 Row = TypeVar("Row", Found, Heard)
 _CURSOR = re.compile(r"\d{1,2}=[\w-]{1,40}(,\d{1,2}=[\w-]{1,40})*")
@@ -41,6 +41,10 @@ class Readers:
         """As `Reader.search`: newest first."""
         return self._pages(lambda reader, where: reader.search(limit=limit, cursor=where, **criteria), limit, cursor)
 
+    def reached(self, cursor: str) -> int:
+        """The day down to which a search has looked in every store when it gives this cursor."""
+        return max(where[0] for text in self._cursors(cursor).values() if (where := cursor_of(text)) is not None)
+
     def held(self, limit: int = 50, cursor: str | None = None) -> tuple[list[Found], str | None]:
         """As `Reader.held`: newest first."""
         return self._pages(lambda reader, where: reader.held(limit, where), limit, cursor)
@@ -56,19 +60,26 @@ class Readers:
             return page(self._one, cursor)
         before = self._cursors(cursor)
         runs: list[list[tuple[tuple[int, int], int, Row]]] = []
-        more: set[int] = set()
+        more: dict[int, str] = {}
+        down = 0  # the day down to which every store was looked through
         for shard, reader in self.readers.items():
             rows, following = page(reader, before.get(shard))
             if following is not None:
-                more.add(shard)
+                more[shard] = following
+                if len(rows) < limit:  # it lost its patience
+                    down = max(down, (cursor_of(following) or (0, 0))[0])
             runs.append([((-row.day, -row.accepted_ms), shard, row) for row in rows])
         ordered = [(shard, row) for _, shard, row in merge(*runs, key=lambda each: each[0])]
-        taken, left = ordered[:limit], {shard for shard, _ in ordered[limit:]} | more
-        if not left:
+        taken = [(shard, row) for shard, row in ordered[:limit] if row.day >= down]
+        left = {shard for shard, _ in ordered[len(taken) :]}
+        if not left and not more:
             return [row for _, row in taken], None
         # A store of which nothing was taken goes on where it was: from its newest, or from the cursor that came.
         for shard, row in taken:
             before[shard] = cursor_text(row.day, row.seq)
+        for shard, following in more.items():
+            if shard not in left:
+                before[shard] = following
         return [row for _, row in taken], _joined(before)
 
     def totals(self, day: int) -> dict[str, int]:

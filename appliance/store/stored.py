@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from appliance.message import FINAL, QUEUED, id_ms
+from appliance.message import DELIVERED, FINAL, QUEUED, SENT, id_ms
 
 from .batches import (
     ID_OCTETS,
@@ -45,6 +45,16 @@ WAITING_IN: Final = (
     " AND coalesce(t.open,1)>0 ORDER BY b.first"
 )
 MARK: Final = "SELECT value FROM mark WHERE name=?"
+DOWN: Final = (
+    "SELECT first,last FROM batch WHERE first<? AND classes&? AND upto_ms>=? AND from_ms<=? ORDER BY first DESC"
+)
+OF_FIRST: Final = "SELECT last FROM batch WHERE first=? AND classes&? AND upto_ms>=? AND from_ms<=?"
+FROM_FIRST: Final = "SELECT first FROM batch WHERE first>=? AND first<?"
+#: Batches that have no tally; as counts of entries of small indexes, for most days have none.
+UNTOLD: Final = "SELECT (SELECT count(*) FROM batch)-(SELECT count(*) FROM tally)"
+WITHOUT_TALLY: Final = (
+    "SELECT b.first FROM batch b LEFT JOIN tally t ON t.first=b.first WHERE t.first IS NULL AND b.first<?"
+)
 
 
 class Place(NamedTuple):
@@ -134,27 +144,54 @@ def places(numbers: bytes, number_index: bytes) -> Iterator[int]:
 
 
 def batches_down(
-    conn: Connection, upto: int, class_: int | None, firsts: list[int] | None
-) -> Iterator[tuple[int, int, bytes]]:
-    """(first, last, columns) of batches that begin before a message, newest first; only these, or those with the class."""
-    if firsts is not None:
-        for first in firsts:
-            row = conn.execute("SELECT first,last,columns FROM batch WHERE first=?", (first,)).fetchone()
-            if row is not None and first < upto:
-                yield row
+    conn: Connection, upto: int, status: int | None, classes: int, times: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """(first, last) of the batches before a message that may hold what is asked for, newest first.
+
+    `classes`: a bit for each, -1 for all; `times`: from and until when the ids in it were made.
+    """
+    if status in (None, DELIVERED):
+        for first, last in conn.execute(DOWN, (upto, classes, *times)):
+            if status is None or may_hold(conn, first, last, DELIVERED):
+                yield first, last
         return
-    mask = -1 if class_ is None else 1 << class_
-    sql = "SELECT first,last,columns FROM batch WHERE first<? AND classes&? ORDER BY first DESC"
-    yield from conn.execute(sql, (upto, mask))
+    assert status is not None
+    for first in _firsts_in(conn, upto, status):
+        row = conn.execute(OF_FIRST, (first, classes, *times)).fetchone()
+        if row is not None and may_hold(conn, first, row[0], status):
+            yield first, row[0]
+
+
+def _firsts_in(conn: Connection, upto: int, status: int) -> list[int]:
+    """The batches that may hold a status, by their first messages, the newest first: those whose tallies say so, and those of which they do not say all."""
+    if status in FINAL or status == SENT:
+        open_ = "" if status in FINAL else "open>0 AND "
+        # Constants, not parameters: only then the index of the status is used (sqlite.org/partialindex.html).
+        sql = f"SELECT first FROM tally WHERE {open_}instr(statuses,x'{status:02x}') AND first<?"  # noqa: S608
+    else:
+        sql = "SELECT first FROM tally WHERE open>0 AND first<?"
+    found = {row[0] for row in conn.execute(sql, (upto,))}
+    lowest = conn.execute("SELECT min(lowest) FROM moves").fetchone()[0]
+    if lowest is not None:
+        begun = conn.execute(HOLDER, (lowest,)).fetchone()
+        found.update(row[0] for row in conn.execute(FROM_FIRST, (begun[0] if begun else 0, upto)))
+    if status == QUEUED and conn.execute(UNTOLD).fetchone()[0]:
+        found.update(row[0] for row in conn.execute(WITHOUT_TALLY, (upto,)))
+    return sorted(found, reverse=True)
 
 
 def may_hold(conn: Connection, first: int, last: int, status: int) -> bool:
-    """Whether a message of a batch may be in a status other than queued: asked before the batch is read."""
+    """Whether a message of a batch may be in a status: asked before the batch is read."""
     row = conn.execute("SELECT open,statuses FROM tally WHERE first=?", (first,)).fetchone()
-    if row is not None and (not row[0] or status in row[1]):
-        return status in row[1]
-    sql = "SELECT 1 FROM moves WHERE highest>=? AND lowest<=? LIMIT 1"
-    return conn.execute(sql, (first, last)).fetchone() is not None
+    if row is None and status == QUEUED:
+        return True
+    if row is not None and (status in row[1] or (status == QUEUED and SUBMITTED in row[1])):
+        return True
+    if row is not None and not row[0]:
+        return False
+    return (
+        conn.execute("SELECT 1 FROM moves WHERE highest>=? AND lowest<=? LIMIT 1", (first, last)).fetchone() is not None
+    )
 
 
 def whose(conn: Connection, seqs: list[int]) -> dict[int, Row]:

@@ -45,11 +45,11 @@ class Book:
         self.folder = folder
 
     @contextmanager
-    def _open(self) -> Iterator[Connection]:
+    def _open(self, reading: bool = False) -> Iterator[Connection]:
         conn = open_store(self.folder / "updates.db")
         try:
             migrate(conn, MIGRATIONS)
-            conn.execute("BEGIN IMMEDIATE")
+            conn.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             yield conn
             conn.execute("COMMIT")
         finally:
@@ -65,7 +65,7 @@ class Book:
 
     def requests(self) -> list[Request]:
         """Newest first."""
-        with self._open() as conn:
+        with self._open(reading=True) as conn:
             return [Request(*row) for row in conn.execute(f"SELECT {_COLUMNS} FROM request ORDER BY number DESC")]  # noqa: S608
 
     def request(self, number: int) -> Request | None:
@@ -79,7 +79,7 @@ class Book:
     # --- facts --------------------------------------------------------------------------------------------
 
     def fact(self, name: str, default: str = "") -> str:
-        with self._open() as conn:
+        with self._open(reading=True) as conn:
             row = conn.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return row[0] if row else default
 
@@ -88,7 +88,7 @@ class Book:
             conn.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
 
     def spent(self, kind: str) -> frozenset[str]:
-        with self._open() as conn:
+        with self._open(reading=True) as conn:
             return frozenset(row[0] for row in conn.execute("SELECT value FROM spent WHERE kind = ?", (kind,)))
 
     def spend(self, kind: str, values: list[str], at_ms: int) -> None:
@@ -104,7 +104,7 @@ class Book:
             conn.execute("INSERT INTO unrecorded (entry) VALUES (?)", (json.dumps(entry),))
 
     def kept_entries(self) -> list[tuple[int, dict[str, Any]]]:
-        with self._open() as conn:
+        with self._open(reading=True) as conn:
             return [
                 (n, json.loads(text))
                 for n, text in conn.execute("SELECT number, entry FROM unrecorded ORDER BY number")

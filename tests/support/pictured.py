@@ -73,7 +73,7 @@ WITHOUT: Final = {
 def words_of(template: str) -> str:
     """A digest of all that a page says, with what it includes: when it changes, the picture is of another page."""
     text = (TEMPLATES / f"{template}.html").read_text(encoding="utf-8")
-    for name in re.findall(r'{% include "(\w+)\.html" %}', text):
+    for name in re.findall(r'{(?:% include |{ part\()"(\w+)\.html"', text):
         text += (TEMPLATES / f"{name}.html").read_text(encoding="utf-8")
     said = re.findall(r'\b(?:_|ngettext)\("((?:[^"\\]|\\.)*)"', text)
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.bench.pages import LIVE, VISITS, Flow, People
+from appliance.bench.turns import Window, beside
 from appliance.console import create_app
 from appliance.console.navigation import PLACES
 from appliance.settings import parse
@@ -31,3 +32,9 @@ def test_the_flow_waits_when_it_is_ahead() -> None:
     assert flow.began_s > 0.0  # what was missed long ago is not caught up
     flow.accepted = 10**15
     assert flow.in_flight_max == -1
+
+
+def test_processor_times_are_set_against_those_of_their_neighbours() -> None:
+    """A machine that becomes slower through a run meets both states alike."""
+    windows = [Window(name, 1.0, us) for name, us in (("quiet", 10), ("live", 11), ("quiet", 12), ("live", 13))]
+    assert [(w.cpu_us, near) for w, near in beside(windows, "quiet")] == [(11, [10, 12]), (13, [12])]

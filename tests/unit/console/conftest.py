@@ -223,13 +223,16 @@ class Played:
             raise Error("invalid", "the cursor is not one that this search gave")
         return self.rows, self.cursor
 
+    def reached_ms(self, cursor: str) -> int:
+        return NOW
+
     def by_reference(
-        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None
-    ) -> tuple[list[Found], str | None]:
+        self, reference: str, from_ms: int | None, to_ms: int | None, cursor: str | None, patience_s: float
+    ) -> tuple[list[Found], str | None, int]:
         self._ask("keys")
         self.searched.append({"reference": reference, "from_ms": from_ms, "to_ms": to_ms, "cursor": cursor})
         self.acts.append("search")
-        return (self.rows if reference == "loan-4711" else []), self.cursor
+        return (self.rows if reference == "loan-4711" else []), self.cursor, 4_500
 
     def message(self, message_id: bytes) -> Found | None:
         return next((f for f in self.rows if f.id == message_id), None)

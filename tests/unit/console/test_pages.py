@@ -108,6 +108,22 @@ def test_search_filters_and_pages(client: FlaskClient, peers: Played) -> None:
     assert "A time is written" in client.get("/messages?from=yesterday").text
 
 
+def test_a_search_that_stopped_says_how_far_it_looked_and_looks_on_by_itself(
+    client: FlaskClient, peers: Played
+) -> None:
+    sign_in(client)
+    peers.cursor, peers.rows = "next-page", []
+    page = client.get("/messages?status=failed").text
+    assert peers.searched[-1]["patience_s"] < 1, "a page does not wait for a month to be looked through"
+    assert (
+        "Nothing found back to 14 Nov 2023." in page and 'data-hx-trigger="load"' in page and "No messages" not in page
+    )
+    asked = {"path": "/messages?status=failed&cursor=next-page", "headers": {"HX-Request": "true"}}
+    assert "Look on" in client.get(**asked).text
+    peers.cursor = None
+    assert "There are no older ones." in client.get(**asked).text
+
+
 def test_one_message_shows_its_life_and_nothing_sealed(client: FlaskClient, peers: Played) -> None:
     sign_in(client, "vera")
     message_id = id_text(peers.rows[0].id)

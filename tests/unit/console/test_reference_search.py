@@ -44,7 +44,7 @@ def test_it_is_recorded_first_and_says_how_far_it_looked(client: FlaskClient, pe
     peers.cursor = "older"
     form = {"csrf": csrf, "reference": "loan-4711", "from": "2023-11-14T00:00", "to": ""}
     text = client.post("/messages/by-reference", data=form).text
-    assert id_text(peers.rows[0].id) in text and "5,000 messages were looked through" in text
+    assert id_text(peers.rows[0].id) in text and "4,500 messages were looked through" in text
     assert peers.acts[-2:] == ["message.searched_by_reference", "search"]
     assert "loan-4711" not in str(peers.log[-1]) and peers.searched[-1]["from_ms"] == 1_699_920_000_000
     peers.cursor = None
@@ -104,8 +104,10 @@ def test_what_opens_is_compared_and_what_does_not_is_passed_over(
     partition.commit()
     partition.close()
     asked = Peers(settings)
-    rows, cursor = asked.by_reference("wanted", None, None, None)
-    assert [row.id for row in rows] == [ids[9]] and cursor is not None
-    rows, cursor = asked.by_reference("wanted", None, None, cursor)
-    assert [row.id for row in rows] == [ids[1]] and cursor is None
+    rows, cursor, looked = asked.by_reference("wanted", None, None, None)
+    assert [row.id for row in rows] == [ids[9]] and cursor is not None and looked == 8
+    rows, cursor, looked = asked.by_reference("wanted", None, None, cursor)
+    assert [row.id for row in rows] == [ids[1]] and cursor is None and looked == 4
+    hasty = asked.by_reference("wanted", None, None, None, patience_s=-1.0)
+    assert hasty[1:] == (asked.search(limit=4)[1], 4), "it goes on by some at least"
     assert asked.by_reference("wanted", NOW + 5, None, None)[0][0].id == ids[9]

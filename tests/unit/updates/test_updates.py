@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -352,3 +353,22 @@ def test_fwupd_is_read_as_it_prints() -> None:
     }
     assert inventory.of_fwupd(said) == {"fwupd.a45df35ac0e9": "System Firmware 1.2"}
     assert inventory.of_fwupd([]) == {}
+
+
+def test_two_who_open_the_page_first_at_once_both_see_it(bench: Bench) -> None:
+    """The book is made by whoever comes first, and the page of releases by two at once."""
+    gate, found = threading.Barrier(4), list[object]()
+
+    def opened() -> None:
+        gate.wait(60)
+        try:
+            found.append(bench.updates.book.requests())
+        except Error as e:
+            found.append(e)
+
+    threads = [threading.Thread(target=opened) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [[]] * 4

@@ -277,6 +277,7 @@ def inventory_(as_json: bool) -> int:
     `--json` prints the list to approve: save it and name it in `firmware.hardware_list`.
     """
     updates = _updates()
+    updates.flush()  # ten minutes after a start and once a day: what was kept while the log did not answer
     found = inventory.read(updates.machine, inventory.token(updates.settings))
     if as_json:
         click.echo(inventory.list_text(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .hands import Hands
 
 IDENTITY: Final = "identity.txt"
+IDENTITY_OCTETS_MAX: Final = 4_096
+SPARE_OCTETS: Final = 256 << 20
 LISTED_MAX: Final = 8
 _STATE, _KEYS = f".{backup.STATE}.age", f".{backup.KEYS}.age"
 
@@ -59,11 +62,21 @@ class Backups:
         text = typed
         if not text:
             try:
-                text = (self.hands.media / IDENTITY).read_text(encoding="utf-8", errors="replace")
+                with (self.hands.media / IDENTITY).open("rb") as file:
+                    text = file.read(IDENTITY_OCTETS_MAX).decode("utf-8", "replace")
             except OSError:
                 hint = f"type it, or put {IDENTITY} on the stick"
                 raise Error("not_found", f"{IDENTITY} is not on the stick", hint) from None
         paths = [self.hands.media / f"{name}{end}" for end in (_STATE, _KEYS)]
+        needed, free = sum(path.stat().st_size for path in paths), shutil.disk_usage(self.home).free
+        if (
+            needed + SPARE_OCTETS > free
+        ):  # an archive is as large as what it holds: the box that works is not to run out of disk
+            raise Error(
+                "store_full",
+                f"the backup needs {needed >> 20} MiB beside what is there, {free >> 20} are free",
+                "a factory reset (menu 15) makes room: the box is to be another anyway",
+            )
         found = staged.stage(self.home, paths, backup.identity(text), lambda _: None)
         digests = {}
         for path, one in zip(paths, found, strict=True):

@@ -22,6 +22,7 @@ from .sessions import Field, Person
 from .terminal import Cancelled, Left, Terminal
 
 SIGN_IN_IDLE_S: Final = 3_600.0  # nobody is there: the console sits and waits, without a byte on the line
+LATE_S: Final = 60.0  # an answer that comes a little late is told so
 #: What a break-glass session is for -> words of the menu that it may use besides looking.
 GLASS_ITEMS: Final = {
     "sign-in": frozenset(i.word for i in MENU) - {"admin", "reset", "ssh"},
@@ -212,7 +213,9 @@ class Console:
         ]
         self.terminal.screen(screen.titled("Break-glass", c.serial, shown))
         while True:
-            glass, said = self.field.answered(self.ask("answer"))
+            # As long as the challenge lives, whatever a session may idle: an officer has to be found first.
+            given = self.terminal.line("answer: ", codes.LIFE_S + LATE_S)
+            glass, said = self.field.answered(given)
             if glass.state == OPEN:
                 return self.field.through_glass(glass)
             if glass.state == HALF and said == "right":
@@ -237,6 +240,7 @@ class Console:
 
     def _menu(self) -> None:
         assert self.person is not None
+        self.hands.updates.flush()
         while True:
             if self.person.until_s and self.field.now_s >= self.person.until_s:
                 self.tell("The time of this session is over.")

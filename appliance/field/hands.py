@@ -356,7 +356,8 @@ class Hands:
         return out
 
     def restart(self, off: bool, who: str) -> None:
+        """Does not wait for the log: the log may be what does not work, and after a reset there are no keys to sign it."""
         if not self.live:
             gating.leaving(self.settings, self.updates)
-        self.record(who, "box.restarted", "box:self", act="power off" if off else "restart")
+        self.updates.record_or_keep(who, "box.restarted", "box:self", act="power off" if off else "restart")
         restart(off)

@@ -28,6 +28,8 @@ DNS: Final = 53
 NTP: Final = 123
 NTS: Final = 4460  # RFC 8915
 LOGGED_A_MINUTE: Final = 10  # of what is dropped; all of it is counted
+ASKED_A_SECOND: Final = 5  # pings and traces of a person at the serial console
+TRACED: Final = "44444-44475"  # ports of tracepath(8), of iputils
 
 
 class Reach(NamedTuple):
@@ -119,6 +121,12 @@ def _output(settings: Settings, resolved: dict[str, list[str]]) -> list[str]:
     out = ["    chain output {", "        type filter hook output priority filter; policy drop;"]
     out += ["        oif lo accept", "        ct state established,related accept"]
     out += ["        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept"]
+    # Whoever is at the serial console may ping and trace (as root, slowly): nothing is carried but that somebody asked.
+    out += [
+        f"        meta skuid root icmp type echo-request limit rate {ASKED_A_SECOND}/second accept",
+        f"        meta skuid root icmpv6 type echo-request limit rate {ASKED_A_SECOND}/second accept",
+        f"        meta skuid root udp dport {TRACED} limit rate {ASKED_A_SECOND}/second accept",
+    ]
     if settings["network.address"] == "dhcp":
         out.append("        meta skuid systemd-network udp sport 68 udp dport 67 accept")
     for server in settings["network.dns"]:

@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kept", default="", help="test_serial.py: a folder where its machine stays, for the next run to go on"
     )
+    parser.addoption("--cuts", type=int, default=2, help="test_serial.py: how many power cuts of a write to the disk")
     parser.addoption(
         "--overlay", action="store_true", help="test_serial.py: with this checkout's packages in place of the root's"
     )

@@ -87,6 +87,21 @@ class Story:
         cable.asked("to do it: ", "yes")
         self.machine.ended(900)
 
+    def panicked(self, starts_max: int) -> int:
+        """Switched on again and again until it is ready; how many starts ended in a panic of the kernel."""
+        panics = 0
+        for _ in range(starts_max):
+            self.gone()
+            self.cable = self.machine.switch_on()
+            until = time.monotonic() + READY_S_MAX
+            while not self.machine.off() and "Casemate is ready" not in self.machine.said():
+                assert time.monotonic() < until, self.machine.said()[-2000:]
+                time.sleep(1)
+            if not self.machine.off():
+                return panics
+            panics += "Kernel panic" in self.machine.said()
+        raise AssertionError(f"not ready after {starts_max} starts, {panics} of them panics")
+
     def status(self, cable: Cable) -> str:
         cable.page("status")
         return cable.back()
@@ -100,6 +115,28 @@ class Story:
                 return said
             time.sleep(20)
         raise AssertionError(f"{version} was not found good:\n{said}")
+
+    def ssh_key(self) -> Path:
+        """The bank's IT's, which stays with the machine."""
+        key = self.machine.folder / "bank-it"
+        if not key.exists():
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "it@bank", "-f", str(key)]
+            subprocess.run(words, check=True)
+        return key
+
+    def shell(self, command: str) -> str:
+        """What root is answered by SSH, while it is open. Raises CalledProcessError."""
+        words = ["ssh", "-i", str(self.ssh_key()), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+        words += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=120"]
+        done = subprocess.run(
+            [*words, f"root@{THERE}", command],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=900,
+            stdin=subprocess.DEVNULL,
+        )
+        return done.stdout
 
     def api(self) -> httpx.Client:
         head = {"Authorization": f"Bearer {self.known['token']}"}

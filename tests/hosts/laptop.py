@@ -6,15 +6,17 @@ The machine begins with an empty disk; sticks are put in and pulled out while it
 from __future__ import annotations
 
 import base64
+import queue
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pexpect
-from pexpect import fdpexpect
+from pexpect.spawnbase import SpawnBase
 
 from appliance.access import totp
 from appliance.clock import now_ms
@@ -65,6 +67,11 @@ class Bare(Machine):
             (self.folder / path.name).unlink()
         return place
 
+    def read(self, stick: Path, name: str, folder: Path) -> Path:
+        """A file at the top of a stick that is out."""
+        self._inside("mcopy", "-n", "-i", f"/build/machine/{stick.name}", f"::/{name}", "/build/machine/")
+        return Path(shutil.move(self.folder / name, folder / name))
+
     def plug(self, stick: Path) -> None:
         self.command(f"drive_add 0 if=none,id={stick.stem},format=raw,file={stick},cache=unsafe")
         self.command(f"device_add usb-storage,drive={stick.stem},id=usb-{stick.stem},serial={stick.stem}")
@@ -81,6 +88,34 @@ class Bare(Machine):
             time.sleep(0.5)
         assert self.off(), f"it did not go off; the end of what it said:\n{self.said()[-2000:]}"
         self.pull()
+
+
+class Heard(SpawnBase):  # type: ignore[misc]  # pexpect ships no types
+    """What comes over a socket, read as it comes whether somebody waits for it or not: a machine that cannot be heard waits with its next octet."""
+
+    def __init__(self, line: socket.socket) -> None:
+        super().__init__(timeout=ANSWER_S_MAX, maxread=65536)
+        self._come: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._hear, args=(line,), daemon=True).start()
+
+    def _hear(self, line: socket.socket) -> None:
+        octets = b"-"
+        while octets:
+            try:
+                octets = line.recv(65536)
+            except OSError:
+                octets = b""
+            self._come.put(octets)
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> bytes:
+        try:
+            octets = self._come.get(timeout=self.timeout if timeout == -1 else timeout)
+        except queue.Empty:
+            raise pexpect.TIMEOUT("nothing came") from None
+        if not octets:
+            self._come.put(b"")
+            raise pexpect.EOF("the line is gone")
+        return bytes(octets)
 
 
 class Cable:
@@ -100,7 +135,7 @@ class Cable:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.1)
-        self._line = fdpexpect.fdspawn(self._socket.fileno(), timeout=ANSWER_S_MAX, maxread=65536)
+        self._line = Heard(self._socket)
 
     def until(self, *texts: str, seconds: float = ANSWER_S_MAX) -> str:
         """What came before one of the texts, and that text. Raises AssertionError with the end of what was said."""
@@ -113,10 +148,10 @@ class Cable:
     def type(self, text: str) -> None:
         self.answers += bool(text)
         self.keys += len(text) + 1
-        self._line.send(text.encode() + b"\r")
+        self._socket.sendall(text.encode() + b"\r")
 
     def key(self, key: str) -> None:
-        self._line.send(key.encode())
+        self._socket.sendall(key.encode())
 
     def asked(self, prompt: str, text: str) -> str:
         """Waits for a question, answers it; what was said before it."""

@@ -24,7 +24,7 @@ UNITS = "usr/lib/systemd/system"
 
 class Releases:
     """Makes bundles in `folder` from `cache` (what `python -m image build` leaves) and `keys`. `overlay`: a checkout whose own
-    packages replace those of the root, so that a change is tried without a whole build."""
+    packages and units replace those of the root, so that a change is tried without a whole build."""
 
     def __init__(self, folder: Path, cache: Path, keys: Path, overlay: Path | None = None) -> None:
         self.folder, self.cache, self.keys, self.overlay = folder, cache, keys, overlay
@@ -32,12 +32,19 @@ class Releases:
         self.tools = trees.Tree(cache / "tools.kept")
         folder.mkdir(parents=True, exist_ok=True)
 
-    def made(self, version: str, before: str, tries: int, change: Callable[[Path], None] | None = None) -> Path:
-        """`casemate-VERSION.raucb`, signed by the development release key; a file that is there already is taken."""
+    def made(
+        self,
+        version: str,
+        before: str,
+        tries: int,
+        change: Callable[[Path], None] | None = None,
+        initrd: bytes | None = None,
+    ) -> Path:
+        """`casemate-VERSION.raucb`, signed by the development release key; a file that is there already is taken. `initrd`: in place of the real one."""
         out = self.folder / f"casemate-{version}.raucb"
         if out.exists():
             return out
-        bench, said, uki = self._built(version, before, change)
+        bench, said, uki = self._built(version, before, change, initrd)
         rows = {stages.kind_of(p): p for p in said}
         parts = {
             part: bench.work / "verity" / Path(rows[kind]["split_path"]).name
@@ -69,13 +76,13 @@ class Releases:
         """A disk image of the same root under another version: the medium from which the release before was installed."""
         out = self.folder / f"casemate-{version}.raw"
         if not out.exists():
-            bench, said, uki = self._built(version, before, None)
+            bench, said, uki = self._built(version, before, None, None)
             stages.disk(bench, uki, said, out)
             shutil.rmtree(bench.work)
         return out
 
     def _built(
-        self, version: str, before: str, change: Callable[[Path], None] | None
+        self, version: str, before: str, change: Callable[[Path], None] | None, initrd: bytes | None
     ) -> tuple[stages.Bench, list[dict[str, Any]], Path]:
         work = self.folder / f"work-{version}"
         shutil.rmtree(work, ignore_errors=True)
@@ -84,6 +91,8 @@ class Releases:
         root = trees.copied(steps, trees.Tree(self.cache / "root"), work / "root")
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(self.cache / "work" / name, work / name)
+        if initrd is not None:
+            (work / "initrd.img").write_bytes(initrd)
         self._renamed(steps, root, version, before)
         if change is not None:
             change(root.path)
@@ -99,6 +108,9 @@ class Releases:
             assert self.overlay is not None
             shutil.rmtree(library / name)
             shutil.copytree(self.overlay / name, library / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for unit in (self.overlay / "playbooks/roles/slots/files").glob("*.service") if self.overlay else ():
+            if (root.path / UNITS / unit.name).exists():
+                shutil.copyfile(unit, root.path / UNITS / unit.name)
         for path in (library / "appliance/__init__.py", root.path / "usr/lib/os-release", root.path / "etc/issue"):
             text = path.read_text(encoding="utf-8")
             assert before in text, f"{path.name} does not say {before}"

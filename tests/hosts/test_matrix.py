@@ -177,6 +177,14 @@ def test_nobody_reaches_what_was_not_named(world: int, rules: str, root: Path) -
     assert int(counted[1]) >= len(USERS) * len(PLACES) - len(ALLOWED), "every drop is counted"
 
 
+def test_who_is_at_the_serial_console_pings_and_nobody_else_does(rules: str, root: Path) -> None:
+    ping = ["ping", "-n", "-c", "1", "-W", "5", "198.51.100.1"]
+    subprocess.run(["chroot", root, *ping], check=True, capture_output=True)
+    for user in ("nobody", "casemate-gateway"):
+        other = ["setpriv", f"--reuid={user}", "--inh-caps=+net_raw", "--ambient-caps=+net_raw", *ping]
+        assert subprocess.run(["chroot", root, *other], check=False, capture_output=True).returncode
+
+
 def test_whoever_takes_over_the_gateway_or_the_console_reaches_no_operator(rules: str) -> None:
     out = rules.split("chain output", 1)[1]
     for user in ("casemate-gateway", "casemate-console", "www-data", "casemate-keys", "casemate-door"):

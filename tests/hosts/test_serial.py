@@ -7,7 +7,10 @@ that do not work, reset. Secure Boot and TPM on, software emulation. The tests t
 from __future__ import annotations
 
 import base64
+import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from appliance.field import codes
 from firmware.refusals import REFUSALS
 from image import trust
 from image.trees import Tree
@@ -33,7 +37,7 @@ from tests.hosts.engineer import (
     officer,
     state_begins,
 )
-from tests.hosts.lan import THERE
+from tests.hosts.lan import HERE, THERE
 from tests.hosts.laptop import SERIAL, Bare
 from tests.hosts.releases import Releases, without_engine
 from tests.hosts.test_booted import NUMBER, READY_S_MAX, RECOVERY, SETTINGS, wait_for
@@ -43,7 +47,7 @@ from tests.support.release_keys import Issuer
 network, operator = test_booted.network, test_booted.operator  # the same bank and the same operator
 pytestmark = pytest.mark.timeout(10_800)  # a step starts the machine up to four times
 CHECKOUT = Path(__file__).resolve().parents[2]
-FIRST, NEXT, BROKEN, OLDER = "0.1.0", "0.2.0", "0.3.0", "0.0.9"
+FIRST, NEXT, BROKEN, PANICS, LATER = "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.3.2"
 STICK_MIB = 2048
 MORE = """
 [firmware]
@@ -134,6 +138,15 @@ def test_a_link_is_tested_and_the_first_message_is_delivered(story: Story, opera
     said = story.status(cable)
     assert f"serial {SERIAL}" in said and "Secure Boot on" in said and "TPM 2.0" in said
     assert re.search(r"slot a\s+0\.1\.0\s+good\s+\(runs\)", said) and "HSM         ready" in said
+    cable.page("logs")
+    assert "casemate-engine" in cable.read("to leave): "), "the journal's"
+    cable.type("casemate-gateway")
+    cable.asked("(empty: all): ", "")
+    assert "INFO" in cable.back()
+    cable.page("reach")
+    cable.asked("to leave): ", "ping")
+    cable.asked("address: ", HERE)
+    assert " 0% packet loss" in cable.back()
     cable.out()
     assert story.known.get("install_answers", 0) + cable.answers <= 25 + 4, "the recovery key and the status beside"
 
@@ -224,6 +237,25 @@ def test_a_network_change_that_nobody_confirms_is_undone(story: Story) -> None:
     cable.out()
 
 
+def test_the_audit_log_is_carried_away_on_a_stick(story: Story, tmp_path: Path) -> None:
+    """Exported by the bank's IT over SSH that the cable opened, onto the stick; there it is whole for who checks it elsewhere."""
+    stick = story.machine.stick("carried", "CARRIED", [], 128)
+    cable = story.in_menu()
+    assert "Open until" in cable.ssh_opened(story.ssh_key().with_suffix(".pub").read_text().strip())
+    story.machine.plug(stick)
+    wait_for(lambda: "rw" in story.shell("findmnt -n -o OPTIONS /run/media/casemate || true"), 300)
+    print(story.shell("casemate audit export --archive /run/media/casemate/log.tar"))
+    story.machine.unplug(stick)
+    cable.page("ssh")
+    cable.asked("(empty to leave): ", "close")
+    cable.back()
+    cable.out()
+    log = story.machine.read(stick, "log.tar", tmp_path)
+    words = [sys.executable, str(CHECKOUT / "appliance/audit/verify.py"), str(log)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def officers_key(story: Story) -> Path:
     """Olga's, which stays with the machine."""
     folder = story.machine.folder / "bank"
@@ -274,6 +306,16 @@ def test_who_was_let_in_is_out_when_the_time_is_over(story: Story) -> None:
         said = cable.until("> ", "name: ")
 
 
+def test_an_answer_that_comes_too_late_opens_nothing(story: Story) -> None:
+    """A quarter of an hour after the challenge, as long as it lives."""
+    cable = story.on()
+    nonce = challenge(cable)
+    time.sleep(codes.LIFE_S + 10)
+    cable.asked("answer: ", officer("answer", SERIAL, "sign-in", nonce, officers_key(story)).strip())
+    cable.until("Too late")
+    cable.until("name: ")
+
+
 # --- back from what does not work -----------------------------------------------------------------------------------
 
 
@@ -300,20 +342,52 @@ def test_a_release_whose_root_is_damaged_goes_back_by_itself(story: Story) -> No
     assert "is tried at the next start" in cable.back()
     story.restarted(cable)
     damaged(story.machine.disk, f"casemate_{BROKEN}")
-    panics = 0
-    for _ in range(4):
-        story.cable = story.machine.switch_on()
-        until = time.monotonic() + READY_S_MAX
-        while not story.machine.off() and "Casemate is ready" not in story.machine.said() and time.monotonic() < until:
-            time.sleep(1)
-        if not story.machine.off():
-            break
-        panics += "Kernel panic" in story.machine.said()
-        story.machine.pull()
-    assert panics, "the kernel stops at the first block that is not what was signed"
-    assert f"Version {NEXT}" in story.machine.wait("Casemate is ready", 60)
+    assert story.panicked(4), "the kernel stops at the first block that is not what was signed"
     cable = story.in_menu()
     assert re.search(rf"{re.escape(BROKEN)}\s+bad", story.status(cable))
+    cable.out()
+
+
+def test_a_release_whose_kernel_panics_goes_back_by_itself(story: Story) -> None:
+    """Signed like the others, and its kernel finds no root: two starts that end in a panic, then the release before."""
+    bundle = story.releases.made(PANICS, FIRST, 2, initrd=b"no archive\n" * 400)
+    cable = story.in_menu()
+    installed(story, cable, story.machine.stick("panics", "PANICS", [bundle], STICK_MIB), PANICS)
+    story.restarted(cable)
+    assert story.panicked(3) == 2, "its two tries"
+    cable = story.in_menu()
+    said = story.status(cable)
+    assert re.search(rf"{re.escape(PANICS)}\s+bad", said) and re.search(rf"{re.escape(NEXT)}\s+good\s+\(runs\)", said)
+    cable.out()
+
+
+def test_power_is_cut_while_a_release_is_written(request: pytest.FixtureRequest, story: Story) -> None:
+    """At random moments (`--cuts N`): what ran runs again each time, the other slot is nothing that starts, and at last it is written whole."""
+    bundle = story.releases.made(LATER, FIRST, 3)
+    stick = story.machine.stick("later", "LATER", [bundle], STICK_MIB)
+    chance = random.Random()
+    for _ in range(request.config.getoption("--cuts")):
+        cable = story.in_menu()
+        story.machine.plug(stick)
+        offered(cable, bundle.name)
+        cable.type("1")
+        cable.read("to do it: ", seconds=1800)
+        cable.type("yes")
+        mark = chance.choice(["writing signature", *(f"writing root: {n}" for n in range(1, 10)), "checking root"])
+        cable.until(mark, seconds=3600)
+        time.sleep(chance.random() * 10)
+        story.machine.pull()
+        print(f"\npower cut after {mark}")
+        assert f"Version {NEXT}" in story.started()
+        said = story.status(story.in_menu())
+        assert re.search(rf"{re.escape(NEXT)}\s+good\s+\(runs\)", said)
+        assert re.search(r"slot [ab]\s+-\s+empty", said) or re.search(rf"{re.escape(LATER)}\s+written", said)
+        story.on().out()
+    cable = story.in_menu()
+    installed(story, cable, stick, LATER)
+    cable.page("slots")
+    cable.asked("to leave): ", "")
+    assert re.search(rf"{re.escape(LATER)}\s+written", story.status(cable))
     cable.out()
 
 

@@ -308,6 +308,26 @@ def test_break_glass_from_challenge_to_menu(bench: Bench) -> None:
         assert "Not done: too many wrong answers" in bench.typed("glass", "1").text
 
 
+def test_an_answer_is_waited_for_as_long_as_the_challenge_lives(bench: Bench) -> None:
+    """Longer than a session may idle; then it is too late, and said."""
+    bench.field.store.put_officer("olga", b"k" * 32)
+    assert bench.settings["field.idle_minutes"] * 60 < codes.LIFE_S
+    line, asked = Line(["glass", "1", "0000-0000-0000-0000"]), dict[str, float]()
+    reading = line.line
+
+    def later(prompt: str, idle_s: float, secret: bool = False) -> str:
+        asked[prompt] = idle_s
+        if prompt == "answer: ":
+            bench.now += codes.LIFE_S * 1000
+        return reading(prompt, idle_s, secret)
+
+    line.line = later  # type: ignore[method-assign]
+    Console(line, bench.field, bench.hands, PAGES).once()
+    line.close()
+    assert asked["answer: "] > codes.LIFE_S and "Too late: type   glass   again." in line.text
+    assert bench.kept[-1][:2] == ("field.breakglass", "refused")
+
+
 def test_break_glass_without_officers_names_the_envelope(bench: Bench) -> None:
     assert "envelope in the safe" in bench.typed("glass", "1").text
 
@@ -477,6 +497,9 @@ def test_a_box_comes_back_from_the_backup_on_a_stick(bench: Bench) -> None:
     assert "Not done" in bench.dialogue("backup", "restore", "1", generate()[0], "", "0").text
     (bench.stick / "identity.txt").write_text(f"# of the bank\n{secret}\n")
     assert "Nothing was done" in bench.dialogue("backup", "restore", "1", "", "SN-2", "", "0").text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("appliance.field.backups.SPARE_OCTETS", 1 << 60)
+        assert "MiB beside what is there" in bench.dialogue("backup", "restore", "1", "", "", "0").text
     assert bench.log.said == before and not (bench.home / staged.FOLDER).exists()
     line = bench.dialogue("backup", "restore", "1", secret, "SN-1", "", "backup", "forget", "", "0")
     assert (
@@ -636,6 +659,23 @@ def test_nothing_is_reset_that_cannot_be_recorded(bench: Bench) -> None:
     bench.log.down = True
     assert "Not done: away" in bench.dialogue("reset", "SN-1", "", "0").text
     assert keys.exists()
+
+
+def test_a_box_whose_log_does_not_answer_is_restarted_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is kept: who is there is there to mend it, and after a reset nobody signs the log any more."""
+    restarts: list[bool] = []
+    monkeypatch.setattr("appliance.field.hands.restart", restarts.append)
+    bench.log.down = True
+    bench.dialogue("restart", "restart", "yes", "", "0")
+    assert restarts == [False]
+    (kept,) = [entry for _, entry in bench.hands.updates.book.kept_entries()]
+    assert kept["what"] == "box.restarted" and kept["who"] == "field:ann"
+    flushed: list[int] = []
+    monkeypatch.setattr(bench.hands.updates, "flush", lambda: flushed.append(1))
+    bench.dialogue("0")
+    assert flushed, "and recorded by the next session that can"
 
 
 def test_a_whole_installation_by_cable_is_typed_in_25_answers(

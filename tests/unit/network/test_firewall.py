@@ -46,6 +46,16 @@ def test_each_process_reaches_what_its_settings_name_and_nothing_else(tmp_path: 
     }
 
 
+def test_who_is_at_the_serial_console_pings_and_traces_slowly_and_nobody_else_does(tmp_path: Path) -> None:
+    lines = [line.strip() for line in firewall(settings(tmp_path), {}).split("chain output", 1)[1].splitlines()]
+    echo = [line for line in lines if "echo-request" in line or "44444" in line]
+    assert echo == [
+        "meta skuid root icmp type echo-request limit rate 5/second accept",
+        "meta skuid root icmpv6 type echo-request limit rate 5/second accept",
+        "meta skuid root udp dport 44444-44475 limit rate 5/second accept",
+    ]
+
+
 def test_name_servers_of_enum_are_the_courier_s(tmp_path: Path) -> None:
     said = settings(tmp_path, enum=[{"apex": "e164.arpa", "servers": ["10.0.0.53:53"]}])
     line = "meta skuid casemate-courier ip daddr 10.0.0.53 meta l4proto { tcp, udp } th dport 53 accept"

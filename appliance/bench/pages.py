@@ -166,6 +166,9 @@ class People:
     def _work(self, number: int) -> None:
         dice, person = random.Random(number), self.people[number]
         page, paths, weights = "/", list(VISITS), list(VISITS.values())
+        self._over.wait(
+            dice.expovariate(1 / self.think_s)
+        )  # nobody's first page is everybody's: they were at work before
         while not self._over.wait(dice.random() * 0.2):
             if self.working.is_set():
                 page = dice.choices(paths, weights)[0]

@@ -24,10 +24,15 @@ class Shared:
         if stamp is None:
             return Markup(make())
         with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
+            making, before = self._making.setdefault(key, threading.Lock()), self._kept.get(key)
+        waited = not making.acquire(blocking=False)
+        if waited:
+            making.acquire()
+        try:
             kept = self._kept.get(key)
-            if kept is not None and kept[0] == stamp:
+            # What was made meanwhile is good for all who waited, though there has been another look since: else a process that
+            # answers after two seconds would have them stand in a queue in which each waits for all before it.
+            if kept is not None and (kept[0] == stamp or (waited and kept is not before)):
                 return kept[1]
             made = Markup(make())
             with self._lock:
@@ -36,3 +41,5 @@ class Shared:
                     self._making = {key: making}
                 self._kept[key] = stamp, made
             return made
+        finally:
+            making.release()

@@ -14,6 +14,7 @@ Long and scheduled messages are rows from the beginning.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -271,6 +272,26 @@ def numbers_of(rows: bytes) -> set[int]:
     for seqs in (*moved.left.values(), *moved.taken.values()):
         out.update(seqs)
     return out
+
+
+def ended_as(rows: bytes, status: int) -> list[int]:
+    """The messages that a row of `moves` says have ended in a status."""
+    moved = _decode_moves(rows)
+    if status not in moved.over_statuses:
+        return []
+    return [seq for seq, over in zip(moved.over, moved.over_statuses, strict=True) if over == status]
+
+
+def told(rows: bytes) -> Iterator[tuple[int, int]]:
+    """The messages that a row of `moves` is about and the statuses they come into, in the order in which `apply` does it."""
+    moved = _decode_moves(rows)
+    for seqs in moved.taken.values():
+        for seq in seqs:
+            yield seq, SENT
+    yield from zip(moved.over, moved.over_statuses, strict=True)
+    for seqs in moved.left.values():
+        for seq in seqs:
+            yield seq, SUBMITTED
 
 
 def apply(tally: Tally, rows: bytes) -> None:

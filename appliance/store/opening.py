@@ -136,12 +136,12 @@ def migrate(conn: Connection, migrations: Migrations) -> None:
             conn.execute("BEGIN IMMEDIATE")
         try:
             migrations.apply(db)  # its own transactions nest in this one
-        except BaseException:
             if alone:
+                conn.execute("COMMIT")
+        except BaseException:
+            if alone and conn.in_transaction:  # a full disk has ended it already
                 conn.execute("ROLLBACK")
             raise
-        if alone:
-            conn.execute("COMMIT")
     except sqlite3.DatabaseError as e:
         if getattr(e, "sqlite_errorcode", 0) & 0xFF in NO_ROOM:
             raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None

@@ -6,8 +6,10 @@ it must be of the same moment.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,7 +27,9 @@ from .batches import (
     Tally,
     apply,
     decode_columns,
+    ended_as,
     numbers_of,
+    told,
 )
 from .behind import HEAP_OF_NUMBERS, Behind, begins, ended_entry, heap_span, number_entry, numbers_in
 from .opening import Connection
@@ -171,6 +175,10 @@ def _firsts_in(conn: Connection, upto: int, status: int) -> list[int]:
     else:
         sql = "SELECT first FROM tally WHERE open>0 AND first<?"
     found = {row[0] for row in conn.execute(sql, (upto,))}
+    if status in FINAL:
+        ended = [seq for (rows,) in conn.execute("SELECT rows FROM moves") for seq in ended_as(rows, status)]
+        found.update(first for first in holders(conn, sorted(ended)) if first < upto)
+        return sorted(found, reverse=True)
     lowest = conn.execute("SELECT min(lowest) FROM moves").fetchone()[0]
     if lowest is not None:
         begun = conn.execute(HOLDER, (lowest,)).fetchone()
@@ -279,17 +287,33 @@ def totals(conn: Connection) -> Counter[int]:
             out[status] += n * count
     sql = "SELECT coalesce(sum(count),0) FROM batch WHERE first NOT IN (SELECT first FROM tally)"
     out[QUEUED] += conn.execute(sql).fetchone()[0]
-    for first in moving(conn):
-        columns, _ = columns_of(conn, first)
-        row = conn.execute("SELECT statuses FROM tally WHERE first=?", (first,)).fetchone()
-        before = bytes(Tally.fresh(0, first, columns.ids).statuses) if row is None else row[0]
-        for was, now in zip(before, tally_of(conn, 0, first, columns.ids).statuses, strict=True):
-            if was != now:
-                out[was] -= 1
-                out[now] += 1
+    for before, after in _moved(conn):
+        if before != after:
+            out.subtract(before)
+            out.update(after)
     out[QUEUED] += out.pop(SUBMITTED, 0)
     out.pop(ODD, None)
     return Counter({status: n for status, n in out.items() if n})
+
+
+def _moved(conn: Connection) -> Iterator[tuple[bytes, bytearray]]:
+    """The statuses of each batch that moves tell of, as its tally has them and as they are. One pass over the moves for all batches: they overlap."""
+    firsts = moving(conn)
+    uptos: list[float] = []
+    before: list[bytes] = []
+    for first in firsts:
+        row = conn.execute("SELECT open,upto,statuses FROM tally WHERE first=?", (first,)).fetchone()
+        if row is None:
+            row = 1, 0, bytes(Tally.fresh(0, first, columns_of(conn, first)[0].ids).statuses)
+        uptos.append(row[1] if row[0] else inf)  # what is over has taken in all
+        before.append(row[2])
+    after = [bytearray(each) for each in before]
+    for n, rows in conn.execute("SELECT n,rows FROM moves ORDER BY n"):
+        for seq, status in told(rows):
+            k = bisect_right(firsts, seq) - 1
+            if k >= 0 and n > uptos[k] and seq - firsts[k] < len(after[k]):
+                after[k][seq - firsts[k]] = status
+    yield from zip(before, after, strict=True)
 
 
 def statuses(conn: Connection) -> dict[bytes, int]:

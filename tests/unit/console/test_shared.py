@@ -45,6 +45,33 @@ def test_those_who_come_while_it_is_made_wait_for_it() -> None:
     assert found == ["x"] * 8 and made == [1]
 
 
+def test_who_waited_takes_what_was_made_meanwhile_whatever_look_it_was_of() -> None:
+    """Else each look of a slow box would wait for all before it, until no thread is left for another page."""
+    shared, gate, inside, found = Shared(), threading.Event(), threading.Event(), list[Markup]()
+
+    def slow() -> str:
+        inside.set()
+        gate.wait(60)
+        return "slow"
+
+    def asked(stamp: int) -> None:
+        found.append(shared.part("k", stamp, lambda: f"made for {stamp}"))
+
+    first = threading.Thread(target=lambda: found.append(shared.part("k", 0, slow)))
+    first.start()
+    inside.wait(60)
+    before = shared._making["k"]
+    later = [threading.Thread(target=asked, args=(stamp,)) for stamp in range(1, 9)]
+    for thread in later:
+        thread.start()
+    assert before.locked()
+    gate.set()
+    for thread in (first, *later):
+        thread.join(60)
+    assert found[0] == "slow" and len(found) == 9
+    assert shared.part("k", 99, lambda: "anew") == "anew"
+
+
 def test_what_fails_is_not_kept_and_keys_are_bounded() -> None:
     shared = Shared()
     with pytest.raises(ZeroDivisionError):

@@ -64,3 +64,20 @@ def test_a_step_that_fails_leaves_nothing_of_those_before_it(tmp_path: Path) -> 
     assert not conn.in_transaction
     assert conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     conn.close()
+
+
+def test_a_disk_that_fills_while_a_store_is_made_is_called_full(tmp_path: Path) -> None:
+    """SQLite ends the transaction by itself then, and what comes after must not hide why."""
+    steps = Migrations("large")
+
+    @steps()
+    def large(db: Database) -> None:
+        db.execute("CREATE TABLE one (a BLOB) STRICT")
+        db.execute("INSERT INTO one VALUES (zeroblob(4000000))")
+
+    conn = open_store(tmp_path / "full.db")
+    conn.execute("PRAGMA max_page_count=20")
+    with pytest.raises(Error) as raised:
+        migrate(conn, steps)
+    assert raised.value.code == "store_full" and not conn.in_transaction
+    conn.close()

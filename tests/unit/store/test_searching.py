@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.message import DELIVERED, FAILED, QUEUED, SENT, UNDELIVERED, new_ids
+from appliance.message import DELIVERED, FAILED, QUEUED, SENT, STATUSES, UNDELIVERED, new_ids
 from appliance.store import (
     ODD,
     SUBMITTED,
@@ -118,6 +119,9 @@ def test_each_search_finds_what_a_look_at_all_finds(store: Path, limit: int) -> 
     for link in ("north", "south", "spare", "nowhere"):
         wanted = [found.id for found in all_of_them if found.link == link]
         assert [found.id for found in paged(reader, link=link, limit=limit)] == wanted
+    for day in (DAY, DAY + 1, DAY + 2):
+        counted = Counter(STATUSES[found.status] for found in all_of_them if found.day == day)
+        assert reader.totals(day) == counted
     from_ms, to_ms = AT + 40_000_000, AT + 140_000_000
     for class_ in (None, 0, 1, 3):
         wanted = [

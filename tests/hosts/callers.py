@@ -1,4 +1,5 @@
-"""Two programs of the matrix, run as `python -m tests.hosts.callers`: one listens at every destination, one knocks at all of them as one user.
+"""The programs of the matrix, run as `python -m tests.hosts.callers`: one listens at every destination, one knocks at all of them as one user, one does
+so as many at once. They need Python and nothing else, so that they run on the box, too.
 
 What counts is what arrives: each knock carries the name of who sent it.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import selectors
 import socket
 import sys
@@ -74,9 +76,28 @@ def knock(user: str, number: int, places: list[list[Any]]) -> None:
                 place.send(user.encode())
 
 
+def crowd(users: list[str], places: list[list[Any]]) -> None:
+    """Knocks as each of these users, all at once; prints how many there were."""
+    children = []
+    for user in users:
+        number = pwd.getpwnam(user).pw_uid
+        if child := os.fork():
+            children.append(child)
+            continue
+        try:
+            knock(user, number, places)
+        finally:
+            os._exit(0)
+    for child in children:
+        os.waitpid(child, 0)
+    print(len(children))
+
+
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
     if what == "listen":
         listen(json.loads(rest[0]))
+    elif what == "crowd":
+        crowd(*map(json.loads, rest))
     else:
         knock(rest[0], int(rest[1]), json.loads(rest[2]))

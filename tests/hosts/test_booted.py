@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ from tests.hosts.lan import HERE, THERE, segment
 from tests.hosts.laptop import Cable
 from tests.hosts.machine import Machine
 from tests.hosts.releases import tampered
+from tests.hosts.test_matrix import USERS
 from tests.support.release_keys import parts, release
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -44,6 +46,7 @@ NUMBER, TEXT = "+393331234567", "Buongiorno"
 SETTINGS = f"""\
 [network]
 address = "{THERE}/24"
+gateway = "{HERE}"
 ssh_from = ["{HERE}/32"]
 
 [door]
@@ -55,6 +58,9 @@ tls_key = "/var/lib/casemate/tls/server.key"
 second_factor = false
 two_people = []
 
+[webhook]
+hosts = ["203.0.113.4"]
+
 [[link]]
 name = "first"
 host = "{HERE}"
@@ -65,6 +71,33 @@ password_file = "first.password"
 [[route]]
 links = ["first"]
 """
+
+
+#: name, address, port, transport. The courier may reach core banking; the operator is there, too, for the engine alone.
+PLACES = (
+    ("core banking", "203.0.113.4", 443, "tcp"),
+    ("core banking in clear", "203.0.113.4", 80, "tcp"),
+    ("operator's shell", HERE, 22, "tcp"),
+    ("operator's web page", HERE, 443, "tcp"),
+    ("operator, another port", HERE, SMPP + 1, "tcp"),
+    ("a neighbour's console", HERE, 8443, "tcp"),
+    ("names", HERE, 53, "udp"),
+    ("names over TCP", HERE, 53, "tcp"),
+    ("time", HERE, 123, "udp"),
+    ("time's keys", HERE, 4460, "tcp"),
+    ("SIEM", HERE, 6514, "tcp"),
+    ("SIEM in clear", HERE, 514, "udp"),
+    ("names of somebody else", "203.0.113.53", 53, "udp"),
+    ("a web page", "203.0.113.1", 443, "tcp"),
+    ("a mail server", "203.0.113.1", 25, "tcp"),
+    ("an operator nobody named", "203.0.113.2", SMPP, "tcp"),
+    ("backups", "203.0.113.9", 22, "tcp"),
+    ("a directory", "203.0.113.5", 636, "tcp"),
+    ("cloud metadata", "169.254.169.254", 80, "tcp"),
+)
+OPERATOR = ("operator", HERE, SMPP, "tcp")
+ALLOWED = {("casemate-courier", "core banking"), ("casemate-engine", "operator")}
+KNOCKED: list[str] = []  # what connections to the operator's port began with that is no PDU
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +132,18 @@ def passed_on(door: socket.socket) -> None:
             except OSError:
                 near.close()
                 continue
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=poured, args=(one, other), daemon=True).start()
+            for one, other, kept in ((near, far, KNOCKED), (far, near, [])):
+                threading.Thread(target=poured, args=(one, other, kept), daemon=True).start()
 
 
-def poured(one: socket.socket, other: socket.socket) -> None:
+def poured(one: socket.socket, other: socket.socket, kept: list[str]) -> None:
     with contextlib.suppress(OSError), one, other:
-        while octets := one.recv(1 << 16):
+        first = octets = one.recv(1 << 16)
+        if first[:1] != b"\0":  # the length of a PDU is below 2^24
+            kept.append(first.decode("ascii", "replace"))
+        while octets:
             other.sendall(octets)
+            octets = one.recv(1 << 16)
 
 
 class Box:
@@ -322,6 +359,48 @@ def test_not_even_root_changes_it(box: Box, command: str) -> None:
     """By SSH, while it is open."""
     assert box.shell("true").returncode == 0
     assert box.shell(command).returncode != 0
+
+
+def test_from_inside_nobody_reaches_what_was_not_named(box: Box) -> None:
+    """Twenty users of the box knock at twenty places on its network, behind its next hop, and at the operator's own port."""
+    for host in sorted({host for _, host, _, _ in PLACES} - {HERE}):
+        subprocess.run(["ip", "address", "replace", f"{host}/32", "dev", "lo"], check=True)
+    words = [sys.executable, "-m", "tests.hosts.callers", "listen", json.dumps(PLACES)]
+    other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    source = (CHECKOUT / "tests/hosts/callers.py").read_text(encoding="utf-8")
+    there = shlex.join(["/usr/lib/casemate/bin/python3", "-P", "-", "crowd"])
+    heard: set[tuple[str, str]] = set()
+
+    def arrived() -> set[tuple[str, str]]:
+        return heard | {(said, "operator") for said in KNOCKED if said}
+
+    def knocked(users: tuple[str, ...]) -> bool:
+        words = box.ssh(f"{there} {shlex.quote(json.dumps(users))} {shlex.quote(json.dumps([*PLACES, OPERATOR]))}")
+        done = subprocess.run(words, input=source, capture_output=True, text=True, check=False, timeout=1200)
+        assert done.stdout.strip() == str(len(users)), done.stdout + done.stderr
+        return arrived() >= ALLOWED
+
+    def listened(lines: IO[str]) -> None:
+        heard.update((user, name) for user, _, name in (line.rstrip("\n").partition(" ") for line in lines))
+
+    try:
+        assert other.stdout.readline() == "listening\n"
+        hearing = threading.Thread(target=listened, args=(other.stdout,), daemon=True)
+        hearing.start()
+        assert (len(USERS), len(PLACES)) == (20, 19)
+        if not knocked(USERS):  # slow as it is, those who may had no time for it
+            wait_for(lambda: knocked(tuple(user for user, _ in ALLOWED)))
+        other.stdin.close()
+        hearing.join(60)
+    finally:
+        other.kill()
+        other.wait(10)
+    assert arrived() == ALLOWED, arrived() ^ ALLOWED
+    counted = re.search(r"chain output.*counter packets (\d+)", box.shell("nft list ruleset").stdout, re.S)
+    assert counted is not None
+    assert int(counted[1]) >= len(USERS) * (len(PLACES) + 1) - len(ALLOWED), "every drop is counted"
 
 
 def test_what_it_takes_to_start_and_to_run(box: Box) -> None:

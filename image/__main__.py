@@ -87,16 +87,25 @@ def build(arguments: argparse.Namespace) -> int:
         stages.disk(bench, uki, parts, raw)
     with steps.step("release folder: list of components, compressed image, checksums"):
         release.write(bench, OUT, raw, components, parts, not arguments.no_compress, arguments.vulnerabilities)
-    for form in [name for name in ("qcow2", "ova") if getattr(arguments, name)]:
-        with steps.step(f"{form} for virtual machines"):
-            _converted(OUT / raw.name, form, said, recipe.epoch)
+    forms = [name for name in ("qcow2", "ova") if getattr(arguments, name)]
+    _converted(bench, OUT / raw.name, forms)
     print(f"{OUT}/{raw.name} in {time.monotonic() - began:.0f} s; the root's hash is {release.root_hash(parts)}")
     return 0
 
 
-def _converted(raw: Path, form: str, said: str, epoch: int) -> Path:
-    kept = raw.with_suffix(".qcow2")
-    return virtual.qcow2(raw) if form == "qcow2" else virtual.ova(raw, said, epoch, kept if kept.exists() else None)
+def _converted(bench: Bench, raw: Path, forms: list[str]) -> list[Path]:
+    """The raw image in these forms beside it, on the release's list of checksums too."""
+    kept, made = raw.with_suffix(".qcow2"), []
+    for form in forms:
+        with bench.steps.step(f"{form} for virtual machines"):
+            if form == "qcow2":
+                made.append(virtual.qcow2(raw))
+            else:
+                source = kept if kept.exists() else None
+                made.append(virtual.ova(raw, bench.version, bench.recipe.epoch, source))
+    if made:
+        release.added(bench, raw.parent, made)
+    return made
 
 
 def convert(arguments: argparse.Namespace) -> int:
@@ -105,8 +114,11 @@ def convert(arguments: argparse.Namespace) -> int:
     raw = OUT / f"{recipe.id}-{said}.raw"
     if not raw.exists():
         raise Fault("there is no image to convert", "`make image` first")
-    for form in arguments.form:
-        made = _converted(raw, form, said, recipe.epoch)
+    signer = signing.ready(signing.named(arguments.keys)) if arguments.keys else Signer(HERE / "keys")
+    release.signer_fits(signer.folder, OUT, raw.stem)
+    steps, tools, root = Steps(CACHE / "convert.log", len(arguments.form)), CACHE / "tools.kept", CACHE / "root"
+    bench = Bench(steps, recipe, trees.Tree(tools), trees.Tree(root), CACHE / "work", signer, said)
+    for made in _converted(bench, raw, arguments.form):
         print(f"{made}: {made.stat().st_size >> 20} MiB")
     return 0
 
@@ -190,6 +202,7 @@ def main() -> int:
     make.set_defaults(call=build, again=False)
     converting = commands.add_parser("convert", help="the image built last for virtual machines")
     converting.add_argument("form", nargs="+", choices=["qcow2", "ova"])
+    converting.add_argument("--keys", type=Path, metavar="FOLDER", help="the keys that signed it, as for build")
     converting.set_defaults(call=convert)
     packing = commands.add_parser("bundle", help="make what was built last a release bundle (.raucb)")
     packing.add_argument("--notes", type=Path, help="what is new, for people")

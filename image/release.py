@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from image import vulnerabilities
 from image.components import Component, cyclonedx, licences, spdx
 from image.debian import sha256_of
+from image.recipe import Fault
 from image.running import output_of
 from image.stages import WORK, Bench, packed
+
+SUMS: Final = "SHA256SUMS"
 
 
 def root_hash(parts: list[dict[str, Any]]) -> str:
@@ -52,8 +55,30 @@ def write(
     (out / f"{stem}.roothash").write_text(root_hash(parts) + "\n", encoding="ascii")
     for key in ("PK", "KEK", "db", "root"):
         shutil.copyfile(bench.signer.folder / f"{key}.crt", out / f"{stem}.{key}.crt")
-    sums = [f"{sha256_of(path)}  {path.name}" for path in sorted(out.iterdir())]
-    (bench.work / "SHA256SUMS").write_text("\n".join(sums) + "\n", encoding="ascii")
+    _signed(bench, out, with_sums("", {path.name: sha256_of(path) for path in out.iterdir()}))
+
+
+def signer_fits(folder: Path, out: Path, stem: str) -> None:
+    """Raises Fault unless the keys in `folder` are those that signed the release in `out`."""
+    own, there = folder / "root.crt", out / f"{stem}.root.crt"
+    if not (own.exists() and there.exists() and own.read_bytes() == there.read_bytes()):
+        raise Fault("the release in image/out was signed with other keys", "name the folder of its keys: --keys FOLDER")
+
+
+def added(bench: Bench, out: Path, paths: list[Path]) -> None:
+    """Files that were made of a release later: into its checksums, which are signed anew."""
+    before = (out / SUMS).read_text(encoding="ascii")
+    _signed(bench, out, with_sums(before, {path.name: sha256_of(path) for path in paths}))
+
+
+def with_sums(text: str, more: dict[str, str]) -> str:
+    """A list of checksums as sha256sum(1) reads it, by name, with these (name -> digest) in place of what it said of them."""
+    rows = {name: digest for digest, name in (line.split("  ", 1) for line in text.splitlines())}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted({**rows, **more}.items()))
+
+
+def _signed(bench: Bench, out: Path, text: str) -> None:
+    (bench.work / SUMS).write_text(text, encoding="ascii")
     words = [
         "cms",
         "-sign",
@@ -64,11 +89,11 @@ def write(
         "sha256",
         "-nosmimecap",
         "-in",
-        f"{WORK}/SHA256SUMS",
+        f"{WORK}/{SUMS}",
         "-out",
-        f"{WORK}/SHA256SUMS.p7s",
+        f"{WORK}/{SUMS}.p7s",
     ]
     bench.inside("openssl", *words, "-signer", bench.signer.certificate("root"), "-inkey", bench.signer.uri("root"))
-    shutil.copyfile(bench.work / "SHA256SUMS.p7s", out / "SHA256SUMS.p7s")
-    shutil.copyfile(bench.work / "SHA256SUMS", out / "SHA256SUMS")
+    shutil.copyfile(bench.work / f"{SUMS}.p7s", out / f"{SUMS}.p7s")
+    shutil.copyfile(bench.work / SUMS, out / SUMS)
     output_of(["sync", "-f", str(out)])

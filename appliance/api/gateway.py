@@ -28,6 +28,7 @@ from appliance.verify import Payers, VerifyWatch
 
 from .callbacks import CallbackRule
 from .certificate_numbers import CertificateNumbers
+from .dropped_numbers import DroppedNumbers
 from .number_checking import NumberChecking
 from .numbers import Numbers
 
@@ -87,6 +88,7 @@ class Gateway:
         )
         self.numbers = Numbers(index)
         self.numbers.certificates = CertificateNumbers(settings)
+        self.numbers.dropped = DroppedNumbers(settings.home)
         self.numbers.ready = self._ready
         self.numbers.hsms = lambda: getattr(ring, "hsms", [])
         self.portability: Portability | None = None  # None: nothing is asked by ENUM

@@ -13,6 +13,7 @@ from appliance.message import CLASSES, STATUSES
 from .audit_numbers import audit_metrics
 from .certificate_numbers import CertificateNumbers
 from .door_numbers import door_metrics
+from .dropped_numbers import DroppedNumbers
 from .hsm_numbers import hsm_metrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
@@ -83,6 +84,7 @@ class Numbers:
         self._purposes: set[str] = set()
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self.certificates: CertificateNumbers | None = None
+        self.dropped: DroppedNumbers | None = None
         self.registry.register(self)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -139,6 +141,8 @@ class Numbers:
             yield from audit_metrics(self.audit)
         if self.certificates is not None:
             yield from self.certificates.collect()
+        if self.dropped is not None:
+            yield from self.dropped.collect()
         state = self.engine
         if state is None:
             return

@@ -194,6 +194,7 @@ EVENTS: Final[dict[str, str]] = {
     "network.changed": "the box's network was changed; it is undone by itself unless somebody confirms",
     "network.confirmed": "that change was confirmed",
     "network.reverted": "that change was undone, by itself or by a person; recorded afterwards when the log did not answer",
+    "network.tried": "a process or user of the box tried to open a connection that the firewall lets nobody open; each once an hour while it goes on",
     "ssh.opened": "SSH was opened for a time to one key; detail holds which, until when and for which networks",
     "ssh.entered": "somebody connected by SSH with the key that it was opened for",
     "ssh.closed": "SSH was closed: by a person, or by itself; recorded afterwards when the log did not answer",

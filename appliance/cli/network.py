@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
+import pwd
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
-from appliance.network import KEYS, Changing, reach_of
+from appliance.network import KEYS, Changing, reach_of, tried
 from appliance.network import render as render_files
 from appliance.settings import home_of, load
 
@@ -89,11 +92,34 @@ def revert(due: bool) -> None:
         click.echo("undone: the network is as it was before")
 
 
-def _record(what: str, **detail: str | int | bool) -> None:
+@network.command("tried", hidden=True)
+@click.argument("told", type=click.Path(dir_okay=False, path_type=Path))
+def tried_(told: Path) -> None:
+    """Record who tried to open what the firewall drops. Standard input is what `nft -j list sets` says; TOLD keeps what was recorded, and when."""
+    try:
+        before = json.loads(told.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    at_ms = now_ms()
+    rows, kept = tried.due(tried.listed(sys.stdin.read(), _user), before, at_ms)
+    for row in rows:
+        _record("network.tried", row.on, "refused", **row.place, packets=row.packets)
+        kept[row.key] = at_ms
+        told.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _record(what: str, on: str = "settings:network", outcome: str = "ok", **detail: str | int | bool) -> None:
     from appliance.audit import BlockingRecorder
 
     recorder = BlockingRecorder(load(home=home_of()))
     try:
-        recorder.record(f"cli:{getpass.getuser()}", what, "settings:network", "ok", **detail)
+        recorder.record(f"cli:{getpass.getuser()}", what, on, outcome, **detail)
     finally:
         recorder.close()

@@ -44,7 +44,11 @@ def selftest(as_json: bool, write: bool) -> None:
     text = json.dumps(rows, indent=1)
     if write:
         path = Path(settings.home, REPORT)
-        path.with_suffix(".new").write_text(text + "\n", encoding="utf-8")
-        path.with_suffix(".new").replace(path)
+        fresh = path.with_suffix(".new")
+        # Root writes it into a folder of other users': what lies there is never followed.
+        fresh.unlink(missing_ok=True)
+        with fresh.open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+        fresh.replace(path)
     click.echo(text if as_json else "\n".join(report(found)))
     sys.exit(any(row.how == "WRONG" for row in found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ views = Blueprint("system", __name__)
 
 DISK_WARN: Final = 80  # per cent
 MEMORY_WARN: Final = 85
+SELFTEST: Final = "run/selftest.json"  # there on an appliance alone
+TONES: Final = {"well": "good", "LOOK": "warn", "WRONG": "bad"}
 
 
 def _machine() -> list[dict[str, Any]]:
@@ -57,6 +60,23 @@ def _processes() -> list[dict[str, Any]]:
     return rows
 
 
+def _selftest() -> list[dict[str, str]]:
+    """What the box found out about itself at its start, in its own words; nothing where there is no report."""
+    try:
+        found = json.loads((desk().settings.home / SELFTEST).read_text(encoding="utf-8"))["findings"]
+        return [
+            {
+                "name": str(row["what"]),
+                "how": str(row["how"]).lower(),
+                "tone": TONES[row["how"]],
+                "says": str(row["words"]),
+            }
+            for row in found
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def _courier() -> dict[str, Any] | None:
     try:
         return desk().peers.courier_state()
@@ -77,6 +97,7 @@ def page() -> str:
         "machine": _machine(),
         "processes": _processes(),
         "health": health_rows(it.peers, engine),
+        "selftest": _selftest(),
         "courier": _courier(),
         "hosts": it.settings["webhook.hosts"],
         "booted_ms": round(psutil.boot_time() * 1000),

@@ -30,6 +30,9 @@ NTS: Final = 4460  # RFC 8915
 LOGGED_A_MINUTE: Final = 10  # of what is dropped; all of it is counted
 ASKED_A_SECOND: Final = 5  # pings and traces of a person at the serial console
 TRACED: Final = "44444-44475"  # ports of tracepath(8), of iputils
+TRIED: Final = "meta skuid . {0} daddr . meta l4proto . th dport"  # user, address, transport, port
+#: What begins a connection, or asks: a late packet of an old one tries nothing.
+BEGINS: Final = ("tcp flags & (syn | ack | rst) == syn", "meta l4proto udp ct state new")
 
 
 class Reach(NamedTuple):
@@ -96,6 +99,11 @@ def firewall(settings: Settings, resolved: dict[str, list[str]], ssh: bool = Fal
         "delete table inet casemate",
     ]
     lines += ["table inet casemate {"]
+    lines += [f"    counter dropped_{way} {{ }}" for way in ("in", "out")]
+    lines += [
+        f"    set tried{version} {{ typeof {TRIED.format(key)}; size 1024; flags dynamic,timeout; timeout 1h; counter; }}"
+        for version, key in ((4, "ip"), (6, "ip6"))
+    ]
     lines += _input(settings, faces)
     lines += ["    chain forward { type filter hook forward priority filter; policy drop; }"]
     lines += _output(settings, resolved)
@@ -142,6 +150,11 @@ def _output(settings: Settings, resolved: dict[str, list[str]]) -> list[str]:
         for place in resolved.get(reach.host, []):
             transport = f"meta l4proto {{ {reach.transports} }} th"
             out.append(f"        meta skuid {reach.user} {_to(place)} {transport} dport {reach.port} accept")
+    out += [
+        f"        {begins} add @tried{version} {{ {TRIED.format(key)} }}"
+        for begins in BEGINS
+        for version, key in ((4, "ip"), (6, "ip6"))
+    ]
     return [*out, *_dropped("out"), "    }"]
 
 
@@ -153,5 +166,5 @@ def _to(place: str) -> str:
 def _dropped(way: str) -> list[str]:
     return [
         f'        limit rate {LOGGED_A_MINUTE}/minute log prefix "casemate dropped {way}: " flags skuid',
-        "        counter drop",
+        f"        counter name dropped_{way} drop",
     ]

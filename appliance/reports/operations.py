@@ -30,6 +30,7 @@ TROUBLE: Final = [
     "partition.quarantined",
     "routes.damaged",
     "register.alarm",
+    "network.tried",
     "siem.lost",
     "siem.connected",
     "clock.doubted",

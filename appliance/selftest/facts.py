@@ -13,6 +13,7 @@ from appliance.clock import monotonic_s, now_ms
 
 SECURE_BOOT: Final = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 TIME_ERROR: Final = 5  # adjtimex(2): the clock is not synchronised
+DEVELOPMENT: Final = "CASEMATE_KEYS=development"  # a line of os-release, written when the image is built
 PROBE: Final = "usr/lib/.casemate-selftest"
 
 
@@ -31,6 +32,7 @@ class Facts:
     entropy: int
     hardware_random: str
     secure_boot: bool | None
+    development_keys: bool
     tpm: str
     root_type: str
     root_verified: bool
@@ -113,6 +115,7 @@ def gathered(state: Path, root: Path = Path("/")) -> Facts:
         entropy=int(_text(root / "proc/sys/kernel/random/entropy_avail") or 0),
         hardware_random=_text(root / "sys/class/misc/hw_random/rng_current"),
         secure_boot=_secure_boot(root),
+        development_keys=DEVELOPMENT in _text(root / "usr/lib/os-release").splitlines(),
         tpm=_text(root / "sys/class/tpm/tpm0/tpm_version_major"),
         root_type=next((words[2] for words in mounts if words[1:2] == ["/"]), ""),
         root_verified=any(number.startswith("CRYPT-VERITY") and number.endswith("-root") for number in numbers),

@@ -58,6 +58,10 @@ def _secure_boot(f: Facts) -> tuple[str, str]:
     return (WELL, "on") if f.secure_boot else (WRONG, "off: enrol the keys of the release and switch it on")
 
 
+def _signing_keys(f: Facts) -> tuple[str, str]:
+    return (LOOK, "development keys: not for use in a bank") if f.development_keys else (WELL, "no development keys")
+
+
 def _profiles(f: Facts) -> tuple[str, str]:
     said = f"{f.enforced} profiles enforced" + (f", {f.complaining} only complain" if f.complaining else "")
     return (WELL if f.enforced and not f.complaining else WRONG), said
@@ -87,6 +91,7 @@ ASKED: Final[tuple[tuple[str, Callable[[Facts], tuple[str, str]]], ...]] = (
     ("random numbers", _random),
     ("TPM", lambda f: (WELL, "2.0") if f.tpm == "2" else (WRONG, "none, or not 2.0")),
     ("Secure Boot", _secure_boot),
+    ("signing keys", _signing_keys),
     ("root", _root),
     ("kernel lockdown", _lockdown),
     ("AppArmor", _profiles),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.network import tried
 from tests.hosts.lan import own_network
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -172,9 +173,20 @@ def test_nobody_reaches_what_was_not_named(world: int, rules: str, root: Path) -
     assert heard - ALLOWED == set(), "forbidden destinations that were reached"
     assert heard == ALLOWED, "named destinations that were not"
     listed = subprocess.run(["chroot", root, "nft", "list", "ruleset"], capture_output=True, text=True, check=True)
-    counted = re.search(r"chain output.*counter packets (\d+)", listed.stdout, re.S)
+    assert dropped(listed.stdout) >= len(USERS) * len(PLACES) - len(ALLOWED), "every drop is counted"
+    words = ["chroot", root, "nft", "-j", "list", "sets", "table", "inet", "casemate"]
+    sets = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    names = {int(number): name for name, number in numbers.items()}
+    places = {(host, port, kind): name for name, host, port, kind in PLACES}
+    told = {(row.user, places[row.address, row.port, row.transport]) for row in tried.listed(sets, names.__getitem__)}
+    assert told == {(user, name) for user in USERS for name, *_ in PLACES} - ALLOWED, "who tried what is known"
+
+
+def dropped(listed: str) -> int:
+    """Packets that did not leave, as nft lists it."""
+    counted = re.search(r"counter dropped_out \{\s*packets (\d+)", listed)
     assert counted is not None
-    assert int(counted[1]) >= len(USERS) * len(PLACES) - len(ALLOWED), "every drop is counted"
+    return int(counted[1])
 
 
 def test_who_is_at_the_serial_console_pings_and_nobody_else_does(rules: str, root: Path) -> None:

@@ -229,6 +229,7 @@ ON_RECORD: dict[str, str] = {
     "cli network.apply": "network.changed",
     "cli network.confirm": "network.confirmed",
     "cli network.revert": "network.reverted",
+    "cli network.tried_": "network.tried",
     "cli ssh.entered": "ssh.entered",
     "cli ssh.ended": "ssh.closed",
     "cli firmware.ask": "approval.asked",

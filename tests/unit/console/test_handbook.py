@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from flask.testing import FlaskClient
 
 from appliance.console.handbook import html, inline, leaves, search
+from appliance.settings import Settings
 
 from .conftest import sign_in
 
@@ -46,6 +49,19 @@ def test_the_system_page_stands_when_nothing_answers(client: FlaskClient, peers:
     peers.down |= {"courier", "engine", "keys", "auditor"}  # type: ignore[attr-defined]
     page = client.get("/system")
     assert page.status_code == 200 and "courier does not answer" in page.text
+
+
+def test_the_system_page_tells_the_self_test_where_there_is_one(client: FlaskClient, settings: Settings) -> None:
+    sign_in(client)
+    report = settings.home / "run/selftest.json"
+    report.parent.mkdir(exist_ok=True)
+    rows = [{"what": "signing keys", "how": "LOOK", "words": "development keys: <b>not</b> for use in a bank"}]
+    report.write_text(json.dumps({"at": "", "findings": rows}), encoding="utf-8")
+    page = client.get("/system").text
+    assert "Self-test of the last start" in page and "development keys: &lt;b&gt;not" in page
+    for broken in ("", "[]", '{"findings": [{"what": 1}]}', '{"findings": [{"what": "a", "how": "odd", "words": ""}]}'):
+        report.write_text(broken, encoding="utf-8")
+        assert "Self-test of the last start" not in client.get("/system").text
 
 
 def test_a_picture_is_the_boxs_own_or_none() -> None:

@@ -72,8 +72,22 @@ def test_both_ways_are_closed_and_the_last_word_is_drop(tmp_path: Path) -> None:
     for chain in ("input", "output"):
         body = text.split(f"chain {chain} {{", 1)[1].split("    }", 1)[0]
         assert "policy drop;" in body
-        assert body.rstrip().endswith("counter drop")
+        assert body.rstrip().endswith(f"counter name dropped_{chain.removesuffix('put')} drop")
+        assert f"counter dropped_{chain.removesuffix('put')} {{ }}" in text
     assert "chain forward { type filter hook forward priority filter; policy drop; }" in text
+
+
+def test_who_tries_what_is_remembered_when_a_connection_begins(tmp_path: Path) -> None:
+    text = firewall(settings(tmp_path), {})
+    out = text.split("chain output {", 1)[1].split("    }", 1)[0]
+    for version, key in ((4, "ip"), (6, "ip6")):
+        fields = f"meta skuid . {key} daddr . meta l4proto . th dport"
+        assert (
+            f"set tried{version} {{ typeof {fields}; size 1024; flags dynamic,timeout; timeout 1h; counter; }}" in text
+        )
+        for begins in ("tcp flags & (syn | ack | rst) == syn", "meta l4proto udp ct state new"):
+            assert f"{begins} add @tried{version} {{ {fields} }}" in out
+    assert out.index("add @tried6") > out.rindex("accept"), "what is allowed was let through before"
 
 
 def test_faces_are_open_to_the_named_networks_only(tmp_path: Path) -> None:

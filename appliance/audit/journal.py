@@ -7,7 +7,6 @@ agree with it. The columns beside `entry` are computed by SQLite from the entry 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,7 +15,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store, settle
+from appliance.store import Connection, DatabaseError, OperationalError, migrate, open_store, settle, transaction
 
 from .pruning import MINIMUM
 
@@ -246,12 +245,9 @@ class Journal:
 
     def _transaction(self, write: Callable[[], Any]) -> None:
         try:
-            self._conn.execute("BEGIN IMMEDIATE")
-            write()
-            self._conn.execute("COMMIT")
+            with transaction(self._conn):
+                write()
         except DatabaseError as e:
-            with contextlib.suppress(DatabaseError):
-                self._conn.execute("ROLLBACK")
             if isinstance(e, OperationalError):
                 raise Error("store_full", f"the audit store cannot be written: {e}", "free space on its disk") from None
             raise Error("store_damaged", f"the audit store is damaged: {e}", "keep it as evidence") from None

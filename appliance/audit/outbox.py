@@ -14,6 +14,7 @@ import msgspec
 
 from appliance.intercom import Client
 from appliance.limits import AUDIT_FORWARD_ENTRIES, AUDIT_FORWARD_OCTETS_MAX
+from appliance.store import transaction
 
 from .entry import canonical
 
@@ -51,13 +52,12 @@ class Outbox:
         """
         if conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_outbox_identity'").fetchone() is None:
             return False
-        conn.execute("BEGIN IMMEDIATE")
-        entries = conn.execute("SELECT entry FROM audit_outbox ORDER BY n").fetchall()
-        conn.execute("DELETE FROM audit_outbox")
-        conn.execute("DELETE FROM sqlite_sequence WHERE name = 'audit_outbox'")
-        conn.executemany("INSERT INTO audit_outbox (entry) VALUES (?)", entries)
-        conn.execute("UPDATE audit_outbox_identity SET identity = ?", (_identity(),))
-        conn.execute("COMMIT")
+        with transaction(conn):
+            entries = conn.execute("SELECT entry FROM audit_outbox ORDER BY n").fetchall()
+            conn.execute("DELETE FROM audit_outbox")
+            conn.execute("DELETE FROM sqlite_sequence WHERE name = 'audit_outbox'")
+            conn.executemany("INSERT INTO audit_outbox (entry) VALUES (?)", entries)
+            conn.execute("UPDATE audit_outbox_identity SET identity = ?", (_identity(),))
         return True
 
     def put(self, entries: Iterable[dict[str, Any]]) -> None:

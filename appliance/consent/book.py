@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, migrate, open_store
+from appliance.store import Connection, DatabaseError, migrate, open_store, transaction
 
 from .lists import START, STOP
 from .schema import MIGRATIONS
@@ -116,13 +116,8 @@ class Book:
     def writing(self) -> Iterator[None]:
         """One transaction. Raises Error `store_full`."""
         try:
-            self.conn.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self.conn):
                 yield
-            except BaseException:
-                self.conn.execute("ROLLBACK")
-                raise
-            self.conn.execute("COMMIT")
         except DatabaseError as e:
             raise Error("store_full", "the decision cannot be written", f"free space on the disk ({e})") from None
 

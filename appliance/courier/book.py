@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlite_utils import Database, Migrations
 
 from appliance.message import RECEIVED, REDACTED, WORKFLOW
-from appliance.store import empties, migrate, open_store
+from appliance.store import empties, migrate, open_store, run_script, transaction
 
 MIGRATIONS: Final = Migrations("casemate.courier")
 
@@ -60,9 +60,7 @@ _UNTOLD: Final = (
 
 @MIGRATIONS(name="0001 parcels and events")
 def _first(db: Database) -> None:
-    for statement in _SCHEMA.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    run_script(db, _SCHEMA)
 
 
 @MIGRATIONS(name="0002 customers' messages")
@@ -140,10 +138,8 @@ class Book:
         drops everything still held of that message.
         """
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            row = conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
-            upto: int = row[0] if row else 0
+        with transaction(conn):
+            upto = self._upto(source)
             new = events[max(upto + 1 - first, 0) :]
             fresh = [e for e in new if e[3] != REDACTED]
             conn.executemany(
@@ -156,16 +152,7 @@ class Book:
                 [(e[0], e[3], e[4], e[5], now_ms) for e in fresh],
             )
             self._forget([(e[0],) for e in new if e[3] == REDACTED])
-            upto = max(upto, first + len(events) - 1)
-            conn.execute(
-                "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto",
-                (source, upto),
-            )
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
-        return upto
+            return self._taken(source, max(upto, first + len(events) - 1))
 
     def take_received(
         self, source: str, first: int, count: int, rows: Sequence[tuple[int, bytes, int, int, bytes, int]], now_ms: int
@@ -175,10 +162,8 @@ class Book:
         `rows`: (number of the message, id of the parcel, caller whose secret signs, key_id, sealed, at_ms), one for each webhook.
         """
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            row = conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
-            upto: int = row[0] if row else 0
+        with transaction(conn):
+            upto = self._upto(source)
             fresh = [row[1:] for row in rows if row[0] > upto]
             conn.executemany(
                 "INSERT INTO parcel(id, caller, key_id, sealed, received) VALUES (?, ?, ?, ?, 1) ON CONFLICT DO NOTHING",
@@ -188,15 +173,16 @@ class Book:
                 "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms) VALUES (?1, ?2, ?3, '', ?4, ?4)",
                 [(row[0], RECEIVED, row[4], now_ms) for row in fresh],
             )
-            upto = max(upto, first + count - 1)
-            conn.execute(
-                "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto",
-                (source, upto),
-            )
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
+            return self._taken(source, max(upto, first + count - 1))
+
+    def _upto(self, source: str) -> int:
+        """The last number taken of a source."""
+        row = self._conn.execute("SELECT upto FROM source WHERE name = ?", (source,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _taken(self, source: str, upto: int) -> int:
+        sql = "INSERT INTO source(name, upto) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET upto = excluded.upto"
+        self._conn.execute(sql, (source, upto))
         return upto
 
     def take_letter(
@@ -204,8 +190,7 @@ class Book:
     ) -> None:
         """What a workflow tells, sorted already; the same again changes nothing while it is due."""
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             put = conn.execute(
                 "INSERT INTO parcel(id, caller, key_id, sealed, host, flow) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (id_, caller, key_id, sealed, host, flow),
@@ -215,10 +200,6 @@ class Book:
                     "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms, host) VALUES (?1, ?2, ?3, '', ?3, ?3, ?4)",
                     (id_, WORKFLOW, now_ms, host),
                 )
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
 
     def events_of(self, id_: bytes) -> list[tuple[int, int, str]]:
         """(status, at_ms, error) of what waits to be told of a message."""
@@ -242,8 +223,7 @@ class Book:
         kept = [(s.host, s.sealed, s.id) for s in found if s.host is not None]
         lost = [(s.id,) for s in found if s.host is None and s.tally == "refused"]
         runs = [(s.id,) for s in found if s.host is None and s.tally != "refused"]
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             conn.executemany("UPDATE parcel SET host = ?, sealed = ? WHERE id = ?", kept)
             conn.executemany(
                 "UPDATE event SET host = ?1 WHERE n = (SELECT min(n) FROM event WHERE id = ?2)",
@@ -253,10 +233,6 @@ class Book:
             heard = conn.executemany("DELETE FROM event WHERE id = ?", runs).rowcount if runs else 0
             conn.executemany("DELETE FROM parcel WHERE id = ?", lost + runs)
             self._count({"refused": max(gone, 0), "workflow": max(heard, 0)})
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
 
     def hosts(self) -> list[str]:
         """Every host that something waits for, by skipping through the index: its cost is the number of hosts."""
@@ -289,8 +265,7 @@ class Book:
         outcomes = list(outcomes)
         over = [(o.n,) for o in outcomes if o.next_ms is None]
         after = [(o.id,) for o in outcomes if o.next_ms is None]
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             conn.executemany(
                 "UPDATE event SET attempts = attempts + 1, next_ms = ? WHERE n = ?",
                 [(o.next_ms, o.n) for o in outcomes if o.next_ms is not None],
@@ -308,21 +283,12 @@ class Book:
             for o in outcomes:
                 counts[o.tally] = counts.get(o.tally, 0) + 1
             self._count(counts)
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
 
     def forget(self, ids: list[bytes]) -> None:
         """Drops everything still to be told about these."""
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             self._forget([(each,) for each in ids])
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
 
     def under(self, key_id: int, limit: int) -> tuple[list[tuple[bytes, bytes]], int]:
         """(id, sealed label) of parcels that are sorted and under a key; and how many are under it that are not sorted yet."""
@@ -335,13 +301,8 @@ class Book:
     def reseal(self, rows: Iterable[tuple[bytes, int, bytes, int]]) -> None:
         """(sealed anew, its key, id, the key before) of labels; one that is gone meanwhile is gone."""
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             conn.executemany("UPDATE parcel SET sealed = ?, key_id = ? WHERE id = ? AND key_id = ?", list(rows))
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
 
     def scrub(self) -> bool:
         """Empties the write-ahead log into the file: what was erased is then in neither. False: somebody stood in the way."""
@@ -367,15 +328,10 @@ class Book:
     def hasten(self, host: str, now_ms: int) -> int:
         """Makes what waits for its time due at once; how many messages."""
         conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(conn):
             done = conn.execute(
                 "UPDATE event SET next_ms = ?1 WHERE host = ?2 AND next_ms > ?1", (now_ms, host)
             ).rowcount
-            conn.execute("COMMIT")
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
         return max(done, 0)
 
     def tallies(self) -> dict[str, int]:

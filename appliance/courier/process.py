@@ -10,7 +10,7 @@ import random
 import signal
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Annotated, Any, Final
 
@@ -129,6 +129,15 @@ class Numbers(msgspec.Struct, forbid_unknown_fields=True):
     wait_s: Annotated[float, Meta(ge=0, le=5)]
 
 
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """Raises Error `store_full` where the store does not take what is written within."""
+    try:
+        yield
+    except OperationalError as e:
+        raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
+
+
 class Desk:
     """The operations other processes may ask for."""
 
@@ -194,10 +203,8 @@ class Desk:
             raise Error("invalid", "status_events: numbers start at 1, at most 10,000 events a call")
         if any(len(e[0]) != 16 or not (0 <= e[3] < len(STATUSES) or e[3] == REDACTED) for e in given.events):
             raise Error("invalid", "status_events: an event has no such id or status")
-        try:
+        with _written():
             upto = self.book.take(given.source, given.first, given.events, now_ms())
-        except OperationalError as e:
-            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         self.rounds.brought()
         return {"settled": upto}
 
@@ -211,10 +218,8 @@ class Desk:
         rows = parcels(given.first, given.messages, self.webhooks)
         if self.runs is not None:
             self.runs.wrote(given.messages)
-        try:
+        with _written():
             upto = self.book.take_received(given.source, given.first, len(given.messages), rows, now_ms())
-        except OperationalError as e:
-            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         self.rounds.brought()
         return {"settled": upto}
 
@@ -232,10 +237,8 @@ class Desk:
         key = await self.ring.for_day(day_of(at_ms))
         label = Label(given.url, None, None, workflow_body(at_ms, given.told), given.id)
         sealed = key.seal(msgspec.msgpack.encode(label), b"w" + given.id)
-        try:
+        with _written():
             self.book.take_letter(given.id, given.caller, key.key_id, sealed, host, given.flow, at_ms)
-        except OperationalError as e:
-            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         self.rounds.known(host)
         self.rounds.brought()
         return {"host": host}
@@ -247,11 +250,9 @@ class Desk:
         except msgspec.ValidationError as e:
             raise Error("malformed", f"forget: {e}") from None
         ids = [parcel_id(message_id, hook.name) for message_id in given.ids for hook in self.webhooks]
-        try:
+        with _written():
             self.book.forget([*ids, *given.messages])
             await log_emptied(self.book.scrub)
-        except OperationalError as e:
-            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         return {"forgotten": len(given.ids) + len(given.messages)}
 
     async def reseal(self, payload: Any, peer: Peer) -> dict[str, int]:
@@ -264,11 +265,9 @@ class Desk:
         for id_, sealed in labels:
             with contextlib.suppress(Error):
                 rows.append((new.seal(old.open(sealed, b"w" + id_), b"w" + id_), new.key_id, id_, key_id))
-        try:
+        with _written():
             self.book.reseal(rows)
             await log_emptied(self.book.scrub)
-        except OperationalError as e:
-            raise Error("store_full", f"the courier's store cannot be written: {e}", "check free space") from None
         more = bool(rows) and len(labels) == RESEALED_ROWS
         return {"rows": len(rows), "unreadable": len(labels) - len(rows), "more": int(more or unsorted > 0)}
 

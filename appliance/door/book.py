@@ -8,15 +8,14 @@ both are sealed as in the day's partition, bound to the message's id, and are op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
 from appliance.message import EXPIRED, NOTIFY_ACCOUNT_SHIFT, REDACTED, REJECTED
-from appliance.store import empties, migrate, open_store
+from appliance.store import empties, migrate, open_store, run_script, transaction
 
 MIGRATIONS: Final = Migrations("casemate.door")
 
@@ -63,9 +62,7 @@ _DUE: Final = (
 
 @MIGRATIONS(name="0001 letters")
 def _first(db: Database) -> None:
-    for statement in _SCHEMA.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    run_script(db, _SCHEMA)
 
 
 class Letter(NamedTuple):
@@ -181,7 +178,7 @@ class Book:
         self, source: str, upto: int, rows: list[tuple[Any, ...]], redacted: list[bytes], unclaimed: int
     ) -> Taken:
         upto = max(upto, self.upto(source))
-        with self._writing():
+        with transaction(self._conn):
             self._conn.executemany(_INSERT, rows)
             gone = [g for message_id in redacted for g in self._drop("DELETE FROM letter WHERE id = ?", (message_id,))]
             self._tally({"forgotten": len(gone), "unclaimed": unclaimed})
@@ -205,7 +202,7 @@ class Book:
     def settle(self, done: Iterable[Letter], aside: Iterable[tuple[Letter, str]]) -> None:
         """Forgets letters that were taken by the bank's system, and sets aside those it refused for good, with the reason."""
         done, aside = list(done), list(aside)
-        with self._writing():
+        with transaction(self._conn):
             self._conn.executemany("DELETE FROM letter WHERE n = ?", [(letter.n,) for letter in done])
             self._conn.executemany(
                 "UPDATE letter SET aside = ? WHERE n = ?", [(why, letter.n) for letter, why in aside]
@@ -220,7 +217,7 @@ class Book:
 
     def bring_back(self, account: int) -> int:
         """The account's letters that were set aside are due again, in their old places; how many."""
-        with self._writing():
+        with transaction(self._conn):
             count: int = self._conn.execute(
                 "UPDATE letter SET aside = NULL WHERE account = ? AND aside IS NOT NULL", (account,)
             ).rowcount
@@ -231,7 +228,7 @@ class Book:
 
     def forget(self, ids: Iterable[bytes]) -> list[Gone]:
         """Drops the letters of these messages, or parts of messages."""
-        with self._writing():
+        with transaction(self._conn):
             gone = [g for each in ids for g in self._drop("DELETE FROM letter WHERE id = ?", (each,))]
             self._tally({"forgotten": len(gone)})
         self._discount(gone)
@@ -251,7 +248,7 @@ class Book:
 
     def reseal(self, rows: Sequence[tuple[bytes, bytes, int, int]]) -> None:
         """(number, content, key, n) of letters that are sealed anew; one that is gone meanwhile is gone."""
-        with self._writing():
+        with transaction(self._conn):
             self._conn.executemany("UPDATE letter SET number = ?, content = ?, key_id = ? WHERE n = ?", rows)
 
     def scrub(self) -> bool:
@@ -260,7 +257,7 @@ class Book:
 
     def sweep(self, before_ms: int, limit: int) -> list[Gone]:
         """Drops at most `limit` letters received before a time: nobody came for them. The oldest first."""
-        with self._writing():
+        with transaction(self._conn):
             gone = self._drop(
                 "DELETE FROM letter WHERE n IN (SELECT n FROM letter ORDER BY n LIMIT ?) AND received_ms < ?",
                 (limit, before_ms),
@@ -296,17 +293,6 @@ class Book:
         return dict(self._conn.execute("SELECT name, count FROM tally ORDER BY name").fetchall())
 
     # --- within one transaction -----------------------------------------------------------------------------
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._conn.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._conn.execute("COMMIT")
-        except BaseException:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
-            raise
 
     def _drop(self, delete: str, given: tuple[Any, ...]) -> list[tuple[int, int, int]]:
         rows = self._conn.execute(f"{delete} RETURNING n, account, aside IS NOT NULL", given).fetchall()

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.store import empty_log, migrate, open_store
+from appliance.store import empty_log, migrate, open_store, run_script, transaction
 
 MIGRATIONS: Final = Migrations("casemate.door_parts")
 
@@ -39,9 +39,7 @@ CREATE TABLE part (
 
 @MIGRATIONS(name="0001 wholes and parts")
 def _first(db: Database) -> None:
-    for statement in _SCHEMA.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    run_script(db, _SCHEMA)
 
 
 class NewPart(NamedTuple):
@@ -84,15 +82,8 @@ class Parts:
         The same part again keeps its place. Another text under the same number begins a new message: its sender has come
         round to the same reference, and the old one will never be whole.
         """
-        conn = self._conn
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            out = [self._keep(part, now_ms) for part in parts]
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
-        conn.execute("COMMIT")
-        return out
+        with transaction(self._conn):
+            return [self._keep(part, now_ms) for part in parts]
 
     def _keep(self, part: NewPart, now_ms: int) -> tuple[bytes, bool]:
         execute = self._conn.execute
@@ -149,9 +140,8 @@ class Parts:
 
     def reseal(self, rows: Sequence[tuple[bytes, int, bytes, int]]) -> None:
         """(sealed anew, its key, id, number) of parts; one that is gone meanwhile is gone."""
-        self._conn.execute("BEGIN IMMEDIATE")
-        self._conn.executemany("UPDATE part SET sealed=?,key_id=? WHERE id=? AND number=?", rows)
-        self._conn.execute("COMMIT")
+        with transaction(self._conn):
+            self._conn.executemany("UPDATE part SET sealed=?,key_id=? WHERE id=? AND number=?", rows)
 
     def scrub(self) -> None:
         """Empties the write-ahead log into the file: what was erased is then in neither. Raises Error `store_busy`."""
@@ -159,9 +149,8 @@ class Parts:
 
     def drop(self, message_ids: Sequence[bytes]) -> None:
         """Forgets messages that somebody else has on disk now."""
-        self._conn.execute("BEGIN IMMEDIATE")
-        self._conn.executemany("DELETE FROM whole WHERE id=?", [(i,) for i in message_ids])
-        self._conn.execute("COMMIT")
+        with transaction(self._conn):
+            self._conn.executemany("DELETE FROM whole WHERE id=?", [(i,) for i in message_ids])
 
     def counts(self) -> dict[int, int]:
         """Account -> its parts that wait."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.store import Connection, migrate, open_store
+from appliance.store import Connection, migrate, open_store, transaction
 
 from .breakglass import Glass
 from .codes import Challenge
@@ -76,9 +76,8 @@ class Store:
         conn = open_store(self.path)
         try:
             migrate(conn, MIGRATIONS)
-            conn.execute("BEGIN IMMEDIATE")
-            yield conn
-            conn.execute("COMMIT")
+            with transaction(conn):
+                yield conn
         finally:
             conn.close()
 

@@ -17,7 +17,7 @@ from sqlite_utils.migrations import Migrations
 
 from appliance.audit import Outbox
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, OperationalError, empties, migrate, open_store
+from appliance.store import Connection, DatabaseError, OperationalError, empties, migrate, open_store, transaction
 
 from .approvals import Approval
 from .life import DAILY
@@ -328,16 +328,9 @@ class Register:
 
     def _write(self, write: Any) -> None:
         try:
-            self._conn.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._conn):
                 write()
-            except BaseException:
-                self._conn.execute("ROLLBACK")
-                raise
-            self._conn.execute("COMMIT")
         except OperationalError as e:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
             raise Error("store_full", f"the key store cannot be written: {e}", "check free space") from None
         except DatabaseError as e:
             raise Error("store_damaged", f"the key store is damaged: {e}", "restore it from a backup") from None

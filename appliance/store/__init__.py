@@ -39,7 +39,9 @@ from .opening import (
 from .partition import Partition, Sent, link_numbers
 from .reader import Heard, Reader
 from .readers import Readers
+from .schema import run_script
 from .stored import NUMBER_OCTETS
+from .transaction import transaction
 from .watch import ActingWatch, StoreWatch
 from .work import Work
 
@@ -99,10 +101,12 @@ __all__ = [
     "partition_exists",
     "partition_path",
     "resealing",
+    "run_script",
     "settle",
     "snapshot",
     "sound",
     "stored",
     "submitted_since",
+    "transaction",
     "wrote",
 ]

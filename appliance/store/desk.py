@@ -11,6 +11,7 @@ from typing import Any
 from sqlite_utils.migrations import Migrations
 
 from .opening import Connection, migrate, open_store
+from .transaction import transaction
 
 
 class DeskStore:
@@ -40,7 +41,7 @@ class DeskStore:
     def writing(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any exception."""
         conn = self.conn
-        with _transaction(conn):
+        with transaction(conn):
             yield conn
 
     def row(self, sql: str, *given: Any) -> tuple[Any, ...] | None:
@@ -63,17 +64,3 @@ class DeskStore:
         if conn is not None:
             conn.close()
             self._local.conn = None
-
-
-@contextmanager
-def _transaction(conn: Connection) -> Iterator[None]:
-    if conn.in_transaction:  # part of a larger one, which commits or rolls back the whole
-        yield
-        return
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        conn.execute("ROLLBACK")
-        raise
-    conn.execute("COMMIT")

@@ -12,17 +12,17 @@ MIGRATIONS = Migrations("partition")
 
 @MIGRATIONS()
 def first(db: Database) -> None:
-    _run(db, FIRST)
+    run_script(db, FIRST)
 
 
 @MIGRATIONS()
 def second(db: Database) -> None:
-    _run(db, SECOND)
+    run_script(db, SECOND)
 
 
 @MIGRATIONS()
 def third(db: Database) -> None:
-    _run(db, THIRD)
+    run_script(db, THIRD)
 
 
 @MIGRATIONS()
@@ -43,7 +43,7 @@ def heard_told(db: Database) -> None:
 
 @MIGRATIONS()
 def sixth(db: Database) -> None:
-    _run(db, SIXTH)
+    run_script(db, SIXTH)
 
 
 @MIGRATIONS()
@@ -73,7 +73,8 @@ def tallies_by_ends(db: Database) -> None:
         db.execute(f"CREATE INDEX tally_end_{status} ON tally(first) WHERE instr(statuses,x'{status:02x}')")
 
 
-def _run(db: Database, script: str) -> None:
+def run_script(db: Database, script: str) -> None:
+    """Each statement of a script, which ends at a semicolon at the end of a line; within the transaction of the migration."""
     for statement in script.split(";\n"):
         if statement.strip():
             db.execute(statement)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from appliance.keys import approvals
-from appliance.store import Connection, migrate, open_store
+from appliance.store import Connection, migrate, open_store, transaction
 
 from .schema import MIGRATIONS
 
@@ -49,9 +49,12 @@ class Book:
         conn = open_store(self.folder / "updates.db")
         try:
             migrate(conn, MIGRATIONS)
-            conn.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
-            yield conn
-            conn.execute("COMMIT")
+            if reading:
+                conn.execute("BEGIN")
+                yield conn
+            else:
+                with transaction(conn):
+                    yield conn
         finally:
             conn.close()
 

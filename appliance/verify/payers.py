@@ -7,7 +7,6 @@ like a candidate: what is told is not a decision, and what was told and reported
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,7 +14,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from appliance.errors import Error
-from appliance.store import Connection, DatabaseError, migrate, open_store
+from appliance.store import Connection, DatabaseError, migrate, open_store, transaction
 
 from .exemption_rules import Counters, Rate, counted
 
@@ -79,19 +78,11 @@ class Payers:
 
     def act(self, what: Callable[[Payers], T]) -> T:
         """One act in a transaction of its own; raises what it raised, or Error `store_full`."""
-        conn = self.conn
         try:
-            conn.execute("BEGIN IMMEDIATE")
-            found = what(self)
-            conn.execute("COMMIT")
-        except BaseException as e:
-            with suppress(DatabaseError):
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-            if isinstance(e, DatabaseError):
-                raise Error("store_full", "the counters cannot be written", f"free space on the disk ({e})") from None
-            raise
-        return found
+            with transaction(self.conn):
+                return what(self)
+        except DatabaseError as e:
+            raise Error("store_full", "the counters cannot be written", f"free space on the disk ({e})") from None
 
     def counters(self, payer: bytes) -> Counters:
         row = self.conn.execute(f"SELECT {_COLUMNS} FROM payer WHERE payer = ?", (payer,)).fetchone()  # noqa: S608 # our own column names

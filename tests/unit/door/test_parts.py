@@ -78,6 +78,15 @@ def test_a_call_that_fails_leaves_nothing(parts: Parts) -> None:
     assert parts.keep([part(1)], 20) == [(A, False)]
 
 
+def test_dropping_that_fails_stops_nobody_after_it(parts: Parts) -> None:
+    """As a full disk did: the transaction stayed open, and the door took no part of a long message until it was started anew."""
+    parts.keep([part(1)], 10)
+    with pytest.raises(Exception, match=r"bind|support"):
+        parts.drop([A, object()])  # type: ignore[list-item]
+    parts.drop([A])
+    assert parts.count() == 0
+
+
 def test_a_part_is_named_by_its_message() -> None:
     assert message_of(part_id(A, 12)) == message_of(part_id(A, 1)[:36]) == A
     assert message_of(part_id(A, 12).upper()) == A

@@ -104,9 +104,7 @@ class Book:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.conn: Connection = open_store(path)
-        # Processes that start together take turns; the migrations' own transactions nest in this one.
-        with self.writing():
-            migrate(self.conn, MIGRATIONS)
+        migrate(self.conn, MIGRATIONS)
         self.conn.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         self.conn.execute(
             "PRAGMA secure_delete=ON"

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 from appliance.errors import Error
 
 from .opening import Connection, DatabaseError, Migrations, migrate, open_store
-from .transaction import transaction
 
 
 class ActsStore:
@@ -21,9 +20,7 @@ class ActsStore:
     def __init__(self, path: Path, migrations: Migrations) -> None:
         self.conn: Connection = open_store(path)
         self.conn.execute("PRAGMA secure_delete=ON")  # what was sealed is gone with its row
-        # Processes that start together take turns; the migrations' own transactions nest in this one.
-        with transaction(self.conn):
-            migrate(self.conn, migrations)
+        migrate(self.conn, migrations)
 
     def together(self, acts: Sequence[Callable[[Self], Any]]) -> list[Any]:
         """Each act's result, or the exception it ended with and by which it changed nothing; all in one commit.

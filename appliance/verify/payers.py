@@ -74,7 +74,7 @@ class Payers:
 
     def __init__(self, path: Path) -> None:
         self.conn: Connection = open_store(path)
-        self.act(lambda _: migrate(self.conn, MIGRATIONS))
+        migrate(self.conn, MIGRATIONS)
 
     def act(self, what: Callable[[Payers], T]) -> T:
         """One act in a transaction of its own; raises what it raised, or Error `store_full`."""

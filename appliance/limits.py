@@ -227,6 +227,9 @@ SEALS_PER_KEY_MAX: Final = 2**32  # NIST SP 800-38D 8.3: random 96-bit nonces
 KEY_AHEAD_MS: Final = 600_000  # before midnight UTC, tomorrow's key is made
 KEY_AHEAD_LOOK_S: Final = 10.0
 KEY_DAYS_SKEW_MAX: Final = 2  # keys are made for days so near today; a wrong clock must not fill the key store
+SETTINGS_HAND_S_MAX: Final = (
+    15.0  # until the box's own unit has put settings into use that somebody asked for in the console
+)
 APPROVAL_MS_MAX: Final = 24 * 3_600_000  # a request that nobody approved and used by then has to be made again
 CUSTODIANS_MIN: Final = 2  # dual control: PCI DSS 4 requirement 3.7.6
 CUSTODIANS_MAX: Final = 16

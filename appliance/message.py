@@ -45,6 +45,8 @@ REDACTED: Final = 254
 RECEIVED: Final = 253
 #: Nor this: what a workflow tells the bank.
 WORKFLOW: Final = 252
+#: Nor this: what two people of the console change.
+CHANGE: Final = 251
 
 #: Bits of a message's `notify`: the callback address in its content; the system that sent it through the SMPP door, of
 #: every final status, or of those that are not `delivered`.

@@ -1,5 +1,6 @@
 """Who may come in: API keys, people of the console, their sessions, accounts of the SMPP door. Keeps no token and no password, only what checks them."""
 
+from . import settings_due
 from .admin_tokens import AdminToken
 from .api_keys import ApiKey, Verifier, well_formed
 from .changes import KINDS, Change, stands
@@ -64,6 +65,7 @@ __all__ = [
     "may",
     "place_in_use",
     "secret_text",
+    "settings_due",
     "stands",
     "subjects",
     "totp",

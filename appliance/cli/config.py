@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
-from appliance.access import differences, digest_of, in_use, place_in_use, write_in_use
+from appliance.access import differences, digest_of, in_use, place_in_use, settings_due, write_in_use
 from appliance.clock import now_ms
 from appliance.errors import Error
-from appliance.settings import home_of, load
+from appliance.intercom import BlockingClient
+from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
+from appliance.settings import Settings, home_of, load
 
 from .people import Desk, show, time_text
 from .proving import proved, signed
@@ -103,11 +105,14 @@ def ask(file: Path, reason: str, user: str, password_file: Path | None) -> int:
 
 @config.command("apply")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def apply(file: Path | None) -> int:
+@click.option("--due", is_flag=True, help="what somebody asked for in the console: the box's own unit does this")
+def apply(file: Path | None, due: bool) -> int:
     """Put FILE, else the newest approved version, into use. Where two people decide settings, only what they approved.
 
     Processes read it at their next start. Writing what is there already changes nothing.
     """
+    if due:
+        return _apply_due()
     desk = Desk()
     approved = desk.access.settings_versions()
     if file is None and not approved:
@@ -131,3 +136,44 @@ def apply(file: Path | None) -> int:
     desk.access.settings_in_use(number, now_ms())
     click.echo(f"version {number} is in {place_in_use()}; processes read it at their next start")
     return 0
+
+
+def _apply_due() -> int:
+    """The version that the console left to the box: the newest one, approved on the audit log. What became of it is left for the console to say."""
+    desk = Desk()
+    home = home_of()
+    due = settings_due.take(home)
+    if due is None:
+        click.echo("nothing waits to be put into use")
+        return 1  # the box's unit starts nothing again
+    try:
+        _put_into_use(desk, due)
+    except Error as e:
+        settings_due.tell(home, due.version, e.message)
+        raise
+    settings_due.tell(home, due.version, "")
+    click.echo(f"version {due.version} is in {place_in_use()}")
+    return 0
+
+
+def _put_into_use(desk: Desk, due: settings_due.Due) -> None:
+    """Raises Error `forbidden` for what is not the newest version, or was not approved on the audit log."""
+    newest = next(iter(desk.access.settings_versions()), None)
+    if newest is None or newest.id != due.version:
+        raise Error("forbidden", f"version {due.version} is not the newest that was approved")
+    desk.access.check_document(newest.document)
+    digest = digest_of(newest.document)
+    if not _approved_on_record(load(home=home_of()), digest):
+        raise Error("forbidden", f"the audit log does not have that version {due.version} was approved")
+    desk.recorder.record(due.who, "settings.applied", "settings:box", "ok", digest=digest, version=newest.id)
+    write_in_use(newest.document)
+    desk.access.settings_in_use(newest.id, now_ms())
+
+
+def _approved_on_record(settings: Settings, digest: str) -> bool:
+    auditor = BlockingClient(settings.socket("auditor"))
+    try:
+        found = auditor.call("entries", {"limit": AUDIT_PAGE_ENTRIES_MAX, "what": "settings.approved"})["entries"]
+    finally:
+        auditor.close()
+    return any(each["entry"]["detail"].get("digest") == digest for each in found)

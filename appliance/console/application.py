@@ -10,6 +10,7 @@ from flask import Flask, render_template
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.access import Access
@@ -178,6 +179,12 @@ HEADINGS: Final = {
 }
 
 
+class RowNumber(IntegerConverter):
+    """A number in an address: one that a row may have (SQLite counts to 2 ** 63)."""
+
+    regex = r"\d{1,18}"
+
+
 def create_app(
     settings: Settings,
     access: Access | None = None,
@@ -187,6 +194,7 @@ def create_app(
 ) -> Flask:
     """The WSGI application. `watch` starts the thread that follows the engine's throughput."""
     app = Flask(__name__)
+    app.url_map.converters["int"] = RowNumber
     if behind_front():
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
     app.config.update(

@@ -5,12 +5,19 @@ The word and what it does are one transaction: what cannot be recorded or done i
 
 from __future__ import annotations
 
+import logging
+
+from flask import url_for
+
 from appliance.access import Change
 from appliance.errors import Error
 from appliance.keys import approvals
+from appliance.message import new_ids
 
 from .acts import ACTS, Asked, Done, check_asker
 from .desk import desk, party, who
+
+log = logging.getLogger(__name__)
 
 
 def found(number: int) -> Change:
@@ -21,6 +28,24 @@ def found(number: int) -> Change:
     return change
 
 
+def told(number: int, event: str) -> None:
+    """Whoever the settings name hears of it. After the fact: what is done is not undone because the courier does not answer."""
+    it = desk()
+    url = it.settings["console.changes_webhook"]
+    change = it.access.change(number)
+    if not url:
+        return
+    (id_,) = new_ids(1, it.clock())
+    what = {
+        "event": event, "number": number, "act": change.act, "on": change.target, "state": change.state, "by": who(),
+        "asked_by": change.asked_by, "decided_by": change.decided_by or None, "page": url_for("changes.one", number=number),
+    }  # fmt: skip
+    try:
+        it.peers.tell(id_, it.settings["console.changes_api_key"], url, what)
+    except Error as error:
+        log.warning("console: nobody is told of change %d: %s", number, error.code)
+
+
 def ask(number: int, reason: str) -> Change:
     """With its reason it is a request. Raises Error `invalid`, `forbidden`, `key_state`."""
     change = found(number)
@@ -28,6 +53,7 @@ def ask(number: int, reason: str) -> Change:
     with desk().access.writing():
         asked = desk().access.ask_for_change(number, reason, party(), desk().clock())
         desk().peers.record(who(), "approval.asked", f"change:{number}", act=change.act, on_index=number)
+    told(number, "asked")
     return asked
 
 
@@ -37,9 +63,11 @@ def now(number: int, reason: str) -> Done:
     check_asker(change)
     held = desk().access.held_by_change(number)
     with desk().access.writing():
-        done = desk().access.ask_for_change(number, reason, party(), desk().clock(), True)
+        alone = desk().access.ask_for_change(number, reason, party(), desk().clock(), True)
         desk().peers.record(who(), "approval.emergency", f"change:{number}", act=change.act, on_index=number)
-        return ACTS[change.act].do(Asked(done.target, done.old, done.new, held, done.author))
+        done = ACTS[change.act].do(Asked(alone.target, alone.old, alone.new, held, alone.author))
+    told(number, "done_alone")
+    return done
 
 
 def approve(number: int) -> Change:
@@ -56,13 +84,14 @@ def approve(number: int) -> Change:
                 decided = access.decide_change(number, approvals.USE, change.asked_by, desk().clock())
                 desk().peers.record(who(), "approval.used", f"change:{number}", act=change.act)
                 act.do(Asked(change.target, change.old, change.new, held, change.author, who()))
-            return decided
     except Error as error:
         if error.code == "forbidden":
             desk().peers.record(
                 who(), "approval.decided", f"change:{number}", "refused", act=change.act, state=change.state
             )
         raise
+    told(number, "approved")
+    return decided
 
 
 def refuse(number: int) -> Change:
@@ -71,6 +100,7 @@ def refuse(number: int) -> Change:
     with desk().access.writing():
         refused = desk().access.decide_change(change.id, approvals.NO, party(), desk().clock())
         desk().peers.record(who(), "approval.decided", f"change:{change.id}", act=change.act, state="refused")
+    told(number, "refused")
     return refused
 
 
@@ -89,7 +119,9 @@ def use(number: int) -> Done:
         held = access.held_by_change(number)
         access.decide_change(number, approvals.USE, party(), desk().clock())
         desk().peers.record(who(), "approval.used", f"change:{number}", act=change.act)
-        return ACTS[change.act].do(Asked(change.target, change.old, change.new, held, who(), change.decided_by))
+        done = ACTS[change.act].do(Asked(change.target, change.old, change.new, held, who(), change.decided_by))
+    told(number, "used")
+    return done
 
 
 def review(number: int) -> Change:
@@ -98,4 +130,5 @@ def review(number: int) -> Change:
     with desk().access.writing():
         seen = desk().access.review_change(number, party(), desk().clock())
         desk().peers.record(who(), "approval.reviewed", f"change:{number}", act=change.act)
+    told(number, "looked_at")
     return seen

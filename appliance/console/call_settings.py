@@ -12,17 +12,15 @@ from appliance.access import (
     differences,
     digest_of,
     in_use,
-    place_in_use,
-    write_in_use,
 )
-from appliance.errors import Error
 from appliance.settings import SETTINGS
 
 from . import composing
 from .acts import of_settings
+from .applying import apply_newest
 from .asked import Done
 from .calling import at, call, changed, do_or_ask, unchanged
-from .desk import desk, who
+from .desk import desk
 
 OCTETS_MAX = 8 * DOCUMENT_CHARACTERS_MAX
 
@@ -168,17 +166,9 @@ def back_to_version(number: int, given: Because) -> dict[str, Any]:
 
 @call("POST", "/settings/apply", "settings.write")
 def apply_settings() -> dict[str, Any]:
-    """Write the newest approved version where the processes read it at their next start; refused where this process may not write there"""
-    newest = _newest()
-    if newest is None:
-        raise Error("not_found", "no version of the settings was approved yet")
-    if not differences(in_use(), newest.document):
-        return unchanged(version=newest.id)
-    if not composing.writable(place_in_use()):
-        raise Error(
-            "forbidden", "the console may not write the settings file here", "`casemate config apply` on the box"
-        )
-    desk().peers.record(who(), "settings.applied", "settings:box", digest=newest.digest, version=newest.id)
-    write_in_use(newest.document)
-    desk().access.settings_in_use(newest.id, desk().clock())
-    return changed(version=newest.id, restart="processes read it at their next start")
+    """Put the newest approved version into use: on the appliance the processes start again with it, elsewhere they read it at their next start"""
+    done = apply_newest()
+    if not done.changed:
+        return unchanged(version=done.version)
+    how = "the processes start again with it" if done.restarts else "processes read it at their next start"
+    return changed(version=done.version, restart=how)

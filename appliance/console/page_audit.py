@@ -111,7 +111,8 @@ def reviewed() -> AnyResponse:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise Error("invalid", "this is no number of an entry")
     desk().peers.reviewed(int(text), who())
-    return redirect(url_for("audit.page", done="reviewed"), 303)
+    page = "audit.review" if request.form.get("page") == "review" else "audit.page"
+    return redirect(url_for(page, done="reviewed"), 303)
 
 
 def _state() -> dict[str, Any]:

@@ -30,7 +30,8 @@ def review() -> str:
     marks = peers.audit_entries(None, 500, {"what": "audit.reviewed"})
     days = [days_row(one["entry"], marks) for one in reviews]
     saved = [(each, each.asked(desk().clock())) for each in searches().all()]
-    return render_template("review.html", found=found, rules=RULES, days=days, saved=saved)
+    filled = {"unmarked": days[0]["upto"] if days and not days[0]["by"] else 0, "done": request.args.get("done", "")}
+    return render_template("review.html", found=found, rules=RULES, days=days, saved=saved, **filled)
 
 
 def searches() -> Searches:

@@ -1,6 +1,7 @@
 """Settings: every one with its value and what it means, versions that people approved, and the way to another one or back to an earlier.
 
-The console writes no file: an approved version is put into use by `casemate config apply`, which may write where the processes read.
+An approved version is put into use by who may write where the processes read: the console on a machine of one's own, the box's own unit on the appliance, or
+`casemate config apply`.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import tomllib
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from appliance.access import DOCUMENT_CHARACTERS_MAX, digest_of, flat
+from appliance.access import DOCUMENT_CHARACTERS_MAX, differences, digest_of, flat, in_use
 from appliance.errors import Error
 from appliance.settings import SETTINGS
 
 from .acts import answered, do_or_begin, of_settings
+from .applying import apply_newest
 from .desk import desk
 from .guard import needs
 from .languages import N_
@@ -23,7 +25,12 @@ from .saying import said
 
 views = Blueprint("settings", __name__)
 
-SAID: Final = {"approved": N_("The version is approved. The command casemate config apply puts it into use.")}
+SAID: Final = {
+    "approved": N_("The version is approved. It is put into use below, or by the command casemate config apply."),
+    "again": N_("The version is in use: the processes start again with it, which takes some seconds."),
+    "next": N_("The version is where the processes read it at their next start."),
+    "same": N_("The version is in use already."),
+}
 
 
 def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
@@ -36,6 +43,7 @@ def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
         "links": it.settings.links,
         "versions": it.access.settings_versions(),
         "document": request.form.get("document", "") if status == 422 else it.access.settings_present(),
+        "waits": bool(it.access.settings_versions()) and bool(differences(in_use(), it.access.settings_present())),
         "done": SAID.get(request.args.get("done", ""), ""),
     }
     return render_template("settings.html", problem=problem, **filled), status
@@ -68,6 +76,15 @@ def change() -> AnyResponse | tuple[str, int]:
 @needs("settings.write")
 def back(number: int) -> AnyResponse | tuple[str, int]:
     return _to(desk().access.settings_version(number).document)
+
+
+@views.post("/settings/apply")
+@needs("settings.write")
+def apply() -> AnyResponse:
+    """The newest approved version, put into use."""
+    done = apply_newest()
+    said = "same" if not done.changed else "again" if done.restarts else "next"
+    return redirect(url_for("settings.page", done=said), 303)
 
 
 def _to(document: str) -> AnyResponse | tuple[str, int]:

@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.errors import Error
-from appliance.message import RECEIVED, STATUSES, WORKFLOW, id_text
+from appliance.message import CHANGE, RECEIVED, STATUSES, WORKFLOW, id_text
 
 from .desk import desk, who
 from .guard import needs
@@ -40,7 +40,9 @@ def rows_of(host: str, before: int | None) -> list[dict[str, Any]]:
         host, before, ROWS
     ):
         ours = 0 <= status < len(STATUSES)
-        said = {RECEIVED: say("a customer's message"), WORKFLOW: say("a workflow")}.get(status, "")
+        said = {RECEIVED: say("a customer's message"), WORKFLOW: say("a workflow"), CHANGE: say("a change")}.get(
+            status, ""
+        )
         out.append(
             {
                 "n": n, "what": term("status", STATUSES[status]) if ours else said, "message": id_text(id_) if ours else "", "at_ms": at_ms,
@@ -64,7 +66,13 @@ def page() -> str:
         if error.code != "peer_unavailable":
             raise
     older = url_for("webhooks.page", host=host or None, before=rows[-1]["n"]) if len(rows) == ROWS else None
-    filled = {"host": host, "older": older, "tallies": TALLIES, "done": request.args.get("done", "")}
+    told = request.args.get("done", "")
+    filled = {
+        "host": host,
+        "older": older,
+        "tallies": TALLIES,
+        "done": told if told.isascii() and told.isdigit() and len(told) < 10 else "",
+    }
     return render_template("webhooks.html", courier=state, rows=rows, now_ms=desk().clock(), **filled)
 
 

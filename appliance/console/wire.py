@@ -23,6 +23,7 @@ from .warm import WarmThreads
 THREADS: Final = 48  # argon2 and SQLite let go of the interpreter lock, and an idle thread costs nothing
 PER_ADDRESS_MAX: Final = 32  # connections of one address; the rest of the threads is for others
 READ_S_MAX: Final = 10.0  # from the moment that a thread takes a request to its last octet
+READ_STOPPING_S_MAX: Final = 1.0  # the same once the console was asked to stop
 TAKE_MS_MAX: Final = 30_000  # an answer of which nothing is taken for so long is given up
 
 
@@ -53,7 +54,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__(*given, **more)
         self.lock = threading.Lock()
         self.held: Counter[str] = Counter()
-        self.reading: dict[int, tuple[float, Connection]] = {}  # until when
+        self.reading: dict[int, tuple[float, Connection]] = {}  # since when
 
     def get_thread_pool(self) -> WarmThreads:
         return WarmThreads(self.cfg.threads)
@@ -79,7 +80,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def handle(self, conn: Connection) -> Any:
         with self.lock:
-            self.reading[id(conn)] = (monotonic_s() + READ_S_MAX, conn)
+            self.reading[id(conn)] = (monotonic_s(), conn)
         try:
             return super().handle(conn)
         finally:
@@ -87,11 +88,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
                 self.reading.pop(id(conn), None)
 
     def murder_pending(self) -> None:
-        """Called about once a second by the loop: what came too slowly has come to its end."""
+        """Called about once a second by the loop: what came too slowly has come to its end. Once it was asked to stop nothing slow is waited for:
+        browsers keep connections at hand on which they say nothing."""
+        for conn in self.pending_conns if not self.alive else ():
+            conn.timeout = 0.0
         super().murder_pending()
-        now_s = monotonic_s()
+        now_s, most_s = monotonic_s(), READ_S_MAX if self.alive else READ_STOPPING_S_MAX
         with self.lock:
-            late = [(key, conn) for key, (until_s, conn) in self.reading.items() if now_s > until_s]
+            late = [(key, conn) for key, (since_s, conn) in self.reading.items() if now_s - since_s > most_s]
             for key, _ in late:
                 del self.reading[key]
         for _, conn in late:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from appliance.message import RECEIVED, REDACTED, WORKFLOW
+from appliance.message import RECEIVED, REDACTED
 from appliance.store import empties, migrate, open_store, run_script, transaction
 
 MIGRATIONS: Final = Migrations("casemate.courier")
@@ -186,9 +186,9 @@ class Book:
         return upto
 
     def take_letter(
-        self, id_: bytes, caller: int, key_id: int, sealed: bytes, host: str, flow: bytes, now_ms: int
+        self, id_: bytes, kind: int, caller: int, key_id: int, sealed: bytes, host: str, flow: bytes | None, now_ms: int
     ) -> None:
-        """What a workflow tells, sorted already; the same again changes nothing while it is due."""
+        """What a workflow or the console tells, sorted already; the same again changes nothing while it is due."""
         conn = self._conn
         with transaction(conn):
             put = conn.execute(
@@ -198,7 +198,7 @@ class Book:
             if put.rowcount == 1:
                 conn.execute(
                     "INSERT INTO event(id, status, at_ms, error, received_ms, next_ms, host) VALUES (?1, ?2, ?3, '', ?3, ?3, ?4)",
-                    (id_, WORKFLOW, now_ms, host),
+                    (id_, kind, now_ms, host),
                 )
 
     def events_of(self, id_: bytes) -> list[tuple[int, int, str]]:

@@ -13,13 +13,15 @@ import json
 from typing import Any, Final
 
 from appliance.clock import rfc3339
-from appliance.message import RECEIVED, STATUSES, WORKFLOW, id_text
+from appliance.message import CHANGE, RECEIVED, STATUSES, WORKFLOW, id_text
 
 SECRET_PREFIX: Final = "whsec_"
 EVENT_TYPE: Final = "message.status"
 RECEIVED_TYPE: Final = "message.received"
 WORKFLOW_TYPE: Final = "workflow."
-_OTHERS: Final = {RECEIVED: "received", WORKFLOW: "workflow"}
+_OTHERS: Final = {RECEIVED: "received", WORKFLOW: "workflow", CHANGE: "change"}
+#: What is told by letter -> the beginning of its type.
+LETTERS: Final = {WORKFLOW: WORKFLOW_TYPE, CHANGE: "change."}
 
 
 def secret_text(key: bytes) -> str:
@@ -50,9 +52,9 @@ def received_body(at_ms: int, told: dict[str, Any]) -> bytes:
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def workflow_body(at_ms: int, told: dict[str, Any]) -> bytes:
-    """The JSON of what a workflow tells: `told` has its `event`, which is the type."""
-    whole = {"type": f"{WORKFLOW_TYPE}{told['event']}", "timestamp": rfc3339(at_ms), "data": told}
+def letter_body(kind: int, at_ms: int, told: dict[str, Any]) -> bytes:
+    """The JSON of what a workflow tells, or what is told of a change of two people: `told` has its `event`, which is the type."""
+    whole = {"type": f"{LETTERS[kind]}{told['event']}", "timestamp": rfc3339(at_ms), "data": told}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 

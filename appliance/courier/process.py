@@ -24,7 +24,7 @@ from appliance.flows import book_of
 from appliance.intercom import Peer, Server
 from appliance.keys import BlockingKeyring, Keyring
 from appliance.limits import BATCH_MESSAGES_MAX, WEBHOOK_CONCURRENT_MAX, WEBHOOK_EVENTS_MAX, WEBHOOK_TIMEOUT_S
-from appliance.message import REDACTED, STATUSES
+from appliance.message import CHANGE, REDACTED, STATUSES, WORKFLOW
 from appliance.settings import InboundWebhook, Settings
 from appliance.store import OperationalError, log_emptied
 
@@ -32,7 +32,7 @@ from .addresses import address_of, callback_allowed
 from .book import Book
 from .camara import Camaras, Question
 from .directory import Directory
-from .letter import secret_text, workflow_body
+from .letter import letter_body, secret_text
 from .naptr import Portability
 from .oidc import SignOn
 from .received import Heard, parcel_id, parcels
@@ -64,10 +64,10 @@ class ReceivedMessages(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Letter(msgspec.Struct, forbid_unknown_fields=True):
-    """What a workflow tells: `flow` is its run and step, `id` is made of them."""
+    """What a workflow tells: `flow` is its run and step, `id` is made of them. Without `flow`: what the console tells of a change of two people."""
 
     id: Annotated[bytes, Meta(min_length=16, max_length=16)]
-    flow: Annotated[bytes, Meta(min_length=20, max_length=20)]
+    flow: Annotated[bytes, Meta(min_length=20, max_length=20)] | None
     caller: int
     url: str
     told: dict[str, Any]
@@ -224,7 +224,7 @@ class Desk:
         return {"settled": upto}
 
     async def letter(self, payload: Any, peer: Peer) -> dict[str, str]:
-        """What a workflow tells the bank, durable when this answers. Raises Error `callback_not_allowed` or `store_full`."""
+        """What a workflow or the console tells the bank, durable when this answers. Raises Error `callback_not_allowed` or `store_full`."""
         assert self.ring is not None
         try:
             given = msgspec.convert(payload, Letter)
@@ -235,10 +235,11 @@ class Desk:
             raise Error("callback_not_allowed", "the address is not on the list of allowed hosts", "webhook.hosts")
         at_ms = now_ms()
         key = await self.ring.for_day(day_of(at_ms))
-        label = Label(given.url, None, None, workflow_body(at_ms, given.told), given.id)
+        kind = CHANGE if given.flow is None else WORKFLOW
+        label = Label(given.url, None, None, letter_body(kind, at_ms, given.told), given.id)
         sealed = key.seal(msgspec.msgpack.encode(label), b"w" + given.id)
         with _written():
-            self.book.take_letter(given.id, given.caller, key.key_id, sealed, host, given.flow, at_ms)
+            self.book.take_letter(given.id, kind, given.caller, key.key_id, sealed, host, given.flow, at_ms)
         self.rounds.known(host)
         self.rounds.brought()
         return {"host": host}

@@ -14,8 +14,8 @@ from appliance.message import CLASSES
 from . import dora
 from .known import Known
 from .operations import CHANGES, TROUBLE, entries_table
-from .sheet import Report, Table, percent
-from .uptime import Outage, outages
+from .sheet import Report, Table
+from .uptime import Outage, ms_of, outages
 
 #: What people did about it, besides what they changed.
 ANSWERED: Final = [
@@ -72,7 +72,7 @@ def report(known: Known, incident: Incident) -> Report:
     told = filled(known, incident, entries, lost, figures, customers)
     until = dora.limits(incident.detected_ms, incident.classified_ms)
     forms = {stage: dora.form(stage, told) for stage in dora.STAGES}
-    columns = ("field", "of Annex I", "value", "who fills it in")
+    columns = ("field", "of Annex I", "value", "asked for", "who fills it in")
     tables = (
         entries_table("timeline", "Timeline: what the audit log has of this time", entries),
         Table(
@@ -81,27 +81,29 @@ def report(known: Known, incident: Incident) -> Report:
             ("class", "messages", "delivered", "failed", "open"),
             impact_rows(figures),
         ),
-        Table("due", "When each form is due at the latest (UTC)", ("form", "due"), due_rows(until)),
+        Table("due", "When each form is due at the latest (UTC)", ("form", "due", "counted from"), due_rows(until)),
         *(Table(f"dora-{stage}", f"Form: {stage}", columns, rows) for stage, rows in forms.items()),
+        Table("dora-answers", "Answers to choose from", ("field", "of these", "answer"), dora.answers()),
     )
     said = (
         f"{incident.reference or 'no reference'}: {_at(incident.from_ms)} to {_at(until_ms)} UTC, looked at {_at(known.now_ms)}.",
         "The forms are those of Implementing Regulation (EU) 2025/302. The box knows its own part only: the bank reads, completes and answers for them.",
+        "It counts messages; the transactions that the forms ask for are those with a monetary amount, which it does not know.",
     )
     machine = {
         "regulation": "Implementing Regulation (EU) 2025/302, Annex I",
-        "forms": {stage: {number: value for number, _, value, _ in rows} for stage, rows in forms.items()},
+        "forms": {stage: {number: value for number, _, value, *_ in rows} for stage, rows in forms.items()},
     }
     more = {"dora.json": json.dumps(machine, indent=1, ensure_ascii=False).encode()}
     return Report("incident", "Incident", incident.from_ms, until_ms, said, tables, more)
 
 
-def due_rows(until: dora.Limits) -> list[tuple[str, str]]:
+def due_rows(until: dora.Limits) -> list[tuple[str, str, str]]:
     return [
-        ("initial notification", _at(until.initial_ms)),
-        ("intermediate report", _at(until.intermediate_ms)),
-        ("final report", _at(until.final_ms)),
-    ]
+        ("initial notification", _at(until.initial_ms), "4 hours from the classification, 24 from the detection where it was classified within these"),
+        ("intermediate report", _at(until.intermediate_ms), "72 hours from handing in the initial notification; again when all is recovered"),
+        ("final report", _at(until.final_ms), "a month from handing in the newest intermediate report; by noon of the next working day where that is none"),
+    ]  # fmt: skip
 
 
 def impact_rows(figures: Figures) -> list[tuple[Any, ...]]:
@@ -115,44 +117,71 @@ def impact_rows(figures: Figures) -> list[tuple[Any, ...]]:
 
 def filled(
     known: Known, incident: Incident, entries: list[dict[str, Any]], lost: dict[str, list[Outage]], figures: Figures, customers: dict[bytes, int]
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, dora.Told]:  # fmt: skip
     """Number of a field -> what the box knows. Pure but for the names of the bank."""
     until_ms = min(incident.until_ms, known.now_ms)
     trouble = [e["entry"] for e in entries if e["entry"]["what"] in TROUBLE and is_trouble(e["entry"])]
     statuses = figures.statuses()
     total, bad = sum(statuses.values()), failed(statuses)
     waiting = total - bad - statuses["delivered"]
-    hit = sum(1 for bits in customers.values() if bits & 6)
-    whole = len(customers) < INCIDENT_CUSTOMERS_MAX
     down = [o for found in lost.values() for o in found]
-    over = not down or all(o.to_ms < until_ms for o in down)
-    parts = sorted({e["on"] for e in trouble})
+    changes = [e["entry"] for e in entries if e["entry"]["what"] in CHANGES]
     told = {
-        "1.2": known.settings["bank.name"], "1.5": known.settings["bank.name"],
-        "1.3": known.settings["bank.lei"], "1.6": known.settings["bank.lei"],
-        "2.1": incident.reference,
-        "2.2": _at(incident.detected_ms), "2.3": _at(incident.classified_ms),
-        "2.4": described(trouble, total, bad, waiting, down),
-        "2.7": f"the appliance recorded {trouble[0]['what']} of {trouble[0]['on']} at {trouble[0]['at']}" if trouble else "",
-        "2.8": third_party(trouble),
-        "3.2": trouble[0]["at"][:19].replace("T", " ") if trouble else _at(incident.from_ms),
-        "3.3": _at(max((o.to_ms for o in down), default=until_ms)) if over else "",
-        "3.4": (f"{hit}" if whole else f"at least {hit}") + " customers whose messages of this time failed or are open",
-        "3.5": percent(hit, len(customers)) + " of the customers written to in this time" if customers else "",
-        "3.9": f"{bad + waiting} messages: {bad} failed, {waiting} open",
-        "3.10": percent(bad + waiting, total) + " of the messages accepted in this time" if total else "",
-        "3.12": "actual figures of the appliance" if total else "no message was accepted in this time",
-        "3.15": span_text(until_ms - incident.from_ms),
-        "3.16": span_text(no_link_ms(lost)),
-        "3.17": "actual, by the appliance's clock and its audit log",
-        "3.28": "; ".join(parts),
-        "3.29": "; ".join(f"{o.link}: {_at(o.from_ms)} to {_at(o.to_ms)} {o.why}".strip() for o in down),
-        "3.33": "yes" if any(e["entry"]["what"] in CHANGES for e in entries) else "",
-        "3.34": "; ".join(f"{e['entry']['at'][:19]} {e['entry']['what']} {e['entry']['on']} by {e['entry']['who']}" for e in entries if e["entry"]["what"] in CHANGES),
-        "4.7": "",
-        "4.8": _at(max(o.to_ms for o in down)) if down and over else "",
+        "1.2": dora.Told(known.settings["bank.name"]), "1.5": dora.Told(known.settings["bank.name"]),
+        "1.3": dora.Told(known.settings["bank.lei"]), "1.6": dora.Told(known.settings["bank.lei"]),
+        "2.1": dora.Told(incident.reference),
+        "2.2": dora.Told(dora.time_text(incident.detected_ms)), "2.3": dora.Told(dora.time_text(incident.classified_ms)),
+        "2.4": dora.Told(described(trouble, total, bad, waiting, down)),
+        "2.7": discovered(trouble, incident.detected_ms),
+        "2.8": dora.Told(third_party(trouble)),
+        "3.9": dora.Told(note=f"the box knows: of {total} messages {bad} failed, {waiting} are open"),
+        "3.28": dora.Told("Yes" if trouble else ""),
+        "3.29": dora.Told("; ".join([*sorted({e["on"] for e in trouble}), *(f"{o.link} down {_at(o.from_ms)} to {_at(o.to_ms)} {o.why}".strip() for o in down)])),
+        "3.33": dora.Told("Yes" if changes else "", "what people changed in this time" if changes else ""),
+        "3.34": dora.Told("; ".join(f"{e['at'][:19]} {e['what']} {e['on']} by {e['who']}" for e in changes)),
     }  # fmt: skip
-    return {number: value for number, value in told.items() if value}
+    return {**told, **hit_clients(customers), **lasted(incident, until_ms, trouble, lost)}
+
+
+def discovered(trouble: list[dict[str, Any]], detected_ms: int) -> dora.Told:
+    """Whether the box had it on record when the bank detected it."""
+    if not trouble:
+        return dora.Told()
+    first = trouble[0]
+    seen = f"the box recorded {first['what']} of {first['on']} at {first['at'][:19]}"
+    return dora.Told("monitoring systems" if first["at"][:19] <= rfc3339(detected_ms)[:19] else "", seen)
+
+
+def hit_clients(customers: dict[bytes, int]) -> dict[str, dora.Told]:
+    """Fields 3.4, 3.5 and 3.12 of the customers written to: `customers` by blind index, bits 2 and 4 for a message that failed or is open."""
+    if not customers:
+        return {}
+    hit, whole = sum(1 for bits in customers.values() if bits & 6), len(customers) < INCIDENT_CUSTOMERS_MAX
+    share = dora.percentage(hit, len(customers))
+    how = "actual figures for" if whole else "estimates for"
+    return {
+        "3.4": dora.Told(f"{hit}", ("" if whole else "at least: ") + "customers whose messages of this time failed or are open"),
+        "3.5": dora.Told(share, "of the customers written to in this time; asked for: of all who use the service"),
+        "3.12": dora.Told(f"{how} clients affected" if hit else "no impact on clients", "counterparts and transactions are the bank's"),
+    }  # fmt: skip
+
+
+def lasted(
+    incident: Incident, until_ms: int, trouble: list[dict[str, Any]], lost: dict[str, list[Outage]]
+) -> dict[str, dora.Told]:
+    """Fields of when it was and how long: from the first trouble on record, else from what the bank said, until the end of what is looked at."""
+    down = [o for found in lost.values() for o in found]
+    over, unable_ms = all(o.to_ms < until_ms for o in down), no_link_ms(lost)
+    occurred_ms = ms_of(trouble[0]["at"]) if trouble else incident.from_ms
+    back = f"the last link was up again at {_at(max(o.to_ms for o in down))}" if down and over else ""
+    return {
+        "3.2": dora.Told(dora.time_text(occurred_ms)),
+        "3.3": dora.Told(dora.time_text(max(o.to_ms for o in down)) if down and over else "", "" if over else "a link is still down"),
+        "3.15": dora.Told(dora.duration(until_ms - occurred_ms), "until the end of the time looked at"),
+        "3.16": dora.Told(dora.duration(unable_ms) if unable_ms else "", "without any link to an operator" if unable_ms else "at every time a link was up"),
+        "3.17": dora.Told("Actual figures", "by the box's clock and its audit log"),
+        "4.8": dora.Told(note=back),
+    }  # fmt: skip
 
 
 #: Of TROUBLE, what says that it is over, or that the box looked.
@@ -198,12 +227,6 @@ def no_link_ms(lost: dict[str, list[Outage]]) -> int:
         down += step
         since = at
     return total
-
-
-def span_text(ms: int) -> str:
-    """Days, hours and minutes, as field 3.15 has them."""
-    minutes = ms // 60_000
-    return f"{minutes // 1440} days {minutes // 60 % 24} hours {minutes % 60} minutes"
 
 
 def _at(at_ms: int) -> str:

@@ -25,7 +25,7 @@ def outages(known: Known, links: list[str], from_ms: int, to_ms: int) -> dict[st
         on = f"link:{name}"
         was_up, was_down = (known.last_before(event, on, from_ms) for event in ("link.up", "link.down"))
         turns = [
-            (_ms(e["entry"]["at"]), e["entry"]["what"] == "link.up", str(e["entry"]["detail"].get("why", "")))
+            (ms_of(e["entry"]["at"]), e["entry"]["what"] == "link.up", str(e["entry"]["detail"].get("why", "")))
             for e in heard
             if e["entry"]["on"] == on
         ]
@@ -47,5 +47,5 @@ def down_times(name: str, down: bool, turns: list[tuple[int, bool, str]], from_m
     return out
 
 
-def _ms(at: str) -> int:
+def ms_of(at: str) -> int:
     return int(datetime.fromisoformat(at).timestamp() * 1000)

@@ -29,7 +29,8 @@ from .profile import find, merged
 from .programme import MARKETING, PROGRAMME_SETTINGS, Programme, programmes_of
 from .quiet import QUIET_SETTINGS, QuietHours, quiet_of
 from .route import OPERATOR_SETTINGS, ROUTE_SETTINGS, Operator, Route, operators_of, routes_of
-from .rows import SETTINGS, TWO_PEOPLE, Setting
+from .rows import SETTINGS, Setting
+from .two_people import check_two_people
 
 TABLES: Final = {
     "link": LINK_SETTINGS,
@@ -194,11 +195,7 @@ def parse(raw: dict[str, Any], home: Path, source: str, folder: Path | None = No
     if len(set(names)) != len(names):
         raise Error("settings_invalid", f"{source}: two links have the same name")
     _check_people(values)
-    for kind in values["console.two_people"]:
-        if kind not in TWO_PEOPLE:
-            raise Error(
-                "settings_invalid", f"{source}: console.two_people knows no {kind!r}", f"of {', '.join(TWO_PEOPLE)}"
-            )
+    check_two_people(values, source)
     if values["engine.spread"] > values["engine.shards"]:
         hint = "engine.spread is how many of engine.shards take new messages; 0: all"
         raise Error("settings_invalid", f"{source}: `engine.spread` is above `engine.shards`", hint)

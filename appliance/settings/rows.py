@@ -11,9 +11,7 @@ from .keeping import KEEPING_SETTINGS
 from .oidc import OIDC_SETTINGS
 from .promised import PROMISED_SETTINGS
 from .setting import Setting
-
-#: Kinds of change that two people make (`appliance.access` says what each is).
-TWO_PEOPLE: Final = ("apikeys", "routes", "senders", "settings", "templates", "tokens", "users")
+from .two_people import TWO_PEOPLE_SETTINGS
 
 #: Languages of the console (`appliance.console` has a catalogue for each but the first).
 LANGUAGES: Final = ("en", "it", "de", "fr", "es")
@@ -78,12 +76,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         1,
         480,
     ),
-    Setting(
-        "console.two_people",
-        "strs",
-        list(TWO_PEOPLE),
-        "what one person of the console asks for and another approves; of these",
-    ),
+    *TWO_PEOPLE_SETTINGS,
     *DIRECTORY_SETTINGS,
     *OIDC_SETTINGS,
     *PROMISED_SETTINGS,

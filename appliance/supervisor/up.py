@@ -43,13 +43,24 @@ def up(config: Path | None, home: Path, demo: bool) -> int:
         notice = DemoFile(home)
         notice.remove()
         try:
-            return _demo(config, home, notice) if demo else _start(load(config, home), config, None)
+            if demo:
+                return _demo(config, home, notice)
+            if config is not None:
+                os.environ["CASEMATE_CONFIG"] = str(config.absolute())  # what the console shows as in use
+            return _start(load(config, home), config, None)
         finally:
             notice.remove()
 
 
 def _demo(config: Path | None, home: Path, notice: DemoFile) -> int:
-    """A port that was free when it was chosen and is not when its process listens is chosen again, once."""
+    """A port that was free when it was chosen and is not when its process listens is chosen again, once.
+
+    Settings that people put into use in the console are kept in the file that was given, else beside the state, and read at the next start.
+    """
+    kept = home / "casemate.toml"
+    os.environ["CASEMATE_CONFIG"] = str((config or kept).absolute())
+    if config is None and kept.exists():
+        config = kept
     settings, written = demo_settings(config, home)
     try:
         return _start(settings, written, notice)

@@ -418,14 +418,32 @@ def test_why_a_message_takes_its_link(browser: Any, box: tuple[str, Box, list[by
 
 
 PAGE_OCTETS_MAX = 150_000
+HEAD_OCTETS = 300  # of an answer, as Resource Timing counts them
 SHOTS = os.environ.get("CASEMATE_SHOTS", "")  # a folder: pictures of all pages, for the manual
-#: What the page and everything it asked for weighs, and how far anything moved after it was painted (Layout Instability, W3C).
+#: What the page and everything it asked for weighs on a first visit; how far anything moved after it was painted (Layout Instability, W3C); what it waits for
+#: before it is painted (Resource Timing); when that was.
 WEIGHT = """async () => {
-  const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource').filter((e) => e.initiatorType !== 'fetch')];
+  const later = new Set([...document.querySelectorAll('img[loading=lazy]')].map((e) => e.src));  // of the manual: brought when a reader comes near
+  const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource').filter((e) => e.initiatorType !== 'fetch' && !later.has(e.name))];
   const shift = await new Promise((done) => { new PerformanceObserver((l) => done(l.getEntries().reduce((n, e) => n + (e.hadRecentInput ? 0 : e.value), 0)))
     .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done(0), 50); });
-  return [all.reduce((n, e) => n + e.encodedBodySize, 0), Math.round(shift * 1000) / 1000];
-}"""
+  const waits = all.filter((e) => e.renderBlockingStatus === 'blocking' && e.entryType === 'resource').map((e) => e.name.split('/').pop().split('?')[0]);
+  const paint = performance.getEntriesByName('first-contentful-paint').map((e) => Math.round(e.startTime));
+  return { octets: all.reduce((n, e) => n + e.encodedBodySize + HEAD, 0), shift: Math.round(shift * 1000) / 1000, waits, paint };
+}""".replace("HEAD", str(HEAD_OCTETS))
+
+
+def beyond_budget(page: Any) -> list[Any]:
+    """What of an open page is more than it may cost. Nothing here is a time: that depends on the machine; what a first paint waits for does not."""
+    found: dict[str, Any] = page.evaluate(WEIGHT)
+    wrong: list[Any] = []
+    wrong += [("octets", found["octets"])] if not 0 < found["octets"] <= PAGE_OCTETS_MAX else []
+    wrong += [("moved", found["shift"])] if found["shift"] > SHIFT_MAX else []
+    wrong += [("painted after", name) for name in found["waits"] if not name.endswith(".css")]  # no script, no font
+    return wrong
+
+
+SHIFT_MAX = 0.0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -439,9 +457,7 @@ def test_pages_fit_and_can_be_read(browser: Any, box: tuple[str, Box, list[bytes
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         faint = page.evaluate(CONTRAST)
         assert faint == [], (path, scheme, faint)
-        octets, shift = page.evaluate(WEIGHT)
-        assert 0 < octets <= PAGE_OCTETS_MAX, (path, octets)  # everything that a first visit takes over the wire
-        assert shift <= 0.1, (path, shift)  # what the Web Vitals call good
+        assert beyond_budget(page) == [], path
         if SHOTS:
             page.screenshot(
                 path=Path(SHOTS) / f"{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}.png"
@@ -508,11 +524,13 @@ def test_it_stops_when_asked_with_a_page_open(tmp_path: Path) -> None:
     settings = parse({}, tmp_path, "story")
     with console(settings, f"127.0.0.1:{free_port()}") as (url, process):
         held = urllib.request.urlopen(f"{url}/sign-in", timeout=5)
+        silent = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), 5)  # as browsers keep them
         asked_s = monotonic_s()
         process.terminate()
         assert process.wait(12) == 0
         assert monotonic_s() - asked_s < 10
         held.close()
+        silent.close()
         assert process.stderr is not None and b"Traceback" not in process.stderr.read()
 
 

@@ -123,13 +123,23 @@ def test_an_officer_reads_one_message_down_to_its_octets(
     assert f'"{NUMBER[1:]}"' in pdu and "Il tuo codice" in pdu and "sequence not kept" in pdu
 
 
-def test_an_officer_reviews_a_day_takes_the_evidence_away_and_checks_it(watched: Watched, tmp_path: Path) -> None:
+def test_an_officer_reviews_a_day_takes_the_evidence_away_and_checks_it(
+    watched: Watched, shift: tuple[str, Furnished, list[bytes]], tmp_path: Path
+) -> None:
     watched.sign_in("carlo")
+    shift[1].a_day_passes()
     page = watched.page
     page.goto(watched.url + "/audit")
     page.click("a:text-is('Review')")
     page.wait_for_selector("h1:has-text('Review of the audit log')")
+    day = page.locator("section[aria-labelledby=days] tbody tr").first
+    assert "nobody yet" in day.inner_text()
+    page.click("button:text-is('Mark as reviewed')")
+    page.wait_for_selector(".notice.good:has-text('marked as reviewed')")
+    assert "console:carlo" in day.inner_text() and "nobody yet" not in day.inner_text()
+    assert page.locator("button:text-is('Mark as reviewed')").count() == 0
     page.goto(watched.url + "/audit")
+    assert "by console:carlo" in page.inner_text("section[aria-labelledby=review]")
     with page.expect_download() as download:
         page.locator("section.card", has_text="Take away").locator("button:text-is('Signed archive')").click()
     page.goto(watched.url + "/evidence")

@@ -23,6 +23,7 @@ from tests.stories.test_console import (
     RUN_AXE,
     TAGS,
     Watched,
+    beyond_budget,
     browser,
     console,
     free_port,
@@ -30,7 +31,7 @@ from tests.stories.test_console import (
 from tests.stories.test_languages import OUTSIDE
 from tests.support.box import fill
 from tests.support.furnished import Furnished, furnish
-from tests.support.pictured import HEIGHT, MADE_FROM, PICTURED, PICTURES, WIDTH, made_from, words_of
+from tests.support.pictured import HEIGHT, MADE_FROM, PICTURED, PICTURES, WIDTH, made_from, small, words_of
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -38,7 +39,6 @@ __all__ = ["browser"]  # the fixture
 
 #: `some`: pictures of pages that say something else now; `all`: every one.
 SHOTS = os.environ.get("CASEMATE_SHOTS", "")
-COLOURS = 64  # of a picture: quiet pages have few
 WIDE = {"width": 3840, "height": 2160}
 USUAL = {"width": WIDTH, "height": HEIGHT}
 #: Looked at by axe-core in each theme: what is on the others is made of the same pieces.
@@ -149,6 +149,7 @@ def test_on_paper_there_is_the_page_and_nothing_to_press(browser: Any, furnished
     for name, path in paths.items():
         if name != "sign_in":
             page.goto(url + path)
+            found += [(name, *each) for each in beyond_budget(page)]
             page.emulate_media(media="print")
             found += [(name, *each) for each in page.evaluate(ON_PAPER)]
             page.emulate_media(media="screen")
@@ -170,9 +171,8 @@ def test_every_page_has_its_picture(browser: Any, furnished: tuple[str, Paths]) 
         if name == "overview":
             playwright.expect(page.locator("#chart")).to_have_attribute("data-points", SOME, timeout=90_000)
         page.wait_for_load_state("networkidle") if name == "help_page" else None
-        whole = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        small = whole.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        small.save(PICTURES / f"{name}.png", optimize=True)
+        whole = Image.open(io.BytesIO(page.screenshot()))
+        small(whole).save(PICTURES / f"{name}.png", optimize=True)
         known[name] = words_of(name)
     lines = [f"{name} {known[name]}" for name in PICTURED]
     MADE_FROM.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -52,9 +52,13 @@ def scrubbed(text: str) -> str:
 
 
 class Appliance:
-    """`with Appliance(config="...") as box:` is ready to take messages. `config` is TOML; ports are free ones either way."""
+    """`with Appliance(config="...") as box:` is ready to take messages. `config` is TOML; ports are free ones either way.
 
-    def __init__(self, config: str = "", home: Path | None = None) -> None:
+    `patient`: how soon and how cleanly it stops is not this story's question.
+    """
+
+    def __init__(self, config: str = "", home: Path | None = None, patient: bool = False) -> None:
+        self.patient = patient
         self._own = home is None
         # A short name: the path of a Unix socket has at most 107 characters.
         self.base = Path(tempfile.mkdtemp(prefix="cm-")) if home is None else home.parent
@@ -85,7 +89,7 @@ class Appliance:
             code = self.stop()
             if kind is None and code != 0:
                 self._report()
-            assert kind is not None or code == 0, f"`casemate up` ended with {code}"
+            assert kind is not None or code == 0 or self.patient, f"`casemate up` ended with {code}"
         finally:
             self._end()
 
@@ -132,9 +136,9 @@ class Appliance:
             self._remember()
             began = time.monotonic()
             self._process.send_signal(signal.SIGTERM)
-            code = self._process.wait(STOP_S_MAX + 5)
+            code = self._process.wait(120 if self.patient else STOP_S_MAX + 5)
             took = time.monotonic() - began
-            assert took <= STOP_S_MAX + 0.5, f"stopping took {took:.1f} s"
+            assert took <= STOP_S_MAX + 0.5 or self.patient, f"stopping took {took:.1f} s"
             left = [c.pid for c in self._children.values() if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
             assert not left, f"{len(left)} processes were left behind"
             return code

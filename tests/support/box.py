@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.audit.auditor import Auditor
-from appliance.clock import day_of, now_ms
+from appliance.clock import DAY_MS, day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Server
 from appliance.message import DELIVERED, FAILED, INDETERMINATE, QUEUED, SENT, new_ids
@@ -100,6 +100,12 @@ class Box:
         assert self._auditor is not None
         self._do(self._auditor.stop())
         self._auditor = None
+
+    def a_day_passes(self) -> None:
+        """The daily review, as the auditor makes it soon after midnight."""
+        assert self._auditor is not None
+        for at_ms in (now_ms(), now_ms() + DAY_MS):
+            self._do(self._auditor.asked.review_if_due(at_ms))
 
     # --- keys ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONSOLE: Final = ROOT / "appliance" / "console"
 TEMPLATES: Final = CONSOLE / "templates"
@@ -14,6 +16,7 @@ PICTURES: Final = CONSOLE / "static" / "pages"
 MADE_FROM: Final = PICTURES / "made-from.txt"
 MANUAL: Final = CONSOLE / "PAGES.md"
 WIDTH, HEIGHT = 1280, 800
+COLOURS = 256  # of a picture: quiet pages have few
 
 #: Template -> where it is; `{message}`, `{wrote}` and `{change}` are what the story has at hand.
 PICTURED: Final = {
@@ -77,6 +80,11 @@ def words_of(template: str) -> str:
         text += (TEMPLATES / f"{name}.html").read_text(encoding="utf-8")
     said = re.findall(r'\b(?:_|ngettext)\("((?:[^"\\]|\\.)*)"', text)
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def small(picture: Image.Image) -> Image.Image:
+    """With few colours, chosen by how they differ: two lines of a chart stay two, which they do not when colours are chosen by how much of a page has them."""
+    return picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 def made_from() -> dict[str, str]:

@@ -25,6 +25,7 @@ ON_RECORD: dict[str, str] = {
     "console page_audit.verify": "audit.verified",
     "console page_audit.export": "audit.exported",
     "console page_review.report": "audit.reported",
+    "console page_settings.apply": "settings.applied",
     "console page_consent.look_up": "consent.looked_up",
     "console page_consent.decide": "consent.reviewed",
     "console page_erasure.ask": "approval.asked",

@@ -6,8 +6,10 @@ import re
 import struct
 
 import pytest
+from PIL import Image
 
 from tests.support.pictured import (
+    CONSOLE,
     HEIGHT,
     MADE_FROM,
     MANUAL,
@@ -54,3 +56,16 @@ def test_a_page_that_says_something_else_is_noticed(tmp_path: object, monkeypatc
     assert words_of("links") == before, "a macro's words are not the page's own"
     (tmp_path / "_links.html").write_text('{{ _("Other") }}', encoding="utf-8")  # type: ignore[operator]
     assert words_of("links") != before
+
+
+def test_lines_of_the_chart_are_told_apart() -> None:
+    """Few colours, but not by mixing those that mean something."""
+    css = (CONSOLE / "static" / "casemate.css").read_text(encoding="utf-8")
+    lines = [re.search(rf"--series-{n}: #(\w{{6}});", css) for n in (2, 3)]
+    with Image.open(PICTURES / "overview.png") as picture:
+        has = [colour for _, colour in picture.convert("RGB").getcolors(WIDTH * HEIGHT) or []]
+    for line in lines:
+        assert line is not None
+        wanted = tuple(bytes.fromhex(line[1]))
+        off = min(max(abs(a - b) for a, b in zip(wanted, colour, strict=True)) for colour in has)  # type: ignore[arg-type]  # RGB
+        assert off <= 4, wanted

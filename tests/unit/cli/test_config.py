@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from appliance.access import Access
+from appliance.access import Access, digest_of, settings_due
 from appliance.cli import config as command
 from appliance.errors import Error
 from appliance.settings import load
@@ -66,3 +66,56 @@ def test_a_file_with_a_mistake_changes_nothing(box: Path) -> None:
         with pytest.raises(Error):
             run(words[0], str(box / "bad.toml"), *words[1:])
     assert (box / "casemate.toml").read_text() == OLD
+
+
+@pytest.fixture
+def hand(box: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The audit log of the box: entries that say what was approved; what is recorded is put after them."""
+    log: list[Any] = []
+    monkeypatch.setattr(command, "_approved_on_record", lambda settings, digest: ("settings.approved", digest) in log)
+    monkeypatch.setattr(
+        "appliance.audit.BlockingRecorder.record",
+        lambda self, who, what, on, outcome, **detail: log.append((who, what, detail)),
+    )
+    (box / "home" / "run").mkdir(parents=True)
+    return log
+
+
+def test_the_boxs_hand_puts_into_use_what_is_newest_and_approved_on_the_log(box: Path, hand: list[Any]) -> None:
+    access, home = Access(load()), box / "home"
+    assert run("apply", "--due").output == "nothing waits to be put into use\n"
+    number = access.add_settings(NEW, "console:anna", "console:sonja", 1)
+    due = settings_due.Due(number, "console:anna")
+    for wrong, why in ((due._replace(version=7), "not the newest"), (due, "audit log does not have")):
+        settings_due.ask(home, wrong)
+        with pytest.raises(Error, match=why):
+            run("apply", "--due")
+        assert why in str(settings_due.told(home, wrong.version)) and hand == []
+    assert (box / "casemate.toml").read_text() == OLD
+    hand.append(("settings.approved", digest_of(NEW)))
+    settings_due.ask(home, due)
+    assert settings_due.told(home, number) is None, "what was said of another time is not said of this"
+    assert run("apply", "--due").return_value == 0 and (box / "casemate.toml").read_text() == NEW
+    assert settings_due.told(home, number) == "" and access.settings_version(number).in_use_ms is not None
+    assert hand[1] == ("console:anna", "settings.applied", {"digest": digest_of(NEW), "version": number})
+    assert not settings_due.withdraw(home), "it is taken once"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", '{"version": true, "who": "console:anna"}', '{"version": 1, "who": "cli:root"}', '{"version": 1, "who": "console:a b"}', '{"who": "console:anna"}', "x" * 9_000],
+)  # fmt: skip
+def test_what_is_no_request_is_thrown_away(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings-due.json").write_text(content)
+    assert settings_due.take(tmp_path) is None and list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_link_that_another_process_left_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").write_text('{"version": 1, "who": "console:anna", "problem": ""}')
+    for name in ("settings-due.json", "settings-said.json"):
+        (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    assert settings_due.told(tmp_path, 1) is None and settings_due.take(tmp_path) is None
+    settings_due.tell(tmp_path, 2, "")
+    assert '"version": 1' in (tmp_path / "elsewhere").read_text()

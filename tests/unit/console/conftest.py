@@ -81,6 +81,7 @@ class Played:
     )
     wrote: list[Heard] = field(default_factory=lambda: [Heard(new_ids(1, NOW)[0], NOW, 1, b"n", "40404", b"c", (1, 1))])
     left: tuple[str, str, str, str] = ("", "", "", "")  # what a browser left for the sign-on with
+    letters: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)  # what was told by webhook
     acts: list[str] = field(default_factory=list)  # in order: what was recorded and what was done
 
     def _ask(self, name: str) -> None:
@@ -155,6 +156,10 @@ class Played:
         self._ask("courier")
         rows = [[n, i, status, NOW, NOW, 2, NOW + 5_000, "core.bank.example:443", 1] for n, i, status in self.due]
         return [row for row in rows if host in ("", row[7]) and (before is None or row[0] < before)]
+
+    def tell(self, id_: bytes, caller: int, url: str, told: dict[str, Any]) -> None:
+        self._ask("courier")
+        self.letters.append((caller, url, told))
 
     def hasten(self, host: str) -> int:
         self._ask("courier")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from appliance.access import NEVER_BY_TOKEN, PERMISSIONS, PROVEN, ROLES, Access, may
+from appliance.access import NEVER_BY_TOKEN, PERMISSIONS, PROVEN, ROLES, Access, may, settings_due
 from appliance.access.passwords import Passwords
 from appliance.clock import DAY_MS
 from appliance.console import bearer, create_app
@@ -296,7 +296,32 @@ def test_apply_writes_where_it_may_and_says_so_where_not(
     assert answers == [True, False] and "requests_per_s = 77" in file.read_text()
     box.call(token, "PUT", "/settings/values/limits.requests_per_s", {"value": 78})
     monkeypatch.setattr("appliance.console.composing.writable", lambda path: False)
+    monkeypatch.setattr("appliance.console.applying.SETTINGS_HAND_S_MAX", 0.0)
+    monkeypatch.setattr("appliance.console.applying.LOOK_S", 0.0)
     assert code(box.call(token, "POST", "/settings/apply")) == "forbidden" and "= 77" in file.read_text()
+    assert settings_due.take(box.settings.home) is None, "what nobody took does not wait on"
+
+
+@pytest.mark.parametrize("problem", ["", "the audit log does not have that version 1 was approved"])
+def test_apply_is_done_by_the_boxs_own_hand_where_the_console_may_not_write(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    token, taken = box.whole(), []
+    (box.settings.home / "run").mkdir(parents=True, exist_ok=True)
+    monkeypatch.setenv("CASEMATE_CONFIG", str(tmp_path / "casemate.toml"))
+    monkeypatch.setattr("appliance.console.composing.writable", lambda path: False)
+
+    def hand(home: Path, version: int) -> str:
+        taken.append(settings_due.take(home))
+        return problem
+
+    monkeypatch.setattr(settings_due, "told", hand)
+    box.call(token, "PUT", "/settings/values/limits.requests_per_s", {"value": 77})
+    answer = box.call(token, "POST", "/settings/apply")
+    assert [(due.version, due.who) for due in taken] == [(1, "token:t1")]
+    assert answer.status_code == (403 if problem else 200) and (problem in answer.text or not problem)
+    if not problem:
+        assert answer.json["restart"] == "the processes start again with it"  # type: ignore[index]
 
 
 # --- four eyes --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from appliance.access import Access
 from appliance.console import create_app
+from appliance.errors import Error
 from appliance.settings import Settings, parse
 
 from .conftest import NOW, PASSWORD, Played, csrf_for, sign_in
@@ -165,3 +166,36 @@ def test_a_link_of_the_settings_is_compared_by_its_name(two: Two) -> None:
     link = '[[link]]\nname = "north"\nhost = "10.1.1.1"\nport = 2775\npace = 50\n'
     two.does("anna", "/settings", document=link)
     assert "link north.pace" in two.sees("anna", "/approvals/1")
+
+
+def test_both_hear_of_a_change_where_the_settings_say_so(access: Access, peers: Played, tmp_path: Path) -> None:
+    told = {"changes_webhook": "https://desk.bank.example/changes", "changes_api_key": 3}
+    two = Two(parse({"console": {"second_factor": False} | told}, tmp_path, "test"), access, peers)
+    two.does("anna", "/users/vera/role", role="operator")
+    assert peers.letters == [], "what is only begun is nobody else's business"
+    two.does("anna", "/approvals/1/ask", reason="on shift from Monday, 347 1234567")
+    two.does("sonja", "/approvals/1/approve")
+    assert [(caller, url, what["event"], what["state"]) for caller, url, what in peers.letters] == [
+        (3, told["changes_webhook"], "asked", "asked"),
+        (3, told["changes_webhook"], "approved", "used"),
+    ]
+    what = peers.letters[1][2]
+    assert (what["number"], what["act"], what["on"], what["page"]) == (1, "user.role", "vera", "/approvals/1")
+    assert (what["asked_by"], what["decided_by"], what["by"]) == ("console:anna", "console:sonja", "console:sonja")
+    assert "347" not in str(peers.letters), "the reason is read in the console"
+    two.does("anna", "/users/vera/role", role="viewer")
+    peers.down.add("courier")
+    two.does("anna", "/approvals/2/ask", reason="back again")
+    assert two.does("sonja", "/approvals/2/refuse").status_code == 303, "nothing waits for who is to be told"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"changes_webhook": "desk"}, "no address"),
+        ({"changes_webhook": "https://desk.bank.example"}, "changes_api_key"),
+    ],
+)
+def test_whom_to_tell_is_checked(given: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(Error, match=says):
+        parse({"console": given}, tmp_path, "test")

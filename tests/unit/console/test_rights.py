@@ -139,6 +139,19 @@ def test_with_the_right_and_the_token_a_write_is_not_shut(walk: Walk) -> None:
     assert len(opened) > 30
 
 
+def test_no_page_has_another_method(walk: Walk) -> None:
+    """Neither by its name nor by what a front passes on in a header or a field."""
+    client, csrf = walk.session("administrator")
+    paths: dict[str, set[str]] = {}
+    for method, path, _ in routes(walk.app):
+        paths.setdefault(path, set()).add(method)
+    for path, methods in paths.items():
+        for method in {"DELETE", "TRACE"} - methods:
+            response = client.open(path, method=method, data={"csrf": csrf, "_method": "POST"})
+            assert response.status_code in (400, 403, 405), (method, path, response.status_code)
+    assert walk.peers.acts == walk.peers.log == [] and client.get("/account").status_code == 200
+
+
 def test_who_has_to_enrol_a_second_factor_goes_nowhere_else(tmp_path: Path) -> None:
     walk = Walk(tmp_path, second_factor=True)
     client, csrf = walk.session("administrator")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.courier.book import Book, Sorted
+from appliance.courier.letter import webhook_id
 from appliance.courier.process import Desk
 from appliance.errors import Error
 from appliance.intercom import Peer
 from appliance.keys import DataKey
-from appliance.message import new_ids
+from appliance.message import CHANGE, new_ids
 
 OLD, NEW = DataKey(7, b"o" * 32), DataKey(8, b"n" * 32)
 IDS = new_ids(4, 1_795_000_000_000)
@@ -77,3 +80,38 @@ def test_what_waits_is_listed_newest_first_by_host_and_page(courier: Courier) ->
     more = courier.ask("deliveries", {"host": "bank:443", "before": rows[-1][0], "limit": 50})["rows"]
     assert [row[1] for row in more] == [IDS[1], IDS[0]]
     assert courier.ask("deliveries", {"host": "other:443", "before": None, "limit": 50})["rows"] == []
+
+
+class Told:
+    """Rounds that allow one host, and hear that something was brought."""
+
+    hosts, allow_loopback = frozenset({"desk.bank.example"}), False
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def known(self, host: str) -> None:
+        self.heard.append(host)
+
+    def brought(self) -> None:
+        self.heard.append("brought")
+
+
+def test_a_change_of_two_people_is_told_as_one(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def today(self: Ring, day: int) -> DataKey:
+        return NEW
+
+    monkeypatch.setattr(Ring, "for_day", today, raising=False)
+    rounds = Told()
+    courier.desk = Desk(courier.book, rounds, None, (), Ring())  # type: ignore[arg-type]
+    (id_,) = new_ids(1, 1_795_000_000_000)
+    letter = {"id": id_, "flow": None, "caller": 3, "url": "https://desk.bank.example/c", "told": {"event": "asked", "number": 1}}  # fmt: skip
+    assert courier.ask("letter", letter) == {"host": "desk.bank.example:443"}
+    courier.ask("letter", letter)  # the same again
+    (due,) = courier.book.due("desk.bank.example:443", 2**53, 10)
+    label = msgspec.msgpack.decode(NEW.open(due.sealed, b"w" + id_))
+    assert (due.status, due.caller) == (CHANGE, 3) and courier.book.flow_of(id_) is None
+    assert json.loads(label[3])["type"] == "change.asked" and json.loads(label[3])["data"]["number"] == 1
+    assert webhook_id(id_, CHANGE).endswith("-change") and rounds.heard[:2] == ["desk.bank.example:443", "brought"]
+    with pytest.raises(Error, match="allowed hosts"):
+        courier.ask("letter", letter | {"url": "https://elsewhere.example/"})

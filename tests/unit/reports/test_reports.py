@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,7 +18,21 @@ from appliance.clock import DAY_MS, day_of, rfc3339
 from appliance.errors import Error
 from appliance.evidence import checked as evidence_checked
 from appliance.figures import FiguresBook
-from appliance.reports import Incident, Known, Report, Table, checked, daily, dora, monthly, report, review, sla, write
+from appliance.reports import (
+    Incident,
+    Known,
+    Report,
+    Table,
+    annexes,
+    checked,
+    daily,
+    dora,
+    monthly,
+    report,
+    review,
+    sla,
+    write,
+)
 from appliance.reports.incident import no_link_ms
 from appliance.reports.operations import kept
 from appliance.reports.sheet import csv_of, paper_of, percent
@@ -152,12 +167,19 @@ def test_an_incident_fills_in_what_the_box_knows(known: Known) -> None:
     told = checked(Incident("INC-7", began, known.now_ms, began + 20_000, began + 30_000), known.now_ms)
     made = report(known, told)
     initial, final = ({r["field"]: r for r in table(made, f"dora-{s}")} for s in ("initial", "final"))
-    assert initial.keys() == {n for n in dora.FIELDS if n[0] in "12"} and final.keys() == dora.FIELDS.keys()
+    assert initial.keys() == {n for n in annexes.FIELDS if n[0] in "12"} and final.keys() == annexes.FIELDS.keys()
     assert final["1.5"]["value"] == "Banca Prova" and final["2.1"]["value"] == "INC-7"
-    assert "link:backup; link:simulated" in final["3.28"]["value"] and "operators were lost" in final["2.8"]["value"]
+    assert final["3.28"]["value"] == "Yes" and final["3.29"]["value"].startswith("link:backup; link:simulated; ")
+    assert "operators were lost" in final["2.8"]["value"] and final["2.7"]["value"] == "monitoring systems"
     assert final["3.3"]["value"] == "" == final["4.8"]["value"], "one link is still down"
     assert final["4.1"]["who fills it in"] == "the bank's"
-    assert final["3.34"]["value"].count("link.drained") == 1
+    assert final["3.34"]["value"].count("link.drained") == 1 and final["3.33"]["value"] == "Yes"
+    assert final["3.2"]["value"] == dora.time_text(began + 10_000) and final["3.15"]["value"] == "00:00:00"
+    assert final["3.4"]["value"].isdecimal() and re.fullmatch(r"\d{1,3}\.\d", final["3.5"]["value"])
+    assert final["3.9"]["value"] == "" and "of 50 messages" in final["3.9"]["who fills it in"]
+    assert {final["3.12"]["value"], final["2.7"]["value"], final["3.17"]["value"]} <= {
+        r["answer"] for r in table(made, "dora-answers")
+    }
     found = known.figures.of_time(began, known.now_ms, day_of)
     assert sum(int(r["messages"]) for r in table(made, "impact")) == sum(found.counted.messages.values()) == 50
     machine = json.loads(made.more["dora.json"])
@@ -183,6 +205,8 @@ def test_until_when_the_forms_are_due() -> None:
     assert [rfc3339(at)[:16] for at in due] == ["2026-01-31T16:00", "2026-02-03T16:00", "2026-03-03T16:00"]
     assert dora.limits(classified - 23 * 3_600_000, classified).initial_ms == classified + 3_600_000
     assert rfc3339(dora.month_later(classified))[:10] == "2026-02-28"
+    late = dora.limits(classified - 30 * 3_600_000, classified)  # not within a day: Article 5(2)
+    assert late.initial_ms == classified + 4 * 3_600_000
 
 
 def test_an_archive_is_bound_and_a_change_is_found(known: Known, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ IDENTITY: Final = "identity.txt"
 IDENTITY_OCTETS_MAX: Final = 4_096
 SPARE_OCTETS: Final = 256 << 20
 LISTED_MAX: Final = 8
+APART_S_MAX: Final = 3_600
 _STATE, _KEYS = f".{backup.STATE}.age", f".{backup.KEYS}.age"
 
 
@@ -34,12 +36,10 @@ class Backups:
 
     def made(self, who: str, told: Callable[[str], None]) -> list[str]:
         """Stores and keys, each encrypted to the bank's key, straight to the stick. Raises Error."""
-        place, out = self.hands.stick(), []
+        place, out, at_ms = self.hands.stick(), [], self.hands.clock()
         for kind in (backup.STATE, backup.KEYS):
             recipients = self.hands.settings["backup.recipients"]
-            made = backup.create(
-                self.home, place, kind, recipients, self.hands.clock(), lambda name, *_: told(f"  {name}")
-            )
+            made = backup.create(self.home, place, kind, recipients, at_ms, lambda name, *_: told(f"  {name}"))
             detail = {"kind": kind, "digest": made.sha256, "files_count": made.files, "octets_count": made.octets}
             index, _ = self.hands.updates.recorder.record(who, "backup.made", f"backup:{kind}", "ok", **detail)
             self.hands.proof(index, made.path)
@@ -52,10 +52,20 @@ class Backups:
 
     def listed(self) -> list[str]:
         """Names of backups of which both archives are on the stick, the newest first."""
-        media = self.hands.media
+        return [state.name.removesuffix(_STATE) for state, _ in self._pairs()][:LISTED_MAX]
+
+    def _pairs(self) -> list[tuple[Path, Path]]:
+        """Archives of the state, each with the keys' archive that was made next to it: they may be some moments apart."""
+        media, out = self.hands.media, []
         found = sorted(media.glob(f"casemate-*{_STATE}"), reverse=True) if media.is_dir() else []
-        names = [path.name.removesuffix(_STATE) for path in found]
-        return [name for name in names if (media / f"{name}{_KEYS}").is_file()][:LISTED_MAX]
+        keys = list(media.glob(f"casemate-*{_KEYS}")) if found else []
+        for state in found:
+            apart, nearest = min(
+                ((abs(_made_s(path) - _made_s(state)), path) for path in keys), default=(1 << 40, state)
+            )
+            if apart <= APART_S_MAX:
+                out.append((state, nearest))
+        return out
 
     def unpacked(self, name: str, typed: str, told: Callable[[str], None]) -> dict[str, str]:
         """Unpacks both archives beside the running state and checks every file and store; kind -> SHA-256. Raises Error."""
@@ -67,7 +77,9 @@ class Backups:
             except OSError:
                 hint = f"type it, or put {IDENTITY} on the stick"
                 raise Error("not_found", f"{IDENTITY} is not on the stick", hint) from None
-        paths = [self.hands.media / f"{name}{end}" for end in (_STATE, _KEYS)]
+        paths = next((pair for pair in self._pairs() if pair[0].name == f"{name}{_STATE}"), None)
+        if paths is None:
+            raise Error("not_found", f"{name} is no longer there", "put the stick in, then choose this entry again")
         needed, free = sum(path.stat().st_size for path in paths), shutil.disk_usage(self.home).free
         if (
             needed + SPARE_OCTETS > free
@@ -77,7 +89,7 @@ class Backups:
                 f"the backup needs {needed >> 20} MiB beside what is there, {free >> 20} are free",
                 "a factory reset (menu 15) makes room: the box is to be another anyway",
             )
-        found = staged.stage(self.home, paths, backup.identity(text), lambda _: None)
+        found = staged.stage(self.home, list(paths), backup.identity(text), lambda _: None)
         digests = {}
         for path, one in zip(paths, found, strict=True):
             with path.open("rb") as file:
@@ -97,3 +109,11 @@ class Backups:
 
     def forgotten(self) -> None:
         staged.forget(self.home)
+
+
+def _made_s(path: Path) -> int:
+    """When an archive was made, by its name; 0 for a name that says nothing."""
+    try:
+        return int(datetime.strptime(path.name[:26], "casemate-%Y%m%dT%H%M%SZ.").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0

@@ -106,15 +106,17 @@ class Story:
         cable.page("status")
         return cable.back()
 
+    def shows(self, cable: Cable, pattern: str) -> str:
+        """The status once it has this: a machine that was just started, and is slow, is not all ready at once."""
+        until = time.monotonic() + 1800
+        while not re.search(pattern, said := self.status(cable)):
+            assert time.monotonic() < until, f"{pattern} did not come:\n{said}"
+            time.sleep(20)
+        return said
+
     def blessed(self, cable: Cable, version: str) -> str:
         """The status once the release on trial is good."""
-        until = time.monotonic() + 1800
-        while time.monotonic() < until:
-            said = self.status(cable)
-            if re.search(rf"{re.escape(version)}\s+good\s+\(runs\)", said):
-                return said
-            time.sleep(20)
-        raise AssertionError(f"{version} was not found good:\n{said}")
+        return self.shows(cable, rf"{re.escape(version)}\s+good\s+\(runs\)")
 
     def ssh_key(self) -> Path:
         """The bank's IT's, which stays with the machine."""

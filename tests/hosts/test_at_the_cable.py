@@ -20,6 +20,7 @@ from tests.hosts.container import booted
 from tests.hosts.releases import LIBRARY, UNITS
 from tests.hosts.test_ssh import until
 
+pytestmark = pytest.mark.timeout(1_800)
 PASSWORD = "four words are enough here"
 HOME = "/var/lib/casemate"
 MEDIA = "/run/media/casemate"
@@ -43,7 +44,10 @@ class Box:
         words = ["-t", self.host.backend.leader, *NAMES, "/usr/bin/env", f"CASEMATE_HOME={HOME}", "TERM=vt100"]
         words += [f"CASEMATE_CONFIG={HOME}/settings/casemate.toml", "/usr/lib/casemate/bin/python3", "-P", "-m"]
         words += ["appliance.cli", "field"]
-        return pexpect.spawn("nsenter", words, dimensions=(24, 80), timeout=SECONDS, encoding="ascii", echo=False)
+        self.heard = self.log.with_name("cable.log").open("a", encoding="ascii")
+        return pexpect.spawn(
+            "nsenter", words, dimensions=(24, 80), timeout=SECONDS, encoding="ascii", echo=False, logfile=self.heard
+        )
 
     def code(self) -> str:
         until(lambda: now_ms() // 30_000 > self.used)

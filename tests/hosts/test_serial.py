@@ -143,10 +143,6 @@ def test_a_link_is_tested_and_the_first_message_is_delivered(story: Story, opera
     cable.type("casemate-gateway")
     cable.asked("(empty: all): ", "")
     assert "INFO" in cable.back()
-    cable.page("reach")
-    cable.asked("to leave): ", "ping")
-    cable.asked("address: ", HERE)
-    assert " 0% packet loss" in cable.back()
     cable.out()
     assert story.known.get("install_answers", 0) + cable.answers <= 25 + 4, "the recovery key and the status beside"
 
@@ -234,6 +230,15 @@ def test_a_network_change_that_nobody_confirms_is_undone(story: Story) -> None:
     wait_for(lambda: httpx.get("https://10.66.0.77/healthz", verify=False, timeout=10).status_code == 200, 100)
     assert "as it was before" in cable.back()
     wait_for(lambda: httpx.get(f"https://{THERE}/healthz", verify=False, timeout=10).status_code == 200, 120)
+    cable.out()
+
+
+def test_the_banks_side_is_pinged_from_the_cable(story: Story) -> None:
+    cable = story.in_menu()
+    cable.page("reach")
+    cable.asked("to leave): ", "ping")
+    cable.asked("address: ", HERE)
+    assert " 0% packet loss" in cable.back()
     cable.out()
 
 

@@ -18,7 +18,6 @@ from appliance.engine.joining import Joiner
 from appliance.engine.ledger import Ledger
 from appliance.engine.left_alone import Stops
 from appliance.engine.link import Link
-from appliance.engine.listening import Listener
 from appliance.engine.outward import Outward
 from appliance.engine.pace import Pace
 from appliance.message import CANCELLED, FINAL, QUEUED
@@ -210,13 +209,6 @@ def deaf_to_stop() -> Iterator[None]:
 
 
 @contextmanager
-def forgets_who_asked() -> Iterator[None]:
-    """An engine that was killed does not know who asked to be left alone a moment ago."""
-    with _instead(Listener, "recall", lambda self, now_s: None):
-        yield
-
-
-@contextmanager
 def final_moves() -> Iterator[None]:
     """What is over can still be cancelled."""
 
@@ -377,7 +369,6 @@ SABOTAGE: Final[dict[str, Sabotage]] = {
         Sabotage(wide_window, "under way in a window of"),
         Sabotage(no_pace, "faster than its pace"),
         Sabotage(deaf_to_stop, "after its confirmation"),
-        Sabotage(forgets_who_asked, "after its confirmation", 410_001_050),
         Sabotage(final_moves, "was delivered and is cancelled|was told cancelled after its end|after its end"),
         Sabotage(guesses, "was in doubt, and no handset has it"),
         Sabotage(never_settled, "not settled .* rows in"),

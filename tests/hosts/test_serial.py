@@ -174,7 +174,7 @@ def test_bundles_that_must_not_be_installed_are_refused_with_their_reason(story:
     cable.out()
 
 
-def test_a_release_is_installed_from_a_stick_while_messages_flow(story: Story) -> None:
+def test_a_release_is_installed_from_a_stick_while_messages_flow(story: Story, operator: str) -> None:
     """To the other slot, then a restart by the menu; data is unlocked without anybody, no message is lost."""
     if "token" not in story.known:
         story.on()

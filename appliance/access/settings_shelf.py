@@ -66,10 +66,15 @@ class SettingsShelf(Place):
         sql = f"SELECT {_COLUMNS} FROM settings_version ORDER BY id DESC LIMIT ?"  # noqa: S608 # our own column names
         return [SettingsVersion(*row) for row in self.rows(sql, VERSIONS_SHOWN)]
 
+    def settings_newest(self) -> SettingsVersion | None:
+        """The newest that was approved; None when none was."""
+        row = self.row(f"SELECT {_COLUMNS} FROM settings_version ORDER BY id DESC LIMIT 1")  # noqa: S608 # our own column names
+        return SettingsVersion(*row) if row is not None else None
+
     def settings_present(self) -> str:
         """What another version is compared with: the newest approved, else the file in use."""
-        versions = self.settings_versions()
-        return versions[0].document if versions else in_use()
+        newest = self.settings_newest()
+        return newest.document if newest is not None else in_use()
 
     def settings_version(self, number: int) -> SettingsVersion:
         """Raises Error `not_found`."""

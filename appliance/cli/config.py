@@ -158,7 +158,7 @@ def _apply_due() -> int:
 
 def _put_into_use(desk: Desk, due: settings_due.Due) -> None:
     """Raises Error `forbidden` for what is not the newest version, or was not approved on the audit log."""
-    newest = next(iter(desk.access.settings_versions()), None)
+    newest = desk.access.settings_newest()
     if newest is None or newest.id != due.version:
         raise Error("forbidden", f"version {due.version} is not the newest that was approved")
     desk.access.check_document(newest.document)

@@ -13,11 +13,10 @@ from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.network import ssh
-from appliance.selftest import findings, gathered, named_ports, report
+from appliance.selftest import REPORT, findings, gathered, named_ports, report
 from appliance.settings import Settings, home_of, load
 
 ASK_S_MAX: Final = 10.0
-REPORT: Final = "run/selftest.json"
 
 
 def _hsm(settings: Settings) -> str:

@@ -26,7 +26,7 @@ class Applied(NamedTuple):
 
 def apply_newest() -> Applied:
     """Raises Error `not_found`, `forbidden`, `audit_unavailable`."""
-    newest = next(iter(desk().access.settings_versions()), None)
+    newest = desk().access.settings_newest()
     if newest is None:
         raise Error("not_found", "no version of the settings was approved yet")
     if not differences(in_use(), newest.document):

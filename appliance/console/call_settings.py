@@ -70,15 +70,10 @@ def _version(version: SettingsVersion, whole: bool = False) -> dict[str, Any]:
     return told | ({"document": version.document} if whole else {})
 
 
-def _newest() -> SettingsVersion | None:
-    versions = desk().access.settings_versions()
-    return versions[0] if versions else None
-
-
 @call("GET", "/settings", "settings.read")
 def read_settings() -> dict[str, Any]:
     """The newest approved document, else the file in use; and whether it is the one in use"""
-    document, newest = desk().access.settings_present(), _newest()
+    document, newest = desk().access.settings_present(), desk().access.settings_newest()
     told = {"document": document, "digest": digest_of(document), "version": newest.id if newest else None}
     return told | {"applied": not differences(in_use(), document)}
 
@@ -111,12 +106,12 @@ def put_settings(given: DocumentWanted) -> dict[str, Any]:
 def _to(document: str, reason: str) -> dict[str, Any]:
     before, after = of_settings(document)
     if not before and not after:
-        newest = _newest()
+        newest = desk().access.settings_newest()
         return unchanged(version=newest.id if newest else None)
     found = do_or_ask("settings.change", digest_of(document), before, after, document, reason)
     if not isinstance(found, Done):
         return found
-    newest = _newest()
+    newest = desk().access.settings_newest()
     return changed(version=newest.id if newest else None)
 
 

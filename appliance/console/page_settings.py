@@ -36,14 +36,15 @@ SAID: Final = {
 def _page(problem: str = "", status: int = 200) -> tuple[str, int]:
     it = desk()
     wanted = request.args.get("words", "").strip().lower()[:60]
+    newest, present = it.access.settings_newest(), it.access.settings_present()
     rows = [(s, it.settings[s.name]) for s in SETTINGS if wanted in f"{s.name} {s.help}".lower()]
     filled: dict[str, Any] = {
         "rows": rows,
         "words": wanted,
         "links": it.settings.links,
         "versions": it.access.settings_versions(),
-        "document": request.form.get("document", "") if status == 422 else it.access.settings_present(),
-        "waits": bool(it.access.settings_versions()) and bool(differences(in_use(), it.access.settings_present())),
+        "document": request.form.get("document", "") if status == 422 else present,
+        "waits": newest is not None and bool(differences(in_use(), present)),
         "done": SAID.get(request.args.get("done", ""), ""),
     }
     return render_template("settings.html", problem=problem, **filled), status

@@ -11,6 +11,7 @@ from flask import Blueprint, render_template
 
 from appliance import __version__
 from appliance.errors import Error
+from appliance.selftest import REPORT
 
 from .condition import health_rows
 from .desk import desk
@@ -22,7 +23,6 @@ views = Blueprint("system", __name__)
 
 DISK_WARN: Final = 80  # per cent
 MEMORY_WARN: Final = 85
-SELFTEST: Final = "run/selftest.json"  # there on an appliance alone
 TONES: Final = {"well": "good", "LOOK": "warn", "WRONG": "bad"}
 
 
@@ -61,9 +61,9 @@ def _processes() -> list[dict[str, Any]]:
 
 
 def _selftest() -> list[dict[str, str]]:
-    """What the box found out about itself at its start, in its own words; nothing where there is no report."""
+    """What the box found out about itself at its start, in its own words; nothing where there is no report: it is there on an appliance alone."""
     try:
-        found = json.loads((desk().settings.home / SELFTEST).read_text(encoding="utf-8"))["findings"]
+        found = json.loads((desk().settings.home / REPORT).read_text(encoding="utf-8"))["findings"]
         return [
             {
                 "name": str(row["what"]),

@@ -50,15 +50,18 @@ class Pulse:
 
     def recent(self, at_ms: int) -> tuple[dict[str, Any] | None] | None:
         """What the engine said at the last look, in a tuple; None when that is too long ago to be shown as now."""
-        with self._lock:
-            heard = self._heard
-        return (heard[1],) if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
+        heard = self._fresh(at_ms)
+        return (heard[1],) if heard is not None else None
 
     def look(self, at_ms: int) -> int | None:
         """When the last look was; None when that is too long ago to be shown as now."""
+        heard = self._fresh(at_ms)
+        return heard[0] if heard is not None else None
+
+    def _fresh(self, at_ms: int) -> tuple[int, dict[str, Any] | None] | None:
         with self._lock:
             heard = self._heard
-        return heard[0] if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
+        return heard if heard is not None and 0 <= at_ms - heard[0] <= RECENT_MS else None
 
     def points(self, after_ms: int = 0) -> list[list[Any]]:
         with self._lock:

@@ -9,6 +9,7 @@ from appliance.settings import LOOPBACK, Settings, address
 
 from .facts import Facts
 
+REPORT: Final = "run/selftest.json"  # of the state folder: what the box found at its start, for the console
 WELL: Final = "well"
 LOOK: Final = "LOOK"  # it works; a person should know
 WRONG: Final = "WRONG"  # not what was shipped, or not enough

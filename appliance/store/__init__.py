@@ -24,13 +24,13 @@ from .figures import Counted
 from .folder import free_octets, partition_days, partition_exists, partition_path
 from .found import Found, Part
 from .living import living
+from .migrating import migrate
 from .opening import (
     SQLITE_VERSION,
     Connection,
     DatabaseError,
     OperationalError,
     is_damage,
-    migrate,
     open_store,
     settle,
     snapshot,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from sqlite_utils.migrations import Migrations
+
 from appliance.errors import Error
 
-from .opening import Connection, DatabaseError, Migrations, migrate, open_store
+from .migrating import migrate
+from .opening import Connection, DatabaseError, open_store
+from .transaction import transaction
 
 
 class ActsStore:
@@ -30,22 +33,18 @@ class ActsStore:
         out: list[Any] = []
         conn = self.conn
         try:
-            conn.execute("BEGIN IMMEDIATE")
-            for act in acts:
-                conn.execute("SAVEPOINT act")
-                try:
-                    out.append(act(self))
-                except DatabaseError:
-                    raise
-                except Exception as e:
-                    conn.execute("ROLLBACK TO act")
-                    out.append(e)
-                conn.execute("RELEASE act")
-            conn.execute("COMMIT")
+            with transaction(conn):
+                for act in acts:
+                    conn.execute("SAVEPOINT act")
+                    try:
+                        out.append(act(self))
+                    except DatabaseError:
+                        raise
+                    except Exception as e:
+                        conn.execute("ROLLBACK TO act")
+                        out.append(e)
+                    conn.execute("RELEASE act")
         except DatabaseError as e:
-            with suppress(DatabaseError):
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
             raise Error("store_full", self.unwritten, f"free space on the disk ({e})") from None
         return out
 

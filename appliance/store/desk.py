@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlite_utils.migrations import Migrations
 
-from .opening import Connection, migrate, open_store
+from .migrating import migrate
+from .opening import Connection, open_store
 from .transaction import transaction
 
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from stat import S_ISGID
 from typing import Any, Final
 
-import sqlite_utils
 from sqlcipher3 import dbapi2 as sqlite3
-from sqlite_utils.migrations import Migrations
 
 from appliance.errors import Error
 from appliance.limits import SQLITE_MIN
@@ -120,32 +118,6 @@ def settle(conn: Connection) -> None:
 def is_damage(e: BaseException) -> bool:
     """Whether an error of a store says that its file is damaged: waiting does not mend that."""
     return getattr(e, "sqlite_errorcode", 0) & 0xFF in DAMAGED
-
-
-def migrate(conn: Connection, migrations: Migrations) -> None:
-    """Brings a store to the newest schema, all steps or none. Raises Error `store_full` or `store_damaged`.
-
-    Those who open a new store at once take turns: who waited finds nothing left to do. Without the lock both would find the same tables missing.
-    """
-    db = sqlite_utils.Database(conn)
-    try:
-        if not migrations.pending(db):
-            return
-        alone = not conn.in_transaction
-        if alone:
-            conn.execute("BEGIN IMMEDIATE")
-        try:
-            migrations.apply(db)  # its own transactions nest in this one
-            if alone:
-                conn.execute("COMMIT")
-        except BaseException:
-            if alone and conn.in_transaction:  # a full disk has ended it already
-                conn.execute("ROLLBACK")
-            raise
-    except sqlite3.DatabaseError as e:
-        if getattr(e, "sqlite_errorcode", 0) & 0xFF in NO_ROOM:
-            raise Error("store_full", f"a store cannot be written: {e}", "free space on the disk") from None
-        raise Error("store_damaged", f"a store cannot be brought to the newest schema: {e}") from None
 
 
 def snapshot(path: Path, into: Path) -> None:

@@ -27,7 +27,8 @@ from .batches import (
 from .behind import HEAP_OF_ENDED, HEAP_OF_NUMBERS, Ended, Numbers, ended_entry, heap_span, is_in, numbers_in
 from .checkpointing import empties
 from .folder import partition_path
-from .opening import Connection, migrate, open_store, settle
+from .migrating import migrate
+from .opening import Connection, open_store, settle
 from .schema import MIGRATIONS
 from .work import STATEMENTS, Work
 

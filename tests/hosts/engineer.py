@@ -120,11 +120,7 @@ class Story:
 
     def ssh_key(self) -> Path:
         """The bank's IT's, which stays with the machine."""
-        key = self.machine.folder / "bank-it"
-        if not key.exists():
-            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "it@bank", "-f", str(key)]
-            subprocess.run(words, check=True)
-        return key
+        return self.machine.ssh_key("bank-it")
 
     def shell(self, command: str) -> str:
         """What root is answered by SSH, while it is open. Raises CalledProcessError."""

@@ -56,6 +56,14 @@ class Machine:
         words += ["--set-pk", OWNER, "/build/machine/PK.crt", "--add-kek", OWNER, "/build/machine/KEK.crt"]
         self._inside(*words, "--add-db", OWNER, "/build/machine/db.crt")
 
+    def ssh_key(self, name: str) -> Path:
+        """A person's SSH key, which stays with the machine."""
+        path = self.folder / name
+        if not path.exists():
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{name}@bank", "-f", str(path)]
+            subprocess.run(words, check=True)
+        return path
+
     def seed(self, files: dict[str, str]) -> None:
         """A stick labelled CASEMATE with these files."""
         stick = self.folder / "stick.raw"

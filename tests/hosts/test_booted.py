@@ -163,11 +163,7 @@ class Box:
     @property
     def key(self) -> Path:
         """An administrator's SSH key."""
-        path = self.machine.folder / "olga"
-        if not path.exists():
-            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "olga@bank", "-f", str(path)]
-            subprocess.run(words, check=True)
-        return path
+        return self.machine.ssh_key("olga")
 
     def ssh(self, command: str) -> list[str]:
         """Words of OpenSSH's client."""

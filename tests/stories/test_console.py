@@ -216,6 +216,7 @@ def test_a_security_key_is_enrolled_opens_the_console_and_shows_again_who_it_is(
     page.click("button:text-is('Sign in with a security key')")
     page.wait_for_url(watched.url + "/")
     page.click("text=Sign out")
+    page.wait_for_selector("text=You are signed out")
     watched.sign_in("katja", "/sign-in/second?next=/")
     page.click("button:text-is('Use a security key')")
     page.wait_for_url(watched.url + "/")

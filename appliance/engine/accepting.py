@@ -97,7 +97,7 @@ def needs_store(ledger: Ledger, batch: Batch) -> bool:
         return True
     if any(ledger.spilled) or any(batch.send_at_ms):
         return True
-    return max(ledger.queues.lengths) + len(batch.ids) > limits.QUEUE_MESSAGES_MAX
+    return min(map(ledger.room, range(4))) < len(batch.ids)
 
 
 def _rows(ledger: Ledger, batch: Batch, seqs: range, odd: set[int], now_ms: int) -> frozenset[int]:
@@ -146,7 +146,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
     lengths = queues.lengths
     route_of = ledger.routes.group
     spilled = ledger.spilled
-    most = limits.QUEUE_MESSAGES_MAX
+    most = [limits.QUEUE_MESSAGES_MAX - n for n in ledger.delayed.lengths]
     by_route = queues.by_route
     last: dict[int, int] = {}  # by class, the last that came into memory
     for seq, mid, class_, enc, segs, sender, to, payload, expires, hook in zip(
@@ -164,7 +164,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
     ):
         if seq in held:
             continue
-        if (spilled[class_] or lengths[class_] >= most) and (day, seq) > ledger.paged_upto[class_]:
+        if (spilled[class_] or lengths[class_] >= most[class_]) and (day, seq) > ledger.paged_upto[class_]:
             spilled[class_] = True
             ledger.on_disk[class_] += 1
             continue

@@ -111,6 +111,10 @@ class Ledger:
         """Whether a segment, by link and operator's id, had its final receipt in this beat, or in the one whose commit is under way."""
         return where in self.just_ended or (self.committing is not None and where in self.committing.just_ended)
 
+    def room(self, class_: int) -> int:
+        """How many more messages of a class may come into memory: what an operator asked to try later will be back in its queue."""
+        return limits.QUEUE_MESSAGES_MAX - self.queues.lengths[class_] - self.delayed.lengths[class_]
+
     def open_ends(self) -> dict[str, int]:
         """What waits for somebody else, for `state`."""
         return {

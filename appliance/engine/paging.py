@@ -123,7 +123,8 @@ class Pager:
         ledger = self.ledger
         try:
             for class_ in range(4):
-                if ledger.spilled[class_] and ledger.queues.lengths[class_] < limits.QUEUE_PAGE_MESSAGES:
+                few = ledger.queues.lengths[class_] < limits.QUEUE_PAGE_MESSAGES
+                if ledger.spilled[class_] and few and ledger.room(class_) > 0:
                     await self._page(class_, now_ms)
             if ledger.scheduled_days and now_s - self._due_s >= DUE_EACH_S:
                 self._due_s = now_s
@@ -135,7 +136,7 @@ class Pager:
 
     async def _page(self, class_: int, now_ms: int) -> None:
         ledger = self.ledger
-        left = limits.QUEUE_PAGE_MESSAGES
+        left = min(limits.QUEUE_PAGE_MESSAGES, ledger.room(class_))
         day, after = ledger.paged_upto[class_]
         for each in sorted(d for d in ledger.partitions if d >= day):
             known = partial(ledger.straight.tally, each)
@@ -162,8 +163,8 @@ class Pager:
         for day in list(ledger.scheduled_days):
             partition = ledger.partition(day)
             seqs: list[int] = []
-            for class_, waiting_now in enumerate(ledger.queues.lengths):
-                room = limits.QUEUE_MESSAGES_MAX - waiting_now  # what finds none stays scheduled for now
+            for class_ in range(4):
+                room = ledger.room(class_)  # what finds none stays scheduled for now
                 if room > 0:
                     seqs += partition.due(now_ms, class_, min(room, DUE_MESSAGES))
             if not seqs:

@@ -94,9 +94,11 @@ class Delayed:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Waiting, int]] = []
         self._pushed = 0
+        self.lengths = [0] * len(CLASSES)  # they come back to the queues: what these may hold, they hold with them
 
     def push(self, due_s: float, waiting: Waiting, part: int) -> None:
         self._pushed += 1
+        self.lengths[waiting.class_] += 1
         heappush(self._heap, (due_s, self._pushed, waiting, part))
 
     def due(self, now_s: float) -> list[tuple[Waiting, int]]:
@@ -104,12 +106,16 @@ class Delayed:
         out = []
         while self._heap and self._heap[0][0] <= now_s:
             _, _, waiting, part = heappop(self._heap)
+            self.lengths[waiting.class_] -= 1
             out.append((waiting, part))
         return out
 
     def remove(self, day: int, seq: int) -> None:
         """Takes out the segments of one message."""
-        self._heap = [row for row in self._heap if (row[2].day, row[2].seq) != (day, seq)]
+        stays = [row for row in self._heap if (row[2].day, row[2].seq) != (day, seq)]
+        for _, _, waiting, _ in self._heap if len(stays) < len(self._heap) else ():
+            self.lengths[waiting.class_] -= (waiting.day, waiting.seq) == (day, seq)
+        self._heap = stays
         heapify(self._heap)
 
     def __iter__(self) -> Iterator[Waiting]:

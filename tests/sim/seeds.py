@@ -41,6 +41,8 @@ NAMED: Final[dict[int, str]] = {
     " the first for undone; the product was right",
     410_001_050: "bulk messages that a gateway let through a moment after their customer's STOP was confirmed, and after a power cut in which"
     " the engine forgot it: an engine recalls at its start who asked last",
+    800_002_297: 'an operator said "later" to all that it was sent, and the next were read from disk: what was put off counted nowhere, and'
+    " more came back than the queues may hold",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

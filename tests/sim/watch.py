@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from appliance.message import FINAL, STATUSES
@@ -126,8 +126,9 @@ def bounded(world: World) -> None:
     if engine is None:
         return
     most = world.plan.queue_messages
+    later = Counter(class_ for class_, _ in {(w.class_, (w.day, w.seq)) for w in engine.ledger.delayed})
     for class_, n in enumerate(engine.ledger.queues.lengths):
         # What was under way may come back.
         slack = sum(link["window"] * link["binds"] * (1 + len(link.get("more_hosts", ()))) for link in world.plan.links)
-        if n > most + slack:
-            world.violated(f"{n} messages of class {class_} in memory, {most} are the bound")
+        if n + later[class_] > most + slack:
+            world.violated(f"{n + later[class_]} messages of class {class_} in memory, {most} are the bound")

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance import limits
+from appliance.message import TRANSACTION
+from appliance.smpp.spec import ESME_RSYSERR
 from appliance.store import stored
 from tests.support.engine_alone import Time, World, batch
 
@@ -51,3 +54,31 @@ def test_a_start_reads_the_batches_that_wait_and_no_others(
     world.bind()
     world.run()
     assert [s.short_message for s in world.submits()] == [b"waits 0", b"waits 1"]
+
+
+def test_what_an_operator_puts_off_counts_as_what_waits_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator that said "later" to everything at the speed of its link drew the whole backlog into memory."""
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES_MAX", 6)
+    monkeypatch.setattr(limits, "QUEUE_PAGE_MESSAGES", 3)
+    time = Time(monkeypatch)
+    world = World(tmp_path, window=3)
+    world.bind()
+    texts = [f"m {n}" for n in range(30)]
+    world.accept(batch(*texts))
+    most, heard = 0, list[bytes]()
+    for turn in range(80):
+        world.step()
+        for submit in world.submits():
+            if turn < 10:
+                world.answer(submit.sequence, "", ESME_RSYSERR)
+            else:
+                heard.append(submit.short_message)
+                world.answer(submit.sequence, f"A{len(heard)}")
+        world.run()
+        most = max(most, world.ledger.queues.lengths[TRANSACTION] + len(world.ledger.delayed))
+        time.pass_(0.25)
+    assert most <= 6 + 3, "and a window that comes back"
+    assert sorted(heard) == sorted(text.encode() for text in texts)
+    assert world.ledger.delayed.lengths == [0] * 4

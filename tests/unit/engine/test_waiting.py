@@ -1,6 +1,6 @@
 """Queues keep order within a class, give way between segments, and lose nothing when segments come back."""
 
-from appliance.engine.waiting import Queue, Queues, Waiting
+from appliance.engine.waiting import Delayed, Queue, Queues, Waiting
 
 
 def waiting(seq: int, class_: int = 2, segments: int = 1, expires_ms: int = 10**15) -> Waiting:
@@ -80,3 +80,16 @@ def test_what_comes_back_of_a_sender_set_aside_goes_before_those_of_its_own() ->
     assert queue.ready(9.9) is None and queue.ready(10.0) == "BANK" and queue.ready(99.0) is None
     queue.rejoin()
     assert seqs(queue) == [3, 4, 5, 6, 8, 9] and queue.lines() == (queue,)
+
+
+def test_what_is_put_off_is_counted_by_class_until_it_is_due_or_taken_out() -> None:
+    delayed = Delayed()
+    long = waiting(2, class_=3, segments=2)
+    for due_s, each, part in ((1.0, waiting(1), 1), (2.0, long, 1), (3.0, long, 2), (4.0, waiting(3), 1)):
+        delayed.push(due_s, each, part)
+    assert delayed.lengths == [0, 0, 2, 2]
+    assert len(delayed.due(1.5)) == 1
+    assert delayed.lengths == [0, 0, 1, 2]
+    delayed.remove(1, 9)
+    delayed.remove(1, 2)
+    assert delayed.lengths == [0, 0, 1, 0] and len(delayed) == 1

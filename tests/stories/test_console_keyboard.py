@@ -140,7 +140,7 @@ def test_a_message_is_found_and_revealed(keys: Callable[[str], Keys], place: tup
     carlo.to("#number")
     carlo.write(NUMBER)
     carlo.do("Search by number")
-    page.wait_for_url("**/messages/by-number")  # not an address that the page before has, too: what comes next would meet a page on its way
+    page.wait_for_url("**/messages/by-number")  # not a pattern that the page before fits, too
     carlo.go(f"/messages/{place[2]}")
     carlo.to("Why this link?")
     carlo.press("Space")  # what is folded, by Space

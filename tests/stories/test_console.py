@@ -265,9 +265,9 @@ def test_the_overview_moves(watched: Watched) -> None:
     page.wait_for_selector("#live.on")
     before = page.get_attribute("#chart", "data-last")
     # `expect` looks from outside; `wait_for_function` polls inside the page, which the page's policy refuses.
-    playwright.expect(page.locator("#chart")).not_to_have_attribute("data-last", before or "", timeout=15_000)
+    playwright.expect(page.locator("#chart")).not_to_have_attribute("data-last", before or "", timeout=60_000)
     playwright.expect(page.locator("[data-rate=submitted]")).to_have_text(
-        re.compile(r"[1-9][0-9,]{2,}"), timeout=15_000
+        re.compile(r"[1-9][0-9,]{2,}"), timeout=60_000
     )
     inked = """() => { const c = document.querySelector('#chart canvas');
         return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0); }"""

@@ -177,7 +177,7 @@ def test_throttling_is_waited_out(operator: Foreign, box: Appliance) -> None:
     refusals = iter([0x58, 0x14])  # ESME_RTHROTTLED, ESME_RMSGQFUL
     operator.fate = lambda n, event: (next(refusals, 0), "DELIVRD")
     told = box.send(to="+393471234567", text="x")
-    box.until(told["id"], "delivered", seconds=15)
+    box.until(told["id"], "delivered", seconds=60)
     operator.fate = lambda n, event: (0, "DELIVRD")
 
 
@@ -187,7 +187,7 @@ def test_a_few_hundred_at_once(operator: Foreign, box: Appliance) -> None:
     answer = box.api.post("/v1/messages/batch", json={"messages": rows})
     ids = [a["id"] for a in answer.json()["accepted"]]
     assert len(ids) == 500
-    status = box.settled(seconds=30)
+    status = box.settled(seconds=60)
     assert {status[i] for i in ids} == {"delivered"}
     heard = operator.heard[before:]
     assert sorted(e.destination_addr for e in heard) == sorted(r["to"][1:] for r in rows)
@@ -200,4 +200,4 @@ def test_an_operator_that_goes_away_and_comes_back(operator: Foreign, box: Appli
     wait_for("the link to be seen down", lambda: box.state()["links"][0]["state"] != "up")
     operator.start()
     wait_for("a new bind", lambda: len(operator.binds) > binds, 15)
-    box.until(told["id"], "delivered", seconds=15)
+    box.until(told["id"], "delivered", seconds=60)

@@ -129,7 +129,7 @@ def test_a_restart_without_the_token_keeps_what_was_accepted(box: Appliance) -> 
         away.rename(tokens)
         box.behave(throttle_rate=0.0)
     box.until_ready(60)
-    box.until(told["id"], "delivered", "indeterminate", seconds=30)
+    box.until(told["id"], "delivered", "indeterminate", seconds=60)
 
 
 def token_folder(box: Appliance) -> Path:

@@ -253,6 +253,7 @@ def forget_new(ledger: Ledger, done: set[int]) -> None:
             ("intents", 0, first << 8),
             ("answers", -1, first << 8),
             ("segment_status", -1, first << 8),
+            ("abandoned", -1, first << 8),
             ("progress", -1, first),
             ("events", 0, first),
             ("webhooks", 0, first),

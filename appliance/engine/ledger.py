@@ -231,9 +231,7 @@ class Ledger:
         """The parts of a begun message that are still to do will not leave."""
         work = self.work[waiting.day]
         for part in waiting.todo or ():
-            key = waiting.seq << 8 | part
-            work.intents.append((key, 0, now_ms))
-            work.segment_status.append((status, error, key))
+            work.abandoned.append((status, now_ms, error, waiting.seq << 8 | part))
         waiting.todo = []  # a part that comes back later is queued by itself
         self.touched.add((waiting.day, waiting.seq))
 

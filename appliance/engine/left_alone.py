@@ -204,7 +204,7 @@ def _states(ledger: Ledger, day: int, seq: int) -> dict[int, int]:
     states = {part: status for part, status, *_ in ledger.partitions[day].parts(seq)}
     work = ledger.work[day]
     # In the order of their execution.
-    for rows in (work.requeued, work.answers, work.receipts, work.segment_status):
+    for rows in (work.requeued, work.answers, work.receipts, work.segment_status, work.abandoned):
         states.update({row[-1] & 255: row[0] for row in rows if row[-1] >> 8 == seq})
     return states
 

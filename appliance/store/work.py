@@ -19,6 +19,11 @@ INTEND: Final = "INSERT OR REPLACE INTO segment(key,status,link,submitted_ms) VA
 ANSWER: Final = "UPDATE segment SET status=?,answered_ms=?,operator_id=?,error=? WHERE key=?"
 RECEIPT: Final = "UPDATE segment SET status=?,receipted_ms=?,error=? WHERE key=?"
 SEGMENT_STATUS: Final = "UPDATE segment SET status=?,error=? WHERE key=?"
+#: A segment that will not leave, or not again: over what link it left before, and when, is still asked by receipts of that copy.
+ABANDON: Final = (
+    "INSERT INTO segment(key,status,link,submitted_ms,error) VALUES(?4,?1,0,?2,?3)"
+    " ON CONFLICT(key) DO UPDATE SET status=excluded.status,error=excluded.error"
+)
 #: Some time in the future up to which something of the day may still move; only grows.
 MARK: Final = "INSERT INTO mark(name,value) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=max(value,excluded.value)"
 LOWER_FLOOR: Final = "UPDATE mark SET value=min(value,?) WHERE name='floor'"
@@ -105,6 +110,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("raw_ids", RAW_ID),
     ("receipts", RECEIPT),
     ("segment_status", SEGMENT_STATUS),
+    ("abandoned", ABANDON),
     ("sent_progress", SENT_PROGRESS),
     ("progress", PROGRESS),
     ("events", EVENT),
@@ -174,6 +180,7 @@ class Work:
     raw_ids: list[tuple[Any, ...]]
     receipts: list[tuple[Any, ...]]
     segment_status: list[tuple[Any, ...]]
+    abandoned: list[tuple[Any, ...]]
     sent_progress: list[tuple[Any, ...]]
     progress: list[tuple[Any, ...]]
     events: list[tuple[Any, ...]]

@@ -43,6 +43,8 @@ NAMED: Final[dict[int, str]] = {
     " the engine forgot it: an engine recalls at its start who asked last",
     800_002_297: 'an operator said "later" to all that it was sent, and the next were read from disk: what was put off counted nowhere, and'
     " more came back than the queues may hold",
+    1_000_002_368: "a code in doubt waited to be sent again and expired: its first copy was forgotten with that, and the receipt of it was"
+    " given to the next message in doubt whose text began alike",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

@@ -24,6 +24,15 @@ _KINDS: tuple[tuple[type[apsw.Error], Any], ...] = (
 )
 
 
+ROWLESS = (
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "BEGIN",
+    "COMMIT",
+)  # statements that nobody asks for the names of their columns
+
+
 def told(error: apsw.Error) -> Exception:
     """The same error as the wheel raises it."""
     kind = next((theirs for ours, theirs in _KINDS if isinstance(error, ours)), dbapi2.OperationalError)
@@ -38,14 +47,7 @@ class Cursor:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._cursor = conn.inner.cursor()
-        described: list[Any] = [None]  # and not `self`: a statement ends when nothing refers to its cursor any more
-
-        def begins(cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
-            described[0] = cursor.description or None  # afterwards apsw no longer tells
-            return True
-
-        self._described = described
-        self._cursor.exec_trace = begins
+        self._described: list[Any] = [None]
         self.rowcount = -1
 
     @property
@@ -54,6 +56,14 @@ class Cursor:
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         self._conn.touched()
+        if not sql.startswith(ROWLESS):
+            described = self._described  # and not `self`: a statement ends when nothing refers to its cursor any more
+
+            def begins(cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
+                described[0] = cursor.description or None  # afterwards apsw no longer tells
+                return True
+
+            self._cursor.exec_trace = begins
         try:
             self._cursor.execute(sql, parameters)
         except apsw.Error as e:

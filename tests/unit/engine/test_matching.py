@@ -194,6 +194,31 @@ def test_a_clock_set_forth_between_receipt_and_answer_makes_no_receipt_old(world
     assert world.status(later.ids[0]) == "sent"
 
 
+def test_the_receipt_of_one_that_expired_before_it_was_sent_again_is_not_the_next_ones(
+    tmp_path: Path, time: Time
+) -> None:
+    """As seed 1000002368: its first copy left, and may still be heard of."""
+    world = World(tmp_path)
+    world.bind()
+    code = batch("Your statement is ready", class_=OTP, life_ms=20_000)
+    world.accept(code)
+    world.submits()
+    world.drop()
+    world.step()
+    time.pass_(30)
+    world.step()
+    assert world.status(code.ids[0]) == "expired"
+    b = batch("Your statement is ready")
+    world.bind()
+    lost(world, time, b)
+    said = minute(time)
+    text = f"id:X8 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:REJECTD err:099 text:Your statement is re"
+    world.say(pack_deliver(8, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
 def csv(world: World, sequence: int, accepted: str, word: str = "Delivered") -> None:
     """As operators write it whose receipts have no id."""
     world.say(

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from appliance import atomic
+
 OCTETS_MAX: Final = 4_096
 _WHO: Final = re.compile(r"(console|token):[\w.@-]{1,64}", re.ASCII)
 
@@ -79,9 +81,4 @@ def _read(path: Path) -> dict[str, Any]:
 def _write(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all, and never through a link that another left there."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
-    with open(handle, "w", encoding="utf-8") as out:
-        json.dump(content, out)
-    fresh.replace(path)
+    atomic.write(path, json.dumps(content), 0o640)

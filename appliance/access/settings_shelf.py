@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.settings import SETTINGS, TABLES, parse
 
@@ -127,12 +128,5 @@ def in_use() -> str:
 def write_in_use(document: str) -> None:
     """Whole or not at all, with the mode it had. Raises OSError where this process may not."""
     path = place_in_use()
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(handle, "w", encoding="utf-8") as out:
-        out.write(document)
-        out.flush()
-        os.fsync(handle)
-    fresh.replace(path)
+    atomic.write(path, document, 0o640, like_before=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from appliance import atomic
 from appliance.clock import rfc3339
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
@@ -42,12 +43,6 @@ def selftest(as_json: bool, write: bool) -> None:
     rows = {"at": rfc3339(facts.now_ms), "up_s": round(facts.up_s, 1), "findings": [row._asdict() for row in found]}
     text = json.dumps(rows, indent=1)
     if write:
-        path = Path(settings.home, REPORT)
-        fresh = path.with_suffix(".new")
-        # Root writes it into a folder of other users': what lies there is never followed.
-        fresh.unlink(missing_ok=True)
-        with fresh.open("x", encoding="utf-8") as file:
-            file.write(text + "\n")
-        fresh.replace(path)
+        atomic.write(Path(settings.home, REPORT), text + "\n", durable=False)
     click.echo(text if as_json else "\n".join(report(found)))
     sys.exit(any(row.how == "WRONG" for row in found))

@@ -6,14 +6,13 @@ Trust: whoever can change it can take a link out of use or back, nothing else; w
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from appliance import clock
+from appliance import atomic, clock
 from appliance.audit import entry
 from appliance.errors import Error
 
@@ -33,19 +32,8 @@ def read(folder: Path) -> frozenset[str]:
 
 def write(folder: Path, names: frozenset[str]) -> None:
     """Whole or not at all, and on disk when it returns. Raises Error `store_full`."""
-    path = folder / NAME
-    fresh = path.with_suffix(".new")
     try:
-        with open(fresh, "wb") as file:
-            file.write(msgspec.json.encode(sorted(names)))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(place)
-        finally:
-            os.close(place)
+        atomic.write(folder / NAME, msgspec.json.encode(sorted(names)))
     except OSError as e:
         raise Error("store_full", f"{NAME} cannot be written: {e.strerror}", "free space on the disk") from None
 

@@ -8,12 +8,11 @@ then this calendar goes on by the clock that nobody sets. Sealing, validities an
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from appliance import clock
+from appliance import atomic, clock
 from appliance.clock import DAY_MS, day_of
 from appliance.errors import Error
 
@@ -108,13 +107,8 @@ class Calendar:
 
     def _write(self) -> bool:
         """Whole or not at all; what cannot be written is written in a while."""
-        fresh = self._path.with_suffix(".new")
         try:
-            with open(fresh, "w", encoding="ascii") as file:
-                file.write(f"{self._at_ms}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            atomic.write(self._path, f"{self._at_ms}\n")
         except OSError as e:
             log.warning("the calendar cannot be written: %s", e.strerror)
             return False

@@ -7,12 +7,12 @@ asked, the timer of the unit, the next start of the box) puts it back.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.settings import home_of, parse
 
@@ -102,8 +102,10 @@ class Changing:
         said = parse(tomllib.loads(after), self.place.parent, "the change", self.settings.parent)
         network_units(said), hostname(said)  # refused before anything is written, not at the next start
         self.place.mkdir(parents=True, exist_ok=True)
-        _replaced(self.place / PENDING, json.dumps({"before": before, "until_ms": until_ms}))
-        _replaced(self.settings, after)
+        atomic.write(
+            self.place / PENDING, json.dumps({"before": before, "until_ms": until_ms}), 0o600, like_before=True
+        )
+        atomic.write(self.settings, after, 0o600, like_before=True)
 
     def pending(self) -> int | None:
         """Until when it has to be confirmed (Unix milliseconds); None when nothing waits."""
@@ -124,20 +126,6 @@ class Changing:
         if until_ms is None or (now_ms is not None and now_ms < until_ms):
             return False
         before = json.loads((self.place / PENDING).read_text(encoding="utf-8"))["before"]
-        _replaced(self.settings, before)
+        atomic.write(self.settings, before, 0o600, like_before=True)
         (self.place / PENDING).unlink()
         return True
-
-
-def _replaced(path: Path, text: str) -> None:
-    """Whole, with the owner and mode of what was there."""
-    fresh = path.with_name(path.name + ".new")
-    was = path.stat() if path.exists() else None
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if was is None else was.st_mode & 0o777)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-        if was is not None:
-            os.fchown(file.fileno(), was.st_uid, was.st_gid)
-    fresh.replace(path)

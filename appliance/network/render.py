@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from appliance import atomic
 from appliance.settings import Settings
 
 from .files import clock_sources, front, hostname, instances, network_units
@@ -68,9 +68,4 @@ def render(settings: Settings, folder: Path, units: Path) -> list[str]:
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o755)
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), mode)
-    fresh.replace(path)
+    atomic.write(path, text, mode, durable=False)

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.limits import PORTED_BOOKS_MAX, PORTED_REFUSED_SHARE_MAX, PORTED_SHRINK_MIN, PORTED_VERSIONS_MAX
 
@@ -176,17 +177,7 @@ class Bookshelf:
         self._write(self.before())
 
     def _write(self, state: InUse) -> None:
-        fresh = self.active_path.with_name(f".active.{os.getpid()}")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(state))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.active_path)
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        atomic.write(self.active_path, msgspec.json.encode(state))
         spared = {
             self.path(name, kept.version) for books in (state.books, *state.before) for name, kept in books.items()
         }

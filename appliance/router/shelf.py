@@ -9,7 +9,6 @@ messages leave over; the digest on the audit log says whether somebody did.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.settings import Operator, Route, Settings
 
@@ -126,7 +126,7 @@ class RouteShelf:
         below = _below(routes, operators)
         kept = self.numbers()
         heading = Heading((kept[-1] if kept else 0) + 1, hashlib.sha256(below).hexdigest(), len(routes), at_ms, who)
-        _write(self.path(heading.version), encode(heading) + b"\n" + below)
+        atomic.write(self.path(heading.version), encode(heading) + b"\n" + below, 0o640)
         spared = {heading.version, self._pointer_or_none().version}
         for number in kept[:-VERSIONS_MAX]:
             if number not in spared:
@@ -155,7 +155,7 @@ class RouteShelf:
     def put(self, pointer: Pointer) -> None:
         """Makes what a pointer says the active one, whatever was before."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        _write(self.active_path, msgspec.json.encode(pointer))
+        atomic.write(self.active_path, msgspec.json.encode(pointer), 0o640)
 
     def _pointer_or_none(self) -> Pointer:
         try:
@@ -302,19 +302,3 @@ def _below(routes: tuple[Route, ...], operators: tuple[Operator, ...]) -> bytes:
     encode = msgspec.json.Encoder().encode
     lines = [encode(Line(operator=o)) for o in operators] + [encode(Line(route=r)) for r in routes]
     return b"".join(line + b"\n" for line in lines)
-
-
-def _write(path: Path, octets: bytes) -> None:
-    """Whole and on disk, or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-    with open(handle, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from appliance import atomic
 from appliance.clock import DAY_MS
 from appliance.errors import Error
 from appliance.limits import IDEMPOTENCY_DAYS
@@ -72,12 +73,9 @@ def note_layout(settings: Settings, now_ms: int) -> None:
     if not before:
         before = [Kept(0, [1])]  # until now it was a box of one engine
     kept = [*recent(before, now_ms), Kept(now_ms, counts)]
-    fresh = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        fresh.write_bytes(msgspec.json.encode(kept))
-        fresh.chmod(0o600)
-        fresh.replace(path)
+        atomic.write(path, msgspec.json.encode(kept), 0o600)
     except OSError as e:
         raise Error("store_full", f"{NAME} cannot be written: {e.strerror}", "free space on the disk") from None
 

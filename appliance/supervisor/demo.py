@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shlex
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from appliance import atomic
 from appliance.access import Access
 from appliance.audit import BlockingRecorder
 from appliance.errors import Error
@@ -189,7 +189,7 @@ class DemoFile:
         finally:
             recorder.close()
         text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
-        _write_private(self.path, text)
+        atomic.write(self.path, text, 0o600)
         return variables
 
 
@@ -205,7 +205,7 @@ def _key(access: Access, recorder: BlockingRecorder, kept: Path) -> str:
             return token
     recorder.record(SUPERVISOR, "apikey.created", "apikey:demo", name=DEMO)
     token = access.create_api_key(DEMO, rate_per_s=0)[1]
-    _write_private(kept, token + "\n")
+    atomic.write(kept, token + "\n", 0o600)
     return token
 
 
@@ -225,17 +225,8 @@ def _door(access: Access, recorder: BlockingRecorder, token: str, beside: Path) 
             return kept.read_text(encoding="ascii").strip()
         recorder.record(SUPERVISOR, "door.account_password", f"door:{DEMO}")
         password = access.new_door_password(DEMO)[1]
-    _write_private(kept, password + "\n")
+    atomic.write(kept, password + "\n", 0o600)
     return password
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, readable by the owner only."""
-    fresh = path.with_suffix(".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)
 
 
 def _new_password(access: Access, recorder: BlockingRecorder, password: str) -> None:

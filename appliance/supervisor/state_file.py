@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from appliance import atomic
 from appliance.clock import now_ms
 
 
@@ -26,10 +27,7 @@ class StateFile:
             "processes": processes,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        fresh.chmod(0o600)
-        fresh.replace(self.path)
+        atomic.write(self.path, json.dumps(document, indent=1) + "\n", 0o600, durable=False)
 
     def read(self) -> dict[str, Any] | None:
         """What was written last, or None when nothing was or it cannot be read."""

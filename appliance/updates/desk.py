@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import firmware
+from appliance import atomic
 from appliance.audit import BlockingRecorder, entry
 from appliance.clock import now_ms
 from appliance.errors import Error
@@ -307,9 +308,7 @@ class Updates:
             if held.vouches(offered) and firmware.trust.newest_list(
                 {"bundle": firmware.number_of(offered)}, held.list_number
             ):
-                fresh = self.book.folder / "revoked.crl.new"
-                fresh.write_bytes(octets)
-                fresh.replace(self.book.folder / "revoked.crl")
+                atomic.write(self.book.folder / "revoked.crl", octets)
 
     def bless(self, who: str) -> str:
         """The running release is good: its counter goes, the floor rises, what it replaced may be replaced."""

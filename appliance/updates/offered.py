@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.keys import approvals
 from appliance.limits import OFFER_APPROVAL_OCTETS_MAX, OFFER_FREE_OCTETS_MIN, OFFER_OCTETS_MAX, OFFER_PIECE_OCTETS_MAX
@@ -47,9 +48,7 @@ class Offers:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, what: dict[str, Any]) -> None:
-        fresh = self.folder / f"{name}.new"
-        fresh.write_text(json.dumps(what), encoding="utf-8")
-        fresh.replace(self.folder / name)
+        atomic.write(self.folder / name, json.dumps(what), durable=False)
 
     @property
     def path(self) -> Path | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+
+from appliance import atomic
 
 NAME: Final = "progress.json"
 
@@ -29,12 +32,8 @@ class Progress:
         self._write({"step": "", "version": version, "refused": code})
 
     def _write(self, what: dict[str, Any]) -> None:
-        fresh = self.folder / f"{NAME}.new"
-        try:
-            fresh.write_text(json.dumps(what), encoding="ascii")
-            fresh.replace(self.folder / NAME)
-        except OSError:
-            pass
+        with suppress(OSError):
+            atomic.write(self.folder / NAME, json.dumps(what), durable=False)
 
 
 def progress(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from appliance import atomic
 from appliance.errors import Error
 from appliance.store import Connection, DatabaseError, open_store
 
@@ -64,12 +65,8 @@ def snapshot(home: Path, version: str) -> list[str]:
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
         known[name] = copied(path, target)
-    fresh = place / f"{DONE}.new"
     place.mkdir(parents=True, exist_ok=True)
-    fresh.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    _synced(fresh)
-    fresh.replace(place / DONE)
-    _synced(place)
+    atomic.write(place / DONE, json.dumps(known, indent=1))
     return sorted(known)
 
 
@@ -147,20 +144,6 @@ def put_back(home: Path, version: str, left: str) -> tuple[list[str], list[str]]
         aside = path.with_name(f"{path.name}.{left}")
         aside.unlink(missing_ok=True)
         os.link(path, aside)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_bytes(copy.read_bytes())
-        os.chown(fresh, path.stat().st_uid, path.stat().st_gid)
-        fresh.chmod(path.stat().st_mode & 0o777)
-        _synced(fresh)
-        fresh.replace(path)
-        _synced(path.parent)
+        atomic.write(path, copy.read_bytes(), like_before=True)
         done.append(name)
     return done, stay
-
-
-def _synced(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from appliance import atomic
 from appliance.errors import Error
 
 PLACE: Final = "recovery/key.json"  # below the state folder
@@ -64,9 +64,4 @@ class Escrow:
         """Replaces what the state folder says, whole."""
         path = home / PLACE
         path.parent.mkdir(mode=0o770, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        atomic.write(path, json.dumps(asdict(self)))

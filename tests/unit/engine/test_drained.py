@@ -168,7 +168,7 @@ def test_what_is_no_drain_is_refused(tmp_path: Path, payload: dict[str, Any]) ->
 
 def test_a_disk_that_cannot_keep_it_drains_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
-    (world.folder / "drained.new").mkdir()
+    (world.folder / drained.NAME).mkdir()  # what cannot be replaced
     with pytest.raises(Error) as caught:
         asked(world, link="op", on=True, who="cli:a")
     assert caught.value.code == "store_full"

@@ -60,6 +60,7 @@ SINGLE_BODY_OCTETS_MAX: Final = 64 * 1024  # one message with everything on it
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 IDEMPOTENCY_DAYS: Final = 2  # today's and yesterday's partition: at least 24 h
 PAGE_ROWS_MAX: Final = 200  # one page of a search
+SEARCH_S_MAX: Final = 1.0  # of GET /v1/messages: who has few messages among many goes on with the cursor
 PAGE_ROWS_DEFAULT: Final = 50
 VALIDITY_S_MIN: Final = 10
 VALIDITY_S_MAX: Final = 7 * 86_400  # the longest that operators keep a message

@@ -13,7 +13,7 @@ from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
 from appliance.evidence import Facts
 from appliance.intake import Ring
-from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
+from appliance.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, SEARCH_S_MAX
 from appliance.message import CLASSES, STATUSES, Content, id_octets, id_text
 from appliance.numbering import normalise
 from appliance.store import Found
@@ -56,7 +56,9 @@ class Reading:
             number_index = (await self.gateway.seals.at(now_ms())).index(asked.pop("number"))
         caller = request.caller
         rows, cursor = await self.gateway.search(
-            lambda reader: reader.search(number_index=number_index, callers=[caller.id], **asked)
+            lambda reader: reader.search(
+                number_index=number_index, callers=[caller.id], patience_s=SEARCH_S_MAX, **asked
+            )
         )
         if number_index is not None:
             await self.gateway.recorder.record(

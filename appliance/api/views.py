@@ -85,7 +85,7 @@ class MessageView(Struct):
 
 
 class Page(Struct):
-    """A page of a search, newest first; `next` is the `cursor` of the page after it, null on the last."""
+    """A page of a search, newest first; `next` is the `cursor` of the page after it, null on the last. One for which many had to be read is short, or empty."""
 
     messages: list[Brief]
     next: str | None

@@ -304,7 +304,7 @@ class Noted(TypedDict):
 
 
 class Page(TypedDict):
-    """A page of a search, newest first; `next` is the `cursor` of the page after it, null on the last."""
+    """A page of a search, newest first; `next` is the `cursor` of the page after it, null on the last. One for which many had to be read is short, or empty."""
 
     messages: list[Brief]
     next: str | None

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from appliance.api import reading
 from tests.support.api_alone import Alone
 
 GOOD = {"to": "+393331234567", "text": "Your code is 123456"}
@@ -41,6 +42,22 @@ def test_pages_follow_one_another(alone: Alone) -> None:
             break
         cursor = f"&cursor={page['next']}"
     assert seen == ["4", "3", "2", "1", "0"]
+
+
+def test_who_has_few_among_many_goes_on_with_the_cursor(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway read every message of every day for one page, and answered nobody else as quickly meanwhile."""
+    monkeypatch.setattr(reading, "SEARCH_S_MAX", 0.0)
+    for n in range(6):
+        alone.post("/v1/messages", GOOD | {"class": "bulk" if n else "otp"})
+    seen, cursor, pages = [], "", 0
+    while True:
+        page = alone.get(f"/v1/messages?class=otp{cursor}").json
+        seen += [m["class"] for m in page["messages"]]
+        pages += 1
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == ["otp"] and 1 < pages < 10
 
 
 def test_filters(alone: Alone) -> None:

@@ -80,8 +80,10 @@ class Resolver:
             except DatabaseError:
                 ledger.quarantine(day, now_ms)
         candidates = [c for c in candidates if c.day in ledger.partitions]
-        # A receipt that was heard while the last commit was under way is not in the rows yet.
-        candidates = [c for c in candidates if c.operator_id is None or not ledger.ends_now((name, c.operator_id))]
+        # A receipt that was heard while the last commit was under way is not in the rows yet; of a segment sent again it is one copy's.
+        candidates = [
+            c for c in candidates if c.again or not c.operator_id or not ledger.ends_now((name, c.operator_id))
+        ]
         claims = [c for c in claims if c.day in ledger.partitions]
         link = self.links.get(name)
         settled: set[tuple[int, int]] = set()

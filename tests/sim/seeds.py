@@ -45,6 +45,8 @@ NAMED: Final[dict[int, str]] = {
     " more came back than the queues may hold",
     1_000_002_368: "a code in doubt waited to be sent again and expired: its first copy was forgotten with that, and the receipt of it was"
     " given to the next message in doubt whose text began alike",
+    1_000_011_949: "the receipt of the second copy of a message came in the beat in which that of its first was asked whose it is: the message"
+    " was left out as one that has its receipt, and another in doubt to that number was delivered by it",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

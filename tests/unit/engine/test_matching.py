@@ -174,6 +174,33 @@ def test_the_receipt_of_the_first_copy_of_one_sent_again_is_nobodys(tmp_path: Pa
     assert world.status(b.ids[0]) == "indeterminate"
 
 
+def test_the_receipt_of_a_second_copy_heard_in_this_moment_does_not_free_that_of_the_first(
+    tmp_path: Path, time: Time
+) -> None:
+    """As seed 1000011949: it is not in the rows yet, and is one copy's."""
+    world = World(tmp_path)
+    world.bind()
+    code, b = batch("code", class_=OTP), batch("two")
+    world.accept(code)
+    world.accept(b)
+    world.submits()
+    time.pass_(10)
+    world.drop()
+    world.step()
+    world.bind()
+    world.run()
+    (again,) = world.submits()
+    world.answer(again.sequence, "A2")
+    world.run()
+    said = minute(time)
+    text = f"id:A1 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:"
+    world.say(pack_deliver(5, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    world.ledger.just_ended.add(("op", "A2"))
+    world.step()
+    assert world.status(b.ids[0]) == "indeterminate"
+
+
 def test_a_clock_set_forth_between_receipt_and_answer_makes_no_receipt_old(world: World, time: Time) -> None:
     """As seed 30766. One that really came before its segment left is the operator's, which gives its ids again."""
     b = batch("one")

@@ -38,13 +38,6 @@ class Restless(AssertionError):
     """The loop never came to rest."""
 
 
-class _Due(float):
-    """A timer in the heap, compared by its time without a call of Python."""
-
-    __slots__ = ("timer",)
-    timer: asyncio.TimerHandle
-
-
 class SimLoop(asyncio.BaseEventLoop):
     """Single-threaded, seeded. Executors run their work at a time the seed chooses; `network` makes connections."""
 
@@ -79,41 +72,21 @@ class SimLoop(asyncio.BaseEventLoop):
         self.steps += 1
         if self.steps > STEPS_MAX:
             raise Restless(f"{STEPS_MAX} steps and no end at {self.now_s - T0_S:.3f} s")
-        while scheduled and (scheduled[0] <= self.now_s or scheduled[0].timer._cancelled):
-            timer = heapq.heappop(scheduled).timer
+        while scheduled and (scheduled[0]._cancelled or scheduled[0]._when <= self.now_s):
+            timer = heapq.heappop(scheduled)
             timer._scheduled = False
             if not timer._cancelled:
                 ready.append(timer)
         if not ready:
             if not scheduled:
                 raise Restless("nothing will ever happen again")
-            self.now_s = max(self.now_s, float(scheduled[0]))
+            self.now_s = max(self.now_s, scheduled[0]._when)
             return
         for _ in range(len(ready)):
             handle = ready.popleft()
-            context = handle._context
-            if not handle._cancelled and not context.get(CURRENT, WORLD).dead:
+            if not handle._cancelled and not handle._context.get(CURRENT, WORLD).dead:
                 self.now_s += STEP_S
-                try:
-                    context.run(handle._callback, *handle._args)
-                except Exception as e:
-                    self.call_exception_handler({"message": f"in {handle._callback!r}", "exception": e})
-
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:  # type: ignore[override]
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        due = _Due(when)
-        due.timer = timer
-        heapq.heappush(self._scheduled, due)  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
-        return timer
-
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:  # type: ignore[override]
-        return self.call_at(self.now_s + delay, callback, *args, context=context)
-
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)  # type: ignore[attr-defined]
-        return handle
+                handle._run()
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         pass

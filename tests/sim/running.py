@@ -102,7 +102,7 @@ def run_seeds(seeds: Iterable[int], told: bool = False, digest: bool = False) ->
             print(f"seed {seed}: {len(world.violations)} violations, the first: {world.violations[0]}")
             print(f"  repeat it: python -m tests.sim --seed {seed}", flush=True)
         del world
-        if n % 50 == 0:
+        if n % 20 == 0:
             gc.collect()
         if n % 200 == 0:
             print(f"{n} seeds, {len(bad)} with violations, {time.process_time() - began:.0f} s of CPU", flush=True)

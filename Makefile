@@ -89,7 +89,7 @@ $(VENV)/.run: $(LOCKED)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(LOCKED)
-	@.ci/debian age chromium cryptsetup-bin curl gcc golang-go golang-golang-x-mod-dev iproute2 kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 nsd \
+	@.ci/debian age chromium cryptsetup-bin curl gcab gcc golang-go golang-golang-x-mod-dev iproute2 jcat kannel libc6-dev libengine-pkcs11-openssl libnet-smpp-perl libnss3 nsd \
 		openssh-client openssh-sftp-server qemu-utils rauc rsyslog rsyslog-openssl slapd squashfs-tools
 	@.ci/debian dbus libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 opencryptoki swtpm tpm2-abrmd tpm2-tools \
 		|| echo "==> no TPM or openCryptoki here: their tests will be skipped"

@@ -1,4 +1,5 @@
-"""Why a bundle is refused: a closed table, from a code that programs and tests rely on to a sentence and what a person can do next.
+"""Why a bundle, or a cabinet with firmware of hardware, is refused: closed tables, from a code that programs and tests rely on to a sentence and what
+a person can do next.
 
 Every hint names something that exists on the box or on the bank's own desk; none says "contact support" and nothing else.
 """
@@ -77,20 +78,78 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+#: The same for a cabinet with firmware of hardware.
+CABINETS: Final[dict[str, tuple[str, str]]] = {
+    "cabinet_form": (
+        "the file is no cabinet with firmware",
+        "copy the vendor's .cab anew and compare its SHA-256 with the vendor's",
+    ),
+    "cabinet_unsigned": (
+        "a file in the cabinet is signed by nobody",
+        "take the cabinet as the vendor or LVFS publishes it; one of your own: `jcat-tool sign`",
+    ),
+    "cabinet_tampered": (
+        "the cabinet's content is not what was signed",
+        "do not use this copy nor the medium it came on; fetch it anew from the vendor",
+    ),
+    "cabinet_signer": (
+        "the cabinet's signer comes from no authority that this box trusts for hardware",
+        "whom the bank trusts is in the folder of `firmware.hardware_trust`: authority/*.pem",
+    ),
+    "cabinet_revoked": (
+        "the certificate of the cabinet's signer was revoked",
+        "do not use this copy; fetch it anew from the vendor",
+    ),
+    "cabinet_device": (
+        "no device of this box takes this firmware",
+        "compare its name with `casemate firmware inventory`; look for the cabinet of this model",
+    ),
+    "cabinet_older": (
+        "the device has a newer firmware already",
+        "`casemate firmware inventory` shows what it has; an older one is not put in its place",
+    ),
+    "cabinet_same": ("the device has this firmware already", "nothing is to be done: `casemate firmware inventory`"),
+    "cabinet_held": (
+        "the device does not take firmware now",
+        "do what it asks for, then try again: `casemate hardware show FILE` says what holds it",
+    ),
+    "cabinet_waiting": (
+        "the firmware before it waits for a restart",
+        "`casemate firmware restart`, then apply this one",
+    ),
+    "cabinet_other": (
+        "the file is not the one that was approved",
+        "lay the approved file at its place, or `casemate hardware ask FILE --reason ...` anew",
+    ),
+    "cabinet_program": (
+        "fwupd, which writes firmware to hardware, is not on this machine",
+        "it is in the appliance image; on a host of your own: `apt-get install fwupd`",
+    ),
+    "cabinet_failed": (
+        "fwupd did not write it",
+        "`casemate firmware inventory` shows what the device has now; `casemate hardware ask` begins anew",
+    ),
+}
+
+
 class Refused(Exception):
-    """A bundle that is not installed: `code` from REFUSALS, `why` more exactly."""
+    """A bundle that is not installed, a cabinet that is not applied: `code` from REFUSALS or CABINETS, `why` more exactly."""
 
     def __init__(self, code: str, why: str = "") -> None:
-        assert code in REFUSALS, code
+        assert code in REFUSALS or code in CABINETS, code
         self.code = code
         self.why = why
         super().__init__(self.sentence)
 
     @property
     def sentence(self) -> str:
-        said = REFUSALS[self.code][0]
+        said = self._row[0]
         return f"{said}: {self.why}" if self.why else said
 
     @property
     def hint(self) -> str:
-        return REFUSALS[self.code][1]
+        return self._row[1]
+
+    @property
+    def _row(self) -> tuple[str, str]:
+        return REFUSALS.get(self.code) or CABINETS[self.code]

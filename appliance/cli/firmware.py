@@ -14,6 +14,7 @@ from appliance.clock import now_ms
 from appliance.field import destroy_keys, programs
 from appliance.settings import home_of, load
 from appliance.updates import (
+    Cabinets,
     Refused,
     Updates,
     asked_lines,
@@ -186,13 +187,16 @@ def install(file: Path | None, request: int | None, approved: bool) -> int:
 
 @firmware.command()
 @click.option(
-    "--window", "in_window", is_flag=True, help="only in the hours of `firmware.window`, and only when a release waits"
+    "--window",
+    "in_window",
+    is_flag=True,
+    help="only in the hours of `firmware.window`, and only when a release or firmware of hardware waits",
 )
 def restart(in_window: bool) -> int:
     """Restart the box. The processes stop in their order: faces first, then the engine, which waits for answers of operators."""
     updates = _updates()
     if in_window:
-        waiting = any(s["state"] == "written" for s in updates.state()["slots"])
+        waiting = Cabinets(updates).waits() or any(s["state"] == "written" for s in updates.state()["slots"])
         if not waiting or not window.open_at(updates.settings["firmware.window"], now_ms()):
             return 0
     gating.leaving(updates.settings, updates)
@@ -278,7 +282,11 @@ def inventory_(as_json: bool) -> int:
     """
     updates = _updates()
     updates.flush()  # ten minutes after a start and once a day: what was kept while the log did not answer
-    found = inventory.read(updates.machine, inventory.token(updates.settings))
+    cabinets = Cabinets(updates)
+    devices = cabinets.devices()
+    found = inventory.read(updates.machine, inventory.token(updates.settings), devices)
+    if cabinets.able():
+        cabinets.settle(devices, found)
     if as_json:
         click.echo(inventory.list_text(found))
     else:

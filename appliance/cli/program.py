@@ -63,6 +63,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "routes": ("appliance.cli.routes", "routes", "check, try, activate and explain who takes which message"),
     "numbers": ("appliance.cli.numbers", "numbers", "ported numbers: import a database, look one up, go back"),
     "firmware": ("appliance.cli.firmware", "firmware", "releases: check, approve, install, roll back; hardware"),
+    "hardware": (
+        "appliance.cli.hardware",
+        "hardware",
+        "firmware of hardware: a vendor's cabinet shown, approved, written",
+    ),
     "field": ("appliance.cli.field", "field", "the serial console, here for rehearsal"),
     "breakglass": ("appliance.cli.field", "breakglass", "an officer's answer to a box that asks for it"),
     "ssh": ("appliance.cli.ssh", "ssh", "whether SSH is open for a time; it is opened at the serial console"),

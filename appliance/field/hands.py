@@ -23,7 +23,7 @@ from appliance.limits import LINK_TEST_S_MAX
 from appliance.network import Changing, render, ssh
 from appliance.settings import Settings, load
 from appliance.shards import blocking_engines
-from appliance.updates import LIVE, Installer, Updates, gating, inventory, resetting, restart
+from appliance.updates import LIVE, Cabinets, Installer, Updates, gating, inventory, resetting, restart
 from appliance.volume import Escrow, state_device
 
 from . import packing, programs
@@ -51,6 +51,7 @@ class Hands:
         self.updates = updates or Updates(settings)
         self.changing = Changing(config, settings.home)
         self.installer = Installer(self.updates)
+        self.cabinets = Cabinets(self.updates)
         self.ceremonies: Ceremonies | None = None  # these two are given by the wiring: on a desk there are none
         self.backups = Backups(self)
         self.opened = ssh.OPEN  # what is there while SSH is open for a time
@@ -151,7 +152,10 @@ class Hands:
 
     def hardware(self) -> list[str]:
         """Firmware of BIOS, board, disks, cards and HSM, and what differs from the bank's list; a difference is on the record once. Raises Error."""
-        found = inventory.read(self.updates.machine, inventory.token(self.settings))
+        devices = self.cabinets.devices()
+        found = inventory.read(self.updates.machine, inventory.token(self.settings), devices)
+        if self.cabinets.able():
+            self.cabinets.settle(devices, found)
         lines = [f"{part:<20} {value}" for part, value in found.items()]
         inventory.compared(self.updates, found, lambda line: lines.append(here(line)))
         return lines
@@ -264,8 +268,8 @@ class Hands:
             )
         return self.media
 
-    def bundles(self) -> list[Path]:
-        return sorted(p for p in self.media.glob("*.raucb") if p.is_file())[:20] if self.media.is_dir() else []
+    def bundles(self, ending: str = "raucb") -> list[Path]:
+        return sorted(p for p in self.media.glob(f"*.{ending}") if p.is_file())[:20] if self.media.is_dir() else []
 
     def recovery(self) -> list[str]:
         """Whether the key that opens the state volume without the TPM is in the bank's safe."""

@@ -14,6 +14,7 @@ ENTRIES: Final = {
     "casemate network": "menu 2",
     "casemate link list": "menu 3",
     "casemate firmware inventory": "menu 4, hardware",
+    "casemate hardware": "menu 19",
     "casemate keys unseal": "menu 6",
     "casemate keys pin": "menu 6, change",
     "casemate ceremony": "menu 6, ceremony",

@@ -105,6 +105,14 @@ MENU: Final[tuple[Item, ...]] = (
         True,
         "opened to one key for minutes, from the management network alone; ends by itself",
     ),
+    Item(
+        19,
+        "hardware",
+        "Firmware of hardware",
+        "box.release",
+        True,
+        "a vendor's cabinet from USB: shown, asked for, approved by another; the box writes it through fwupd",
+    ),
     Item(0, "out", "Sign out", "account.write", False, "ends the session"),
 )
 

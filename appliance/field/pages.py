@@ -12,6 +12,7 @@ from appliance.updates import asked_lines
 from . import capture, programs, screen, status_page
 from .backup_page import backup
 from .console import Console, Page
+from .hardware_page import hardware
 from .installing import install
 from .keys_page import keys
 from .network_page import network
@@ -262,4 +263,5 @@ PAGES: Final[dict[str, Page]] = {
     "restart": restart,
     "page": page,
     "ssh": ssh,
+    "hardware": hardware,
 }

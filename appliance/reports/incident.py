@@ -31,6 +31,7 @@ ANSWERED: Final = [
     "field.login",
     "field.breakglass",
     "firmware.inventory",
+    "hardware.applied",
     "process.start",
 ]
 #: Trouble that is another's: the operator at the other end of a link.

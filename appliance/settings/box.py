@@ -47,6 +47,12 @@ BOX_SETTINGS: Final[tuple[Setting, ...]] = (
         "",
         "approved firmware of the hardware, as `casemate firmware inventory --json` prints it",
     ),
+    Setting(
+        "firmware.hardware_trust",
+        "path",
+        "/usr/share/casemate/trust/hardware",
+        "folder with authority/*.pem: who may sign cabinets with firmware of hardware; without one nobody may",
+    ),
     Setting("backup.recipients", "strs", [], "age public keys (age1...) that open backups; none: no backups are made"),
     Setting("backup.keep", "int", 7, "backups of each kind that stay on the box", 1, 400),
     Setting(

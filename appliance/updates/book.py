@@ -1,4 +1,6 @@
-"""What the box remembers of its releases: requests and approvals, the floor, what was withdrawn, what is not on the audit log yet."""
+"""What the box remembers of its releases and of cabinets with firmware of hardware: requests and approvals, what became of them, the floor, what was
+withdrawn, what is not on the audit log yet.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from appliance.keys import approvals
 from appliance.store import Connection, migrate, open_store, transaction
 
+from .hardware import Changed
 from .schema import MIGRATIONS
 
+INSTALL: Final = "install-release"
+APPLY: Final = "apply-cabinet"
 _COLUMNS = "number, act, bundle, version, signer, path, reason, asked_by, asked_ms, decided_by, decided_ms, state"
 
 
@@ -66,13 +71,14 @@ class Book:
             sql = "INSERT INTO request (act, bundle, version, signer, path, reason, asked_by, asked_ms, state) VALUES (?,?,?,?,?,?,?,?,?)"
             return int(conn.execute(sql, row).lastrowid)
 
-    def requests(self) -> list[Request]:
+    def requests(self, act: str = INSTALL) -> list[Request]:
         """Newest first."""
         with self._open(reading=True) as conn:
-            return [Request(*row) for row in conn.execute(f"SELECT {_COLUMNS} FROM request ORDER BY number DESC")]  # noqa: S608
+            sql = f"SELECT {_COLUMNS} FROM request WHERE act = ? ORDER BY number DESC"  # noqa: S608
+            return [Request(*row) for row in conn.execute(sql, (act,))]
 
-    def request(self, number: int) -> Request | None:
-        return next((r for r in self.requests() if r.number == number), None)
+    def request(self, number: int, act: str = INSTALL) -> Request | None:
+        return next((r for r in self.requests(act) if r.number == number), None)
 
     def stand(self, number: int, after: approvals.Approval) -> None:
         with self._open() as conn:
@@ -99,6 +105,34 @@ class Book:
             conn.executemany(
                 "INSERT OR IGNORE INTO spent (kind, value, at_ms) VALUES (?, ?, ?)", [(kind, v, at_ms) for v in values]
             )
+
+    # --- cabinets -----------------------------------------------------------------------------------------
+
+    def keep_cabinet(self, request: int, shown: dict[str, Any]) -> None:
+        """What was shown of a cabinet when it was asked for: what is approved is this."""
+        with self._open() as conn:
+            conn.execute("INSERT INTO cabinet (request, shown) VALUES (?, ?)", (request, json.dumps(shown)))
+
+    def cabinet(self, request: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what was shown of it, what became of it); empty ones for none."""
+        with self._open(reading=True) as conn:
+            row = conn.execute("SELECT shown, result FROM cabinet WHERE request = ?", (request,)).fetchone()
+        return (json.loads(row[0]), json.loads(row[1])) if row else ({}, {})
+
+    def cabinet_result(self, request: int, result: dict[str, Any]) -> None:
+        with self._open() as conn:
+            conn.execute("UPDATE cabinet SET result = ? WHERE request = ?", (json.dumps(result), request))
+
+    def change_parts(self, request: int, changed: list[Changed], at_ms: int) -> None:
+        """Parts of the inventory that an approved cabinet changed."""
+        with self._open() as conn:
+            sql = "INSERT INTO part_changed (part, was, now, request, at_ms) VALUES (?, ?, ?, ?, ?)"
+            conn.executemany(sql, [(*one, request, at_ms) for one in changed])
+
+    def changed_parts(self) -> list[Changed]:
+        """In their order."""
+        with self._open(reading=True) as conn:
+            return [Changed(*row) for row in conn.execute("SELECT part, was, now FROM part_changed ORDER BY number")]
 
     # --- not on the log yet -------------------------------------------------------------------------------
 

@@ -18,11 +18,10 @@ from appliance.settings import Settings
 from appliance.volume import root_disk
 from firmware import slots as table
 
-from .book import Book, Request
+from .book import INSTALL, Book, Request
 from .machine import Machine
 from .progress import Progress
 
-INSTALL: Final = "install-release"
 PRODUCT: Final = "casemate"
 FLOOR: Final = "floor"
 NO_SLOTS: Final = "this machine has no slots: it was not started from the image, and `firmware.disk` is empty"
@@ -210,7 +209,7 @@ class Updates:
             with self.checked(path, told, signed=False) as found:
                 return asked_of(found)
         except firmware.Refused as e:
-            self._try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
+            self.try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
             raise
 
     # --- two people -----------------------------------------------------------------------------------------
@@ -228,22 +227,24 @@ class Updates:
         self.recorder.record(who, "approval.asked", f"release:{version}", act=INSTALL, on_index=0)
         return self.book.ask(made, bundle, version, fingerprint, str(path.absolute()))
 
-    def decide(self, number: int, yes: bool, who: str) -> str:
+    def decide(self, number: int, yes: bool, who: str, act: str = INSTALL) -> str:
         """The state of a request after another person's word. Raises Error `forbidden` for who asked."""
-        before = self._request(number)
+        before = self.request(number, act)
         try:
             after = approvals.decided(before.approval, approvals.YES if yes else approvals.NO, who, self.clock())
         except Error:
-            self._try_record(who, "approval.decided", f"request:{number}", "refused", act=INSTALL, state=before.state)
+            self.try_record(who, "approval.decided", f"request:{number}", "refused", act=act, state=before.state)
             raise
-        self.recorder.record(who, "approval.decided", f"request:{number}", act=INSTALL, state=after.state)
+        self.recorder.record(who, "approval.decided", f"request:{number}", act=act, state=after.state)
         self.book.stand(number, after)
         return after.state
 
-    def _request(self, number: int) -> Request:
-        found = self.book.request(number)
+    def request(self, number: int, act: str = INSTALL) -> Request:
+        """Raises Error `not_found`."""
+        found = self.book.request(number, act)
         if found is None:
-            raise Error("not_found", f"there is no request {number}", "see `casemate firmware status`")
+            kind = "firmware" if act == INSTALL else "hardware"
+            raise Error("not_found", f"there is no request {number}", f"see `casemate {kind} status`")
         return found
 
     def approved(self) -> Request | None:
@@ -261,7 +262,7 @@ class Updates:
         """
         after = None
         if number is not None:
-            request = self._request(number)
+            request = self.request(number)
             after = approvals.used(request.approval, INSTALL, number, self.clock())
         elif self.settings["firmware.two_people"]:
             hint = "`casemate firmware ask FILE --reason ...`, another person `casemate firmware approve NUMBER`"
@@ -286,7 +287,7 @@ class Updates:
                 self._installed(found, number, after)
         except firmware.Refused as e:
             told.ended("", e.code)
-            self._try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
+            self.try_record(who, "firmware.refused", "bundle:offered", "refused", code=e.code)
             raise
         told.ended(version)
         self.recorder.record(who, "firmware.installed", f"release:{version}", digest=bundle)
@@ -344,7 +345,7 @@ class Updates:
 
     # --- the record -----------------------------------------------------------------------------------------
 
-    def _try_record(self, who: str, what: str, on: str, outcome: str, **detail: str | int | bool) -> None:
+    def try_record(self, who: str, what: str, on: str, outcome: str, **detail: str | int | bool) -> None:
         """A refusal is recorded when that is possible: refusing goes on without."""
         try:
             self.recorder.record(who, what, on, outcome, **detail)

@@ -1,4 +1,4 @@
-"""The firmware of the hardware, as the kernel shows it, against a list that the bank approved. Reading needs no tool; comparing is pure.
+"""The firmware of the hardware, as the kernel shows it, against a list that the bank approved, and what two people approved since. Comparing is pure.
 
 BIOS and board from DMI (SMBIOS), microcode from the processor, network cards and disks from sysfs, fwupd's devices where it is installed, the HSM
 from what the keys process knows of its token. A part that is not there is not in the list: nothing is guessed.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,10 +16,10 @@ from appliance.errors import Error
 from appliance.intercom import BlockingClient
 from appliance.settings import Settings
 
+from . import hardware
 from .desk import Updates
 from .machine import Machine
 
-FWUPD_S_MAX: Final = 20.0
 FORM: Final = 1
 
 
@@ -39,8 +38,10 @@ class Difference(NamedTuple):
         return f"{self.part}: {self.found}, approved is {self.approved}"
 
 
-def read(machine: Machine, token: Mapping[str, Any] | None = None, fwupd: bool = True) -> dict[str, str]:
-    """Part -> its firmware. `token` is what the keys process says of the HSM."""
+def read(
+    machine: Machine, token: Mapping[str, Any] | None = None, found_by_fwupd: Iterable[hardware.Device] = ()
+) -> dict[str, str]:
+    """Part -> its firmware. `token` is what the keys process says of the HSM, the devices are those of `Cabinets.devices`."""
     found = {
         "bios": _joined(machine.dmi("bios_vendor"), machine.dmi("bios_version"), machine.dmi("bios_date")),
         "bios.release": machine.dmi("bios_release"),
@@ -49,7 +50,7 @@ def read(machine: Machine, token: Mapping[str, Any] | None = None, fwupd: bool =
         "microcode": _microcode(machine),
         "hsm": _joined(*(str((token or {}).get(k, "")) for k in ("model", "firmware"))),
     }
-    found |= _disks(machine) | _cards(machine) | (_fwupd() if fwupd else {})
+    found |= _disks(machine) | _cards(machine) | hardware.parts(found_by_fwupd)
     return {part: value for part, value in sorted(found.items()) if value}
 
 
@@ -86,27 +87,6 @@ def _cards(machine: Machine) -> dict[str, str]:
         if vendor and device:
             out[f"network.{place.name}"] = _joined(f"{vendor}:{device}", machine.text(f"{at}/revision"))
     return out
-
-
-def _fwupd() -> dict[str, str]:
-    """What fwupd knows, where it is installed; it reads, it updates nothing."""
-    words = ["fwupdmgr", "get-devices", "--json", "--no-unreported-check", "--no-metadata-check"]
-    try:
-        ended = subprocess.run(words, capture_output=True, timeout=FWUPD_S_MAX, check=False)
-        said = json.loads(ended.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return {}
-    return of_fwupd(said)
-
-
-def of_fwupd(said: Any) -> dict[str, str]:
-    """The devices with a version of `fwupdmgr get-devices --json`."""
-    devices = said.get("Devices", []) if isinstance(said, dict) else []
-    rows = [d for d in devices if isinstance(d, dict) and d.get("Version") and d.get("Name")]
-    return {
-        f"fwupd.{str(d.get('DeviceId', ''))[:12]}": _joined(str(d["Name"])[:60], str(d["Version"])[:40])
-        for d in rows[:200]
-    }
 
 
 def listed(path: Path) -> dict[str, str]:
@@ -146,7 +126,7 @@ def compared(updates: Updates, found: dict[str, str], told: Callable[[str], None
         told("no approved list: `firmware.hardware_list` names one")
         return 0
     try:
-        differ = differences(listed(Path(given)), found)
+        differ = differences(hardware.approved(listed(Path(given)), updates.book.changed_parts()), found)
     except (OSError, ValueError) as e:
         raise Error(
             "file_invalid",

@@ -61,6 +61,17 @@ class Issuer:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.private.public_key()), critical=False
             )
         )
+        if authority:
+            signs = {"key_cert_sign": True, "crl_sign": True}
+            others = (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+            )
+            usage = x509.KeyUsage(**signs, **dict.fromkeys((*others, "encipher_only", "decipher_only"), False))
+            builder = builder.add_extension(usage, critical=True)
         if use is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         return builder.sign(self.private, hashes.SHA256())

@@ -46,7 +46,7 @@ HANDS: dict[str, set[str]] = {
         "appliance/field/programs.py",  # ping and its like, from a closed table
         "appliance/supervisor/body.py",
         "appliance/updates/installer.py",  # quiets the boot partition, registers the new disk with the firmware
-        "appliance/updates/inventory.py",  # fwupd, where it is installed
+        "appliance/updates/fwupd.py",  # fwupd, where it is installed
         "appliance/updates/machine.py",  # restarts the machine
         "appliance/volume/programs.py",
         "firmware/building.py",  # rauc, on a vendor's desk

@@ -244,7 +244,11 @@ ON_RECORD: dict[str, str] = {
     "cli firmware.inspect": "firmware.refused",
     "cli firmware.gate": "firmware.blessed",
     "cli firmware.started": "firmware.stores_back",
-    "cli firmware.inventory_": "firmware.inventory",
+    "cli firmware.inventory_": "firmware.inventory hardware.applied",
+    "cli hardware.ask": "approval.asked approval.decided hardware.refused",
+    "cli hardware.approve": "approval.decided",
+    "cli hardware.refuse": "approval.decided",
+    "cli hardware.apply": "hardware.apply_begun hardware.applied hardware.refused",
     "cli keys.commission": "hsm.commissioned",
     "cli links.drain": "link.drained",
     "cli links.resume": "link.resumed",
@@ -374,7 +378,7 @@ UNRECORDED: dict[str, str] = {
 
 #: Commands that only show, or that work on files of the caller's own.
 READING = re.compile(
-    r"cli (config\.(export|diff|versions)|firmware\.(status|check)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
+    r"cli (config\.(export|diff|versions)|firmware\.(status|check)|hardware\.(status|show)|audit\.(request|cosign|status|entries|review|proof|checkpoint)|bench\..*|ceremony\.(list_|show|verify_)|register\.(list_|token_key_)|evidence\.verify|consent\.(list_|reviews)|door\.(letters|list_accounts|show_account)|keys\.profiles"
     r"|key_acts\.(list_keys|requests)|replication\.status"
     r"|links\.(list_links|show|profiles|profile|check)|messages\.(search|show|held)|network\.(render|reach)|ssh\.status|numbers\.status|people\.list_\w+|program\.program"
     r"|routes\.(check|try_|list_|explain)|running\.operator|senders\.(list_|show_|check|rules|campaigns)|settings\.\w+|selftest\.selftest|backup\.(key|wanted|restore_)|status\.status|subject\.(erasures|certificate_|verify_certificate)"

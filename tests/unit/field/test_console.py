@@ -17,13 +17,15 @@ from appliance.field.packing import redacted
 from appliance.field.screen import COLUMNS, pages, wrapped
 from appliance.selftest import Finding
 from appliance.settings import parse
-from appliance.updates import Installer, Machine, Updates
+from appliance.updates import Cabinets, Installer, Machine, Updates
 from firmware import FileDisk, gpt
+from tests.support.cabinets import plain
 from tests.support.line import Line, faults, shown
 from tests.support.release_keys import release
 from tests.support.slots import Box
 from tests.unit.updates import test_installer as installing
 from tests.unit.updates import test_resetting as resetting
+from tests.unit.updates.test_cabinets import VENDOR, Played
 from tests.unit.updates.test_updates import Recorded
 
 PASSWORD = "four words are enough"
@@ -69,8 +71,10 @@ class Bench:
         self.kept: list[tuple[str, str, str]] = []
         clock = lambda: self.now  # noqa: E731
         updates = Updates(self.settings, Machine(self.box.root), self.log, clock)  # type: ignore[arg-type]
+        self.fwupd = Played()
         self.hands = Hands(self.settings, self.config, updates, clock)
         self.hands.installer = Installer(updates, self.box.root, "sda")  # never this machine's own disks
+        self.hands.cabinets = Cabinets(updates, self.fwupd.start, lambda: True)  # type: ignore[arg-type]
         self.field = Field(self.settings, "SN-1", Passwords(8, 1), self.log, clock)  # type: ignore[arg-type]
         monkeypatch.setattr(
             self.field, "said", lambda what, on, outcome, who, **_: self.kept.append((what, outcome, who))
@@ -775,3 +779,23 @@ def test_an_officer_of_a_key_file_answers(bench: Bench, tmp_path: Path) -> None:
     ecdsa = Issuer("Bank", tmp_path / "other").issued("otto").key
     with pytest.raises(Error, match="the same way twice"):
         officers.box_key("SN-1", ecdsa)
+
+
+def test_firmware_of_hardware_by_two_people_at_the_cable(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shown, asked for by one, approved by another, written by the unit; then this entry shows how it went."""
+    monkeypatch.setattr("firmware.cabinet.signer", lambda read, authority: VENDOR)
+    assert "no cabinet (.cab) is in" in bench.dialogue("hardware", "0").text
+    (bench.stick / "webcam.cab").write_bytes(plain())
+    line = bench.dialogue("19", "1", "yes", "the vendor closed a hole", "0")
+    for words in ("CN=Vendor firmware 2026", "Webcam: 1.2.2 -> 1.2.4", "power cut", "Request 1: another person"):
+        assert words in line.text
+    assert "who asked cannot approve" in bench.dialogue("hardware", "yes", "0").text
+    line = bench.dialogue("hardware", "yes", "0", name="bob", secret=bench._account("bob", "administrator"))
+    assert "It is approved." in line.text and (bench.home / "updates/hardware/approved").exists()
+    bench.hands.cabinets.apply(1, "cli:root", lambda _: {})
+    bench.stick.joinpath("webcam.cab").unlink()
+    assert "Webcam: 1.2.2 -> 1.2.4" in bench.dialogue("hardware", "0").text
+    bench.stick.joinpath("older.cab").write_bytes(plain("1.2.1"))
+    refused = bench.dialogue("hardware", "1", "0").text
+    assert "Refused: the device has a newer firmware already" in refused and "menu 4, hardware shows" in refused
+    assert bench.fwupd.written and bench.log.said.count("hardware.applied") == 1

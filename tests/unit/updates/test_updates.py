@@ -308,7 +308,7 @@ def test_firmware_of_the_hardware_is_read_and_compared(bench: Bench, tmp_path: P
     bench.box.put("sys/block/nvme0n1/device/model", "SAMSUNG MZ")
     bench.box.put("sys/class/net/eno1/device/vendor", "0x8086")
     bench.box.put("sys/class/net/eno1/device/device", "0x1563")
-    found = inventory.read(bench.updates.machine, {"model": "Luna", "firmware": "7.8"}, fwupd=False)
+    found = inventory.read(bench.updates.machine, {"model": "Luna", "firmware": "7.8"})
     assert found == {
         "bios": "EDK II 1.0",
         "disk.nvme0n1": "SAMSUNG MZ GDC7502Q",
@@ -341,18 +341,6 @@ def test_a_difference_is_an_entry_once_and_again_when_it_is_gone(bench: Bench, t
     approved.write_text("[]")
     with pytest.raises(Error, match="cannot be read"):
         inventory.compared(bench.updates, {}, told)
-
-
-def test_fwupd_is_read_as_it_prints() -> None:
-    said = {
-        "Devices": [
-            {"Name": "System Firmware", "DeviceId": "a45df35ac0e948ee180fe216a5f703f32dda163f", "Version": "1.2"},
-            {"Name": "x"},
-            7,
-        ]
-    }
-    assert inventory.of_fwupd(said) == {"fwupd.a45df35ac0e9": "System Firmware 1.2"}
-    assert inventory.of_fwupd([]) == {}
 
 
 def test_two_who_open_the_page_first_at_once_both_see_it(bench: Bench) -> None:

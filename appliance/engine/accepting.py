@@ -164,7 +164,7 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
     ):
         if seq in held:
             continue
-        if (spilled[class_] or lengths[class_] >= most[class_]) and (day, seq) > ledger.paged_upto[class_]:
+        if spilled[class_] or lengths[class_] >= most[class_]:
             spilled[class_] = True
             ledger.on_disk[class_] += 1
             continue
@@ -176,26 +176,24 @@ def _queue(ledger: Ledger, batch: Batch, seqs: range, held: frozenset[int], tall
         group = waiting.group = route_of(to, class_, sender)
         (by_route.get(group) or queues.of(group))[class_].append(waiting)
         lengths[class_] += 1
-        if not spilled[class_]:
-            last[class_] = seq
+        last[class_] = seq
     for class_, seq in last.items():
-        # Never back: a batch of yesterday may come after one of today, and what is in memory is not paged in again.
-        ledger.paged_upto[class_] = max(ledger.paged_upto[class_], (day, seq))
+        ledger.paged_upto[class_][day] = seq
 
 
 def start_scheduled(ledger: Ledger, waiting: Waiting, now_ms: int) -> None:
     """A scheduled message's time has come: it is queued like a new one."""
-    where = (waiting.day, waiting.seq)
+    upto = ledger.paged_upto[waiting.class_]
     ledger.work[waiting.day].progress.append((QUEUED, None, now_ms, None, waiting.seq))
     ledger.work[waiting.day].floors.append((waiting.seq,))
     ledger.work[waiting.day].events.append((waiting.seq, now_ms, QUEUED, ""))
     ledger.statuses[QUEUED] += 1
-    if ledger.spilled[waiting.class_] and where > ledger.paged_upto[waiting.class_]:
+    if ledger.spilled[waiting.class_] and waiting.seq > upto.get(waiting.day, 0):
         ledger.on_disk[waiting.class_] += 1
         return  # it will be paged in, in its place
     ledger.queues.push(ledger.routes.group(waiting.to, waiting.class_, waiting.sender), waiting)
     if not ledger.spilled[waiting.class_]:
-        ledger.paged_upto[waiting.class_] = max(ledger.paged_upto[waiting.class_], where)
+        upto[waiting.day] = max(upto.get(waiting.day, 0), waiting.seq)
 
 
 def _rows_of(batch: Batch, request: int) -> range:

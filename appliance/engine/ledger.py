@@ -66,7 +66,8 @@ class Ledger:
         self.bases: dict[int, str] = {}  # by day: the rules of the newest batch
         self.spilled = [False] * 4
         self.on_disk = [0] * 4  # by class, about how many wait on disk only: for people and metrics, not for decisions
-        self.paged_upto: list[tuple[int, int]] = [(0, 0)] * 4
+        #: By class and day: what waits up to this seq is in memory; a day without an entry has all of it on disk.
+        self.paged_upto: list[dict[int, int]] = [{} for _ in range(4)]
         self.statuses = [0] * len(STATUSES)
         self.segments = {"submitted": 0, "answered": 0, "receipted": 0}
         self.scheduled_days: set[int] = set()
@@ -163,6 +164,8 @@ class Ledger:
         self.parked.forget_day(day)
         self.straight.forget_day(day)
         self.doubts.by_day.pop(day, None)
+        for upto in self.paged_upto:
+            upto.pop(day, None)
 
     def quarantine(self, day: int, now_ms: int) -> None:
         """A partition that cannot be read is left alone: its day is refused, and everybody is told, until it was mended."""

@@ -53,7 +53,7 @@ class Pager:
         ledger.parked.in_order()
         undecided = self._each_day(sorted(ledger.partitions), lambda day: self._interrupted(day, now_ms), now_ms)
         ledger.spilled = [True] * 4
-        ledger.paged_upto = [(0, 0)] * 4
+        ledger.paged_upto = [{} for _ in range(4)]
         return undecided
 
     def _each_day(self, days: list[int], step: Callable[[int], int], now_ms: int) -> int:
@@ -137,10 +137,10 @@ class Pager:
     async def _page(self, class_: int, now_ms: int) -> None:
         ledger = self.ledger
         left = min(limits.QUEUE_PAGE_MESSAGES, ledger.room(class_))
-        day, after = ledger.paged_upto[class_]
-        for each in sorted(d for d in ledger.partitions if d >= day):
+        upto = ledger.paged_upto[class_]
+        for each in sorted(ledger.partitions):
             known = partial(ledger.straight.tally, each)
-            found = ledger.partitions[each].waiting(class_, after if each == day else 0, left, known)
+            found = ledger.partitions[each].waiting(class_, upto.get(each, 0), left, known)
             rows = [row for row, _ in found]
             of = {row[0]: tally for row, tally in found if tally is not None}
             for waiting in await self._open(each, rows, now_ms):
@@ -150,7 +150,10 @@ class Pager:
                     keep(ledger, tally)
                 ledger.queues.push(ledger.routes.group(waiting.to, waiting.class_, waiting.sender), waiting)
             if rows:
-                ledger.paged_upto[class_] = (each, rows[-1][0])
+                upto[each] = rows[-1][0]
+            if len(rows) < left:  # all of the day; what was not committed yet comes after it
+                written = ledger.new_from.get(each, ledger.partitions[each].last_seq + 1) - 1
+                upto[each] = max(upto.get(each, 0), written)
             ledger.on_disk[class_] = max(0, ledger.on_disk[class_] - len(rows))
             left -= len(rows)
             if left <= 0:

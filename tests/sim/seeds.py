@@ -47,6 +47,8 @@ NAMED: Final[dict[int, str]] = {
     " given to the next message in doubt whose text began alike",
     1_000_011_949: "the receipt of the second copy of a message came in the beat in which that of its first was asked whose it is: the message"
     " was left out as one that has its receipt, and another in doubt to that number was delivered by it",
+    1_000_019_856: "the clock was set back over midnight with messages on disk: what came was of a day before theirs, and was taken into memory"
+    " without a bound",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

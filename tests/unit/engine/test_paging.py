@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.message import TRANSACTION
 from appliance.smpp.spec import ESME_RSYSERR
 from appliance.store import stored
@@ -82,3 +82,30 @@ def test_what_an_operator_puts_off_counts_as_what_waits_in_memory(
     assert most <= 6 + 3, "and a window that comes back"
     assert sorted(heard) == sorted(text.encode() for text in texts)
     assert world.ledger.delayed.lengths == [0] * 4
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_what_comes_while_others_wait_on_disk_waits_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Of yesterday, too, after the clock was set back over midnight: such came into memory without a bound."""
+    monkeypatch.setattr(limits, "QUEUE_MESSAGES_MAX", 6)
+    monkeypatch.setattr(limits, "QUEUE_PAGE_MESSAGES", 3)
+    time = Time(monkeypatch)
+    world = World(tmp_path, window=3)
+    world.bind()
+    texts = [f"m {n}" for n in range(20)]
+    world.accept(batch(*texts[:10], life_ms=4 * clock.DAY_MS))
+    time.ms += days * clock.DAY_MS
+    world.ledger.partition(clock.day_of(clock.now_ms()))
+    for text in texts[10:]:
+        world.accept(batch(text, life_ms=4 * clock.DAY_MS))
+    heard: list[bytes] = []
+    for _ in range(40):
+        assert world.ledger.queues.lengths[TRANSACTION] <= 6 + 3, "and a window that comes back"
+        for submit in world.submits():
+            heard.append(submit.short_message)
+            world.answer(submit.sequence, f"A{len(heard)}")
+        world.step()
+    assert sorted(heard) == sorted(text.encode() for text in texts)
+    assert not any(world.ledger.spilled)

@@ -175,7 +175,9 @@ class Handle:
         disk.step("write")
         self._alive()
         if disk.full and offset + len(data) > len(self._kept.seen):
-            raise self._benign(apsw.FullError("database or disk is full"), False)
+            full = apsw.FullError("database or disk is full")
+            full.extendedresult = apsw.SQLITE_FULL
+            raise self._benign(full, False)
         disk.writes += 1
         self._kept.write(offset, bytes(data))
 

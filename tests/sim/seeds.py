@@ -49,6 +49,8 @@ NAMED: Final[dict[int, str]] = {
     " was left out as one that has its receipt, and another in doubt to that number was delivered by it",
     1_000_019_856: "the clock was set back over midnight with messages on disk: what came was of a day before theirs, and was taken into memory"
     " without a bound",
+    1_000_024_672: "the simulated disk said that it was full without SQLite's number for that, and a day that was being made was taken for damaged"
+    " until the next start; the product was right",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

@@ -1,4 +1,5 @@
-"""Release: a bundle uploaded in pieces, what was found in it, who asked and who approved, the slots, and how its installation is going.
+"""Release: a bundle uploaded in pieces, what was found in it, who asked and who approved, the slots, and how its installation is going; firmware of hardware
+that waits for another person.
 
 The console never looks into a bundle: a process apart does (`casemate firmware inspect`), and who installs it checks all of it again.
 """
@@ -13,17 +14,26 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance.access import may
 from appliance.errors import Error
 from appliance.limits import OFFER_APPROVAL_OCTETS_MAX, OFFER_PIECE_OCTETS_MAX
-from appliance.updates import REFUSALS, Offers, Updates, begun, grouped, progress
+from appliance.updates import REFUSALS, Cabinets, Offers, Updates, begun, grouped, progress
 
 from . import saying
 from .desk import desk, party, who
 from .guard import needs
+from .languages import N_, say
 
 views = Blueprint("release", __name__)
 
 FORM_OCTETS: Final = 8 * 1024
 TONES: Final = {"asked": "warn", "approved": "info", "refused": "bad", "expired": "quiet", "used": "good"}
 SLOT_TONES: Final = {"good": "good", "trying": "warn", "written": "info", "bad": "bad", "empty": "quiet"}
+#: What became of firmware of hardware -> (how it is said, its tone).
+BECAME: Final = {
+    "applied": (N_("written"), "good"),
+    "restart": (N_("takes effect at a restart"), "info"),
+    "failed": (N_("not written"), "bad"),
+    "refused": (N_("not written"), "bad"),
+    "begun": (N_("is being written"), "info"),
+}
 INSPECTION: Final = (
     "nothing that looked into the file came to an end",
     "take it away and upload the file as it was published",
@@ -75,7 +85,30 @@ def _filled(problem: str = "") -> dict[str, Any]:
         "asks": may(g.person.role, "firmware.ask"),
         "decides": may(g.person.role, "firmware.approve"),
         "window": desk().settings["firmware.window"],
+        "cabinets": _cabinets(it.updates),
     }
+
+
+def _cabinets(updates: Updates) -> list[dict[str, Any]]:
+    """Firmware of hardware that was asked for, newest first: what was shown then, and what became of it."""
+    out = []
+    for r in Cabinets(updates).state()[:5]:
+        became = BECAME.get(r["result"].get("state", ""))
+        shown = r["cabinet"]
+        out.append(
+            {
+                **r,
+                "name": f"{shown['name']} {shown['version']}",
+                "signer": shown["signer"],
+                "fingerprint": grouped(shown["fingerprint"]),
+                "devices": [f"{name}: {before} → {after}" for _, name, before, after, _ in shown["fits"]],
+                "warnings": sorted({warning for fit in shown["fits"] for warning in fit[4]}),
+                "said": say(became[0]) if became else "",
+                "tone": became[1] if became else "",
+                "mine": r["asked_by"] == who(),
+            }
+        )
+    return out
 
 
 @views.get("/release")
@@ -176,6 +209,17 @@ def decide(number: int) -> AnyResponse:
     if outcome not in ("yes", "no"):
         raise Error("invalid", "a decision is yes or no")
     offers().updates.decide(number, outcome == "yes", who())
+    return redirect(url_for("release.page"), 303)
+
+
+@views.post("/release/hardware/<int:number>")
+@needs("firmware.approve", octets_max=FORM_OCTETS)
+def decide_hardware(number: int) -> AnyResponse:
+    """Another person's yes or no to firmware of hardware. After a yes the box writes it by itself."""
+    outcome = request.form.get("outcome", "")
+    if outcome not in ("yes", "no"):
+        raise Error("invalid", "a decision is yes or no")
+    Cabinets(offers().updates).decide(number, outcome == "yes", who())
     return redirect(url_for("release.page"), 303)
 
 

@@ -30,7 +30,7 @@ from tests.stories.test_console import (
 )
 from tests.stories.test_languages import OUTSIDE
 from tests.support.box import fill
-from tests.support.furnished import Furnished, furnish
+from tests.support.furnished import Furnished, furnish, waiting_firmware
 from tests.support.pictured import HEIGHT, MADE_FROM, PICTURED, PICTURES, WIDTH, made_from, small, words_of
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
@@ -59,6 +59,7 @@ def furnished(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     access.create_api_key("core-banking")
     fill(settings.store, number="+393330000001")
     ids, wrote = furnish(settings)
+    waiting_firmware(settings)
     with Furnished(settings, ids) as _, console(settings, f"127.0.0.1:{free_port()}") as (url, _):
         known = {"message": id_text(ids[-1]), "wrote": id_text(wrote), "change": asked(browser, url)}
         yield url, {name: path.format(**known) for name, path in PICTURED.items()}

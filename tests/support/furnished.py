@@ -11,13 +11,16 @@ from appliance.consent import STOP
 from appliance.consent import Book as ConsentBook
 from appliance.errors import Error
 from appliance.intercom import Server
-from appliance.keys import DataKey
+from appliance.keys import DataKey, approvals
 from appliance.message import DELIVERED, FAILED, NOTIFY_WEBHOOK, QUEUED, SENT, Content, new_ids
 from appliance.senders import Details, SenderBook
 from appliance.settings import Settings
 from appliance.store import Partition, Work, link_numbers
 from appliance.templates import Body, TemplateBook
 from appliance.text import encode
+from appliance.updates import Looked
+from appliance.updates.book import APPLY, Book
+from appliance.updates.hardware import WARNINGS, Fit
 from appliance.verify import Book as VerifyBook
 
 from .box import DATA_KEY, Box, index_of
@@ -27,6 +30,7 @@ TEXT = "Il tuo codice è 123456. Non darlo a nessuno."
 REFERENCE = "loan-4711"
 WROTE = "Dove è la mia carta?"
 HOST = "core.bank.example:443"
+SIGNER = "CN=Example Hardware firmware 2026"
 KEY = DataKey(1, DATA_KEY)
 
 
@@ -144,3 +148,16 @@ def furnish(settings: Settings) -> tuple[list[bytes], bytes]:
             codes.act(lambda book, outcome=outcome: book._count("login", outcome, at_ms))  # type: ignore[misc]  # as its own acts do
     codes.close()
     return ids, heard[0]
+
+
+def waiting_firmware(settings: Settings) -> int:
+    """The number of a request for firmware of a disk, which another person decides."""
+    made = approvals.Approval(0, APPLY, 0, "the vendor closed a hole", "console:olga", now_ms(), "", 0, approvals.ASKED)
+    disk = ("d" * 40, "NVMe disk, 960 GB", "GDC7302Q", "GDC7502Q", (WARNINGS["busy"], WARNINGS["one"]))
+    shown = Looked(
+        "Datacenter NVMe", "Example Hardware", "GDC7502Q", (), SIGNER, "5d" * 32, "c4" * 32, 2_400_000, (Fit(*disk),)
+    )
+    book = Book(settings.home / "updates")
+    number = book.ask(made, shown.sha256, shown.version, shown.fingerprint, "cabinet")
+    book.keep_cabinet(number, shown._asdict())
+    return number

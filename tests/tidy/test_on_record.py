@@ -93,6 +93,7 @@ ON_RECORD: dict[str, str] = {
     "console page_release.approval": "firmware.signature_added",
     "console page_release.ask": "approval.asked",
     "console page_release.decide": "approval.decided",
+    "console page_release.decide_hardware": "approval.decided",
     "console page_settings.change": "settings.approved",
     "console page_settings.back": "settings.approved",
     "console page_tokens.create": "token.created",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,13 @@ from flask.testing import FlaskClient
 from appliance.access import Access
 from appliance.limits import OFFER_PIECE_OCTETS_MAX
 from appliance.settings import Settings
+from appliance.updates import Cabinets, Machine, Updates
+from tests.support.cabinets import plain
+from tests.unit.updates.test_cabinets import VENDOR
+from tests.unit.updates.test_cabinets import Played as Hardware
+from tests.unit.updates.test_updates import Recorded
 
-from .conftest import PASSWORD, Played, csrf_for, sign_in
+from .conftest import NOW, PASSWORD, Played, csrf_for, sign_in
 
 NAME = "casemate-0.2.0.raucb"
 FOUND = {
@@ -176,3 +182,33 @@ def anna(client: FlaskClient) -> Person:
 def katja(client: FlaskClient, access: Access) -> Person:
     access.create_user("katja", PASSWORD, "security")
     return Person(client.application.test_client(), "katja")
+
+
+def test_firmware_of_hardware_is_approved_by_another(
+    anna: Person, katja: Person, settings: Settings, peers: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for at the box; what is shown is what was shown there."""
+    monkeypatch.setattr("firmware.cabinet.signer", lambda read, authority: VENDOR)
+    assert "Firmware of hardware" not in anna.page()
+    (tmp_path / "webcam.cab").write_bytes(plain())
+    updates = Updates(settings, Machine(tmp_path), Recorded(), lambda: NOW)  # type: ignore[arg-type]
+    cabinets = Cabinets(updates, Hardware().start, lambda: True)  # type: ignore[arg-type]
+    number = cabinets.ask(tmp_path / "webcam.cab", "the vendor closed a hole", "console:anna")
+    page = katja.page()
+    for words in (
+        "FakeDevice 1.2.4",
+        "Webcam: 1.2.2 → 1.2.4",
+        "CN=Vendor firmware 2026",
+        "the vendor closed a hole",
+        "power cut",
+    ):
+        assert words in page
+    assert 'value="yes"' not in anna.page() and "Another person approves it" in anna.page()
+    assert anna.post(f"/release/hardware/{number}", outcome="yes").status_code == 403, "who asked never approves"
+    assert katja.post(f"/release/hardware/{number}", outcome="perhaps").status_code == 422
+    assert katja.post(f"/release/requests/{number}", outcome="yes").status_code == 404, "it is no release"
+    assert katja.post(f"/release/hardware/{number}", outcome="yes").status_code == 303
+    assert peers.log[-1][:3] == ("console:katja", "approval.decided", f"request:{number}")
+    assert (settings.home / "updates/hardware/approved").exists(), "the box is woken"
+    cabinets.apply(number, "cli:root", lambda _: {})
+    assert "written" in katja.page() and 'value="yes"' not in katja.page()

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import firmware
+from appliance import atomic
 from appliance.audit import impersonal
 from appliance.errors import Error
 from appliance.keys import approvals
@@ -192,9 +193,7 @@ class Cabinets:
         octets = _octets(path)
         if hashlib.sha256(octets).hexdigest() != looked.sha256:
             raise Refused("cabinet_other", "it changed while it was read")
-        fresh = place.with_suffix(".new")
-        fresh.write_bytes(octets)
-        fresh.replace(place)
+        atomic.write(place, octets)
 
     def _open(self) -> list[Request]:
         """Requests that wait for a person or for the box."""

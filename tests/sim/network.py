@@ -187,6 +187,10 @@ class Line:
         self.network.lines.discard(self)
 
 
+QUICK_S: Final = (0.0002, 0.004)
+SLOW_S: Final = (0.1, 0.6)
+
+
 class _Listening:
     def __init__(self, network: Network, address: str) -> None:
         self._network, self._address = network, address
@@ -204,11 +208,18 @@ class Network:
         self.servers: dict[str, tuple[Callable[[], Any], Process]] = {}
         self.lines: dict[Line, None] | Any = _Ordered()
         self.dark: set[str] = set()
-        self.latency_s = (0.0002, 0.004)
+        self.slow = 0  # troubles that make it so; they overlap
         self.torn = 0.1
         self.watch: Any = None
         self._made = 0
         loop.network = self
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        return SLOW_S if self.slow else QUICK_S
+
+    def quick_again(self) -> None:
+        self.slow -= 1
 
     def listen(self, address: str, factory: Callable[[], Any]) -> _Listening:
         self.servers[address] = (factory, CURRENT.get())

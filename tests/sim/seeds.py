@@ -51,6 +51,7 @@ NAMED: Final[dict[int, str]] = {
     " without a bound",
     1_000_024_672: "the simulated disk said that it was full without SQLite's number for that, and a day that was being made was taken for damaged"
     " until the next start; the product was right",
+    1_000_039_464: "two troubles made the simulated network slow at once, and it stayed so for ever: every answer came too late",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person
 #: has a message in doubt sent again.

@@ -286,8 +286,8 @@ class World:
             operator.shut()
             self._later(long_s, lambda: self.loop.within(OPERATORS, lambda: operator.listen(network)))
         else:
-            before, network.latency_s = network.latency_s, (0.1, 0.6)
-            self._later(long_s, lambda: setattr(network, "latency_s", before))
+            network.slow += 1
+            self._later(long_s, network.quick_again)
 
     def _away(self, who: str, on: bool) -> None:
         self.say(f"{who} away: {on}")

@@ -205,10 +205,7 @@ def ask() -> Any:
 @needs("firmware.approve", octets_max=FORM_OCTETS)
 def decide(number: int) -> AnyResponse:
     """Another person's yes or no. After a yes the box installs it by itself; it restarts in the hours of the settings."""
-    outcome = request.form.get("outcome", "")
-    if outcome not in ("yes", "no"):
-        raise Error("invalid", "a decision is yes or no")
-    offers().updates.decide(number, outcome == "yes", who())
+    offers().updates.decide(number, _yes(), who())
     return redirect(url_for("release.page"), 303)
 
 
@@ -216,11 +213,16 @@ def decide(number: int) -> AnyResponse:
 @needs("firmware.approve", octets_max=FORM_OCTETS)
 def decide_hardware(number: int) -> AnyResponse:
     """Another person's yes or no to firmware of hardware. After a yes the box writes it by itself."""
+    Cabinets(offers().updates).decide(number, _yes(), who())
+    return redirect(url_for("release.page"), 303)
+
+
+def _yes() -> bool:
+    """What the form says of a request. Raises Error `invalid`."""
     outcome = request.form.get("outcome", "")
     if outcome not in ("yes", "no"):
         raise Error("invalid", "a decision is yes or no")
-    Cabinets(offers().updates).decide(number, outcome == "yes", who())
-    return redirect(url_for("release.page"), 303)
+    return outcome == "yes"
 
 
 def _again(e: Error) -> tuple[str, int]:

@@ -84,7 +84,7 @@ def cancel(ledger: Ledger, day: int, message_id: bytes, who: str, now_ms: int, w
     # A segment that the operator put off has not left: it waits like one that was never submitted.
     back = {key for _, _, key in work.requeued}
     begun = [part for part, state, *_ in partition.parts(seq) if state != QUEUED and seq << 8 | part not in back]
-    leaving = any(row[0] >> 8 == seq for row in work.intents) or any(row[-1] >> 8 == seq for row in work.abandoned)
+    leaving = work.decides(seq)
     # Left without an answer once, it may have been taken, although it waits to be sent again.
     doubted = partition.was(seq, INDETERMINATE) or any(row[0] == seq and row[2] == INDETERMINATE for row in work.events)
     if status not in (QUEUED, SCHEDULED, ACCEPTED) or begun or leaving or doubted:

@@ -57,7 +57,7 @@ def replace(ledger: Ledger, day: int, new: Replacement, now_ms: int) -> str:
     if status not in (QUEUED, SCHEDULED) or (day, seq) in ledger.decided_now or partition.parts(seq):
         return NOT_NOW
     ended = any(r[-1] == seq and r[0] != QUEUED for r in work.progress)
-    if ended or any(r[0] >> 8 == seq for r in work.intents) or any(r[-1] >> 8 == seq for r in work.abandoned):
+    if ended or work.decides(seq):
         return NOT_NOW
     started = status == SCHEDULED and (seq,) in work.unschedule  # in this very beat
     later = new.send_at_ms > now_ms

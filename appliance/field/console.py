@@ -6,6 +6,7 @@ What a page may do is the table in menu.py; how it is done is hands.py; who is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from appliance import __version__
@@ -81,6 +82,16 @@ class Console:
         if typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(names):
             return names[int(typed) - 1]
         return typed
+
+    def from_stick(self, what: str, ending: str, heading: str) -> Path | None:
+        """One of the files with this ending on the stick, None for none of them. Raises Error `not_found`."""
+        there = self.hands.bundles(ending)
+        if not there:
+            hint = "put the stick in, then choose this entry again"
+            raise Error("not_found", f"no {what} (.{ending}) is in {self.hands.media}", hint)
+        self.show(heading, [f"{n:>3}  {p.name}" for n, p in enumerate(there, 1)])
+        name = self.pick(what, [p.name for p in there])
+        return next((p for p in there if p.name == name), None)
 
     def progress(self, what: str, octets: int, whole: int) -> None:
         """A line at each tenth, and each 64 MiB of what has no end: a slow line is not to be held up."""

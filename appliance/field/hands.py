@@ -268,7 +268,7 @@ class Hands:
             )
         return self.media
 
-    def bundles(self, ending: str = "raucb") -> list[Path]:
+    def bundles(self, ending: str) -> list[Path]:
         return sorted(p for p in self.media.glob(f"*.{ending}") if p.is_file())[:20] if self.media.is_dir() else []
 
     def recovery(self) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.errors import Error
 from appliance.updates import cabinet_lines, hardware_lines
 
 if TYPE_CHECKING:
@@ -23,14 +22,7 @@ def hardware(c: Console) -> None:
             "The box writes it now: this entry shows how it went.",
         )
         return
-    there = c.hands.bundles("cab")
-    if not there:
-        raise Error(
-            "not_found", f"no cabinet (.cab) is in {c.hands.media}", "put the stick in, then choose this entry again"
-        )
-    c.show("Cabinets on the stick", [f"{n:>3}  {p.name}" for n, p in enumerate(there, 1)])
-    name = c.pick("cabinet", [p.name for p in there])
-    path = next((p for p in there if p.name == name), None)
+    path = c.from_stick("cabinet", "cab", "Cabinets on the stick")
     if path is None:
         return
     c.tell("Asking the devices; up to a minute ...")

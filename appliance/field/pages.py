@@ -85,14 +85,7 @@ def release(c: Console) -> None:
     if waiting and waiting[0]["state"] == "asked" and c.yes(f"Approve request {waiting[0]['number']}?"):
         c.tell(f"It is {updates.decide(waiting[0]['number'], True, c.who)}.")
         return
-    found = c.hands.bundles()
-    if not found:
-        raise Error(
-            "not_found", f"no release (.raucb) is in {c.hands.media}", "put the stick in, then choose this entry again"
-        )
-    c.show("Release from USB", [f"{n:>3}  {p.name}" for n, p in enumerate(found, 1)])
-    name = c.pick("release", [p.name for p in found])
-    path = next((p for p in found if p.name == name), None)
+    path = c.from_stick("release", "raucb", "Release from USB")
     if path is None:
         return
     c.tell("Reading all of it; a minute or two ...")

@@ -231,6 +231,10 @@ class Work:
         if status in FINAL and (notify & NOTIFY_DOOR or (notify & NOTIFY_DOOR_FAILURES and status != DELIVERED)):
             self.doors.append((seq, status, at_ms, error))
 
+    def decides(self, seq: int) -> bool:
+        """Whether a segment of a message is to leave, or never to leave, with this."""
+        return any(r[0] >> 8 == seq for r in self.intents) or any(r[-1] >> 8 == seq for r in self.abandoned)
+
     def join(self, later: Work) -> None:
         """One transaction of two: what `later` was to write after this is written with it."""
         for name, _ in STATEMENTS:

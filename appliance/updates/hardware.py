@@ -30,7 +30,12 @@ class Device(NamedTuple):
     @property
     def part(self) -> str:
         """Its name in the inventory."""
-        return f"fwupd.{self.device[:12]}"
+        return part_of(self.device)
+
+
+def part_of(device: str) -> str:
+    """The name in the inventory of a device with this DeviceId."""
+    return f"fwupd.{device[:12]}"
 
 
 class Fit(NamedTuple):
@@ -89,9 +94,8 @@ ERRORS: Final[dict[int, str]] = {
 }
 FAILED: Final = "cabinet_failed"
 TAKES: Final = frozenset({"updatable", "updatable-hidden"})
+#: What was written takes effect at a restart, not before.
 WAITS: Final = frozenset({"needs-reboot", "needs-shutdown", "needs-activation"})
-#: Flags after a write that say: not before a restart.
-RESTART: Final = frozenset({"needs-reboot", "needs-shutdown", "needs-activation"})
 #: Of several reasons against a cabinet, the one that says most comes first.
 _ORDER: Final = ("cabinet_waiting", "cabinet_held", "cabinet_older", "cabinet_same")
 
@@ -215,7 +219,7 @@ def became(fit: Fit, found: Sequence[Device], error: tuple[int, str] | None = No
         return {**row, "after": now.version if now else "", "state": "failed", "said": error[1], "code": code}
     if now is None:
         return {**row, "after": "", "state": "restart", "said": "the device is not there at the moment"}
-    if now.flags & RESTART:
+    if now.flags & WAITS:
         return {**row, "after": now.version, "state": "restart", "said": ""}
     if compared(now.version, fit.after) == 0:
         return {**row, "after": now.version, "state": "applied", "said": ""}
@@ -228,7 +232,7 @@ def settled(row: Mapping[str, str], found: Sequence[Device]) -> dict[str, str]:
     if row["state"] != "restart":
         return dict(row)
     now = next((d for d in found if d.device == row["device"]), None)
-    if now is not None and now.flags & RESTART:
+    if now is not None and now.flags & WAITS:
         return dict(row)
     if now is None:
         return {**row, "state": "failed", "said": "the device is not there any more", "code": FAILED}
@@ -253,7 +257,7 @@ def changes(rows: Sequence[Mapping[str, str]], before: Mapping[str, str], now: M
     for row in rows:
         if row["state"] != "applied":
             continue
-        own = f"fwupd.{row['device'][:12]}"
+        own = part_of(row["device"])
         for part in sorted(before.keys() & now.keys()):
             was, became_ = before[part], now[part]
             swapped = " ".join(row["after"] if word == row["before"] else word for word in was.split(" "))

@@ -24,13 +24,8 @@ _KINDS: tuple[tuple[type[apsw.Error], Any], ...] = (
 )
 
 
-ROWLESS = (
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "BEGIN",
-    "COMMIT",
-)  # statements that nobody asks for the names of their columns
+#: Statements that nobody asks for the names of their columns.
+ROWLESS = ("INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT")
 
 
 def told(error: apsw.Error) -> Exception:

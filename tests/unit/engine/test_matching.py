@@ -151,9 +151,9 @@ def test_a_receipt_that_tells_the_text_is_told_by_it_alone(world: World, time: T
     assert world.status(b.ids[0]) == "indeterminate"
 
 
-def test_the_receipt_of_the_first_copy_of_one_sent_again_is_nobodys(tmp_path: Path, time: Time) -> None:
-    """What was sent again has its own receipt by then; that of its first copy, still parked, must not settle another."""
-    world = World(tmp_path)
+def sent_again(folder: Path, time: Time) -> tuple[World, Batch, Batch]:
+    """A code in doubt whose second copy was answered with A2, and another message in doubt to its number."""
+    world = World(folder)
     world.bind()
     code, b = batch("code", class_=OTP), batch("two")
     world.accept(code)
@@ -167,6 +167,12 @@ def test_the_receipt_of_the_first_copy_of_one_sent_again_is_nobodys(tmp_path: Pa
     (again,) = world.submits()
     world.answer(again.sequence, "A2")
     world.run()
+    return world, code, b
+
+
+def test_the_receipt_of_the_first_copy_of_one_sent_again_is_nobodys(tmp_path: Path, time: Time) -> None:
+    """What was sent again has its own receipt by then; that of its first copy, still parked, must not settle another."""
+    world, code, b = sent_again(tmp_path, time)
     world.receipt("A2")
     world.run()
     assert world.status(code.ids[0]) == "delivered"
@@ -178,20 +184,7 @@ def test_the_receipt_of_a_second_copy_heard_in_this_moment_does_not_free_that_of
     tmp_path: Path, time: Time
 ) -> None:
     """As seed 1000011949: it is not in the rows yet, and is one copy's."""
-    world = World(tmp_path)
-    world.bind()
-    code, b = batch("code", class_=OTP), batch("two")
-    world.accept(code)
-    world.accept(b)
-    world.submits()
-    time.pass_(10)
-    world.drop()
-    world.step()
-    world.bind()
-    world.run()
-    (again,) = world.submits()
-    world.answer(again.sequence, "A2")
-    world.run()
+    world, _, b = sent_again(tmp_path, time)
     said = minute(time)
     text = f"id:A1 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:"
     world.say(pack_deliver(5, "+393471234567", "BANK", 0x04, 0, text.encode()))

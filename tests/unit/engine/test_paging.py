@@ -56,15 +56,21 @@ def test_a_start_reads_the_batches_that_wait_and_no_others(
     assert [s.short_message for s in world.submits()] == [b"waits 0", b"waits 1"]
 
 
+def small_queues(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Time, World]:
+    """Six messages of a class in memory, three read at a time, three under way."""
+    patch.setattr(limits, "QUEUE_MESSAGES_MAX", 6)
+    patch.setattr(limits, "QUEUE_PAGE_MESSAGES", 3)
+    time = Time(patch)
+    world = World(folder, window=3)
+    world.bind()
+    return time, world
+
+
 def test_what_an_operator_puts_off_counts_as_what_waits_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator that said "later" to everything at the speed of its link drew the whole backlog into memory."""
-    monkeypatch.setattr(limits, "QUEUE_MESSAGES_MAX", 6)
-    monkeypatch.setattr(limits, "QUEUE_PAGE_MESSAGES", 3)
-    time = Time(monkeypatch)
-    world = World(tmp_path, window=3)
-    world.bind()
+    time, world = small_queues(tmp_path, monkeypatch)
     texts = [f"m {n}" for n in range(30)]
     world.accept(batch(*texts))
     most, heard = 0, list[bytes]()
@@ -89,11 +95,7 @@ def test_what_comes_while_others_wait_on_disk_waits_there_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
     """Of yesterday, too, after the clock was set back over midnight: such came into memory without a bound."""
-    monkeypatch.setattr(limits, "QUEUE_MESSAGES_MAX", 6)
-    monkeypatch.setattr(limits, "QUEUE_PAGE_MESSAGES", 3)
-    time = Time(monkeypatch)
-    world = World(tmp_path, window=3)
-    world.bind()
+    time, world = small_queues(tmp_path, monkeypatch)
     texts = [f"m {n}" for n in range(20)]
     world.accept(batch(*texts[:10], life_ms=4 * clock.DAY_MS))
     time.ms += days * clock.DAY_MS

@@ -283,6 +283,8 @@ class Beat:
                     for day in ledger.partitions
                     if day not in done and ledger.partitions[day].conn.in_transaction
                 ]
+                # A parked receipt is taken out of its day after the day of its segment has it: power may go in between.
+                pending.sort(key=lambda each: each.day in ledger.work and bool(ledger.work[each.day].unparked))
                 for partition in pending:
                     self._day = partition.day
                     done_now = loop.run_in_executor(self.pool, partition.commit)

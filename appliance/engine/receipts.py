@@ -184,6 +184,12 @@ def parked_error(ledger: Ledger, link: str, operator_id: str) -> tuple[int, str 
     return None
 
 
+def has_ended(ledger: Ledger, link: str, operator_id: str, now_ms: int) -> bool:
+    """Whether the segment with that id has its final receipt, in whatever day it is."""
+    known = _find(ledger, link, operator_id, now_ms)
+    return known is not None and known[1] < 0
+
+
 def unparked(ledger: Ledger, gone: list[tuple[str, str]]) -> None:
     """Another engine has these."""
     for link, operator_id in gone:

@@ -22,6 +22,7 @@ from .ledger import Ledger
 from .left_alone import report
 from .link import Link
 from .matching import Fit, Known, fits, plain, sender_of
+from .receipts import has_ended
 from .undecided import AGAIN, resolve, send_again
 from .unfolding import known_by_number
 
@@ -84,7 +85,7 @@ class Resolver:
         candidates = [
             c for c in candidates if c.again or not c.operator_id or not ledger.ends_now((name, c.operator_id))
         ]
-        claims = [c for c in claims if c.day in ledger.partitions]
+        claims = [c for c in claims if c.day in ledger.partitions and not self._had(name, c, now_ms)]
         link = self.links.get(name)
         settled: set[tuple[int, int]] = set()
         used = 0
@@ -108,6 +109,15 @@ class Resolver:
             ledger.doubts.later(pair, now_s)
         else:
             ledger.doubts.done(pair)
+
+    def _had(self, name: str, claim: Claim, now_ms: int) -> bool:
+        """Whether its segment has it, in the file of another day: power may go before it is taken out of its own."""
+        if not has_ended(self.ledger, name, claim.operator_id, now_ms):
+            return False
+        number = self.ledger.link_numbers[claim.day][name]
+        self.ledger.work[claim.day].unparked.append((number, claim.operator_id))
+        self.ledger.parked.pop(name, claim.operator_id)
+        return True
 
     async def _fits(self, link: Link, claims: list[Claim], candidates: list[Candidate]) -> list[Fit]:
         if self.inbound.keys is None:

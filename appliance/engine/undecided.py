@@ -100,7 +100,10 @@ def resolve(ledger: Ledger, link: str, claim: doubts.Claim, found: doubts.Candid
     number = ledger.link_numbers[claim.day][link]
     ledger.work[claim.day].unparked.append((number, claim.operator_id))
     if claim.nameless:
-        ledger.work[claim.day].spent.append(doubts.spent(number, claim.operator_id))
+        # Where its segment is, in one commit with what it says of it; and where the same words would come again.
+        for day in {claim.day, found.day}:
+            numbers = ledger.link_numbers[day]
+            ledger.work[day].spent.append(doubts.spent(numbers[link], claim.operator_id))
         ledger.just_ended.add((link, claim.operator_id))
     ledger.parked.pop(link, claim.operator_id)
     if found.status == INDETERMINATE:

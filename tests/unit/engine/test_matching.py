@@ -287,6 +287,76 @@ def test_a_receipt_without_an_id_that_comes_again_is_not_the_next_ones(tmp_path:
     assert again.status(two.ids[0]) == "undelivered"
 
 
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_a_receipt_that_power_left_in_the_next_days_file_is_not_the_next_ones(
+    tmp_path: Path, time: Time, form: str
+) -> None:
+    """As seed 1000052601: its segment's day has it, and the commit that takes it out of the day in which it waited is gone."""
+    kind = {"receipt_format": "csv"} if form == "csv" else {}
+    world = World(tmp_path, **kind)
+    world.bind()
+    time.pass_(12 * 3_600 - 5)
+    yesterday = clock.day_of(time.ms)
+    first = batch("Your statement is ready")
+    world.accept(first)
+    (submit,) = world.submits()
+    if form == "csv":
+        world.answer(submit.sequence, "A1")
+        world.run()
+    time.pass_(20)
+    today = world.ledger.partition(yesterday + 1)
+    said = minute(time)
+    text = f"id:A1 sub:001 dlvrd:001 submit date:{said} done date:{said} stat:DELIVRD err:000 text:Your statement is re"
+    if form == "csv":
+        text = f"Delivered,20{said}00,20{said}00,0,+393471234567,BANK"
+    world.say(pack_deliver(8, "+393471234567", "BANK", 0x04, 0, text.encode()))
+    world.run()
+    assert len(world.ledger.parked) == 1
+    today.commit = today.conn.rollback  # type: ignore[method-assign]
+    if form == "csv":
+        world.step()
+    else:
+        world.answer(submit.sequence, "A1")
+        world.run()
+    world.crash()
+    again = World(tmp_path, **kind)
+    again.ledger.policies = ("hold",) * 4
+    again.start()
+    assert again.status(first.ids[0]) == "delivered"
+    assert len(again.ledger.parked) == 1
+    again.bind()
+    second = batch("Your statement is ready")
+    lost(again, time, second)
+    for _ in range(3):
+        time.pass_(10)
+        again.step()
+    assert again.status(second.ids[0]) == "indeterminate"
+    assert len(again.ledger.parked) == 0
+
+
+def test_a_receipt_is_taken_out_of_its_day_after_its_segment_has_it(
+    world: World, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power may go between the two commits; the clock was set back, and the receipt waited in the file of the day before."""
+    time.pass_(12 * 3_600 + 30)
+    world.ledger.partition(clock.day_of(time.ms))
+    yesterday = clock.day_of(time.ms) - 1
+    order: list[int] = []
+    for day, partition in world.ledger.partitions.items():
+        monkeypatch.setattr(partition, "commit", lambda day=day, commit=partition.commit: (order.append(day), commit()))
+    b = batch("one")
+    world.accept(b)
+    (submit,) = world.submits()
+    time.ms -= 60_000
+    world.receipt("A1")
+    world.run()
+    order.clear()
+    world.answer(submit.sequence, "A1")
+    world.run()
+    assert "delivered" in [event[1] for event in world.found(b.ids[0]).events]
+    assert order == [yesterday + 1, yesterday]
+
+
 def test_the_receipt_of_one_that_a_person_closed_is_not_the_next_ones(world: World, time: Time) -> None:
     """By time, and by a text that both have: it may still come, and is the closed one's."""
     closed, b = batch("Your statement is ready"), batch("Your statement is ready")

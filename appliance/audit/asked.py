@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from appliance.clock import day_of, now_ms
 from appliance.errors import Error
 from appliance.intercom import Peer
+from appliance.invoker import named
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Hours
 
@@ -20,7 +21,6 @@ from .journal import Sought
 from .note import Checkpoint
 from .payloads import table_of
 from .pruning import Needed, cutoff, upto
-from .reading import cli_name
 from .review import Bounds, Finding, counted, review
 from .witness import Vouched
 
@@ -73,7 +73,7 @@ class Asked:
     async def cosigned(self, payload: Any, peer: Peer) -> dict[str, Any]:
         given = table_of(payload, {"note": str, "who": str})
         await self._log.publish()
-        return (await self._brought(given["note"] or "", given["who"] or cli_name(peer.uid)))._asdict()
+        return (await self._brought(given["note"] or "", given["who"] or named(peer.uid)))._asdict()
 
     async def _brought(self, note: str, who: str, often: bool = False) -> Vouched:
         checkpoint, _ = self._signed()
@@ -99,7 +99,7 @@ class Asked:
         return Cosigning(request, take, self._log.record)
 
     async def verify(self, payload: Any, peer: Peer) -> dict[str, Any]:
-        who = table_of(payload, {"who": str})["who"] or cli_name(peer.uid)
+        who = table_of(payload, {"who": str})["who"] or named(peer.uid)
         unsigned = await self._try_publish()
         _, note = self._signed()
         async with self._whole:
@@ -122,7 +122,7 @@ class Asked:
         Where two people decide, `request` is what another person approved; it is used up here.
         """
         given = table_of(payload, {"path": str, "who": str, "form": str, "sought": dict, "request": int})
-        who, form, path = given["who"] or cli_name(peer.uid), given["form"] or "folder", given["path"] or ""
+        who, form, path = given["who"] or named(peer.uid), given["form"] or "folder", given["path"] or ""
         chosen = table_of(given["sought"], dict.fromkeys(Sought._fields, str)) if given["sought"] else None
         sought = None if chosen is None else Sought(*(chosen[name] or "" for name in Sought._fields))
         if form not in FORMS or (form != "pdf" and not path.startswith("/")):
@@ -220,7 +220,7 @@ class Asked:
     async def accept(self, payload: Any, peer: Peer) -> dict[str, Any]:
         """Agrees to the weaker settings that request `request` was approved for; they are in force from the next start on."""
         given = table_of(payload, {"who": str, "request": int})
-        who, guard = given["who"] or cli_name(peer.uid), self._log.guard
+        who, guard = given["who"] or named(peer.uid), self._log.guard
         names = guard.names()
         if not names:
             raise Error("invalid", "no setting waits for two people", "see `casemate audit weaker`")
@@ -257,7 +257,7 @@ class Asked:
             raise Error("invalid", "the log is kept for ever: audit.keep_days is 0", "nothing is pruned without it")
         if self._log.refused is not None:
             raise self._log.refused
-        return await self._pruned(now_ms(), given["who"] or cli_name(peer.uid), bool(given["now"]))
+        return await self._pruned(now_ms(), given["who"] or named(peer.uid), bool(given["now"]))
 
     async def _pruned(self, at_ms: int, who: str, now: bool) -> dict[str, int]:
         """First the record of it, then the store, then the tiles. Raises Error when the keys process cannot say what is held."""
@@ -295,9 +295,7 @@ class Asked:
         upto = given["upto"]
         if upto is None or not 0 < upto <= self._log.size:
             raise Error("invalid", f"the log has {self._log.size} entries", "say up to which one it was reviewed")
-        await self._log.record(
-            "audit.reviewed", self._log.on, "ok", given["who"] or cli_name(peer.uid), upto_index=upto
-        )
+        await self._log.record("audit.reviewed", self._log.on, "ok", given["who"] or named(peer.uid), upto_index=upto)
         return {"upto": upto}
 
     async def _found(self, low: int, high: int) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from appliance.errors import Error
 from appliance.intercom import BlockingClient
+from appliance.invoker import at_command
 from appliance.limits import AUDIT_PAGE_ENTRIES_MAX
 from appliance.settings import Settings
 
@@ -41,7 +41,7 @@ def export(
     """
     target = Path(path).absolute()
     chosen = {name: value for name, value in sought.items() if value}
-    asked: dict[str, Any] = {"who": who(), "form": form, "request": request or None, "sought": chosen or None}
+    asked: dict[str, Any] = {"who": at_command(), "form": form, "request": request or None, "sought": chosen or None}
     with carried(settings.home, target, form == "folder") as place:
         reply = _call(settings, "export", {"path": str(place), **asked})
     what = "the entries chosen" if chosen else f"{reply['size']} entries"
@@ -80,7 +80,7 @@ def _vkey(given: str, *kinds: int) -> str:
 
 def verify_running(settings: Settings) -> Printed:
     """Has the auditor check its own log and its store; recorded as `audit.verified`."""
-    result = _call(settings, "verify", {"who": who()})
+    result = _call(settings, "verify", {"who": at_command()})
     lines = [f"{result['size']} entries, root {result['root']}"]
     lines += [f"PROBLEM  [{p['code']}] {p['place']}: {p['text']}" for p in result["problems"]]
     lines.append("VERIFIES" if result["ok"] else "DOES NOT VERIFY")
@@ -130,7 +130,9 @@ def request(settings: Settings, old: int | None) -> Printed:
 
 def cosigned(settings: Settings, file: str | Path) -> Printed:
     """Brings a cosigned checkpoint into the log's folder. Raises Error `invalid`, `audit_invalid`."""
-    said = _call(settings, "cosigned", {"note": Path(file).read_text(encoding="utf-8", errors="replace"), "who": who()})
+    said = _call(
+        settings, "cosigned", {"note": Path(file).read_text(encoding="utf-8", errors="replace"), "who": at_command()}
+    )
     return Printed(True, [f"{said['name']} cosigned {said['size']} entries at {said['at']}"], said)
 
 
@@ -141,7 +143,7 @@ def report(settings: Settings, name: str, since: str, until: str, paper: str | P
     """
     recorder = BlockingRecorder(settings)
     try:
-        recorder.record(who(), "audit.reported", f"report:{name}")
+        recorder.record(at_command(), "audit.reported", f"report:{name}")
     finally:
         recorder.close()
     call = partial(_call, settings)
@@ -157,7 +159,7 @@ def report(settings: Settings, name: str, since: str, until: str, paper: str | P
 def paper(settings: Settings, file: str | Path, request: int = 0, **sought: str | None) -> Printed:
     """Entries as PDF, oldest first, in a new file. Raises Error `file_invalid`, `too_large`, `forbidden`."""
     chosen = {name: value for name, value in sought.items() if value}
-    asked = {"form": "pdf", "who": who(), "request": request or None, "sought": chosen or None}
+    asked = {"form": "pdf", "who": at_command(), "request": request or None, "sought": chosen or None}
     size = _call(settings, "export", asked)["size"]
     _write(file, written.entries_pdf(partial(_call, settings), size, chosen))
     return Printed(True, [f"written to {file}"], {"file": str(file), "size": size})
@@ -185,7 +187,7 @@ def review(settings: Settings, low: int | None, high: int | None, paper: str | P
 
 def prune(settings: Settings, now: bool) -> Printed:
     """What the settings let go; with `now` it goes, and `audit.pruned` says so."""
-    result = _call(settings, "prune", {"who": who(), "now": now})
+    result = _call(settings, "prune", {"who": at_command(), "now": now})
     first, upto = result["first"], result["upto"]
     if upto == first:
         return Printed(True, [f"nothing to prune; the log begins at entry {first}"], result)
@@ -209,7 +211,7 @@ def status(settings: Settings) -> Printed:
 def weaker(settings: Settings, request: int) -> Printed:
     """Settings that would weaken the log and wait for two people; with the approved `request` they are agreed to."""
     if request:
-        result = _call(settings, "accept", {"who": who(), "request": request})
+        result = _call(settings, "accept", {"who": at_command(), "request": request})
         said = f"agreed to: {', '.join(result['accepted'])}; in force when the auditor starts again"
         return Printed(True, [said], result)
     state = _call(settings, "state", {})
@@ -227,7 +229,7 @@ def _plain(value: Any) -> str:
 
 def reviewed(settings: Settings, upto: int) -> Printed:
     """Marks the log as reviewed up to entry `upto`; recorded as `audit.reviewed`."""
-    result = _call(settings, "reviewed", {"upto": upto, "who": who()})
+    result = _call(settings, "reviewed", {"upto": upto, "who": at_command()})
     return Printed(True, [f"reviewed up to entry {upto}"], result)
 
 
@@ -236,11 +238,6 @@ def line_of(index: int, entry: dict[str, Any]) -> str:
     detail = " ".join(f"{k}={v}" for k, v in entry["detail"].items())
     outcome = "" if entry["outcome"] == "ok" else f" {entry['outcome'].upper()}"
     return f"{index:>8}  {entry['at']}  {entry['who']}  {entry['what']}{outcome}  {entry['on']}  {detail}".rstrip()
-
-
-def who() -> str:
-    """`cli:USER` of this command."""
-    return f"cli:{getpass.getuser()}"
 
 
 def _call(settings: Settings, op: str, payload: dict[str, Any]) -> Any:

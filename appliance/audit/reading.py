@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-import pwd
 from collections.abc import Generator, Iterator
 from itertools import chain
 from pathlib import Path
@@ -243,12 +242,3 @@ def _compare(journal: Journal, log: Live, size: int) -> Generator[tuple[str, str
         for place, (ours, theirs) in enumerate(zip(held, log.entries(first // WIDTH, width), strict=False), first):
             if ours != theirs:
                 yield f"audit.db entry {place}", "differs from the signed log"
-
-
-def cli_name(uid: int) -> str:
-    """`cli:USER` for who is at the other end of a socket."""
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = f"uid-{uid}"
-    return f"cli:{name}"

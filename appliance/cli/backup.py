@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from appliance.backup import (
 )
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import Settings, home_of, load
 
 FOLDER: Final = "backup"  # below the state folder
@@ -83,7 +83,7 @@ def _counted(name: str, number: int, count: int) -> None:
 def create_(kind: str, into: Path | None) -> None:
     """Make backups while the appliance works. Beside each lies its proof from the audit log (.tlog-proof)."""
     settings = load(home=home_of())
-    who = f"cli:{getpass.getuser()}"
+    who = at_command()
     recorder = BlockingRecorder(settings)
     folder = into or settings.home / FOLDER
     for one in (STATE, KEYS) if kind == "both" else (kind,):
@@ -180,7 +180,7 @@ def drill_(archives: tuple[Path, ...], secret: Path, record: bool) -> None:
             wrong += not said.ok
             click.echo("audit  " + said.lines[-1])
     if record:
-        recorder, who = BlockingRecorder(settings), f"cli:{getpass.getuser()}"
+        recorder, who = BlockingRecorder(settings), at_command()
         for path, out in zip(archives, found, strict=True):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from appliance.backup import staged
 from appliance.clock import now_ms
 from appliance.field import destroy_keys, programs
+from appliance.invoker import at_command
 from appliance.settings import home_of, load
 from appliance.updates import (
     Cabinets,
@@ -40,10 +40,6 @@ def firmware() -> None:
 
     FILE is a release's bundle (.raucb). Nothing here needs a network.
     """
-
-
-def _who() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _updates() -> Updates:
@@ -98,7 +94,7 @@ def check(file: Path, as_json: bool) -> int:
     """Check FILE as an installation would: signer, every octet of its content, this box. Exits with 1 when it is refused."""
     progress = Progress()
     try:
-        found = _updates().look(file, _who(), lambda octets: progress("reading", octets, 0))
+        found = _updates().look(file, at_command(), lambda octets: progress("reading", octets, 0))
     except Refused as e:
         progress.end()
         if as_json:
@@ -176,7 +172,7 @@ def install(file: Path | None, request: int | None, approved: bool) -> int:
         raise click.UsageError("name a FILE, or --approved")
     progress = Progress()
     try:
-        version = updates.install(file, _who(), progress, request)
+        version = updates.install(file, at_command(), progress, request)
     except Refused as e:
         progress.end()
         return _told(e)
@@ -200,7 +196,7 @@ def restart(in_window: bool) -> int:
         if not waiting or not window.open_at(updates.settings["firmware.window"], now_ms()):
             return 0
     gating.leaving(updates.settings, updates)
-    updates.recorder.record(_who(), "box.restarted", "box:self", act="restart")
+    updates.recorder.record(at_command(), "box.restarted", "box:self", act="restart")
     restart_machine()
     return 0
 
@@ -210,7 +206,7 @@ def restart(in_window: bool) -> int:
 def rollback(reason: str) -> int:
     """Go back to the release in the other slot at the next start. The one that runs is not installed again."""
     updates = _updates()
-    left = updates.roll_back(_who(), reason)
+    left = updates.roll_back(at_command(), reason)
     click.echo(f"{left} is left at the next start: `casemate firmware restart`")
     return 0
 
@@ -218,14 +214,14 @@ def rollback(reason: str) -> int:
 @firmware.command()
 def bless() -> int:
     """Say that the running release is good, without the health gate."""
-    click.echo(f"{_updates().bless(_who())} is good")
+    click.echo(f"{_updates().bless(at_command())} is good")
     return 0
 
 
 @firmware.command()
 def reinstate() -> int:
     """Let the other slot's release, which failed or was left, be tried again at the next start."""
-    click.echo(f"{_updates().reinstate(_who())} is tried at the next start: `casemate firmware restart`")
+    click.echo(f"{_updates().reinstate(at_command())} is tried at the next start: `casemate firmware restart`")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import signal
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import home_of, load
 from appliance.updates import Cabinets, Refused, Updates, cabinet_lines, hardware_lines, inventory
 
@@ -31,10 +31,6 @@ def hardware() -> None:
 
 def _cabinets() -> Cabinets:
     return Cabinets(Updates(load(home=home_of())))
-
-
-def _who() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _told(refused: Refused, as_json: bool = False) -> int:
@@ -60,7 +56,7 @@ def status(as_json: bool) -> int:
 def show(file: Path, as_json: bool) -> int:
     """Show what FILE is, who signed it and which devices of this box take it. Exits with 1 when it is refused."""
     try:
-        found = _cabinets().look(file, _who())
+        found = _cabinets().look(file, at_command())
     except Refused as e:
         return _told(e, as_json)
     if as_json:
@@ -124,7 +120,9 @@ def apply() -> int:
     cabinets.taken()
     while (request := cabinets.approved()) is not None:
         try:
-            result = cabinets.apply(request.number, _who(), lambda found: inventory.read(updates.machine, token, found))
+            result = cabinets.apply(
+                request.number, at_command(), lambda found: inventory.read(updates.machine, token, found)
+            )
         except Refused as e:
             code = _told(e)
             continue

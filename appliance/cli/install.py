@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ import click
 
 from appliance.clock import now_ms
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import home_of, load
 from appliance.updates import LIVE, Installer, Updates, disks
 from appliance.updates import restart as restart_machine
@@ -56,7 +56,7 @@ def to(disk: str, typed: str, yes: bool) -> None:
         raise Error("forbidden", "nothing was done")
     progress = Progress()
     try:
-        version = installer.install(chosen.name, typed, f"cli:{getpass.getuser()}", progress)
+        version = installer.install(chosen.name, typed, at_command(), progress)
     finally:
         progress.end()
     click.echo(f"release {version} is on {chosen.name}: take the stick out and restart")
@@ -77,7 +77,7 @@ def repair(disk: str, yes: bool) -> None:
         raise Error("forbidden", "nothing was done")
     progress = Progress()
     try:
-        version = installer.repair(chosen.name, f"cli:{getpass.getuser()}", progress)
+        version = installer.repair(chosen.name, at_command(), progress)
     finally:
         progress.end()
     click.echo(f"release {version} is on {chosen.name}, its state is as it was: take the stick out and restart")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from appliance.ceremony import Console, Stopped
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.keys import read_line
 
 from .key_acts import as_json_option, as_person, called, say
@@ -35,7 +35,7 @@ def seal(user: str, password_file: Path | None, as_json: bool) -> int:
 @as_json_option
 def unseal(share: bool, once_more: bool, as_json: bool) -> int:
     """Open the sealed token: type its PIN, or each custodian their share. Needs no account: who has the PIN, or the shares, may."""
-    who = f"cli:{getpass.getuser()}"
+    who = at_command()
     told = called("custody", {})
     if told["gate"] != "sealed":
         raise Error("key_state", "the token is not sealed", "see `casemate status`")

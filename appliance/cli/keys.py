@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from appliance.audit import BlockingRecorder
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.keys import commission as tried
 from appliance.keys import profiles as known
 from appliance.settings import Settings, home_of, load
@@ -74,7 +74,7 @@ def _recorded(settings: Settings, report: dict[str, Any]) -> bool:
     """On the audit log when the appliance runs. It need not: no key of the appliance's was used."""
     recorder = BlockingRecorder(settings)
     try:
-        recorder.record(f"cli:{getpass.getuser()}", "hsm.commissioned", "token:hsm", fit=report["fit"])
+        recorder.record(at_command(), "hsm.commissioned", "token:hsm", fit=report["fit"])
     except Error as e:
         if e.code != "audit_unavailable":
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 import threading
@@ -14,6 +13,7 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.limits import LINK_TEST_S_MAX, TRACE_MINUTES_MAX
 from appliance.settings import (
     LINK_SETTINGS,
@@ -48,10 +48,6 @@ def _ask(op: str, payload: dict[str, Any], timeout_s: float = ASK_S_MAX, setting
         return client.call(op, payload, timeout_s)
     finally:
         client.close()
-
-
-def _who() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _state(name: str) -> dict[str, Any]:
@@ -132,7 +128,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 def drain(name: str) -> None:
     """Take NAME out of use, for maintenance: nothing new leaves, what is under way is answered. Holds after a restart too."""
-    _ask("drain", {"link": name, "on": True, "who": _who()}, 15.0)
+    _ask("drain", {"link": name, "on": True, "who": at_command()}, 15.0)
     click.echo(f"{name} is drained; `casemate link resume {name}` puts it back")
 
 
@@ -140,7 +136,7 @@ def drain(name: str) -> None:
 @click.argument("name")
 def resume(name: str) -> None:
     """Put a drained NAME back into use."""
-    _ask("drain", {"link": name, "on": False, "who": _who()}, 15.0)
+    _ask("drain", {"link": name, "on": False, "who": at_command()}, 15.0)
     click.echo(f"{name} binds again")
 
 
@@ -162,7 +158,7 @@ def test(name: str, to_file: Any, to: str | None, text: str, sender: str, as_jso
     Every PDU is shown both ways, decoded, without number and text. Exits with 1 when a step failed.
     """
     number = to_file.readline().strip() if to_file else to or ""
-    asked = {"link": name, "to": number, "text": text, "from": sender, "who": _who()}
+    asked = {"link": name, "to": number, "text": text, "from": sender, "who": at_command()}
     found = _ask("link_test", asked, LINK_TEST_S_MAX + 15.0)
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -206,7 +202,7 @@ def trace(name: str, minutes: int | None, off: bool, follow: bool, as_json: bool
     if off and minutes:
         raise Error("invalid", "--off and --minutes are two things")
     if off or minutes:
-        until = _ask("trace", {"link": name, "minutes": minutes or 0, "who": _who()}, 15.0, settings)["until_ms"]
+        until = _ask("trace", {"link": name, "minutes": minutes or 0, "who": at_command()}, 15.0, settings)["until_ms"]
         click.echo(f"traced until {rfc3339(until)}" if until else "not traced any more", err=True)
         if off:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 
 from appliance.clock import rfc3339
 from appliance.errors import CODES, Error
+from appliance.invoker import at_command
 from appliance.limits import PAGE_ROWS_MAX
 from appliance.message import CLASSES, STATUSES, id_octets, id_text
 from appliance.settings import home_of, load
@@ -183,7 +183,7 @@ def decide(message_id: str, act: str) -> None:
         raise Error("invalid", "this is not the id of a message", "36 characters, as `messages held` shows it")
     client = blocking_engines(load(home=home_of()))
     try:
-        client.call("decide", {"id": octets, "act": act, "who": f"cli:{getpass.getuser()}"})
+        client.call("decide", {"id": octets, "act": act, "who": at_command()})
     finally:
         client.close()
     done = "is sent again; the customer may get it twice" if act == "resend" else "is closed as failed"

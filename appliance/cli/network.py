@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import pwd
@@ -14,6 +13,7 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.network import KEYS, Changing, reach_of, tried
 from appliance.network import render as render_files
 from appliance.settings import home_of, load
@@ -120,6 +120,6 @@ def _record(what: str, on: str = "settings:network", outcome: str = "ok", **deta
 
     recorder = BlockingRecorder(load(home=home_of()))
     try:
-        recorder.record(f"cli:{getpass.getuser()}", what, on, outcome, **detail)
+        recorder.record(at_command(), what, on, outcome, **detail)
     finally:
         recorder.close()

@@ -14,10 +14,11 @@ import click
 from appliance.audit import BlockingRecorder
 from appliance.clock import monotonic_s, now_ms
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import Settings
 
 from .people import show, time_text
-from .routes import _load, _settings, _taken_lines, _who
+from .routes import _load, _settings, _taken_lines
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
 PHASES: Final = ("reading", "merging")
@@ -82,7 +83,7 @@ def import_(
     layout = Layout(number_column - 1, operator_column - 1, separator)
     began_s = monotonic_s()
     with shelf.changing(), _bar() as progress:
-        kept, bound = shelf.bind(file, book, layout, _who(), now_ms(), progress, anyway)
+        kept, bound = shelf.bind(file, book, layout, at_command(), now_ms(), progress, anyway)
         _record(settings, "numbers.imported", book, version=kept.version, rows=kept.rows, digest=kept.digest)
         shelf.put(book, kept)
     taken = _load(settings)
@@ -121,7 +122,7 @@ def _unnamed(settings: Settings, codes: Any) -> list[str]:
 def _record(settings: Settings, what: str, book: str, **detail: Any) -> None:
     recorder = BlockingRecorder(settings)
     try:
-        recorder.record(_who(), what, f"numbers:{book}", "ok", **detail)
+        recorder.record(at_command(), what, f"numbers:{book}", "ok", **detail)
     finally:
         recorder.close()
 

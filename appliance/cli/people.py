@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ from appliance.access import GLASS, ROLES, Access, Person
 from appliance.audit import BlockingRecorder
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import home_of, load
 
 _json = click.option("--json", "as_json", is_flag=True, help="for programs")
@@ -25,7 +25,7 @@ class Desk:
         settings = load(home=home_of())
         self.access = Access(settings)
         self.recorder = BlockingRecorder(settings)
-        self.who = f"cli:{getpass.getuser()}"
+        self.who = at_command()
 
     def record(self, what: str, on: str, **detail: Any) -> None:
         self.recorder.record(self.who, what, on, "ok", **detail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from appliance.certificates import KINDS, Item, as_csv, as_json, ask, due, slots
 from appliance.certificates import register as read
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.keys import BlockingKeyring
 from appliance.settings import Settings, home_of, load
 
@@ -151,6 +151,6 @@ def _items(settings: Settings, each: bool) -> tuple[list[Item], str]:
 def _recorded(settings: Settings, what: str, on: str, **detail: Any) -> None:
     recorder = BlockingRecorder(settings)
     try:
-        recorder.record(f"cli:{getpass.getuser()}", what, on, **detail)
+        recorder.record(at_command(), what, on, **detail)
     finally:
         recorder.close()

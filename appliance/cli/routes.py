@@ -13,6 +13,7 @@ import click
 from appliance.audit import BlockingRecorder
 from appliance.clock import DAY_MS, day_name, day_of, now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.message import CLASSES
 from appliance.settings import Settings, home_of, load
 from appliance.shards import blocking_engines
@@ -167,7 +168,7 @@ def activate(file: Path, as_json: bool) -> int:
     settings = _settings()
     told, lines, (rows, operators, _) = _summary(file, settings)
     shelf = RouteShelf(settings)
-    heading = shelf.keep(rows, operators, _who(), now_ms())
+    heading = shelf.keep(rows, operators, at_command(), now_ms())
     _record(settings, heading.version, digest=heading.digest, routes=heading.routes)
     shelf.point(heading.version, heading.digest)
     taken = _load(settings)
@@ -273,16 +274,10 @@ def _at_ms(text: str | None) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _who() -> str:
-    import getpass
-
-    return f"cli:{getpass.getuser()}"
-
-
 def _record(settings: Settings, version: int, **detail: Any) -> None:
     recorder = BlockingRecorder(settings)
     try:
-        recorder.record(_who(), "routes.activated", f"routes:{version}", "ok", **detail)
+        recorder.record(at_command(), "routes.activated", f"routes:{version}", "ok", **detail)
     finally:
         recorder.close()
 
@@ -291,7 +286,7 @@ def _load(settings: Settings) -> dict[str, Any] | None:
     """What the engine says of the version it took; None when it does not run: it takes it when it starts."""
     client = blocking_engines(settings)
     try:
-        answer: dict[str, Any] = client.call("routes_load", {"who": _who()})
+        answer: dict[str, Any] = client.call("routes_load", {"who": at_command()})
         return answer
     except Error as e:
         if e.code in ("peer_unavailable", "engine_unavailable"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from pathlib import Path
 from typing import IO, Final
@@ -11,6 +10,7 @@ import click
 
 from appliance.clock import now_ms, rfc3339
 from appliance.errors import Error
+from appliance.invoker import at_command
 from appliance.settings import home_of, load
 from appliance.volume import Escrow, digest, enrol, open_volume, root_disk, state_device
 
@@ -87,7 +87,7 @@ def confirm(key_file: IO[str] | None) -> None:
     from appliance.audit import BlockingRecorder
 
     typed = key_file.read() if key_file is not None else click.prompt("Recovery key", hide_input=True)
-    home, who = home_of(), f"cli:{getpass.getuser()}"
+    home, who = home_of(), at_command()
     known = Escrow.of(home)
     if known is None:
         raise Error("not_found", "this box has no recovery key", "only a box with a sealed state volume has one")

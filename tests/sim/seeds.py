@@ -53,6 +53,7 @@ NAMED: Final[dict[int, str]] = {
     " until the next start; the product was right",
     1_000_052_601: "a receipt that waited in the file of a new day was given to its owner in the file of the day before, and power went between"
     " the two commits: it still waited after the restart, and settled a message in doubt whose text began alike",
+    1_000_054_858: "the simulation counted long messages twice of which one part was put off and others waited; the product was right",
     1_000_039_464: "two troubles made the simulated network slow at once, and it stayed so for ever: every answer came too late",
 }
 #: The first ones of the fixed set, of those with receipts of every kind, and of those with commits that fail; and one in which a person

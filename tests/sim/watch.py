@@ -126,7 +126,8 @@ def bounded(world: World) -> None:
     if engine is None:
         return
     most = world.plan.queue_messages
-    later = Counter(class_ for class_, _ in {(w.class_, (w.day, w.seq)) for w in engine.ledger.delayed})
+    # A long message of which other parts still wait is in a queue, too.
+    later = Counter(class_ for class_, _ in {(w.class_, (w.day, w.seq)) for w in engine.ledger.delayed if not w.left()})
     for class_, n in enumerate(engine.ledger.queues.lengths):
         # What was under way may come back.
         slack = sum(link["window"] * link["binds"] * (1 + len(link.get("more_hosts", ()))) for link in world.plan.links)

@@ -51,7 +51,7 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "wrong_hardware": ("the bundle is for other hardware", "look for the bundle of this hardware in the release"),
     "downgrade": (
         "the release is older than what this box runs or has to stay above",
-        "`casemate firmware rollback` goes back to the release in the other slot",
+        "to run the release in the other slot again: `casemate firmware rollback`",
     ),
     "same_version": ("this release runs already", "`casemate firmware status` shows what is in each slot"),
     "too_far": (

@@ -141,10 +141,11 @@ class Console:
         lines = ["Only for people whom the bank sent. What is done here is recorded.", ""]
         if self.fault:
             lines += [*screen.wrapped(f"THE SETTINGS CANNOT BE READ, DEFAULTS ARE USED: {self.fault}")[:3], ""]
-        if new:
-            lines += ["This box has no field account yet. Type   new   to make the first one."]
         if self.hands.live:
-            lines += ["Started from a USB stick. Type   install   to write the system to a disk.", ""]
+            lines += ["Started from a USB stick. Type   install   to write the system to a disk."]
+            lines += ["What is made here besides, accounts too, ends with this start.", ""]
+        elif new:
+            lines += ["This box has no field account yet. Type   new   to make the first one."]
         lines += [
             "Type your name, or   glass   to ask the bank's officers to let you in,",
             "or   envelope   to use the PIN from the safe.",

@@ -71,7 +71,9 @@ def _checked(c: Console) -> list[str]:
     """The live check: what is not well, each in a line."""
     keys = c.hands.asked("keys")
     hsm = "" if keys.get("ready") else str(keys.get("why") or "not ready")
-    found = findings(gathered(c.hands.settings.home), named_ports(c.hands.settings), hsm)
+    workers = keys.get("workers") or []
+    opening = bool(hsm and workers) and all(w["state"] == "opening" and not w["losses"] for w in workers)
+    found = findings(gathered(c.hands.settings.home), named_ports(c.hands.settings), hsm, opening)
     odd = [row for row in found if row.how != WELL]
     well = f"Checked this machine: {len(found) - len(odd)} of {len(found)} points are well."
     return [well, *(f"  {row.how:5} {row.what}: {row.words}"[:79] for row in odd[:8])]

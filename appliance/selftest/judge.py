@@ -117,11 +117,15 @@ def named_ports(settings: Settings) -> set[int]:
     return faces | door | ({68} if settings["network.address"] == "dhcp" else set())
 
 
-def findings(facts: Facts, named: set[int], hsm: str) -> list[Finding]:
-    """Every answer. `named` are the ports that the settings open; `hsm` is what the keys process says is wrong, empty when it is ready."""
+def findings(facts: Facts, named: set[int], hsm: str, opening: bool = False) -> list[Finding]:
+    """Every answer. `named` are the ports that the settings open; `hsm` is what the keys process says is wrong, empty when it is ready;
+    `opening`: it is logging in for the first time, and nothing is wrong so far."""
     out = [Finding(what, *answer(facts)) for what, answer in ASKED]
     out.append(_sockets(facts.listening, named))
-    out.append(Finding("HSM", WRONG if hsm else WELL, hsm or "ready"))
+    if opening:
+        out.append(Finding("HSM", LOOK, "being opened: look again in a minute"))
+    else:
+        out.append(Finding("HSM", WRONG if hsm else WELL, hsm or "ready"))
     return out
 
 

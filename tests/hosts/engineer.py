@@ -34,6 +34,8 @@ class Story:
     def __init__(self, machine: Bare, releases: Releases, image: Path) -> None:
         self.machine, self.releases, self.image = machine, releases, image
         self.cable: Cable | None = None
+        self.other: Cable | None = None  # at the machine's other port
+        self.left: tuple[float, str] | None = None  # when a challenge was shown there, and its nonce
         self.file = machine.folder / "story.json"
         self.known: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {"passed": []}
         self.traffic: Traffic | None = None
@@ -70,6 +72,9 @@ class Story:
         if self.cable is not None:
             self.cable.unplugged()
             self.cable = None
+        if self.other is not None:
+            self.other.unplugged()
+            self.other = self.left = None
         if not self.machine.off():
             self.machine.power_off()
         self.machine.pull()

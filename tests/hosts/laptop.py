@@ -24,6 +24,7 @@ from image.trees import Tree
 from tests.hosts.machine import ESCAPES, Machine
 
 SERIAL = "SN-2718"
+OTHER_LINE = "other.sock"
 ANSWER_S_MAX = 600.0  # software emulation on a busy machine
 
 
@@ -52,11 +53,19 @@ class Bare(Machine):
             more += ["-device", "usb-storage,drive=medium,bootindex=0,serial=STICK"]
         while (self.folder / f"serial-{self.boots + 1}.log").exists():
             self.boots += 1
+        place = self.folder / OTHER_LINE
+        place.unlink(missing_ok=True)
+        more += ["-chardev", f"socket,id=other,path={place},server=on,wait=off,logfile={self.folder}/other.log"]
+        more += ["-serial", "chardev:other"]
         self.heard = None
         self.start(*more)
         cable = Cable(self)
         self.heard = cable.line
         return cable
+
+    def other_line(self) -> Cable:
+        """A second cable, to the machine's other port: where a BMC's serial-over-LAN is on many boards."""
+        return Cable(self, OTHER_LINE)
 
     def said(self) -> str:
         """What came over the cable. The log that qemu writes has an octet twice where it had to be sent a second time."""
@@ -133,7 +142,7 @@ class Heard(SpawnBase):  # type: ignore[misc]  # pexpect ships no types
 class Cable:
     """What is typed and what comes back. `octets` and `answers` are counted: a slow line is not to be held up."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, line: str = "serial.sock") -> None:
         self.machine = machine
         self.answers = self.keys = 0
         self._used_step = 0
@@ -141,7 +150,7 @@ class Cable:
         until = time.monotonic() + 30
         while True:
             try:
-                self._socket.connect(str(machine.folder / "serial.sock"))
+                self._socket.connect(str(machine.folder / line))
                 break
             except OSError:
                 if time.monotonic() > until:
@@ -154,8 +163,11 @@ class Cable:
         try:
             self.line.expect_exact([t.encode() for t in texts], timeout=seconds)
         except (pexpect.EOF, pexpect.TIMEOUT):
-            raise AssertionError(f"{texts} did not come; the end of what did:\n{self.machine.said()[-2500:]}") from None
+            raise AssertionError(f"{texts} did not come; the end of what did:\n{self.said()[-2500:]}") from None
         return ESCAPES.sub(b"", self.line.before + self.line.after).decode(errors="replace")
+
+    def said(self) -> str:
+        return ESCAPES.sub(b"", bytes(self.line.all)).decode(errors="replace")
 
     def type(self, text: str) -> None:
         self.answers += bool(text)

@@ -119,7 +119,7 @@ def test_what_was_refused_cannot_be_asked_for(anna: Person, settings: Settings) 
     _whole(anna, settings, {"refused": "downgrade", "why": "0.0.9", "confined": "landlock 6"})
     page = anna.page()
     assert "Refused: the release is older than what this box runs" in page and "[downgrade]" in page
-    assert "What to do: casemate firmware rollback goes back" in page
+    assert "What to do: to run the release in the other slot again: casemate firmware rollback" in page
     assert anna.post("/release/ask", reason="all the same").status_code == 409
     assert anna.post("/release/leave").status_code == 303
     assert "Nothing is here" in anna.page()

@@ -696,12 +696,19 @@ def test_a_whole_installation_by_cable_is_typed_in_25_answers(
     monkeypatch.setattr("appliance.field.hands.restart", restarts.append)
     monkeypatch.setattr("appliance.field.installing.gathered", lambda _: None)
     rows = [Finding("memory", "well", "2 GiB"), Finding("clock", "LOOK", "not synchronised yet " * 9)]
-    monkeypatch.setattr("appliance.field.installing.findings", lambda *_: rows)
     bench.hands.installer = machine.installer
     bench.field.store.remove_account("ann")
+    seat = {"state": "opening", "losses": 0}
+    opening = STATES | {"keys": {"ready": False, "why": "hsm_unavailable: the HSM is being opened", "workers": [seat]}}
+    monkeypatch.setattr(bench.hands, "asked", lambda process: opening[process])
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr("appliance.field.installing.findings", lambda *given: told.append(given) or rows)
     live = bench.typed("install", "1", "yes", "yes", "")
+    assert told[0][3] is True, "an HSM that is being opened is not wrong"
+    monkeypatch.setattr(bench.hands, "asked", lambda process: STATES[process])
     assert "1 of 2 points are well" in live.text and "writing root: 100 %" in live.text and restarts == [False]
     assert machine.installed("sdb") and "Type   install" in live.text
+    assert "Type   new" not in live.text, "an account made now would be gone after the restart"
     # The same machine started from its disk: the first start showed an administrator of the web console.
     monkeypatch.setattr("appliance.field.hands.LIVE", tmp_path / "nowhere")
     access = Access(bench.settings, Passwords(8, 1))

@@ -36,8 +36,8 @@ GOOD = Facts(
 NAMED = {443, 8443}
 
 
-def hows(facts: Facts, hsm: str = "") -> dict[str, str]:
-    return {row.what: row.how for row in findings(facts, NAMED, hsm)}
+def hows(facts: Facts, hsm: str = "", opening: bool = False) -> dict[str, str]:
+    return {row.what: row.how for row in findings(facts, NAMED, hsm, opening)}
 
 
 def test_a_box_as_it_was_shipped_is_well() -> None:
@@ -77,6 +77,7 @@ def test_each_thing_that_is_wrong_is_the_only_one_said(change: dict[str, object]
 
 def test_an_hsm_that_is_not_ready_is_said() -> None:
     assert hows(GOOD, "the token is not there")["HSM"] == "WRONG"
+    assert hows(GOOD, "the HSM is being opened", opening=True)["HSM"] == "LOOK", "a box that was just started"
 
 
 def test_profiles_are_counted_by_how_they_are_held() -> None:

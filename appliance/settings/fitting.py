@@ -87,6 +87,14 @@ def _pace(link: Link) -> Iterator[Fault]:
         for name, pace in fast.items():
             if pace > link.pace:
                 yield Fault(f"`{name}` is above `pace`: it is never reached", fatal=False)
+        full = link.window * link.binds * len(link.addresses())
+        if full > max(1.0, link.pace * link.response_s):
+            yield Fault(
+                f"`window` = {link.window} of all binds takes {full / link.pace:g} s at `pace`, longer than `response_s`: an operator that is slow"
+                " for a while has it full, answers too late, and each bind ends with messages in doubt",
+                "a window of two or three times the pace; or a longer response_s",
+                False,
+            )
     if any(not sender for sender in link.pace_senders):
         yield Fault("`pace_senders` names an empty sender", "`pace_sender` is for every sender that is not named")
 

@@ -78,6 +78,9 @@ def test_what_cannot_work_is_refused_with_its_reason(own: dict[str, Any], word: 
     [
         ({"pace": 10.0, "pace_otp": 20.0}, "`pace_otp` is above"),
         ({"pace": 10.0, "pace_senders": {"MYBANK": 20}}, "MYBANK"),
+        ({"pace": 5.0}, "`window` = 100 of all binds takes 20 s at `pace`"),
+        ({"pace": 40.0, "window": 100, "response_s": 2.0}, "longer than `response_s`"),
+        ({"pace": 50.0, "window": 100, "binds": 6}, "takes 12 s"),
         ({"registered_delivery": "none"}, "never known"),
         ({"receipt_untyped": True}, "customer's message"),
         ({"receipt_format": "csv", "id_base": "hex"}, "no message id"),

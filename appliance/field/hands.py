@@ -147,8 +147,14 @@ class Hands:
             said = programs.ran("clock")
         except Error:
             return ""
-        found = [line.split(":", 1)[1].strip() for line in said if line.startswith(("System time", "Leap status"))]
-        return f"  ({', '.join(found)})" if found else ""
+        found = {key.strip(): words.strip() for key, _, words in (line.partition(":") for line in said)}
+        if not found.get("Leap status"):
+            return ""
+        if found["Leap status"] == "Not synchronised":
+            return "  (NOT SYNCHRONISED: time servers: menu 2)"
+        return (
+            f"  (synchronised, {found.get('System time', '').replace(' seconds', ' s').removesuffix(' of NTP time')})"
+        )
 
     def hardware(self) -> list[str]:
         """Firmware of BIOS, board, disks, cards and HSM, and what differs from the bank's list; a difference is on the record once. Raises Error."""

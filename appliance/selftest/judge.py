@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ WELL: Final = "well"
 LOOK: Final = "LOOK"  # it works; a person should know
 WRONG: Final = "WRONG"  # not what was shipped, or not enough
 
+WIDTH: Final = 75
 PROCESSORS_MIN: Final = 2
 MEMORY_MIB_MIN: Final = 1900  # of 2 GiB, what the kernel leaves
 STATE_FREE_MIB_MIN: Final = 512
@@ -130,5 +132,9 @@ def findings(facts: Facts, named: set[int], hsm: str, opening: bool = False) -> 
 
 
 def report(found: list[Finding]) -> list[str]:
-    """For a screen of 80 columns."""
-    return [f"{row.how:5}  {row.what:15}  {row.words}"[:79] for row in found]
+    """For a screen of 80 columns on which it may be indented by four; what is longer goes on below its words."""
+    return [
+        line
+        for row in found
+        for line in textwrap.wrap(f"{row.how:5}  {row.what:15}  {row.words}", WIDTH, subsequent_indent=" " * 24)
+    ]

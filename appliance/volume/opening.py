@@ -56,9 +56,8 @@ class _Walk:
         return "live" if disks.portable(self.disk, self.block) else "absent"
 
     def living(self) -> str:
-        self.say(
-            "started from a USB stick: state is in memory and ends with this start; `install` writes the system to a disk"
-        )
+        self.say("started from a USB stick: state is in memory and ends with this start;")
+        self.say("`install` at the serial console writes the system to a disk")
         self.hands.live(NAME)
         return "done"
 

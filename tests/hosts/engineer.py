@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from appliance.field import codes
+from appliance.field.console import LATE_S
 from tests.hosts.lan import THERE
 from tests.hosts.laptop import Bare, Cable
 from tests.hosts.releases import Releases
@@ -84,6 +86,15 @@ class Story:
         cable = self.on()
         cable.signed_in("eve", PASSWORD, self.secret)
         return cable
+
+    def left_unanswered(self) -> tuple[Cable, tuple[float, str]]:
+        """The other line, where a challenge waits; when it was shown, and its nonce."""
+        self.on()
+        if self.other is None:
+            self.other = self.machine.other_line()
+        if self.left is None or time.monotonic() > self.left[0] + codes.LIFE_S + LATE_S / 2:
+            self.left = time.monotonic(), challenge(self.other)
+        return self.other, self.left
 
     def restarted(self, cable: Cable) -> None:
         """By menu 16; the machine ends there."""

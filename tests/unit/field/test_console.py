@@ -684,6 +684,23 @@ def test_a_box_whose_log_does_not_answer_is_restarted_all_the_same(
     assert flushed, "and recorded by the next session that can"
 
 
+@pytest.mark.parametrize(
+    ("tracking", "words"),
+    [
+        (["System time     : 0.000000000 seconds fast of NTP time", "Leap status     : Not synchronised"], "NOT SYNC"),
+        (["System time     : 0.000012345 seconds slow of NTP time", "Leap status     : Normal"], "0.000012345 s slow)"),
+        ([], "UTC"),
+    ],
+)
+def test_the_clock_is_told_on_one_line(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tracking: list[str], words: str
+) -> None:
+    """What chrony says of it, in fewer words."""
+    monkeypatch.setattr("appliance.field.hands.programs.ran", lambda what, *_: tracking if what == "clock" else [])
+    (line,) = [line for line in bench.hands.status() if line.startswith("clock")]
+    assert words in line and len(line) <= COLUMNS
+
+
 def test_a_whole_installation_by_cable_is_typed_in_25_answers(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

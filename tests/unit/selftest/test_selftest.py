@@ -45,6 +45,13 @@ def test_a_box_as_it_was_shipped_is_well() -> None:
     assert all(len(line) < 80 for line in report(findings(GOOD, NAMED, "")))
 
 
+def test_what_is_longer_than_a_line_goes_on_below_it() -> None:
+    lines = report(findings(replace(GOOD, synchronised=False), NAMED, "the token says no " * 5))
+    assert all(len(line) <= 75 for line in lines), "a greeting indents them by four"
+    (clock,) = [n for n, line in enumerate(lines) if " clock " in line]
+    assert lines[clock + 1] == " " * 24 + "network.time_servers"
+
+
 @pytest.mark.parametrize(
     ("change", "what", "how"),
     [

@@ -5,9 +5,6 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Final
 
-from reportlab.lib.pagesizes import A4
-from reportlab.pdfgen.canvas import Canvas
-
 _SIZE: Final = 9.5
 _LEADING: Final = 12.5
 _LEFT: Final = 60.0
@@ -17,6 +14,9 @@ _LINES: Final = 56
 
 def paper(text: str, title: str, digest: str, seats: list[dict[str, Any]]) -> bytes:
     """The same transcript gives the same octets."""
+    from reportlab.lib.pagesizes import A4  # here, because it is large and who conducts a ceremony prints once
+    from reportlab.pdfgen.canvas import Canvas
+
     lines = [*text.splitlines(), "", "Signed by hand:", ""]
     for seat in seats:
         lines += ["", f"{'.' * 40}  {seat['title']}, {seat['person']}"]

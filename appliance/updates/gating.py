@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from typing import Any, Final
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final
 
 from appliance.access import Access
 from appliance.clock import monotonic_s
@@ -23,6 +21,9 @@ from firmware import gate
 
 from . import stores
 from .desk import Updates
+
+if TYPE_CHECKING:
+    import httpx
 
 LOOK_S: Final = 2.0
 ASK_S_MAX: Final = 5.0
@@ -60,6 +61,8 @@ def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dic
 
 
 def _ready(settings: Settings) -> bool:
+    import httpx  # here and below, because it is large and the gate alone asks: a serial console has no use for it
+
     scheme = "https" if settings["api.tls_certificate"] else "http"
     try:
         # The box asks itself, on loopback: whose name the certificate has does not matter.
@@ -100,6 +103,8 @@ class Loopback:
         self.updates.recorder.record("process:gate", "apikey.created", "apikey:new", name=name, rate_per_s=1)
         key, token = access.create_api_key(name, 1)
         scheme = "https" if self.settings["api.tls_certificate"] else "http"
+        import httpx
+
         headers = {"authorization": f"Bearer {token}"}
         base = f"{scheme}://{self.settings['api.listen']}"
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_the_verifier_of_the_audit_log_stands_alone() -> None:
     (verify,) = [f for f in sources(ROOT, "appliance") if f.name == "appliance/audit/verify.py"]
     foreign = {m for m in verify.top_imports if m not in sys.stdlib_module_names}
     assert foreign <= {"cryptography"}, foreign
+
+
+def test_what_is_large_is_loaded_by_who_uses_it() -> None:
+    """A process of a box that never prints, or asks nobody by HTTP, starts without them: memory of each serial console, and time of each start."""
+    large = {"reportlab": set[str](), "httpx": {"courier", "client", "cli", "bench"}}
+    for path in (ROOT / "appliance").rglob("*.py"):
+        room = path.relative_to(ROOT / "appliance").parts[0]
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert room in large.get(name.split(".")[0], {room}), f"{path.name}: {name} belongs into the function"
 
 
 def test_the_simulated_operator_shares_the_codec_and_nothing_else(house: House) -> None:

@@ -30,7 +30,7 @@ def ssh(c: Console) -> None:
         f"this box   {opening.host_key() or 'has no SSH key yet'}",
         "",
         *(f"{n:>3}  {key.shown} {key.name}" for n, key in enumerate(keys, 1)),
-        "",
+        "" if keys else "No key is in the site file or on the stick: paste one.",
         "open    one key, for minutes: whoever has it is root on the box",
         "close   at once, whoever is connected",
     ]
@@ -88,7 +88,9 @@ def _open(c: Console, keys: list[opening.Key], allowed: list[str]) -> None:
     told = programs.ran("ssh open")
     if programs.ran("ssh")[:1] != [RUNS]:
         raise Error("peer_unavailable", f"SSH did not start: {' '.join(told)[:200]}", "menu 10 takes the journal along")
-    c.tell(f"Open until {rfc3339(ends_ms)[11:19]} UTC: ssh root@ADDRESS", f"this box   {opening.host_key()}")
+    address = c.hands.fresh()["network.address"].partition("/")[0]
+    where = "ADDRESS (menu 4, addresses)" if address == "dhcp" else address
+    c.tell(f"Open until {rfc3339(ends_ms)[11:19]} UTC: ssh root@{where}", f"this box   {opening.host_key()}")
 
 
 def _close(c: Console) -> None:

@@ -44,7 +44,7 @@ def test_it_is_opened_to_one_key_for_minutes_and_recorded_first(bench: Bench) ->
     line = bench.dialogue("ssh", "open", "1", "30", "yes", "", "status", "", "0")
     key = ssh.key_of(ED25519)
     assert key.shown in line.text and "from 10.1.0.0/24, 10.2.0.0/24" in line.text
-    assert "Open until" in line.text and "SSH         OPEN UNTIL" in line.text
+    assert "UTC: ssh root@10.1.2.3\n" in line.text and "SSH         OPEN UNTIL" in line.text
     assert bench.log.said[-1] == "ssh.opened"
     assert (bench.hands.opened / "seconds").read_text() == "SECONDS_OPEN=1800\n"
     assert (bench.hands.opened / "passwd").read_text().startswith("root:x:0:0:root:/root:/bin/bash\n")
@@ -61,6 +61,11 @@ def test_a_key_from_the_stick_or_typed_replaces_the_one_before(bench: Bench) -> 
     bench.dialogue("ssh", "open", "paste", f"{ED25519} eve", "5", "yes", "", "0")
     assert bench.log.said[-3:] == ["ssh.opened", "ssh.closed", "ssh.opened"]
     assert (bench.hands.opened / "keys").read_text().endswith(" eve\n")
+
+
+def test_no_key_is_said_in_place_of_an_empty_list(bench: Bench) -> None:
+    (bench.config.parent / "ssh_keys").unlink()
+    assert "No key is in the site file or on the stick: paste one." in bench.dialogue("ssh", "", "", "0").text
 
 
 def test_what_is_refused_changes_nothing(bench: Bench) -> None:

@@ -178,7 +178,7 @@ EVENTS: Final[dict[str, str]] = {
     "firmware.install_begun": "a release is being written to the slot that does not run; detail holds who signed it and the digest of its content",
     "firmware.installed": "a release was written and read back; it is started next",
     "firmware.blessed": "the running release was found good",
-    "firmware.rolled_back": "the running release is left at the next start; recorded afterwards when the log did not answer",
+    "firmware.rolled_back": "a person leaves the running release at the next start, or the box (process:gate) left one that did not prove itself; recorded afterwards when the log did not answer",
     "firmware.reinstated": "a release that failed or was left is tried again",
     "firmware.stores_back": "after going back, books whose schema was newer were put back as they were before",
     "firmware.inventory": "the firmware of the hardware differs from the approved list (outcome failed), or no longer does",

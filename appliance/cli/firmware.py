@@ -22,6 +22,7 @@ from appliance.updates import (
     gating,
     inspecting,
     inventory,
+    noticed,
     status_lines,
     window,
 )
@@ -277,6 +278,7 @@ def inventory_(as_json: bool) -> int:
     `--json` prints the list to approve: save it and name it in `firmware.hardware_list`.
     """
     updates = _updates()
+    noticed(updates)
     updates.flush()  # ten minutes after a start and once a day: what was kept while the log did not answer
     cabinets = Cabinets(updates)
     devices = cabinets.devices()

@@ -12,7 +12,7 @@ from typing import Final
 from appliance import __version__
 from appliance.access import may
 from appliance.errors import Error
-from appliance.updates import Refused
+from appliance.updates import Refused, noticed
 
 from . import codes, screen
 from .breakglass import EXPIRED, HALF, LOCKED, OPEN, USED
@@ -252,6 +252,7 @@ class Console:
 
     def _menu(self) -> None:
         assert self.person is not None
+        noticed(self.hands.updates)
         self.hands.updates.flush()
         while True:
             if self.person.until_s and self.field.now_s >= self.person.until_s:

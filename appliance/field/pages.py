@@ -7,7 +7,7 @@ from typing import Final
 
 from appliance.clock import rfc3339
 from appliance.errors import Error
-from appliance.updates import asked_lines
+from appliance.updates import asked_lines, left_lines
 
 from . import capture, programs, screen, status_page
 from .backup_page import backup
@@ -118,6 +118,7 @@ def slots(c: Console) -> None:
         "Slots",
         [
             *lines,
+            *left_lines(found),
             "",
             "back     the other slot at the next start",
             "again    the other slot's release is tried again",

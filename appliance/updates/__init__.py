@@ -15,8 +15,8 @@ from .installer import LIVE, Installer
 from .machine import Machine, begun, restart
 from .offered import Offers
 from .progress import progress
-from .starting import at_start
-from .telling import asked_lines, cabinet_lines, hardware_lines, status_lines
+from .starting import at_start, noticed
+from .telling import asked_lines, cabinet_lines, hardware_lines, left_lines, status_lines
 
 __all__ = [
     "CABINETS",
@@ -41,6 +41,8 @@ __all__ = [
     "hardware_lines",
     "inspecting",
     "inventory",
+    "left_lines",
+    "noticed",
     "progress",
     "resetting",
     "restart",

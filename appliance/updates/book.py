@@ -96,6 +96,15 @@ class Book:
         with self._open() as conn:
             conn.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
 
+    def leave(self, version: str, why: str, recorded: bool) -> None:
+        """A release that the box went back from: by a person, by its health gate, or because no start of it came that far."""
+        self.set_fact("left", json.dumps({"version": version, "why": why, "recorded": recorded}))
+
+    def left(self) -> dict[str, Any]:
+        """The one that was left last; empty for none."""
+        found = json.loads(self.fact("left", "{}"))
+        return found if isinstance(found, dict) else {}
+
     def spent(self, kind: str) -> frozenset[str]:
         with self._open(reading=True) as conn:
             return frozenset(row[0] for row in conn.execute("SELECT value FROM spent WHERE kind = ?", (kind,)))

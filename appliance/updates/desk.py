@@ -137,6 +137,7 @@ class Updates:
             "slots": [],
             "requests": [self.shown(r) for r in self.book.requests()[:20]],
             "unrecorded": len(self.book.kept_entries()),
+            "left": self.book.left(),
         }
         if self.disk:
             with self._media(write=False) as (disk, esp, running):
@@ -333,12 +334,14 @@ class Updates:
         installed = self.book.fact("installed").split(" ")
         if installed[0] == left.version:
             self.book.spend("withdrawn", [installed[1]], self.clock())
+        self.book.leave(left.version, why[:120], True)
         self.record_or_keep(who, "firmware.rolled_back", f"release:{left.version}", why=why[:120], slot=running)
         return left.version
 
     def reinstate(self, who: str, tries: int = 3) -> str:
         """The other slot's release, which failed or was withdrawn, is tried again."""
         self.recorder.record(who, "firmware.reinstated", "slot:other", tries=tries)
+        self.book.leave("", "", True)
         with self._media(write=True) as (disk, esp, running):
             _known(running)
             return firmware.reinstate(disk, esp, running, tries).version

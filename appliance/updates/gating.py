@@ -5,7 +5,6 @@ Runs once after a start into a slot on trial (`casemate firmware gate`), before 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -163,7 +162,10 @@ def run(
             updates.bless("process:gate")
             return word
         if word == gate.FAIL:
-            updates.book.set_fact("failed", json.dumps({"version": updates.machine.version, "missing": lacking}))
+            # On record when the release before runs: this one may have no audit log.
+            updates.book.leave(
+                updates.machine.version, f"not well in time: {', '.join(lacking) or 'on and off'}", False
+            )
             return word
         pause(LOOK_S)
 

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from appliance.errors import Error
+
 from . import stores
 from .desk import Updates
+
+
+def noticed(updates: Updates) -> None:
+    """A release that the box went back from by itself, on the record once. Asked when the boot partition is there and somebody, or a timer, looks."""
+    try:
+        found = updates.state()
+    except Error:
+        return  # whoever looks after the slots is told there
+    for slot in found["slots"]:
+        if not found["running"] or slot["name"] == found["running"] or slot["state"] != "bad":
+            continue
+        known = found["left"] if found["left"].get("version") == slot["version"] else {}
+        if not known.get("recorded"):
+            why = known.get("why", "no start of it came as far as the health gate")
+            updates.book.leave(slot["version"], why, True)
+            on = f"release:{slot['version']}"
+            updates.record_or_keep("process:gate", "firmware.rolled_back", on, why=why, slot=slot["name"])
 
 
 def at_start(updates: Updates) -> list[str]:

@@ -11,6 +11,13 @@ from .cabinets import Looked
 from .desk import Asked
 
 
+def left_lines(found: dict[str, Any]) -> list[str]:
+    """Why the release in the other slot is bad, when it is."""
+    left = found["left"]
+    bad = any(s["state"] == "bad" and s["version"] == left.get("version") for s in found["slots"])
+    return [f"{left['version']} was left: {left['why']}"] if bad else []
+
+
 def status_lines(found: dict[str, Any]) -> list[str]:
     """For a person."""
     out = [f"release    {found['version']}", f"box        {found['serial'] or 'no serial number'}  {found['hardware']}"]
@@ -19,6 +26,7 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         runs = ", runs" if slot["name"] == found["running"] else ""
         tries = f", {slot['left']} tries left" if slot["left"] is not None else ""
         out.append(f"slot {slot['name']}     {slot['version'] or '-'}  {slot['state']}{tries}{runs}")
+    out += [f"           {line}" for line in left_lines(found)]
     if not found["slots"]:
         out.append("slots      none: a host is updated with `ansible-playbook site.yml`")
     for r in found["requests"][:5]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from appliance.errors import Error
 from appliance.keys import approvals
 from appliance.settings import parse
 from appliance.store import migrate, open_store
-from appliance.updates import Machine, Updates, at_start, gating, inventory, stores, window
+from appliance.updates import Machine, Updates, at_start, gating, inventory, noticed, status_lines, stores, window
 from appliance.updates.desk import INSTALL
 from firmware import gate
 from tests.support.release_keys import release
@@ -298,7 +297,43 @@ def test_the_gate_blesses_what_stays_well_and_gives_up_what_does_not(bench: Benc
     assert lines[0].startswith("waiting for keys") and "waiting for engine" in lines
     times = iter(range(0, 10_000, 20))
     assert gating.run(bench.settings, bench.updates, lines.append, lambda: well | {"audit": False}, **run) == "fail"  # type: ignore[arg-type]
-    assert json.loads(bench.updates.book.fact("failed"))["missing"] == ["audit"]
+    assert bench.updates.book.left() == {
+        "version": bench.updates.machine.version,
+        "why": "not well in time: audit",
+        "recorded": False,
+    }
+
+
+@pytest.mark.parametrize("why", ["not well in time: engine, api", ""])
+def test_a_release_that_the_box_left_by_itself_is_on_the_record_once_with_why(bench: Bench, why: str) -> None:
+    """Given up by its gate, or never come so far; the release before runs again."""
+    _second(bench, release("0.2.0"), "casemate_0.2.0+0-3.efi")
+    noticed(bench.updates)
+    assert bench.log.said == [], "it runs: when there is nothing else it is started"
+    if why:
+        bench.updates.book.leave("0.2.0", why, False)
+    bench.box.started(release("0.1.0"))
+    bench.updates.machine = Machine(bench.box.root)
+    for _ in range(2):
+        noticed(bench.updates)
+    said = why or "no start of it came as far as the health gate"
+    assert bench.log.entries == [("process:gate", "firmware.rolled_back", "ok", {"why": said, "slot": "b"})]
+    assert f"0.2.0 was left: {said}" in "\n".join(status_lines(bench.updates.state()))
+    bench.updates.reinstate("field:eve")
+    assert "was left" not in "\n".join(status_lines(bench.updates.state()))
+    (bench.box.esp / "casemate_0.2.0+3-0.efi").rename(bench.box.esp / "casemate_0.2.0+0-3.efi")
+    noticed(bench.updates)
+    assert bench.log.said[1:] == ["firmware.reinstated", "firmware.rolled_back"], "tried again, and left again"
+
+
+def test_a_release_that_a_person_left_is_recorded_by_that_alone(bench: Bench) -> None:
+    _second(bench, release("0.2.0"))
+    bench.updates.roll_back("field:eve", "no link comes up")
+    bench.box.started(release("0.1.0"))
+    bench.updates.machine = Machine(bench.box.root)
+    noticed(bench.updates)
+    assert bench.log.said == ["firmware.rolled_back"]
+    assert "0.2.0 was left: no link comes up" in "\n".join(status_lines(bench.updates.state()))
 
 
 def test_firmware_of_the_hardware_is_read_and_compared(bench: Bench, tmp_path: Path) -> None:

@@ -304,6 +304,30 @@ def test_the_gate_blesses_what_stays_well_and_gives_up_what_does_not(bench: Benc
     }
 
 
+def test_the_gate_waits_for_no_process() -> None:
+    """Each waits up to a quarter of an hour for the one before it; ten minutes of the gate are ten minutes."""
+    unit = (Path(__file__).parents[3] / "playbooks/roles/slots/files/casemate-gate.service").read_text()
+    (after,) = [line.removeprefix("After=").split() for line in unit.splitlines() if line.startswith("After=")]
+    assert set(after) == {"efi.mount", "casemate-first.service", "casemate-started.service"}
+
+
+def test_a_box_of_which_nothing_runs_yet_is_not_well_and_no_fault(bench: Bench) -> None:
+    assert not any(gating.facts(bench.settings, lambda: True).values())
+
+
+def test_a_store_is_looked_into_when_its_process_has_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what waits for others is not named as what was wrong."""
+    monkeypatch.setattr(gating, "_opens", lambda _: pytest.fail("it may be on its way to another schema"))
+    monkeypatch.setattr(gating, "_ready", lambda _: False)
+    monkeypatch.setattr(gating, "_asked", lambda *_: {"ready": True})
+    found = gating.facts(bench.settings, lambda: True)
+    assert [name for name, well in found.items() if well] == ["keys", "audit", "engine"]
+    times = iter(range(0, 10_000, 20))
+    run = {"now": lambda: float(next(times)), "pause": lambda _: None}
+    assert gating.run(bench.settings, bench.updates, told, lambda: found, **run) == "fail"  # type: ignore[arg-type]
+    assert bench.updates.book.left()["why"] == "not well in time: api"
+
+
 @pytest.mark.parametrize("why", ["not well in time: engine, api", ""])
 def test_a_release_that_the_box_left_by_itself_is_on_the_record_once_with_why(bench: Bench, why: str) -> None:
     """Given up by its gate, or never come so far; the release before runs again."""

@@ -53,9 +53,9 @@ class Console:
     def idle_s(self) -> float:
         return float(self.field.settings["field.idle_minutes"] * 60)
 
-    def show(self, title: str, lines: Sequence[str]) -> None:
-        """A screen; more than one screen is paged: Enter for the next, Ctrl-C back to the menu."""
-        pages = screen.pages(lines)
+    def show(self, title: str, lines: Sequence[str], last_first: bool = False) -> None:
+        """A screen; more than one screen is paged: Enter for the next, Ctrl-C back to the menu. `last_first`: from the end, a screen at a time."""
+        pages = screen.pages(lines)[:: -1 if last_first else 1]
         for n, page in enumerate(pages):
             right = f"{n + 1}/{len(pages)}" if len(pages) > 1 else self._corner
             self.terminal.screen(screen.titled(title, right, page))

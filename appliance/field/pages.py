@@ -74,7 +74,7 @@ def logs(c: Console) -> None:
     name = c.pick("log", names)
     if name:
         lines = c.hands.log(name, c.ask("only lines with (empty: all)"))
-        c.show(f"Log {name}", lines or ["no such line"])
+        c.show(f"Log {name}, newest screen first", lines or ["no such line"], last_first=True)
 
 
 def release(c: Console) -> None:

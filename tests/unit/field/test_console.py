@@ -149,6 +149,8 @@ def test_what_is_longer_than_a_screen_is_paged(bench: Bench) -> None:
     )
     line = bench.dialogue("logs", "1", "", *[""] * 40, "0")
     assert len(line.screens) > 10 and "?[2J? moved" in line.text
+    first, *_, last = [one.decode() for one in line.screens if b"newest screen first" in one]
+    assert "moved" in first and " line 0 " in last, "what happened last is seen first, each screen in its order"
     assert "line 7 " in bench.dialogue("logs", "engine", "line 7", *[""] * 4, "0").text
     assert "Not done: there is no log" in bench.dialogue("logs", "/etc/passwd", "", "", "0").text
 

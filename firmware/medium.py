@@ -78,7 +78,14 @@ class FolderEsp:
                 yield piece
 
     def rename(self, name: str, to: str) -> None:
-        (self.folder / name).rename(self.folder / to)
+        """It has the one name or the other after a power cut, and is whole under it, where the file system is mounted with `dirsync`.
+
+        A FAT keeps a file's size and place beside its name, and the kernel writes a new name without them at first: they come with the
+        file's own sync (Linux fs/fat/namei_vfat.c), half a minute later if nobody asks.
+        """
+        path = (self.folder / name).rename(self.folder / to)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
         self._sync()
 
     def remove(self, name: str) -> None:

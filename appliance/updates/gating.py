@@ -43,7 +43,7 @@ def _asked(client: Any, op: str) -> dict[str, Any]:
 
 
 def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dict[str, bool]:
-    """What is well now, by the checks of firmware.gate. `loopback` is called only when everything else is well: it sends a message."""
+    """What is well now, by the checks of firmware.gate; and whether the box is `sealed`, that is, waits for people. `loopback` is called only when everything else is well: it sends a message."""
     engine = _asked(blocking_engines(settings), "state")
     keys = _asked(BlockingClient(settings.socket("keys")), "state")
     audit = _asked(BlockingClient(settings.socket("auditor")), "state")
@@ -59,6 +59,7 @@ def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dic
     found["loopback"] = (
         loopback() if loopback is not None and all(found[n] for n in found if n != "link") else loopback is None
     )
+    found["sealed"] = keys.get("gate") == "sealed"
     return found
 
 
@@ -155,9 +156,12 @@ def run(
     while True:
         found = look()
         at, lacking = now(), gate.missing(found, needed)
+        if found.get("sealed"):
+            began = at  # until people have opened the token: their way to the box is not the release's time
         well_since = (at if well_since is None else well_since) if not lacking else None
         word = gate.decided(found, needed, at - began, 0.0 if well_since is None else at - well_since)
         line = f"waiting for {', '.join(lacking)}" if lacking else "well, and watched"
+        line = "waiting for the people who open the token" if found.get("sealed") else line
         if line != said:
             told(line)
             said = line

@@ -315,6 +315,18 @@ def test_a_box_of_which_nothing_runs_yet_is_not_well_and_no_fault(bench: Bench) 
     assert not any(gating.facts(bench.settings, lambda: True).values())
 
 
+def test_the_time_in_which_people_come_to_open_the_token_is_not_the_releases(bench: Bench) -> None:
+    _second(bench, release("0.2.0"))
+    times = iter(range(0, 1_000_000, 20))
+    run = {"now": lambda: float(next(times)), "pause": lambda _: None}
+    sealed = dict.fromkeys(gate.CHECKS, False) | {"sealed": True}
+    well = dict.fromkeys(gate.CHECKS, True) | {"sealed": False}
+    looks = iter([*[sealed] * 1_000, *[well] * 20])
+    lines: list[str] = []
+    assert gating.run(bench.settings, bench.updates, lines.append, lambda: next(looks), **run) == "bless"  # type: ignore[arg-type]
+    assert lines[0] == "waiting for the people who open the token"
+
+
 def test_a_store_is_looked_into_when_its_process_has_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what waits for others is not named as what was wrong."""
     monkeypatch.setattr(gating, "_opens", lambda _: pytest.fail("it may be on its way to another schema"))

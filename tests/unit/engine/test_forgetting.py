@@ -81,8 +81,9 @@ class Bank(World):
 
     async def _do(self, act: Callable[[], Any]) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.beat.acts.append((act, future))
-        await self.beat.once()
+        async with self.turn:
+            self.beat.acts.append((act, future))
+            await self.beat.once()
         return await future
 
     def erase(self, **changed: Any) -> dict[str, Any]:
@@ -96,9 +97,12 @@ class Bank(World):
         }
 
         async def both() -> Any:
+            self.turn = asyncio.Lock()  # a log is emptied between two beats, never in one: they share a connection
+
             async def scrubbing() -> None:
                 while True:
-                    await self.scrubbing.step()
+                    async with self.turn:
+                        await self.scrubbing.step()
                     await asyncio.sleep(0)
 
             task = asyncio.create_task(scrubbing())

@@ -133,7 +133,7 @@ def test_keys_and_secrets_are_rows_and_none_is_a_key(settings: Settings) -> None
     assert "1 key that seals" in rows["data keys"].purpose, "a destroyed one is gone"
     each = register(settings, access, STATE, each=True)
     assert {"data key 2", "data key 3"} <= {item.id for item in each}
-    assert token not in as_json(each) and token.split("_")[-1] not in as_csv(each)
+    assert token not in as_json(each) and token.split("_", 2)[2] not in as_csv(each)  # a secret may have "_" in it
     assert [d.item.id for d in due(each, NOW) if d.past] == [f"api key {key.id}", "link north client"]
     assert not [item for item in register(settings, access, {}) if item.id.startswith(("hsm", "data"))]
 

@@ -23,7 +23,7 @@ from .left_alone import report
 from .link import Link
 from .matching import Fit, Known, fits, plain, sender_of
 from .receipts import has_ended
-from .undecided import AGAIN, resolve, send_again
+from .undecided import AGAIN, resolve, send_again, unpark
 from .unfolding import known_by_number
 
 LOOKS_EACH: Final = 50  # numbers in one beat: some milliseconds
@@ -112,12 +112,10 @@ class Resolver:
 
     def _had(self, name: str, claim: Claim, now_ms: int) -> bool:
         """Whether its segment has it, in the file of another day: power may go before it is taken out of its own."""
-        if not has_ended(self.ledger, name, claim.operator_id, now_ms):
-            return False
-        number = self.ledger.link_numbers[claim.day][name]
-        self.ledger.work[claim.day].unparked.append((number, claim.operator_id))
-        self.ledger.parked.pop(name, claim.operator_id)
-        return True
+        had = has_ended(self.ledger, name, claim.operator_id, now_ms)
+        if had:
+            unpark(self.ledger, name, claim)
+        return had
 
     async def _fits(self, link: Link, claims: list[Claim], candidates: list[Candidate]) -> list[Fit]:
         if self.inbound.keys is None:

@@ -92,20 +92,25 @@ def _claimed(ledger: Ledger, link: str, number_index: bytes) -> bool:
     return False
 
 
+def unpark(ledger: Ledger, link: str, claim: doubts.Claim) -> None:
+    """A parked receipt waits no more: its segment has it."""
+    number = ledger.link_numbers[claim.day][link]
+    ledger.work[claim.day].unparked.append((number, claim.operator_id))
+    ledger.parked.pop(link, claim.operator_id)
+
+
 def resolve(ledger: Ledger, link: str, claim: doubts.Claim, found: doubts.Candidate, how: str, now_ms: int) -> None:
     """A parked receipt is this segment's: `how` says by what it was told. Its operator's id is on record from now on."""
     work = ledger.work[found.day]
     seq = found.key >> 8
     known = (found.day, found.key, found.segments, found.notify, None)
-    number = ledger.link_numbers[claim.day][link]
-    ledger.work[claim.day].unparked.append((number, claim.operator_id))
+    unpark(ledger, link, claim)
     if claim.nameless:
         # Where its segment is, in one commit with what it says of it; and where the same words would come again.
         for day in {claim.day, found.day}:
             numbers = ledger.link_numbers[day]
             ledger.work[day].spent.append(doubts.spent(numbers[link], claim.operator_id))
         ledger.just_ended.add((link, claim.operator_id))
-    ledger.parked.pop(link, claim.operator_id)
     if found.status == INDETERMINATE:
         if not claim.nameless:
             work.answers.append((claim.status, now_ms, claim.operator_id, claim.error, found.key))

@@ -43,7 +43,10 @@ def _asked(client: Any, op: str) -> dict[str, Any]:
 
 
 def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dict[str, bool]:
-    """What is well now, by the checks of firmware.gate; and whether the box is `sealed`, that is, waits for people. `loopback` is called only when everything else is well: it sends a message."""
+    """What is well now, by the checks of firmware.gate; and whether the box is `sealed`, that is, waits for people.
+
+    `loopback` is called only when everything else is well: it sends a message.
+    """
     engine = _asked(blocking_engines(settings), "state")
     keys = _asked(BlockingClient(settings.socket("keys")), "state")
     audit = _asked(BlockingClient(settings.socket("auditor")), "state")
@@ -102,12 +105,12 @@ class Loopback:
 
     def _sent(self) -> bool:
         """With an API key of its own, that is revoked whatever happens."""
+        import httpx
+
         access, name = Access(self.settings), f"health gate {self.updates.machine.version}"
         self.updates.recorder.record("process:gate", "apikey.created", "apikey:new", name=name, rate_per_s=1)
         key, token = access.create_api_key(name, 1)
         scheme = "https" if self.settings["api.tls_certificate"] else "http"
-        import httpx
-
         headers = {"authorization": f"Bearer {token}"}
         base = f"{scheme}://{self.settings['api.listen']}"
         try:
@@ -156,12 +159,13 @@ def run(
     while True:
         found = look()
         at, lacking = now(), gate.missing(found, needed)
-        if found.get("sealed"):
+        sealed = found.get("sealed", False)
+        if sealed:
             began = at  # until people have opened the token: their way to the box is not the release's time
         well_since = (at if well_since is None else well_since) if not lacking else None
         word = gate.decided(found, needed, at - began, 0.0 if well_since is None else at - well_since)
-        line = f"waiting for {', '.join(lacking)}" if lacking else "well, and watched"
-        line = "waiting for the people who open the token" if found.get("sealed") else line
+        waits_for = "the people who open the token" if sealed else ", ".join(lacking)
+        line = f"waiting for {waits_for}" if waits_for else "well, and watched"
         if line != said:
             told(line)
             said = line

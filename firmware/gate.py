@@ -31,8 +31,11 @@ def wanted(links_before: int) -> frozenset[str]:
     return frozenset(name for name, (_, spared) in CHECKS.items() if not spared or links_before > 0)
 
 
-def decided(facts: Mapping[str, bool], needed: frozenset[str], up_s: float, well_s: float) -> str:
-    """`up_s` since the gate began, `well_s` since when all of `needed` has been true without a break."""
+def decided(facts: Mapping[str, bool], needed: frozenset[str], up_s: float, well_s: float, sealed: bool = False) -> str:
+    """`up_s` since the gate began, or since people opened the token; `well_s` since when all of `needed` has been true without a break.
+    `sealed`: the token waits for its people, and their way to the box says nothing about a release."""
+    if sealed:
+        return WAIT
     well = all(facts.get(name, False) for name in needed)
     if well and well_s >= STEADY_S:
         return BLESS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from appliance.access import Access
 from appliance.clock import monotonic_s
@@ -42,8 +42,15 @@ def _asked(client: Any, op: str) -> dict[str, Any]:
         client.close()
 
 
-def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dict[str, bool]:
-    """What is well now, by the checks of firmware.gate; and whether the box is `sealed`, that is, waits for people.
+class Look(NamedTuple):
+    """What was seen at one look: what is well, by the checks of firmware.gate; and whether the token waits for its people."""
+
+    well: dict[str, bool]
+    sealed: bool
+
+
+def looked(settings: Settings, loopback: Callable[[], bool] | None = None) -> Look:
+    """What is well now.
 
     `loopback` is called only when everything else is well: it sends a message.
     """
@@ -62,8 +69,7 @@ def facts(settings: Settings, loopback: Callable[[], bool] | None = None) -> dic
     found["loopback"] = (
         loopback() if loopback is not None and all(found[n] for n in found if n != "link") else loopback is None
     )
-    found["sealed"] = keys.get("gate") == "sealed"
-    return found
+    return Look(found, keys.get("gate") == "sealed")
 
 
 def _ready(settings: Settings) -> bool:
@@ -146,24 +152,23 @@ def run(
     settings: Settings,
     updates: Updates,
     told: Callable[[str], None],
-    look: Callable[[], dict[str, bool]] | None = None,
+    look: Callable[[], Look] | None = None,
     now: Callable[[], float] = monotonic_s,
     pause: Callable[[float], Any] | None = None,
 ) -> str:
     """Looks until the gate has decided; `bless` or `fail`. Blesses; to start again is the caller's (the unit's FailureAction)."""
     loopback = Loopback(settings, updates) if settings["firmware.loopback_to"] else None
-    look = look or (lambda: facts(settings, loopback))
+    look = look or (lambda: looked(settings, loopback))
     pause = pause or threading.Event().wait
     needed = gate.wanted(int(updates.book.fact(LINKS, "0")))
     began, well_since, said = now(), None, ""
     while True:
-        found = look()
+        found, sealed = look()
         at, lacking = now(), gate.missing(found, needed)
-        sealed = found.get("sealed", False)
         if sealed:
-            began = at  # until people have opened the token: their way to the box is not the release's time
+            began = at
         well_since = (at if well_since is None else well_since) if not lacking else None
-        word = gate.decided(found, needed, at - began, 0.0 if well_since is None else at - well_since)
+        word = gate.decided(found, needed, at - began, 0.0 if well_since is None else at - well_since, sealed)
         waits_for = "the people who open the token" if sealed else ", ".join(lacking)
         line = f"waiting for {waits_for}" if waits_for else "well, and watched"
         if line != said:

@@ -36,3 +36,7 @@ def test_each_check_counts(one: str) -> None:
 def test_links_count_only_where_there_were_some_before() -> None:
     assert wanted(1) - wanted(0) == {"link"}
     assert decided(ALL | {"link": False}, wanted(0), STEADY_S, STEADY_S) == BLESS
+
+
+def test_nothing_is_decided_while_people_are_on_their_way_to_open_the_token() -> None:
+    assert decided({}, wanted(0), WITHIN_S * 100, 0, sealed=True) == WAIT

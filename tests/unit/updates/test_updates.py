@@ -18,6 +18,7 @@ from appliance.settings import parse
 from appliance.store import migrate, open_store
 from appliance.updates import Machine, Updates, at_start, gating, inventory, noticed, status_lines, stores, window
 from appliance.updates.desk import INSTALL
+from appliance.updates.gating import Look
 from firmware import gate
 from tests.support.release_keys import release
 from tests.support.slots import Box
@@ -292,11 +293,14 @@ def test_the_gate_blesses_what_stays_well_and_gives_up_what_does_not(bench: Benc
     run = {"now": lambda: float(next(times)), "pause": lambda _: None}
     lines: list[str] = []
     looks = iter([{}, well, well | {"engine": False}, *[well] * 20])
-    assert gating.run(bench.settings, bench.updates, lines.append, lambda: next(looks), **run) == "bless"  # type: ignore[arg-type]
+    assert gating.run(bench.settings, bench.updates, lines.append, lambda: Look(next(looks), False), **run) == "bless"  # type: ignore[arg-type]
     assert "casemate_0.2.0.efi" in {p.name for p in bench.box.esp.iterdir()}
     assert lines[0].startswith("waiting for keys") and "waiting for engine" in lines
     times = iter(range(0, 10_000, 20))
-    assert gating.run(bench.settings, bench.updates, lines.append, lambda: well | {"audit": False}, **run) == "fail"  # type: ignore[arg-type]
+    assert (
+        gating.run(bench.settings, bench.updates, lines.append, lambda: Look(well | {"audit": False}, False), **run)
+        == "fail"
+    )  # type: ignore[arg-type]
     assert bench.updates.book.left() == {
         "version": bench.updates.machine.version,
         "why": "not well in time: audit",
@@ -312,15 +316,15 @@ def test_the_gate_waits_for_no_process() -> None:
 
 
 def test_a_box_of_which_nothing_runs_yet_is_not_well_and_no_fault(bench: Bench) -> None:
-    assert not any(gating.facts(bench.settings, lambda: True).values())
+    assert not any(gating.looked(bench.settings, lambda: True).well.values())
 
 
 def test_the_time_in_which_people_come_to_open_the_token_is_not_the_releases(bench: Bench) -> None:
     _second(bench, release("0.2.0"))
     times = iter(range(0, 1_000_000, 20))
     run = {"now": lambda: float(next(times)), "pause": lambda _: None}
-    sealed = dict.fromkeys(gate.CHECKS, False) | {"sealed": True}
-    well = dict.fromkeys(gate.CHECKS, True) | {"sealed": False}
+    sealed = Look(dict.fromkeys(gate.CHECKS, False), True)
+    well = Look(dict.fromkeys(gate.CHECKS, True), False)
     looks = iter([*[sealed] * 1_000, *[well] * 20])
     lines: list[str] = []
     assert gating.run(bench.settings, bench.updates, lines.append, lambda: next(looks), **run) == "bless"  # type: ignore[arg-type]
@@ -332,8 +336,8 @@ def test_a_store_is_looked_into_when_its_process_has_it(bench: Bench, monkeypatc
     monkeypatch.setattr(gating, "_opens", lambda _: pytest.fail("it may be on its way to another schema"))
     monkeypatch.setattr(gating, "_ready", lambda _: False)
     monkeypatch.setattr(gating, "_asked", lambda *_: {"ready": True})
-    found = gating.facts(bench.settings, lambda: True)
-    assert [name for name, well in found.items() if well] == ["keys", "audit", "engine"]
+    found = gating.looked(bench.settings, lambda: True)
+    assert [name for name, well in found.well.items() if well] == ["keys", "audit", "engine"]
     times = iter(range(0, 10_000, 20))
     run = {"now": lambda: float(next(times)), "pause": lambda _: None}
     assert gating.run(bench.settings, bench.updates, told, lambda: found, **run) == "fail"  # type: ignore[arg-type]

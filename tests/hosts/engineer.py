@@ -222,7 +222,9 @@ def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
     said = cable.read("to do it: ", seconds=1800)
     assert version in said and "signer" in said.casefold()
     cable.type("yes")
+    began = time.monotonic()
     said = cable.back(seconds=3600)
+    story.keep(write_s=time.monotonic() - began)
     assert f"Release {version} is started next" in said and "writing root: 100 %" in said
     story.machine.unplug(stick)
 

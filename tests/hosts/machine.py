@@ -233,14 +233,15 @@ class Machine:
         return went
 
     def left_behind(self, folder: Path) -> Path:
-        """What a power cut at this moment leaves, in `folder`: all processes of the machine stand still while its disk, its firmware's variables and its
-        TPM are copied; then it goes on. Returns the folder."""
+        """What a power cut at this moment leaves, in `folder`: all processes of the machine stand still while its disk, its firmware's variables, its TPM
+        and the stick that is in from the start are copied; then it goes on. Returns the folder."""
         folder.mkdir(parents=True)
         running = [each for each in (self._qemu, self._tpm) if each is not None]
         for each in running:
             each.send_signal(signal.SIGSTOP)
         try:
-            kept = (self.disk, self.folder / "vars.fd", self.folder / "tpm")
+            names = ("vars.fd", "tpm", "stick.raw")
+            kept = [self.disk, *(self.folder / name for name in names if (self.folder / name).exists())]
             subprocess.run(["cp", "-a", "--sparse=always", *kept, folder], check=True)
         finally:
             for each in running:

@@ -214,14 +214,19 @@ def offered(cable: Cable, name: str) -> None:
         time.sleep(5)
 
 
-def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
-    """A release from a stick into the other slot, by menu 7."""
+def begun(story: Story, cable: Cable, stick: Path, version: str) -> None:
+    """A release from a stick, looked at and said yes to, by menu 7: from now on it is written into the other slot."""
     story.machine.plug(stick)
     offered(cable, f"casemate-{version}.raucb")
     cable.type("1")
     said = cable.read("to do it: ", seconds=1800)
     assert version in said and "signer" in said.casefold()
     cable.type("yes")
+
+
+def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
+    """A release from a stick into the other slot, to its end."""
+    begun(story, cable, stick, version)
     began = time.monotonic()
     said = cable.back(seconds=3600)
     story.keep(write_s=time.monotonic() - began)

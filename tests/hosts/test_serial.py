@@ -34,6 +34,7 @@ from tests.hosts.engineer import (
     Story,
     Traffic,
     api_key,
+    begun,
     challenge,
     damaged,
     installed,
@@ -423,21 +424,16 @@ def test_power_is_cut_while_a_release_is_written(request: pytest.FixtureRequest,
     )
     cable = story.in_menu()
     story.blessed(cable, NEXT)
-    story.machine.plug(stick)
-    offered(cable, bundle.name)
-    cable.type("1")
-    cable.read("to do it: ", seconds=1800)
-    cable.type("yes")
+    begun(story, cable, stick, LATER)
     cable.until("writing ")
     left = []
     began = time.monotonic()
     for n, moment in enumerate(moments):
+        time.sleep(max(0.0, began + moment - time.monotonic()))
         stood = time.monotonic()
-        time.sleep(max(0.0, began + moment - stood))
-        copied = time.monotonic()
         said = re.findall(r"(?:writing|checking) [^\r\n]*", cable.said())[-1]
         left.append((story.machine.left_behind(story.machine.folder.parent / f"cut-{n}"), said))
-        began += time.monotonic() - copied  # the machine's time stood still
+        began += time.monotonic() - stood  # the machine's time stood still
     assert f"Release {LATER} is started next" in cable.back(seconds=3600)
     story.machine.unplug(stick)
     assert re.search(rf"{re.escape(LATER)}\s+written", story.status(cable))
@@ -455,7 +451,7 @@ def cut(story: Story, folder: Path, said: str, stick: Path) -> str:
     try:
         told.cable = cable = machine.switch_on()
         runs = cable.until(f"Casemate {NEXT} ", f"Casemate {LATER} ", seconds=READY_S_MAX)
-        cable.signed_in("eve", PASSWORD, told.secret)  # the state volume is unlocked: the account is on it
+        told.in_menu()  # the state volume is unlocked: the account is on it
         slots = told.status(cable)
         if runs.endswith(f"{LATER} "):  # it was whole when power went: it is tried
             assert said.startswith("writing kernel") and re.search(rf"{re.escape(NEXT)}\s+good\s", slots), (said, slots)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.at_the_line import Bench
+from tests.unit.field.at_the_line import Bench
 
 
 @pytest.fixture

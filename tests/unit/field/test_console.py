@@ -11,8 +11,8 @@ import pytest
 from appliance.access import Access, Passwords
 from appliance.field.packing import redacted
 from appliance.settings import parse
-from tests.support.at_the_line import NOW_MS, PASSWORD, RECOVERY, Bench
 from tests.support.cabinets import plain
+from tests.unit.field.at_the_line import NOW_MS, PASSWORD, RECOVERY, Bench
 from tests.unit.updates.test_cabinets import VENDOR
 
 

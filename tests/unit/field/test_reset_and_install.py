@@ -11,7 +11,7 @@ from appliance.access import Access, Passwords, totp
 from appliance.field.screen import COLUMNS
 from appliance.selftest import Finding
 from firmware import FileDisk, gpt
-from tests.support.at_the_line import NOW_MS, PASSWORD, RECOVERY, STATES, Bench
+from tests.unit.field.at_the_line import NOW_MS, PASSWORD, RECOVERY, STATES, Bench
 from tests.unit.updates import test_installer as installing
 from tests.unit.updates import test_resetting as resetting
 

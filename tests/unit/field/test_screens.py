@@ -11,8 +11,8 @@ from appliance.field import PAGES, Console, manual
 from appliance.field.menu import MENU, chosen
 from appliance.field.screen import COLUMNS, pages, wrapped
 from appliance.settings import parse
-from tests.support.at_the_line import Bench
 from tests.support.line import Line, faults, shown
+from tests.unit.field.at_the_line import Bench
 
 
 @pytest.mark.parametrize("item", [i for i in MENU if i.word not in ("page", "out")], ids=lambda i: i.word)

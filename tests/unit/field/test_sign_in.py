@@ -9,8 +9,8 @@ import pytest
 from appliance.access import Access, Passwords, totp
 from appliance.errors import Error
 from appliance.field import PAGES, Console, codes
-from tests.support.at_the_line import NOW_MS, PASSWORD, Bench
 from tests.support.line import Line
+from tests.unit.field.at_the_line import NOW_MS, PASSWORD, Bench
 
 
 def test_sign_in_needs_all_three_and_a_code_once(bench: Bench) -> None:

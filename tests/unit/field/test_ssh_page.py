@@ -11,8 +11,8 @@ from appliance.field import PAGES, Console
 from appliance.field.sessions import Person
 from appliance.network import ssh
 from appliance.settings import parse
-from tests.support.at_the_line import NOW_MS, Bench
 from tests.support.line import Line
+from tests.unit.field.at_the_line import NOW_MS, Bench
 from tests.unit.network.test_ssh import ED25519, PASSWD
 
 

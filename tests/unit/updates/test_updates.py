@@ -297,10 +297,8 @@ def test_the_gate_blesses_what_stays_well_and_gives_up_what_does_not(bench: Benc
     assert "casemate_0.2.0.efi" in {p.name for p in bench.box.esp.iterdir()}
     assert lines[0].startswith("waiting for keys") and "waiting for engine" in lines
     times = iter(range(0, 10_000, 20))
-    assert (
-        gating.run(bench.settings, bench.updates, lines.append, lambda: Look(well | {"audit": False}, False), **run)
-        == "fail"
-    )  # type: ignore[arg-type]
+    unwell = Look(well | {"audit": False}, False)
+    assert gating.run(bench.settings, bench.updates, lines.append, lambda: unwell, **run) == "fail"  # type: ignore[arg-type]
     assert bench.updates.book.left() == {
         "version": bench.updates.machine.version,
         "why": "not well in time: audit",

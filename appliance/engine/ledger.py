@@ -28,6 +28,7 @@ from .steps import STEADY
 from .straight import Straight
 from .unfolding import odd, odd_seq
 from .unrecorded import Unrecorded
+from .unsent import not_again, rest_ends
 from .waiting import Delayed, Queues, Waiting
 
 if TYPE_CHECKING:
@@ -191,22 +192,21 @@ class Ledger:
 
     def refused(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """An operator refused a segment for good: what is left of its message would never be read, so it does not leave."""
-        odd(self, waiting)
-        self.ended(
-            waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, REJECTED, error, now_ms, link
-        )
+        self._did_not_leave(link, waiting, part, REJECTED, error, now_ms)
         if waiting.segments > 1:
             self._abandon(waiting, REJECTED, "another segment was refused", now_ms)
 
     def expired(self, waiting: Waiting, now_ms: int) -> None:
         """The validity ended before the message (or the rest of it) left."""
         odd(self, waiting)
-        if waiting.todo is None:
+        if waiting.undecided:
+            rest_ends(self, waiting, EXPIRED, "validity ended", now_ms)
+        elif waiting.todo is None:
             self.message_ended(
                 waiting.day, waiting.seq, EXPIRED, "validity ended before it left", waiting.notify, now_ms
             )
-            return
-        self._abandon(waiting, EXPIRED, "validity ended", now_ms)
+        else:
+            self._abandon(waiting, EXPIRED, "validity ended", now_ms)
 
     def kept_quiet(self, waiting: Waiting, now_ms: int) -> bool:
         """Whether it became quiet where its recipient lives while the message waited: it is scheduled for the end of that, or expires."""
@@ -243,12 +243,23 @@ class Ledger:
         self.message_ended(day, seq, FAILED, why, notify, now_ms)
 
     def unroutable(self, waiting: Waiting, now_ms: int) -> None:
-        self.message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.notify, now_ms)
+        if waiting.undecided:
+            rest_ends(self, waiting, FAILED, "no route", now_ms)
+        else:
+            self.message_ended(waiting.day, waiting.seq, FAILED, "no route", waiting.notify, now_ms)
 
     def gave_up(self, link: str, waiting: Waiting, part: int, error: str, now_ms: int) -> None:
         """A segment was refused too often with 'try later'."""
+        self._did_not_leave(link, waiting, part, FAILED, error, now_ms)
+
+    def _did_not_leave(self, link: str, waiting: Waiting, part: int, status: int, error: str, now_ms: int) -> None:
+        """An operator did not take this copy of a segment: it has ended, unless another copy may have left before."""
         odd(self, waiting)
-        self.ended(waiting.day, waiting.seq << 8 | part, waiting.segments, waiting.notify, FAILED, error, now_ms, link)
+        key = waiting.seq << 8 | part
+        if waiting.undecided:
+            not_again(self, waiting.day, key, waiting.segments, waiting.notify, status, error, now_ms, link)
+        else:
+            self.ended(waiting.day, key, waiting.segments, waiting.notify, status, error, now_ms, link)
 
     def ended(
         self, day: int, key: int, segments: int, notify: int, status: int, error: str, now_ms: int, link: str

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from appliance.errors import Error
-from appliance.message import CANCELLED, FINAL, INDETERMINATE, QUEUED, Batch
+from appliance.message import CANCELLED, FINAL, QUEUED, Batch
 from appliance.store import SUBMITTED, DatabaseError, doubts, letters
 
 from .unfolding import known_by_number
+from .unsent import not_again
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -24,8 +25,6 @@ KEPT_S: Final = 120.0  # a face that has not taken the decision by then has not 
 OWN: Final = 0  # caller of the appliance's own answers
 WHY: Final = "suppressed: {}"
 UNKNOWN: Final = WHY.format("nobody can tell")
-NOT_AGAIN: Final = "not sent again, {}"
-NO_ANSWER: Final = "no answer"  # how every event of a doubt begins
 
 
 class Stops:
@@ -150,9 +149,7 @@ def withhold(ledger: Ledger, day: int, seq: int, why: str, now_ms: int) -> None:
     states = _states(ledger, day, seq)
     for part in range(1, segments + 1):
         if states.get(part, QUEUED) == QUEUED:
-            if part not in states:
-                work.intents.append((seq << 8 | part, 0, now_ms))
-            not_again(ledger, day, seq << 8 | part, segments, notify, why, now_ms)
+            not_again(ledger, day, seq << 8 | part, segments, notify, CANCELLED, why, now_ms)
 
 
 def stayed(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) -> bool:
@@ -160,43 +157,8 @@ def stayed(ledger: Ledger, link: str, waiting: Waiting, part: int, now_ms: int) 
     why = ledger.stops.stays(waiting.day, waiting.seq)
     if why is not None:
         key = waiting.seq << 8 | part
-        not_again(ledger, waiting.day, key, waiting.segments, waiting.notify, why, now_ms, link)
+        not_again(ledger, waiting.day, key, waiting.segments, waiting.notify, CANCELLED, why, now_ms, link)
     return why is not None
-
-
-def not_again(
-    ledger: Ledger, day: int, key: int, segments: int, notify: int, why: str, now_ms: int, link: str = ""
-) -> None:
-    """A segment that waits, or was put off by `link` just now, does not leave: cancelled, or reported if it was ever in doubt."""
-    work, partition = ledger.work[day], ledger.partitions[day]
-    seq, part = key >> 8, key & 255
-    if not _in_doubt(ledger, day, seq, part):
-        if link:
-            ledger.ended(day, key, segments, notify, CANCELLED, why, now_ms, link)
-            return
-        work.segment_status.append((CANCELLED, why, key))
-        if segments == 1:
-            ledger.message_ended(day, seq, CANCELLED, why, notify, now_ms)
-        else:
-            ledger.touched.add((day, seq))
-        return
-    number = ledger.link_numbers[day].get(link) or next((p[3] for p in partition.parts(seq) if p[0] == part), 0)
-    work.segment_status.append((INDETERMINATE, NO_ANSWER, key))
-    work.decided = [row for row in work.decided if row != (key,)]
-    report(ledger, day, key, number, why, now_ms)
-    if segments == 1:
-        work.progress.append((INDETERMINATE, number, now_ms, NO_ANSWER, seq))
-    else:
-        ledger.touched.add((day, seq))
-
-
-def report(ledger: Ledger, day: int, key: int, number: int, why: str, now_ms: int) -> None:
-    """A segment in doubt that was to be sent again over the link of this number is left as it is: a late receipt still counts."""
-    work = ledger.work[day]
-    work.doubts.append((key, number, doubts.REPORTED, now_ms))
-    work.events.append((key >> 8, now_ms, INDETERMINATE, NOT_AGAIN.format(why)))
-    link = next((name for name, n in ledger.link_numbers[day].items() if n == number), "")
-    ledger.doubts.soon((link, doubts.number_index_of(ledger.partitions[day], key >> 8)))
 
 
 def _states(ledger: Ledger, day: int, seq: int) -> dict[int, int]:
@@ -207,12 +169,3 @@ def _states(ledger: Ledger, day: int, seq: int) -> dict[int, int]:
     for rows in (work.requeued, work.answers, work.receipts, work.segment_status, work.abandoned):
         states.update({row[-1] & 255: row[0] for row in rows if row[-1] >> 8 == seq})
     return states
-
-
-def _in_doubt(ledger: Ledger, day: int, seq: int, part: int) -> bool:
-    """Whether a segment that now waits left before and nobody answered."""
-    details = ledger.partitions[day].details(seq, INDETERMINATE)
-    details += [row[3] for row in ledger.work[day].events if row[0] == seq and row[2] == INDETERMINATE]
-    return any(
-        said.startswith(NO_ANSWER) and (", segment " not in said or f", segment {part} of " in said) for said in details
-    )

@@ -143,7 +143,9 @@ class Pager:
             found = ledger.partitions[each].waiting(class_, upto.get(each, 0), left, known)
             rows = [row for row, _ in found]
             of = {row[0]: tally for row, tally in found if tally is not None}
-            for waiting in await self._open(each, rows, now_ms):
+            opened = await self._open(each, rows, now_ms)
+            self._doubted(each, [waiting for waiting in opened if waiting.seq not in of])
+            for waiting in opened:
                 tally = of.get(waiting.seq)
                 if tally is not None:
                     waiting.tally = tally
@@ -175,7 +177,9 @@ class Pager:
                     ledger.scheduled_days.discard(day)
                 continue
             work = ledger.work[day]
-            for waiting in await self._open(day, partition.rows_of(seqs), now_ms):
+            opened = await self._open(day, partition.rows_of(seqs), now_ms)
+            self._doubted(day, opened)
+            for waiting in opened:
                 why = ledger.stops.stays(day, waiting.seq)  # its customer wrote while it was decided to send it again
                 if why is None:
                     start_scheduled(ledger, waiting, now_ms)
@@ -229,6 +233,12 @@ class Pager:
                         continue  # nothing of it is still to leave
             out.append(waiting)
         return out
+
+    def _doubted(self, day: int, those: list[Waiting]) -> None:
+        """Which of these messages were in doubt before they were paged in."""
+        doubted = doubts.doubted(self.ledger.partitions[day], [waiting.seq for waiting in those])
+        for waiting in those if doubted else ():
+            waiting.undecided = waiting.seq in doubted
 
     def _began_on(self, day: int, seq: int) -> str:
         """The link over which the first parts of a long message left: the others follow."""

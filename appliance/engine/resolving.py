@@ -19,12 +19,12 @@ from appliance.text import decode, split
 from .awaited import Pair
 from .inbound import Inbound
 from .ledger import Ledger
-from .left_alone import report
 from .link import Link
 from .matching import Fit, Known, fits, plain, sender_of
 from .receipts import has_ended
 from .undecided import AGAIN, resolve, send_again, unpark
 from .unfolding import known_by_number
+from .unsent import report
 
 LOOKS_EACH: Final = 50  # numbers in one beat: some milliseconds
 KEY_S_MAX: Final = 1.0

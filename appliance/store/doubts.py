@@ -183,6 +183,14 @@ def overdue(partition: Partition, after_seq: int, upto_seq: int, before_ms: int)
     ).fetchall()
 
 
+def doubted(partition: Partition, seqs: list[int]) -> set[int]:
+    """Which of these messages were ever in doubt."""
+    if not seqs:
+        return set()
+    sql = f"SELECT seq FROM event WHERE status={INDETERMINATE} AND seq IN ({','.join('?' * len(seqs))})"  # noqa: S608
+    return {seq for (seq,) in partition.conn.execute(sql, seqs)}
+
+
 def sendable(partition: Partition, seq: int) -> tuple[int, int, int]:
     """(1 while its content is there, when its validity ends, class) of a message."""
     sql = "SELECT content IS NOT NULL,expires_ms,class FROM message WHERE seq=?"

@@ -12,8 +12,10 @@ from appliance.audit.publish import Publisher, log_folder
 from appliance.audit.shelf import Shelf
 from appliance.message import (
     BULK,
+    CANCELLED,
     DELIVERED,
     EXPIRED,
+    FAILED,
     FINAL,
     INDETERMINATE,
     NOTIFY_DOOR,
@@ -47,6 +49,8 @@ FATES = {
 }
 OUTBOXES = {"audit": "audit_outbox", "webhooks": "webhook_outbox", "doors": "door_outbox"}
 OPEN = frozenset({0, SCHEDULED, QUEUED, SENT})
+ENDED = frozenset({CANCELLED, EXPIRED, FAILED, REJECTED})  # as this box decides
+ENDED_BY = frozenset({"close", "close?", "redact", "redact?"})  # people, whatever became of it
 
 
 def statuses_of(engine: Any) -> dict[bytes, int]:
@@ -178,6 +182,8 @@ def _message(world: World, message: Message, status: int | None, events: list[tu
         fates = {FATES[fate] for times in last for *_, fate in times}
         if told and message.left == 1 and status in FATES.values() and status not in fates:
             world.violated(f"{said}: a receipt settled it, and it was another's: {dict(parts)}")
+        if message.left == 1 and status in ENDED - fates and not ENDED_BY.intersection(message.acts):
+            world.violated(f"{said}: was in doubt, and the box ended it alone: {dict(parts)}")
         return
     whole = len(parts) >= message.left
     if nameless and (whole or message.left > 1):  # a refused part counts when the others have theirs

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from appliance import limits
 from appliance.audit.journal import Journal
-from appliance.engine import acts, ahead, beat, matching, paging, undecided
+from appliance.engine import acts, ahead, beat, matching, paging, undecided, unsent
 from appliance.engine.beat import Beat
 from appliance.engine.bind import Bind
 from appliance.engine.joining import Joiner
@@ -241,6 +241,13 @@ def guesses() -> Iterator[None]:
 
 
 @contextmanager
+def doubts_forgotten() -> Iterator[None]:
+    """What was in doubt and does not leave again ends as if it had never left."""
+    with _instead(unsent, "_in_doubt", lambda *_: False):
+        yield
+
+
+@contextmanager
 def never_settled() -> Iterator[None]:
     """The outboxes never forget what was taken."""
     with _instead(Outward, "settle", lambda self: None), _instead(Outward, "committed", lambda self, days: None):
@@ -371,6 +378,7 @@ SABOTAGE: Final[dict[str, Sabotage]] = {
         Sabotage(deaf_to_stop, "after its confirmation"),
         Sabotage(final_moves, "was delivered and is cancelled|was told cancelled after its end|after its end"),
         Sabotage(guesses, "was in doubt, and no handset has it"),
+        Sabotage(doubts_forgotten, "was in doubt, and the box ended it alone"),
         Sabotage(never_settled, "not settled .* rows in"),
         Sabotage(untold, "never heard that it is"),
         Sabotage(letters_lost, "letter .* was not heard"),

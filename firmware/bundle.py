@@ -33,6 +33,9 @@ _SQUASHFS: Final = b"hsqs"
 _DETACHED: Final = bytes.fromhex("300b06092a864886f70d010701")
 
 
+Told = Callable[[int, int], None]  # octets read, octets in all
+
+
 @dataclass(frozen=True)
 class Recipient:
     """The key to which bundles of this bank are encrypted; `key` is a file or a PKCS#11 URI."""
@@ -99,11 +102,19 @@ class Bundle:
             raise Refused("manifest_wrong", "the manifest is too long")
         return manifest(self._signed)
 
-    def payload(self, signed: Manifest, told: Callable[[int], None] | None = None) -> Payload:
+    def payload(self, signed: Manifest, told: Told | None = None) -> Payload:
         """The content as it is, every octet read. Raises OSError."""
         octets = self._before - signed.tree_octets
         self._file.seek(0)
-        found, whole = tree(blocks(self._file, max(0, octets), told), bytes.fromhex(signed.salt))
+        done = 0
+
+        def read(more: int) -> None:
+            nonlocal done
+            done += more
+            if told is not None:
+                told(done, octets)
+
+        found, whole = tree(blocks(self._file, max(0, octets), read), bytes.fromhex(signed.salt))
         stored = self.at(max(0, octets), signed.tree_octets) if octets > 0 else b""
         wanted = octets if tree_octets(max(0, octets)) == signed.tree_octets and octets % BLOCK == 0 else octets + BLOCK
         return Payload(octets, max(wanted, self._said(signed)), found, stored == whole)
@@ -162,7 +173,7 @@ def check(
     authority: Authority,
     box: Box,
     approvals: Sequence[trust.Approval] = (),
-    told: Callable[[int], None] | None = None,
+    told: Told | None = None,
     approved: bool = True,
 ) -> Checked:
     """Everything that is asked of a bundle. Raises Refused; `approved` False leaves out whether the bank signed already."""

@@ -14,11 +14,9 @@ from .release import BLOCK
 
 _AT_ONCE: Final = 256 * BLOCK
 
-Told = Callable[[int], None]
 
-
-def blocks(file: BinaryIO, octets: int, told: Told | None = None) -> Iterator[bytes]:
-    """`octets` of a file from where it stands, block by block; the last one is filled up with zeros."""
+def blocks(file: BinaryIO, octets: int, told: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """`octets` of a file from where it stands, block by block; the last one is filled up with zeros. `told`: how many were read just now."""
     left = octets
     while left:
         piece = file.read(min(_AT_ONCE, left))

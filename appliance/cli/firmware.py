@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -51,17 +52,13 @@ class Progress:
     """One line on a terminal, nothing elsewhere."""
 
     def __init__(self) -> None:
-        self.shown, self.done = "", 0
+        self.shown = ""
 
     def __call__(self, what: str, octets: int, whole: int) -> None:
-        self.done = octets if whole else self.done + octets
-        share = f"{self.done * 100 // whole} %" if whole else f"{self.done >> 20} MiB"
-        line = f"{what}: {share}"
+        line = f"{what}: {octets * 100 // whole if whole else 100} %"
         if sys.stderr.isatty() and line != self.shown:
             click.echo(f"\r{line:<60}", nl=False, err=True)
             self.shown = line
-        if whole and octets >= whole:
-            self.done = 0
 
     def end(self) -> None:
         if self.shown:
@@ -95,7 +92,7 @@ def check(file: Path, as_json: bool) -> int:
     """Check FILE as an installation would: signer, every octet of its content, this box. Exits with 1 when it is refused."""
     progress = Progress()
     try:
-        found = _updates().look(file, at_command(), lambda octets: progress("reading", octets, 0))
+        found = _updates().look(file, at_command(), partial(progress, "reading"))
     except Refused as e:
         progress.end()
         if as_json:

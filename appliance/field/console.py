@@ -94,10 +94,11 @@ class Console:
         return next((p for p in there if p.name == name), None)
 
     def progress(self, what: str, octets: int, whole: int) -> None:
-        """A line at each tenth, and each 64 MiB of what has no end: a slow line is not to be held up."""
-        mark = f"{what} {octets * 10 // whole}" if whole else f"{what} {octets >> 26}"
-        if whole and mark != getattr(self, "_mark", ""):
-            self.tell(f"{what}: {octets * 100 // whole} %")
+        """A line at each tenth: a slow line is not to be held up."""
+        share = octets * 100 // whole if whole else 100
+        mark = f"{what} {share // 10}"
+        if mark != getattr(self, "_mark", ""):
+            self.tell(f"{what}: {share} %")
         self._mark = mark
 
     # --- life -----------------------------------------------------------------------------------------------

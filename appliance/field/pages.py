@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Final
 
 from appliance.clock import rfc3339
@@ -89,7 +90,7 @@ def release(c: Console) -> None:
     if path is None:
         return
     c.tell("Reading all of it; a minute or two ...")
-    looked = updates.look(path, c.who)
+    looked = updates.look(path, c.who, partial(c.progress, "reading"))
     c.show("This may be installed", asked_lines(looked))
     approved = next((r for r in waiting if r["state"] == "approved" and r["bundle"] == looked.bundle), None)
     two = c.hands.settings["firmware.two_people"]

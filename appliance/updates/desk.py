@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -182,7 +183,7 @@ class Updates:
 
     @contextmanager
     def checked(
-        self, path: Path, told: Callable[[int], None] | None = None, signed: bool = True
+        self, path: Path, told: Callable[[int, int], None] | None = None, signed: bool = True
     ) -> Iterator[firmware.Checked]:
         """An open bundle that may be installed. Raises firmware.Refused, Error `not_found`."""
         certificate, key = self.settings["firmware.certificate"], self.settings["firmware.key"]
@@ -204,8 +205,8 @@ class Updates:
                 "see firmware.* in `casemate settings`",
             ) from None
 
-    def look(self, path: Path, who: str, told: Callable[[int], None] | None = None) -> Asked:
-        """Checks a bundle for a person who may then ask for it; a refusal is on the record. Raises firmware.Refused."""
+    def look(self, path: Path, who: str, told: Callable[[int, int], None] | None = None) -> Asked:
+        """Checks a bundle for a person who may then ask for it; a refusal is on the record. `told`: octets read, octets in all. Raises firmware.Refused."""
         try:
             with self.checked(path, told, signed=False) as found:
                 return asked_of(found)
@@ -215,7 +216,7 @@ class Updates:
 
     # --- two people -----------------------------------------------------------------------------------------
 
-    def ask(self, path: Path, reason: str, who: str, told: Callable[[int], None] | None = None) -> int:
+    def ask(self, path: Path, reason: str, who: str, told: Callable[[int, int], None] | None = None) -> int:
         """The number of a request to install this bundle. Raises firmware.Refused, Error."""
         if not reason.strip():
             raise Error("invalid", "say why: the other person has to judge it")
@@ -271,7 +272,7 @@ class Updates:
         told = Progress(self.book.folder, told)
         try:
             with (
-                self.checked(path, lambda octets: told("checking the bundle", octets, 0)) as found,
+                self.checked(path, partial(told, "checking the bundle")) as found,
                 self._media(True) as media,
             ):
                 if after is not None and found.manifest.root_hash != request.bundle:

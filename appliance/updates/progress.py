@@ -22,10 +22,10 @@ class Progress:
 
     def __call__(self, what: str, octets: int, whole: int) -> None:
         self.told(what, octets, whole)
-        mark = (what, octets * 100 // whole if whole else octets >> 26)
+        mark = (what, octets * 100 // whole if whole else 100)
         if mark != self._noted:
             self._noted = mark
-            self._write({"step": what, "percent": mark[1] if whole else None})
+            self._write({"step": what, "percent": mark[1]})
 
     def ended(self, version: str, code: str = "") -> None:
         """Written, or refused with a code."""

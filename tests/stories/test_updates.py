@@ -72,9 +72,11 @@ def test_a_release_is_installed_while_messages_flow(tmp_path: Path) -> None:
             assert own.returncode == 1 and "another person has to" in own.stderr
             yes = run("firmware", "approve", str(number), "--user", "bob", "--password-file", str(tmp_path / "bob"))
             assert yes.returncode == 0, yes.stderr
-            steps: list[str] = []
-            assert updates.install(bundle, "cli:root", lambda what, *_: steps.append(what), number) == "0.2.0"
-            assert {"checking the bundle", "writing root", "checking root", "writing kernel"} <= set(steps)
+            steps: list[tuple[str, int, int]] = []
+            assert updates.install(bundle, "cli:root", lambda *told: steps.append(told), number) == "0.2.0"
+            ends = {what: (octets, whole) for what, octets, whole in steps}
+            assert {"checking the bundle", "writing root", "checking root", "writing kernel"} <= ends.keys()
+            assert all(octets == whole > 0 for octets, whole in ends.values()), ends
             assert box.slots("a") == {"a": "good", "b": "written"}
             assert gating.leaving(settings, updates) == 1
             box.started(new)  # the boot loader starts it

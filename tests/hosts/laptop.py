@@ -34,6 +34,7 @@ class Bare(Machine):
     def __init__(self, folder: Path, tools: Tree, keys: Path, segment: str, disk_gib: int = 8) -> None:
         self.folder, self.tools, self.segment = folder, tools, segment
         self.boots = 0
+        self.cores = 2
         self.heard: Heard | None = None
         self._qemu = self._tpm = None
         self.disk = folder / "disk.raw"

@@ -32,6 +32,7 @@ class Machine:
         self.tools = tools
         self.segment = segment
         self.boots = 0
+        self.cores = 2
         self._qemu: subprocess.Popen[bytes] | None = None
         self._tpm: subprocess.Popen[bytes] | None = None
         self.disk = folder / "disk.raw"
@@ -115,7 +116,7 @@ class Machine:
             "-uuid",
             str(uuid.uuid5(uuid.NAMESPACE_URL, str(self.folder))),
             "-smp",
-            "2",
+            str(self.cores),
             "-m",
             "2048",
         ]

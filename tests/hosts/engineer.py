@@ -227,6 +227,7 @@ def begun(story: Story, cable: Cable, stick: Path, version: str) -> None:
 def installed(story: Story, cable: Cable, stick: Path, version: str) -> None:
     """A release from a stick into the other slot, to its end."""
     begun(story, cable, stick, version)
+    cable.until("writing ")  # it was read once more before
     began = time.monotonic()
     said = cable.back(seconds=3600)
     story.keep(write_s=time.monotonic() - began)

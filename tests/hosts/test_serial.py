@@ -272,6 +272,28 @@ def test_the_audit_log_is_carried_away_on_a_stick(story: Story, tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_process_that_does_not_run_is_named_by_the_greeting(story: Story) -> None:
+    """One that cannot start, as long as a drop-in of this start says so."""
+    place = "/run/systemd/system/casemate-courier.service.d"
+    fails = "[Service]\\nExecStart=\\nExecStart=/usr/bin/false\\n"
+    cable = story.in_menu()
+    cable.ssh_opened(story.ssh_key().with_suffix(".pub").read_text().strip())
+    story.shell(f"mkdir -p {place} && printf '{fails}' > {place}/fails.conf && systemctl daemon-reload")
+    story.shell("! systemctl restart casemate-courier && systemctl restart --no-block casemate-welcome")
+    said = cable.until("self-test:", seconds=READY_S_MAX)
+    said = said[said.index("Casemate is ") :]
+    assert said.startswith("Casemate is not ready") and "does not run: casemate-courier\n" in said
+    assert max(map(len, said.splitlines())) < 80
+    print(story.shell("systemd-analyze; systemd-analyze blame | head -30; systemd-analyze critical-chain casemate-welcome.service; free -m"))  # XXX
+    story.shell(
+        f"rm -r {place} && systemctl daemon-reload && systemctl reset-failed && systemctl restart casemate-courier"
+    )
+    cable.page("ssh")
+    cable.asked("(empty to leave): ", "close")
+    cable.back()
+    cable.out()
+
+
 def test_bundles_that_must_not_be_installed_are_refused_with_their_reason(story: Story) -> None:
     """One stick with all of them, made by who holds the box's own release key: the reason is on the screen, with what to do."""
     story.left_unanswered()

@@ -284,7 +284,6 @@ def test_a_process_that_does_not_run_is_named_by_the_greeting(story: Story) -> N
     said = said[said.index("Casemate is ") :]
     assert said.startswith("Casemate is not ready") and "does not run: casemate-courier\n" in said
     assert max(map(len, said.splitlines())) < 80
-    print(story.shell("systemd-analyze; systemd-analyze blame | head -30; systemd-analyze critical-chain casemate-welcome.service; free -m"))  # XXX
     story.shell(
         f"rm -r {place} && systemctl daemon-reload && systemctl reset-failed && systemctl restart casemate-courier"
     )

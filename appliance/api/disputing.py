@@ -37,7 +37,7 @@ class Disputing:
         asked: EvidenceRequest = decoded_once(_request, await request.body(SINGLE_BODY_OCTETS_MAX))
         payment = presented(payee_of(asked), asked.amount, asked.currency)
         if gateway.handing is not None:
-            await gateway.handing.told()  # of a code that has just been made
+            await gateway.handing.told(verification)  # of a code that has just been made
         on, auditor = f"verification:{id_text(verification)}", gateway.auditor
         found = (await auditor.call("entries", {"on": on, "limit": ENTRIES_MAX}))["entries"]
         entries = sorted(found, key=lambda each: int(each["index"]))

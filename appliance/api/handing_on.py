@@ -60,6 +60,8 @@ class HandingOn:
         self.away = False
         self.each_s = EACH_S
         self._own: set[tuple[bytes, int]] = set()  # in hand in this process
+        self._untold: set[bytes] = set()  # verifications of which this process committed what the auditor may not have
+        self._round = asyncio.Event()  # of the call to the auditor that is next to end
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling: asyncio.Task[None] | None = None
 
@@ -82,6 +84,7 @@ class HandingOn:
             kept = row.id == verification
         finally:
             if kept:
+                self._untold.add(verification)
                 self._start(self._hand_on(leaving))
                 self.tell()
             else:
@@ -93,10 +96,13 @@ class HandingOn:
         if self._telling is None:
             self._telling = self._start(self._tell())
 
-    async def told(self) -> None:
-        """Returns when the auditor has what this gateway committed before, or does not take it."""
-        if self._telling is not None:
-            await asyncio.wait([self._telling])
+    async def told(self, verification: bytes) -> None:
+        """Returns when the auditor has what this gateway committed of a verification before, or does not take it: what is recorded next comes after."""
+        while verification in self._untold:
+            self.tell()
+            await self._round.wait()
+            if self.away:
+                return
 
     async def settle(self) -> None:
         """Returns when nothing is under way any more."""
@@ -182,18 +188,29 @@ class HandingOn:
         upto = 0
         try:
             while True:
-                source, first, entries = await self.watch.act(lambda book, upto=upto: _next(book, upto))  # type: ignore[misc]
+                committed = set(self._untold)  # so they are in what is read now
+                source, first, entries, more = await self.watch.act(lambda book, upto=upto: _next(book, upto))  # type: ignore[misc]
+                if entries:
+                    await self.gateway.auditor.call("append", {"source": source, "first": first, "entries": entries})
+                    self.away, upto = False, first + len(entries) - 1
+                if not more:
+                    self._untold -= committed
+                    self._end_round()
                 if not entries:
                     return
-                await self.gateway.auditor.call("append", {"source": source, "first": first, "entries": entries})
-                self.away, upto = False, first + len(entries) - 1
                 await asyncio.sleep(self.each_s)
-        except Error as e:
+        except (Error, DatabaseError) as e:
             if not self.away:
-                log.error("verifications are not on the audit log: %s; no code is begun until they are", e.code)
+                why = getattr(e, "code", type(e).__name__)
+                log.error("verifications are not on the audit log: %s; no code is begun until they are", why)
             self.away = True
         finally:
             self._telling = None
+            self._end_round()
+
+    def _end_round(self) -> None:
+        self._round.set()
+        self._round = asyncio.Event()
 
     def _start(self, what: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(what)
@@ -211,8 +228,9 @@ GONE: Final = frozenset(
 )  # fmt: skip
 
 
-def _next(book: Book, upto: int) -> tuple[str, int, list[dict[str, Any]]]:
-    """Settles what the auditor has, and gives the source, the number and the entries that follow."""
+def _next(book: Book, upto: int) -> tuple[str, int, list[dict[str, Any]], bool]:
+    """Settles what the auditor has, and gives the source, the number and the entries that follow, and whether there are more."""
     if upto:
         book.outbox.settle(upto)
-    return (book.outbox.source, *book.outbox.pending())
+    first, entries = book.outbox.pending()
+    return book.outbox.source, first, entries, book.outbox.count() > len(entries)

@@ -26,6 +26,7 @@ from appliance.verify import (
     WHY,
     Block,
     Book,
+    Checked,
     Drawing,
     Handing,
     Kept,
@@ -182,11 +183,9 @@ class Verifying:
         checked = await self.watch.act(
             lambda book: book.check(verification, caller.id, key, code, payment, self.limits, now_ms())
         )
-        detail = detail_of(checked.purpose, checked.bound) | ({"reason": checked.reason} if checked.reason else {})
+        because = {"reason": checked.reason} if checked.reason else {}
         outcome = "ok" if checked.approved else "refused"
-        await gateway.recorder.record(
-            f"api:{caller.name}", "verification.checked", f"verification:{id_text(verification)}", outcome, **detail
-        )
+        await self._record(request, verification, checked, "verification.checked", outcome, **because)
         gateway.numbers.verified(checked.purpose, "approved" if checked.approved else "denied")
         return Answer(200, APPROVED if checked.approved else DENIED)
 
@@ -201,7 +200,7 @@ class Verifying:
         verification = id_of(request)
         row, changed = await self.watch.act(lambda book: book.cancel(verification, caller.id, at_ms))
         if changed:
-            await self._record(request, row, "verification.cancelled")
+            await self._record(request, row.id, row, "verification.cancelled")
             self.gateway.numbers.verified(row.purpose, "cancelled")
         return Answer(200, _encode(view_of(row)))
 
@@ -363,7 +362,7 @@ class Verifying:
             check_told(check, told)
         except Error as e:
             self.gateway.refused(e)
-            await self._record(request, row, "verification.refused", "refused", **heard)
+            await self._record(request, row.id, row, "verification.refused", "refused", **heard)
             raise
         return heard
 
@@ -381,10 +380,11 @@ class Verifying:
         return await self.watch.do(lambda book: book.one(verification, caller))
 
     async def _record(
-        self, request: Any, row: Verification, event: str, outcome: str = "ok", **detail: str | int
+        self, request: Any, on: bytes, of: Verification | Checked, event: str, outcome: str = "ok", **said: Any
     ) -> None:
-        on, detail = f"verification:{id_text(row.id)}", detail_of(row.purpose, row.bound) | detail
-        await self.gateway.recorder.record(f"api:{request.caller.name}", event, on, outcome, **detail)
+        await self.handing.told(on)  # the log has it behind the code that it is about
+        who, detail = f"api:{request.caller.name}", detail_of(of.purpose, of.bound) | said
+        await self.gateway.recorder.record(who, event, f"verification:{id_text(on)}", outcome, **detail)
 
     def _entry(self, request: Any, row: Verification, event: str, **detail: str | int) -> dict[str, Any]:
         """The same as an entry, for the book's commit."""

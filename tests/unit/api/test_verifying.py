@@ -16,6 +16,7 @@ from appliance.api.handing_on import HandingOn
 from appliance.clock import now_ms
 from appliance.errors import Error
 from appliance.message import id_octets
+from appliance.store import DatabaseError
 from appliance.text import decode
 from appliance.verify import REASONS
 from tests.support.api_alone import Alone, Reply
@@ -66,6 +67,10 @@ def wrong(code: str) -> str:
 def reasons(alone: Alone) -> list[str]:
     """Of the checks on the audit log."""
     return [e[4].get("reason", "") for e in audited(alone) if e[1] == "verification.checked"]
+
+
+def fails(*_: Any) -> Any:
+    raise DatabaseError("disk I/O error")
 
 
 def audited(alone: Alone) -> list[Any]:
@@ -171,6 +176,49 @@ def test_the_audit_log_says_it_all_and_no_value(alone: Alone) -> None:
     assert (details[4]["bound"], "digest" in details[4]) == (False, False)
     whole = json.dumps(entries)
     assert not any(value in whole for value in (NUMBER[1:], code, other, "Rossi", "10.00", "EUR"))
+
+
+def test_a_check_that_comes_at_once_is_behind_its_code_on_the_log(
+    alone: Alone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the auditor has an earlier call, and nothing was handed on yet."""
+    begun(alone)
+    slow, call = asyncio.Event(), alone.auditor.call
+
+    async def held(op: str, payload: Any = None, timeout_s: float = 1.0) -> Any:
+        if op == "append":
+            await slow.wait()
+        return await call(op, payload, timeout_s)
+
+    async def at_once() -> Reply:
+        monkeypatch.setattr(alone.auditor, "call", held)
+        await alone.request("POST", "/v1/verifications", json.dumps(LOGIN).encode())  # the auditor has it in hand
+        made = await alone.request("POST", "/v1/verifications", json.dumps(LOGIN).encode())
+        where = f"/v1/verifications/{json.loads(made.body)['id']}"
+        check = asyncio.ensure_future(alone.request("POST", f"{where}/check", b'{"code": "1"}'))
+        cancel = asyncio.ensure_future(alone.request("POST", f"{where}/cancel"))
+        ours, watch = id_octets(json.loads(made.body)["id"]), alone.gateway.verifications
+        while (await watch.do(lambda book: book.one(ours, 1))).state != "cancelled":
+            """Both are in the book before the log has any of it."""
+        slow.set()
+        assert (await check).json == {"status": "denied"}
+        return await cancel
+
+    assert alone.loop.run_until_complete(at_once()).json["status"] == "cancelled"
+    alone.hand_on()
+    newest_on = audited(alone)[-1][2]
+    said = [e[1].partition(".")[2] for e in audited(alone) if e[2] == newest_on]
+    assert said[0] == "created" and sorted(said[1:]) == ["cancelled", "checked"]
+
+
+def test_a_check_does_not_wait_for_a_store_that_fails(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.api.handing_on._next", fails)
+    verification = begun(alone)
+    assert checked(alone, verification, "1").json == {"status": "denied"}
+    assert [e[1] for e in audited(alone)] == ["verification.checked"]
+    monkeypatch.undo()
+    looks(alone)
+    assert [e[1].partition(".")[2] for e in audited(alone)] == ["checked", "created"], "late, and there"
 
 
 def test_nothing_is_readable_on_disk(tmp_path: Path) -> None:

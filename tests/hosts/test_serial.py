@@ -43,7 +43,7 @@ from tests.hosts.engineer import (
     state_begins,
 )
 from tests.hosts.lan import HERE, THERE
-from tests.hosts.laptop import SERIAL, Bare
+from tests.hosts.laptop import SERIAL, Bare, Cable
 from tests.hosts.releases import Releases, without_engine
 from tests.hosts.test_booted import NUMBER, READY_S_MAX, RECOVERY, SETTINGS, wait_for
 from tests.support import tampering
@@ -54,6 +54,13 @@ pytestmark = pytest.mark.timeout(10_800)  # a step starts the machine up to four
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST, NEXT, BROKEN, PANICS, LATER = "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.3.2"
 STICK_MIB = 2048
+TENTH = re.compile(
+    r"(?:writing|checking) (?:root|kernel): \d+ %"
+)  # eleven lines each: the root is written, read back, the kernel written
+ROOT, KERNEL = (
+    range(1, 21),
+    range(23, 34),
+)  # behind which of them power is cut; soon after the last one the release is whole
 MORE = """
 [firmware]
 two_people = false
@@ -437,25 +444,19 @@ def test_power_is_cut_while_a_release_is_written(request: pytest.FixtureRequest,
     """At random moments of the write (`--cuts N`): what ran runs again each time, the other slot is nothing that starts, and can be written whole.
 
     The machine stands still while what it has on its disk is copied, as a power cut leaves it; then it is switched off, and each copy is switched on,
-    two at a time. One cut in five comes in the write's last tenth, where the release becomes one that starts."""
+    two at a time. One cut in five comes while the kernel is written, where the release becomes one that starts."""
     bundle = story.releases.made(LATER, FIRST, 3)
     stick = story.machine.stick("later", "LATER", [bundle], STICK_MIB)
-    chance, whole_s = random.Random(), story.known.get("write_s", 150)
-    moments = sorted(
-        chance.uniform(0 if n % 5 else whole_s * 0.9, whole_s) for n in range(request.config.getoption("--cuts"))
-    )
     cable = story.in_menu()
     story.blessed(cable, NEXT)
+    since = len(cable.said())
     begun(story, cable, stick, LATER)
-    cable.until("writing ")
     left = []
-    began = time.monotonic()
-    for n, moment in enumerate(moments):
-        time.sleep(max(0.0, began + moment - time.monotonic()))
-        stood = time.monotonic()
-        said = re.findall(r"(?:writing|checking) [^\r\n]*", cable.said())[-1]
-        left.append((story.machine.left_behind(story.machine.folder.parent / f"cut-{n}"), said))
-        began += time.monotonic() - stood  # the machine's time stood still
+    for n, more_s in moments(request.config.getoption("--cuts")):
+        come(cable, since, n)
+        time.sleep(more_s)
+        said = TENTH.findall(cable.said()[since:])[-1]
+        left.append((story.machine.left_behind(story.machine.folder.parent / f"cut-{len(left)}"), said))
     assert f"Release {LATER} is started next" in cable.back(seconds=3600)
     story.machine.unplug(stick)
     assert re.search(rf"{re.escape(LATER)}\s+written", story.status(cable))
@@ -464,6 +465,23 @@ def test_power_is_cut_while_a_release_is_written(request: pytest.FixtureRequest,
     with ThreadPoolExecutor(2) as hands:
         done = [hands.submit(cut, story, folder, said, stick) for folder, said in left]
     print("", *(each.result() for each in done), sep="\n")
+
+
+def moments(cuts: int) -> list[tuple[int, float]]:
+    """Behind which of the lines that tell a tenth, and by how many seconds, in order."""
+    chance = random.Random()
+    lines = sorted(chance.choice(KERNEL if n % 5 == 0 else ROOT) for n in range(cuts))
+    return [(n, chance.uniform(0, 0.05 if n in KERNEL else 1.5)) for n in lines]
+
+
+def come(cable: Cable, since: int, n: int) -> None:
+    """Waits for the n-th line that tells a tenth, from the character `since` on."""
+    until = time.monotonic() + 3600
+    while len(TENTH.findall(cable.said()[since:])) < n:
+        assert time.monotonic() < until, (
+            f"line {n} of the write did not come; the end of what did:\n{cable.said()[-2000:]}"
+        )
+        time.sleep(0.01)
 
 
 def cut(story: Story, folder: Path, said: str, stick: Path) -> str:

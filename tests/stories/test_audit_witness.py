@@ -91,7 +91,7 @@ def empty_root(root: Path) -> list[str]:
     )
     shutil.copytree(library, root / library.relative_to("/"), ignore=skip)
     binary = Path(sys.executable).resolve()
-    site = root / library.relative_to("/") / "site-packages"
+    site = root / library.relative_to("/")  # every Python looks there; Debian's not into site-packages
     shutil.copytree(packages / "cryptography", site / "cryptography", ignore=skip)
     needed = [binary, *packages.glob("_cffi_backend*.so"), *(packages / "cryptography").rglob("*.so")]
     needed += list((library / "lib-dynload").glob("*.so"))
@@ -153,7 +153,7 @@ def test_a_cosigned_export_is_checked_in_an_empty_chroot(
     readme = (root / "export" / "README.txt").read_text()
     assert "python verify.py PATH --key KEY-YOU-WERE-GIVEN --witness KEY-OF-THE-WITNESS" in readme
     assert (tmp_path / "chosen.csv").read_text().count("message:1-7") == 1
-    if subprocess.run([*enter, "-c", "import cryptography"], capture_output=True, timeout=60).returncode != 0:
+    if subprocess.run([*enter[: enter.index("chroot")], "true"], capture_output=True, timeout=60).returncode != 0:
         pytest.skip("this machine lets nobody make a user namespace")
 
     def check(path: str) -> tuple[int, str]:

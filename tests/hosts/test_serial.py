@@ -54,13 +54,9 @@ pytestmark = pytest.mark.timeout(10_800)  # a step starts the machine up to four
 CHECKOUT = Path(__file__).resolve().parents[2]
 FIRST, NEXT, BROKEN, PANICS, LATER = "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.3.2"
 STICK_MIB = 2048
-TENTH = re.compile(
-    r"(?:writing|checking) (?:root|kernel): \d+ %"
-)  # eleven lines each: the root is written, read back, the kernel written
-ROOT, KERNEL = (
-    range(1, 21),
-    range(23, 34),
-)  # behind which of them power is cut; soon after the last one the release is whole
+# A line for each tenth, eleven of each: the root is written, read back, the kernel written. Power is cut behind some; soon after the last the release is whole.
+TENTH = re.compile(r"(?:writing|checking) (?:root|kernel): \d+ %")
+ROOT, KERNEL = range(1, 21), range(23, 34)
 MORE = """
 [firmware]
 two_people = false
